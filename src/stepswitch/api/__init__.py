@@ -1,0 +1,1 @@
+"""HTTP: JSON to values and back; no decisions."""

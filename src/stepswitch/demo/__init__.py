@@ -1,0 +1,1 @@
+"""A small router to talk to, and the tour that uses it."""

@@ -1,0 +1,1 @@
+"""Wakes up whoever can carry out a step."""

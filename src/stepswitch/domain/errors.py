@@ -1,0 +1,219 @@
+"""Every error and every error code of the service, drawn as a tree. The first split is whose fault it is.
+
+    StepswitchError
+    ├── CallerError             the request is at fault: nothing was changed
+    │   ├── InvalidRequestError     400: every fault with its place
+    │   ├── StateConflictError      400: does not fit the state of the execution
+    │   ├── NotAuthenticatedError   401
+    │   ├── NotPermittedError       403
+    │   ├── NotFoundError           404
+    │   └── TooLargeError           413
+    ├── WorkflowError           the document, or the values that it met, are at fault
+    │   └── ValueMisfitError
+    ├── TargetError             the device, host or service that a step acts on
+    └── ServiceError            ours: the machine, the store or a bug
+        ├── OverloadedError         503 with Retry-After
+        ├── StoreError              the database said no
+        │   ├── VersionConflictError    somebody saved first: load and decide again
+        │   └── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
+        ├── TransitionError         a state was asked for an event that its table has no row for
+        └── SettingsError           a setting is wrong; the service does not start
+
+Raised everywhere; turned into a status by `api.problems` and into an exit code by `cli` only. No message carries a secret.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """The one enumeration of codes: `errors[].code`, the header `x-error-code` and a step's `error.code`."""
+
+    # The request.
+    MALFORMED_JSON = "MALFORMED_JSON"
+    MISSING_FIELD = "MISSING_FIELD"
+    UNKNOWN_FIELD = "UNKNOWN_FIELD"
+    WRONG_TYPE = "WRONG_TYPE"
+    INVALID_VALUE = "INVALID_VALUE"
+    UNKNOWN_INPUT = "UNKNOWN_INPUT"
+    UNKNOWN_STEP = "UNKNOWN_STEP"
+    UNKNOWN_ATTACHMENT = "UNKNOWN_ATTACHMENT"
+    UNKNOWN_HEADER_VALUE = "UNKNOWN_HEADER_VALUE"
+    TOO_DEEP = "TOO_DEEP"
+    TOO_MANY_STEPS = "TOO_MANY_STEPS"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+    WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
+    SESSION_EXPIRED = "SESSION_EXPIRED"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    DRAFT = "DRAFT"
+    STATE_CONFLICT = "STATE_CONFLICT"
+    MOVED_ON = "MOVED_ON"
+    OVERLOADED = "OVERLOADED"
+    INTERNAL = "INTERNAL"
+    # The workflow document.
+    UNDECLARED_NAME = "UNDECLARED_NAME"
+    DECLARED_TWICE = "DECLARED_TWICE"
+    UNKNOWN_STEP_TYPE = "UNKNOWN_STEP_TYPE"
+    STEP_TYPE_NOT_INSTALLED = "STEP_TYPE_NOT_INSTALLED"
+    UNFIT_COMPARATOR = "UNFIT_COMPARATOR"
+    UNSUPPORTED_SCHEMA = "UNSUPPORTED_SCHEMA"
+    UNREACHABLE_STEP = "UNREACHABLE_STEP"
+    UNWRITTEN_OUTPUT = "UNWRITTEN_OUTPUT"
+    UNREAD_INPUT = "UNREAD_INPUT"
+    UNSAFE_TEMPLATE = "UNSAFE_TEMPLATE"
+    SHORT_SECRET = "SHORT_SECRET"
+    # A step that ran.
+    MISSING_INPUT = "MISSING_INPUT"
+    OUTPUT_MISFIT = "OUTPUT_MISFIT"
+    OUTPUT_TOO_LARGE = "OUTPUT_TOO_LARGE"
+    SCRIPT_SYNTAX = "SCRIPT_SYNTAX"
+    SCRIPT_FAILED = "SCRIPT_FAILED"
+    SCRIPT_RESULT = "SCRIPT_RESULT"
+    MEMORY_LIMIT = "MEMORY_LIMIT"
+    TIMEOUT = "TIMEOUT"
+    LOST = "LOST"
+    CANCELLED = "CANCELLED"
+    UNREACHABLE = "UNREACHABLE"
+    CONNECTION_REFUSED = "CONNECTION_REFUSED"
+    CONNECTION_CUT = "CONNECTION_CUT"
+    NO_COMMON_ALGORITHM = "NO_COMMON_ALGORITHM"
+    LOGIN_REFUSED = "LOGIN_REFUSED"
+    UNKNOWN_HOST_KEY = "UNKNOWN_HOST_KEY"
+    WRONG_HOST_KEY = "WRONG_HOST_KEY"
+    BAD_KEY = "BAD_KEY"
+    NON_ZERO_EXIT = "NON_ZERO_EXIT"
+    KILLED_BY_SIGNAL = "KILLED_BY_SIGNAL"
+    PATTERN_FAILED = "PATTERN_FAILED"
+    # The execution.
+    LOOP_LIMIT = "LOOP_LIMIT"
+    TOO_LARGE = "TOO_LARGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request or a document: `path` as in `steps.configure.inBindings.port`, empty for the whole."""
+
+    code: ErrorCode
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class StepswitchError(Exception):
+    """The root: whatever this service raises on purpose."""
+
+    code: ErrorCode = ErrorCode.INTERNAL
+
+
+class CallerError(StepswitchError):
+    """The caller's fault; nothing was changed."""
+
+
+class InvalidRequestError(CallerError):
+    """The request has faults, all of them listed."""
+
+    code = ErrorCode.INVALID_VALUE
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = tuple(faults)
+
+
+class StateConflictError(InvalidRequestError):
+    """What was asked does not fit the state of the execution."""
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.STATE_CONFLICT) -> None:
+        super().__init__([Fault(code, "", message)])
+        self.code = code
+
+
+class NotAuthenticatedError(CallerError):
+    """No token, or one that is not (or no longer) good."""
+
+    code = ErrorCode.NOT_AUTHENTICATED
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.NOT_AUTHENTICATED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotPermittedError(CallerError):
+    """Known, but without the privilege."""
+
+    code = ErrorCode.NOT_PERMITTED
+
+
+class NotFoundError(CallerError):
+    """There is no such thing, or the caller may not see it."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class TooLargeError(CallerError):
+    """The body or a file is over its limit."""
+
+    code = ErrorCode.BODY_TOO_LARGE
+
+
+class WorkflowError(StepswitchError):
+    """The workflow, or a value that it met, is at fault."""
+
+    code = ErrorCode.INVALID_VALUE
+
+
+class ValueMisfitError(WorkflowError):
+    """A value does not fit its declared type. The message names the kind of value, never the value: it may be a secret."""
+
+    code = ErrorCode.WRONG_TYPE
+
+    def __init__(self, value: object, wanted: str) -> None:
+        super().__init__(f"{_kind(value)} is no {wanted}")
+
+
+class TargetError(StepswitchError):
+    """The device, host or service that a step acts on said no."""
+
+
+class ServiceError(StepswitchError):
+    """Our fault, or our machine's."""
+
+
+class OverloadedError(ServiceError):
+    """Too much is waiting; come back after `retry_after` seconds."""
+
+    code = ErrorCode.OVERLOADED
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreError(ServiceError):
+    """The database said no."""
+
+
+class VersionConflictError(StoreError):
+    """The row is no longer the one that was read; nothing of this save was written."""
+
+
+class CommitInDoubtError(StoreError):
+    """COMMIT failed, so what is on disk has to be read again before anybody is told anything."""
+
+
+class TransitionError(ServiceError):
+    """A state met an event that its table has no row for. What is stored stays as it was."""
+
+
+class SettingsError(ServiceError):
+    """A setting is wrong; the message says which and what it may be."""
+
+
+def _kind(value: object) -> str:
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array", dict: "an object"}
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

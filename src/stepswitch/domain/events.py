@@ -1,0 +1,186 @@
+"""Everything that can happen to an execution, and what a decision about it says. Made by `engine`, read by `decide`.
+
+Each event has an id, stored with its save. A steering event names the step execution that its sender saw (`seen`, its number;
+None where the sender saw none), so that nothing is applied to a state that nobody saw.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stepswitch.domain.document import Workflow
+from stepswitch.domain.execution import ContextType, Head, LogEntry, Outcome, StepExecution, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """What somebody wants executed; already checked against the workflow. Times in milliseconds."""
+
+    execution_id: str
+    tenant: str
+    user: str
+    workflow_id: str
+    snapshot_id: str
+    context_type: ContextType
+    retained_til: int
+    assignments: Values = field(default_factory=dict)
+    context: Values = field(default_factory=dict)
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    pause_at_failure: bool = False
+    debug_step_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The execution's turn has come: take the steps that need nobody (NOOP)."""
+
+    id: str
+    number: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A worker wants to carry out a step; `nonce` makes a repeat of the same claim recognisable."""
+
+    id: str
+    number: int
+    attempt: int
+    nonce: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A worker says what an attempt came to. `nonce` is None for a step that is safe by type and needed no claim."""
+
+    id: str
+    number: int
+    attempt: int
+    nonce: str | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The holder of a claim gave no sign of life, or its deadline has passed."""
+
+    id: str
+    number: int
+    attempt: int
+    nonce: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUp:
+    """What an attempt left behind at its target is gone."""
+
+    id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """Somebody's will: who, why (free text), and the step execution that was seen."""
+
+    id: str
+    user: str
+    seen: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Steered):
+    """Go on after a pause, or reopen a failed execution at the step that a change named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Steered):
+    """Run the failed step again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort(Steered):
+    """Stop at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Steered):
+    """Pause before the next step that has not been claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Steered):
+    """A PATCH. None leaves a field as it is. `workflow` is the whole edited snapshot, validated, with its new id."""
+
+    pause_at_failure: bool | None = None
+    debug_step_ids: tuple[str, ...] | None = None
+    retained_til: int | None = None
+    start_step_id: str | None = None
+    workflow: Workflow | None = None
+    snapshot_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetValues(Steered):
+    """Correct values of inputs or variables; None takes the value away."""
+
+    values: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+Steering = Resume | Retry | Abort | Pause | Change | SetValues
+Event = Turn | Claimed | Reported | Lost | CleanedUp | Steering
+
+
+class Reply(StrEnum):
+    """What the sender of an event is told."""
+
+    DONE = "done"
+    GRANTED = "granted"
+    BUSY = "busy"
+    STALE = "stale"
+    STORED = "stored"
+
+
+class TaskKind(StrEnum):
+    """TURN needs no worker; STEP does."""
+
+    TURN = "turn"
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Somebody has to go on with an execution. `since` is the order, `not_before` the earliest moment, both in milliseconds."""
+
+    execution_id: str
+    number: int
+    attempt: int
+    kind: TaskKind
+    since: int
+    not_before: int | None = None
+    device: str | None = None
+    site: str = "default"
+    step_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A step that is being carried out is to be stopped and its session closed."""
+
+    execution_id: str
+    number: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from an event: the new head (the old one itself where nothing changed), rows to append, and what to do after the save."""
+
+    head: Head
+    reply: Reply = Reply.DONE
+    rows: tuple[StepExecution, ...] = ()
+    logs: tuple[LogEntry, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    cancels: tuple[Cancel, ...] = ()

@@ -1,0 +1,181 @@
+"""An execution as a value: the small head that `decide` loads, and the rows that it writes once and never reads again.
+
+Times are milliseconds since 1970-01-01T00:00:00Z. Source: `rest-api` section 4, `workflow-semantics` section 5, `design` section 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.states import StepState
+from stepswitch.domain.values import Value
+
+HEAD_FORMAT: Final = 1
+"""Format number that every stored head and step execution carries."""
+Values = Mapping[str, Value]
+
+
+class Status(StrEnum):
+    """Where an execution stands, in one word."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    ABORTED = "ABORTED"
+
+
+ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.ABORTED})
+
+
+class Result(StrEnum):
+    """What an attempt came to. UNKNOWN: the target may or may not have acted. SKIPPED: it never ran."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+    SKIPPED = "SKIPPED"
+
+
+class LogLevel(StrEnum):
+    """How much a log entry matters."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+class ContextType(StrEnum):
+    """What an execution is about."""
+
+    VNF = "VNF"
+    CNF = "CNF"
+    NS = "NS"
+    NONE = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of log; `step` is the number of the step execution, None for the execution itself."""
+
+    time: int
+    level: LogLevel
+    message: str
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """Why a step did not succeed: a code of the one enumeration and a sentence without secrets."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt did, as a value. `truncated` names the outputs that were cut to the limit."""
+
+    result: Result
+    outputs: Values = field(default_factory=dict)
+    error: StepError | None = None
+    truncated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who carries out a step: `instance` is the worker, `nonce` this very claim. `deadline` is the latest end."""
+
+    nonce: str
+    instance: str
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepExecution:
+    """One attempt at one step. Its number is its place in the array of the API.
+
+    `attempt` starts at 1 at each visit and counts on; `attempts_before` is its value when somebody last asked for a retry, so
+    that `maxAttempts` starts anew. `since` is when it last became executable: the order in which steps are taken.
+    """
+
+    number: int
+    step_id: str
+    state: StepState
+    start_time: int
+    since: int
+    snapshot_id: str
+    attempt: int = 1
+    attempts_before: int = 0
+    losses: int = 0
+    claimed_time: int | None = None
+    end_time: int | None = None
+    not_before: int | None = None
+    aborted: bool = False
+    result: Result | None = None
+    error: StepError | None = None
+    inputs: Values = field(default_factory=dict)
+    outputs: Values = field(default_factory=dict)
+    variables: Values = field(default_factory=dict)
+    claim: Claim | None = None
+    cleanup_pending: bool = False
+    device: str | None = None
+    site: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """All that a decision needs to know of an execution. Its cost does not depend on the length of the history."""
+
+    id: str
+    tenant: str
+    snapshot_id: str
+    workflow_id: str
+    workflow_name: str
+    creation_user: str
+    creation_time: int
+    context_type: ContextType
+    retained_til: int
+    context: Values = field(default_factory=dict)
+    assignments: Values = field(default_factory=dict)
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
+    pause_at_failure: bool = False
+    debug_step_ids: tuple[str, ...] = ()
+    status: Status = Status.QUEUED
+    current: StepExecution | None = None
+    steps_begun: int = 0
+    steps_allowed: int = 10_000
+    accepted_failures: int = 0
+    resume_at: str | None = None
+    pause_requested: bool = False
+    pause_code: ErrorCode | None = None
+    error: StepError | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    last_time: int = 0
+    applied: tuple[str, ...] = ()
+    """Ids of the latest events, so that one whose commit was in doubt is recognised."""
+    cleanups: tuple[int, ...] = ()
+    """Numbers of earlier step executions whose traces at the target are not confirmed as removed."""
+    version: int = 0
+    format: int = HEAD_FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of every execution, settable; defaults as documented. Sizes in bytes, times in seconds."""
+
+    step_executions: int = 10_000
+    values_bytes: int = 64 * 1024 * 1024
+    output_bytes: int = 1024 * 1024
+    step_log_bytes: int = 1024 * 1024
+    retention_seconds: int = 30 * 24 * 3600
+    inline_steps: int = 50
+
+
+DEFAULT_LIMITS: Final = Limits()

@@ -1,0 +1,89 @@
+"""What a step type declares of itself: inputs, outputs, limits, safety. Read by `validation`, `decide` and the docs.
+
+The types themselves live in `steps` and in plug-ins; here is only what can be known without running anything.
+Source: `workflow-semantics`, section 4.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stepswitch.domain.values import Value, ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input that a step type knows. `types` are those that a binding may declare for it."""
+
+    name: str
+    types: tuple[ValueType, ...]
+    description: str
+    required: bool = False
+    default: Value | None = None
+    choices: tuple[str, ...] = ()
+    one_of: str | None = None
+    """Name of a group of inputs of which at least one must be given (`cmd` or `script`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output that a step type gives."""
+
+    name: str
+    type: ValueType
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSignature:
+    """A step type as its users see it. Times are in seconds."""
+
+    name: str
+    description: str
+    inputs: tuple[InputSpec, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+    aliases: tuple[str, ...] = ()
+    other_inputs: bool = False
+    """Whether inputs that it does not list mean something to it (a script's variables)."""
+    other_outputs: bool = False
+    """Whether it gives outputs that it does not list (the keys of a script's object)."""
+    always_safe: bool = False
+    """Whether running it twice can never harm: then it needs no stored claim before it starts."""
+    inline: bool = False
+    """Whether `decide` itself carries it out (NOOP)."""
+    time_limit_seconds: float = 14_400.0
+    device_input: str | None = None
+    """The input that names the host acted on; with `port_input` it makes the device that places are counted for."""
+    port_input: str | None = None
+
+    def input(self, name: str) -> InputSpec | None:
+        """Return the input called `name`; None where the type has no such."""
+        return next((spec for spec in self.inputs if spec.name == name), None)
+
+
+DOCUMENTED_TYPES: Final = (
+    "NOOP", "JS", "TCA_SSH", "TCA_SCP", "TCA_EXEC", "VRO_SSH", "VRO_SCP", "VRO_EXEC", "VRO_CUSTOM", "K8S", "NETCONF",
+)  # fmt: skip
+"""The vendor's step types, complete. One that is not installed can be stored, and not executed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTypes:
+    """The step types of this installation, by name and alias."""
+
+    by_name: Mapping[str, StepSignature]
+
+    def find(self, name: str) -> StepSignature | None:
+        """Return the signature of the type called `name` or aliased so; None where it is not installed."""
+        return self.by_name.get(name)
+
+
+def collect(signatures: tuple[StepSignature, ...]) -> StepTypes:
+    """Return `signatures` as one look-up; raises ValueError where two share a name."""
+    by_name: dict[str, StepSignature] = {}
+    for signature in signatures:
+        for name in (signature.name, *signature.aliases):
+            if name in by_name:
+                raise ValueError(f"two step types are called {name}")
+            by_name[name] = signature
+    return StepTypes(by_name)

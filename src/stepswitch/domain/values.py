@@ -1,0 +1,97 @@
+"""The seven types of the workflow language and the values they hold. Called by everything that touches a value.
+
+Source: `workflow-semantics`, section 1 (types) and section 2 (what fits a declared type).
+"""
+
+import math
+from enum import StrEnum
+from typing import Final
+
+from stepswitch.domain.errors import ValueMisfitError
+
+Value = str | int | float | bool
+"""What an input, variable or output holds. Structured data travels as a JSON string; no value at all is `None`."""
+
+
+class ValueType(StrEnum):
+    """The documented types, complete."""
+
+    STRING = "string"
+    NUMBER = "number"
+    PASSWORD = "password"
+    BOOLEAN = "boolean"
+    FILE = "file"
+    VIM_LOCATION = "vimLocation"
+    VIRTUAL_MACHINE = "virtualMachine"
+
+
+_BOOLEAN_WORDS: Final = {"true": True, "false": False}
+
+
+def fit(value: object, wanted: ValueType) -> Value:
+    """Return `value` where it is already of the type `wanted`; raises ValueMisfitError where it is not.
+
+    Strict: this is how documents and assignments are read, where `"5"` is no number.
+    """
+    if wanted is ValueType.NUMBER:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueMisfitError(value, wanted)
+        return value
+    if wanted is ValueType.BOOLEAN:
+        if not isinstance(value, bool):
+            raise ValueMisfitError(value, wanted)
+        return value
+    if not isinstance(value, str):
+        raise ValueMisfitError(value, wanted)
+    return value
+
+
+def coerce(value: object, wanted: ValueType) -> Value:
+    """Return a step's output as a value of `wanted`; raises ValueMisfitError where it cannot be one.
+
+    Numeric and boolean strings are taken for number and boolean; a number or boolean is written in its JSON form for a string.
+    """
+    if isinstance(value, str):
+        return _from_text(value, wanted)
+    if isinstance(value, int | float) and wanted not in (ValueType.NUMBER, ValueType.BOOLEAN):
+        return to_text(value)
+    return fit(value, wanted)
+
+
+def _from_text(text: str, wanted: ValueType) -> Value:
+    if wanted is ValueType.NUMBER:
+        return parse_number(text)
+    if wanted is ValueType.BOOLEAN:
+        word = _BOOLEAN_WORDS.get(text.strip().lower())
+        if word is None:
+            raise ValueMisfitError(text, wanted)
+        return word
+    return text
+
+
+def parse_number(text: str) -> int | float:
+    """Return the number that `text` spells in JSON's way (blanks around it allowed); raises ValueMisfitError otherwise."""
+    stripped = text.strip()
+    try:
+        if stripped.lstrip("-").isdecimal() and stripped.isascii():
+            return int(stripped) if len(stripped) <= 40 else float(stripped)
+        number = float(stripped)
+    except ValueError:
+        raise ValueMisfitError(text, ValueType.NUMBER) from None
+    if not math.isfinite(number) or "_" in stripped:
+        raise ValueMisfitError(text, ValueType.NUMBER)
+    return number
+
+
+def to_text(value: Value) -> str:
+    """Return `value` as it is spliced into a text: strings as they are, numbers and booleans in JSON form."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def size_of(value: Value | None) -> int:
+    """Return the bytes that `value` counts for in the limit on an execution's values."""
+    return len(value) if isinstance(value, str) else 8

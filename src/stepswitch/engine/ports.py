@@ -1,0 +1,404 @@
+"""Every seam of the service in one file: what the engine asks of stores, dispatchers, step types, clocks and observers.
+
+Implemented in the rooms above (`storage`, `dispatch`, `steps`, `access`, …), chosen in `bootstrap`, and proven by one
+conformance suite each. Times are milliseconds since 1970 in UTC unless a name ends in `_seconds`.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stepswitch.domain.events import Cancel, Task
+from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
+from stepswitch.domain.step_types import StepSignature
+
+# --- time, names -----------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The time of day and the time that passes. Tests own one that they move by hand."""
+
+    def now(self) -> int:
+        """Return the time of day in milliseconds since 1970, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` of monotonic time."""
+        ...
+
+
+class Ids(Protocol):
+    """Names and nonces that nobody else makes."""
+
+    def new(self) -> str:
+        """Return an id never given before."""
+        ...
+
+
+# --- stores ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One decision on its way to the disk: all of it or nothing. `head.version` is one more than the version that was read."""
+
+    head: Head
+    rows: tuple[StepExecution, ...] = ()
+    logs: tuple[LogEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A workflow as it was when an execution was made, or after an edit; `id` is a hash of its content."""
+
+    id: str
+    tenant: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """An execution that somebody has to go on with, as the store knows it."""
+
+    execution_id: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClaim:
+    """A claim that has not reported: whose, and until when it counts as alive."""
+
+    execution_id: str
+    number: int
+    attempt: int
+    nonce: str
+    instance: str
+    last_sign: int
+    deadline: int
+
+
+class ExecutionStore(Protocol):
+    """Executions with their rows. Every writing call returns only after COMMIT."""
+
+    async def create(self, save: Save, snapshot: Snapshot) -> None:
+        """Store a new execution and, where it is not there yet, its snapshot; raises VersionConflictError where the id exists."""
+        ...
+
+    async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
+        """Store a decision over the version that was read; raises VersionConflictError where somebody saved first, CommitInDoubtError where COMMIT failed."""
+        ...
+
+    async def load(self, execution_id: str) -> Head | None:
+        """Return the stored head."""
+        ...
+
+    async def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        """Return a stored snapshot."""
+        ...
+
+    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000) -> Sequence[StepExecution]:
+        """Return up to `count` of the step executions that are behind, by number from `first`; the current one is in the head."""
+        ...
+
+    async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
+        """Return log entries in the order of their commits from place `after`, and the place to go on at, None at the end."""
+        ...
+
+    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
+        """Add log entries; never touches the version."""
+        ...
+
+    async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
+        """Note a sign of life for each of these claims; return the nonces that are still open."""
+        ...
+
+    async def open_claims(self, silent_since: int, now: int) -> Sequence[OpenClaim]:
+        """Return the claims whose last sign is older than `silent_since` or whose deadline is before `now`."""
+        ...
+
+    async def foreign_claims(self, instance: str) -> Sequence[OpenClaim]:
+        """Return the open claims of every other instance."""
+        ...
+
+    async def runnable(self, after: Runnable | None, count: int) -> Sequence[Runnable]:
+        """Return executions with a step that is executable, in the order of `since`, after the one named."""
+        ...
+
+    async def expired(self, now: int, count: int) -> Sequence[str]:
+        """Return ids of ended executions whose `retainedTil` has passed."""
+        ...
+
+    async def delete(self, execution_id: str) -> None:
+        """Remove an execution with its rows, and its snapshot where nobody else has it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorkflow:
+    """A workflow of the catalogue. `document` is what is given back, without what the server fills in."""
+
+    id: str
+    tenant: str
+    created_at: int
+    creation_user: str
+    revision: int
+    document: Mapping[str, Any]
+
+
+class CatalogueStore(Protocol):
+    """Workflows. Only ever those of the tenant that is named."""
+
+    async def create(self, workflow: StoredWorkflow) -> None:
+        """Store a new workflow; raises VersionConflictError where the id exists."""
+        ...
+
+    async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
+        """Return a workflow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A local account; `password_hash` is argon2id's own text."""
+
+    name: str
+    tenant: str
+    password_hash: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login. `token_hash` is SHA-256 of the token in hex: the token itself is stored nowhere."""
+
+    token_hash: str
+    user: str
+    tenant: str
+    roles: tuple[str, ...]
+    expires_at: int
+
+
+class AccountStore(Protocol):
+    """Accounts and sessions."""
+
+    async def account(self, name: str) -> Account | None:
+        """Return an account."""
+        ...
+
+    async def put_account(self, account: Account) -> None:
+        """Create or replace an account."""
+        ...
+
+    async def count_accounts(self) -> int:
+        """Return how many accounts there are."""
+        ...
+
+    async def put_session(self, session: Session) -> None:
+        """Store a login."""
+        ...
+
+    async def session(self, token_hash: str) -> Session | None:
+        """Return a login, expired or not."""
+        ...
+
+    async def end_session(self, token_hash: str) -> None:
+        """Forget a login."""
+        ...
+
+    async def end_expired_sessions(self, now: int) -> None:
+        """Forget the logins that expired before `now`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A host key that the service trusts: `public_key` is an OpenSSH line without comment (`ssh-ed25519 AAAA…`)."""
+
+    host: str
+    port: int
+    public_key: str
+    added_by: str
+    added_at: int
+
+
+class HostKeyStore(Protocol):
+    """The host keys that are trusted, the same for every worker at once."""
+
+    async def trusted(self, host: str, port: int) -> Sequence[TrustedKey]:
+        """Return the keys trusted for one server."""
+        ...
+
+    async def all(self) -> Sequence[TrustedKey]:
+        """Return every trusted key by host and port."""
+        ...
+
+    async def trust(self, key: TrustedKey) -> None:
+        """Trust a key; a second time is no error."""
+        ...
+
+    async def forget(self, host: str, port: int) -> int:
+        """Forget every key of one server; return how many there were."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that belongs to workflows or executions. `id` names it, `sha256` (hex) is its content."""
+
+    id: str
+    tenant: str
+    name: str
+    sha256: str
+    size: int
+
+
+class FileStore(Protocol):
+    """Files beside the database: written, fsynced and renamed before the row that names them commits."""
+
+    async def put(self, tenant: str, name: str, content: AsyncIterator[bytes]) -> StoredFile:
+        """Store a file under a new id; raises TooLargeError over the limit."""
+        ...
+
+    async def find(self, tenant: str, file_id: str) -> StoredFile | None:
+        """Return what is known of a file."""
+        ...
+
+    async def read(self, file: StoredFile) -> bytes:
+        """Return the content of a file."""
+        ...
+
+    async def delete(self, file: StoredFile) -> None:
+        """Remove a file."""
+        ...
+
+
+# --- carrying out steps ----------------------------------------------------------------------------------------------
+
+
+class HostKeys(Protocol):
+    """What a step type may ask about host keys."""
+
+    async def trusted(self, host: str, port: int) -> Sequence[str]:
+        """Return the trusted keys of a server as OpenSSH lines."""
+        ...
+
+    async def accept_new(self, host: str, port: int, public_key: str) -> bool:
+        """Trust a key that was never seen, where the settings allow it and the server had none; return whether it is trusted now."""
+        ...
+
+
+class StepContext(Protocol):
+    """What a step type is given beside its inputs, for one attempt."""
+
+    @property
+    def execution_id(self) -> str:
+        """The execution that it runs for: sessions may be kept for it, and for nobody else."""
+        ...
+
+    @property
+    def time_limit_seconds(self) -> float:
+        """How long this attempt may take; the runner cancels it then."""
+        ...
+
+    @property
+    def output_limit_bytes(self) -> int:
+        """How much of one output is kept; name what was cut in `Outcome.truncated`."""
+        ...
+
+    @property
+    def host_keys(self) -> HostKeys:
+        """The host keys that are trusted."""
+        ...
+
+    async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
+        """Add a line to the step's log; waits while the log is written slower than it is filled. Secrets are masked on the way."""
+        ...
+
+    async def attachment(self, key: str) -> bytes:
+        """Return the content of the attachment called `key`; raises TargetError where there is none."""
+        ...
+
+    def mark_sent(self) -> None:
+        """Say, right before the first byte of the command leaves: from now on the target may act, so a cut or a time limit leaves UNKNOWN."""
+        ...
+
+
+class StepType(Protocol):
+    """Carries out one type of step. Registering, claiming, retrying and recording are the engine's."""
+
+    @property
+    def signature(self) -> StepSignature:
+        """What it declares of itself."""
+        ...
+
+    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+        """Do the work once. Every failure is a value; an exception that escapes is a bug. On cancellation it closes its session and lets CancelledError pass."""
+        ...
+
+    async def release(self, execution_id: str) -> None:
+        """Let go of whatever was kept for an execution that has ended or paused."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; the service stops."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a queued task does not run: `kind` is place, device or time; `position` counts from 1 in the order of turns."""
+
+    kind: str
+    name: str
+    since: int
+    position: int
+    until: int | None = None
+
+
+class Dispatcher(Protocol):
+    """Wakes up whoever can carry out a step, oldest first, within the limits of places and devices. May lose wake-ups, never order work twice on purpose."""
+
+    def submit(self, task: Task) -> None:
+        """Queue a task; a task that is queued or running already is not queued again."""
+        ...
+
+    def cancel(self, cancel: Cancel) -> None:
+        """Stop a step that runs here, or forget it where it is queued."""
+        ...
+
+    def waiting(self, execution_id: str) -> Waiting | None:
+        """Return what the task of an execution waits for; None where it has none queued."""
+        ...
+
+
+# --- what goes on beside ---------------------------------------------------------------------------------------------
+
+
+class Secrets(Protocol):
+    """The one place that knows what must not be read."""
+
+    def mask(self, text: str, secrets: Sequence[str]) -> str:
+        """Return `text` with each of `secrets` and its escaped forms replaced by `********`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one save or one batch of log lines made known, after COMMIT. `steps` are those that changed, in their order; `head` is None for log lines."""
+
+    execution_id: str
+    head: Head | None = None
+    steps: tuple[StepExecution, ...] = ()
+    logs: tuple[LogEntry, ...] = field(default=())
+
+
+class Observer(Protocol):
+    """Told of everything that was committed, in the order of commits; must not block."""
+
+    def committed(self, change: Committed) -> None:
+        """Take note of a change."""
+        ...

@@ -1,0 +1,41 @@
+"""All that somebody who writes a step type may import.
+
+A step type is a class with the four members of `StepType`, registered under the entry point group `stepswitch.step_types`;
+the built-in ones are registered by the same road.
+"""
+
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError, Values
+from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
+from stepswitch.domain.values import Value, ValueType
+from stepswitch.engine.ports import HostKeys, StepContext, StepType
+
+ENTRY_POINT_GROUP = "stepswitch.step_types"
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "ErrorCode",
+    "HostKeys",
+    "InputSpec",
+    "LogLevel",
+    "Outcome",
+    "OutputSpec",
+    "Result",
+    "StepContext",
+    "StepError",
+    "StepSignature",
+    "StepType",
+    "Value",
+    "ValueType",
+    "Values",
+]
+
+
+def failed(code: ErrorCode, message: str, outputs: Values | None = None) -> Outcome:
+    """Return the outcome of an attempt that failed for certain."""
+    return Outcome(Result.FAILED, outputs or {}, StepError(code, message))
+
+
+def unknown(code: ErrorCode, message: str, outputs: Values | None = None) -> Outcome:
+    """Return the outcome of an attempt of which nobody can say whether the target acted."""
+    return Outcome(Result.UNKNOWN, outputs or {}, StepError(code, message))

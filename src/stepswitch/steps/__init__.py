@@ -1,0 +1,1 @@
+"""The built-in step types; each imports only `stepswitch.plugin` and its driver."""
