@@ -4,7 +4,7 @@ A step type is a class with the four members of `StepType`, registered under the
 the built-in ones are registered by the same road.
 """
 
-from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.errors import ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError, Values
 from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
 from stepswitch.domain.values import Value, ValueType
@@ -25,6 +25,7 @@ __all__ = [
     "StepError",
     "StepSignature",
     "StepType",
+    "TargetError",
     "Value",
     "ValueType",
     "Values",

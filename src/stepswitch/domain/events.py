@@ -59,6 +59,8 @@ class Reported:
     attempt: int
     nonce: str | None
     outcome: Outcome
+    started: int | None = None
+    """When the attempt began, for a step that needed no claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Pause(Steered):
 
 @dataclass(frozen=True, slots=True)
 class Change(Steered):
-    """A PATCH. None leaves a field as it is. `workflow` is the whole edited snapshot, validated, with its new id."""
+    """A PATCH. None leaves a field as it is. `workflow` is the whole edited snapshot, validated, made from `base_snapshot_id`."""
 
     pause_at_failure: bool | None = None
     debug_step_ids: tuple[str, ...] | None = None
@@ -120,6 +122,7 @@ class Change(Steered):
     start_step_id: str | None = None
     workflow: Workflow | None = None
     snapshot_id: str | None = None
+    base_snapshot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

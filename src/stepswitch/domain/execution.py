@@ -160,8 +160,6 @@ class Head:
     last_time: int = 0
     applied: tuple[str, ...] = ()
     """Ids of the latest events, so that one whose commit was in doubt is recognised."""
-    cleanups: tuple[int, ...] = ()
-    """Numbers of earlier step executions whose traces at the target are not confirmed as removed."""
     version: int = 0
     format: int = HEAD_FORMAT
 

@@ -4,7 +4,7 @@ Implemented in the rooms above (`storage`, `dispatch`, `steps`, `access`, …), 
 conformance suite each. Times are milliseconds since 1970 in UTC unless a name ends in `_seconds`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -122,6 +122,10 @@ class ExecutionStore(Protocol):
 
     async def foreign_claims(self, instance: str) -> Sequence[OpenClaim]:
         """Return the open claims of every other instance."""
+        ...
+
+    async def cleanups(self, count: int) -> Sequence[tuple[str, int]]:
+        """Return executions and step numbers of which something may be left at a target."""
         ...
 
     async def runnable(self, after: Runnable | None, count: int) -> Sequence[Runnable]:
@@ -322,6 +326,14 @@ class StepContext(Protocol):
         """Return the content of the attachment called `key`; raises TargetError where there is none."""
         ...
 
+    def is_file(self, name: str) -> bool:
+        """Return whether the input called `name` was bound as type file: its value is then the key of an attachment."""
+        ...
+
+    def declared_inputs(self) -> Sequence[str]:
+        """Return the names of all inputs that the step declares, with or without value."""
+        ...
+
     def mark_sent(self) -> None:
         """Say, right before the first byte of the command leaves: from now on the target may act, so a cut or a time limit leaves UNKNOWN."""
         ...
@@ -370,6 +382,10 @@ class Dispatcher(Protocol):
         """Stop a step that runs here, or forget it where it is queued."""
         ...
 
+    def holds(self, execution_id: str) -> bool:
+        """Return whether a task of the execution is queued or running here."""
+        ...
+
     def waiting(self, execution_id: str) -> Waiting | None:
         """Return what the task of an execution waits for; None where it has none queued."""
         ...
@@ -381,8 +397,8 @@ class Dispatcher(Protocol):
 class Secrets(Protocol):
     """The one place that knows what must not be read."""
 
-    def mask(self, text: str, secrets: Sequence[str]) -> str:
-        """Return `text` with each of `secrets` and its escaped forms replaced by `********`."""
+    def masker(self, secrets: Sequence[str]) -> Callable[[str], str]:
+        """Return a function that replaces each of `secrets` and its escaped forms in a text by `********`."""
         ...
 
 

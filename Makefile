@@ -1,0 +1,67 @@
+# Everything that one does with this repository. A bare machine with Python 3.11 (pip and venv), git, make and a C compiler will do.
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKERS ?= 2
+CHAOS_ROUNDS ?= 100
+
+.PHONY: help setup servers demo test check format lint types layers docs bench chaos reference constraints clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) servers ## make .venv with all that is needed to run, test and change the service
+
+demo: $(INSTALLED) ## start the service with a small router to talk to, and show three workflows at work
+	$(BIN)/stepswitch demo
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: setup format lint types layers docs ## run every check, then the tests (sizes, names and house rules are among them)
+	@$(MAKE) test
+
+format: $(INSTALLED) ## check the layout of the code
+	$(BIN)/ruff format --check .
+
+lint: $(INSTALLED) ## look for faults in the code
+	$(BIN)/ruff check .
+
+types: $(INSTALLED) ## check the types, tests included
+	$(BIN)/mypy
+
+layers: $(INSTALLED) ## check who imports whom
+	$(BIN)/lint-imports --no-logo
+
+docs: $(INSTALLED) ## check that the reference is current and build the pages into site/
+	$(BIN)/python -m tools.make_reference --check
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(INSTALLED) ## measure, beside what the same machine gives without the service
+	$(BIN)/python -m benchmarks
+
+chaos: setup ## kill the service at many random moments and count what every device was told
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200
+
+reference: $(INSTALLED) ## write the reference pages that are made from the source
+	$(BIN)/python -m tools.make_reference
+
+constraints: ## write constraints.txt anew, with the newest versions that pyproject.toml allows
+	tools/make_constraints.sh
+
+clean: ## remove all that was made here
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+servers:
+	@tools/setup_servers.sh
+
+$(INSTALLED): pyproject.toml constraints.txt tools/make_venv.sh
+	tools/make_venv.sh $(VENV)
+	touch $@

@@ -1,0 +1,40 @@
+"""The settings of the service: defaults, a file, `STEPSWITCH_…` variables, command line options, each over the one before.
+
+Read once at start, in `cli`; everything else is given the values it needs by `bootstrap`.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Every setting, its unit and its default. A variable's name is the setting's in capitals behind `STEPSWITCH_`."""
+
+    model_config = SettingsConfigDict(env_prefix="STEPSWITCH_", extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path("stepswitch-data"), description="Directory of the database and the files; made when missing.")
+    admin_password: str | None = Field(None, min_length=8, description="Password of the user admin, used at the first start only.", repr=False)
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the service itself logs.")
+    log_format: Literal["text", "json"] = Field("text", description="How the service's own log looks.")
+    steps_at_once: int = Field(100, ge=1, le=100_000, description="Steps carried out at once by this process.")
+    sessions_per_device: int = Field(1, ge=1, le=1_000, description="Sessions at once to one device (host and port).")
+    javascript_processes: int = Field(2, ge=1, le=64, description="Warm child processes for JavaScript.")
+    host_keys: Literal["strict", "accept-new"] = Field("strict", description="Whether a host key that was never seen is refused or trusted.")
+    strict_documents: bool = Field(False, description="Whether unknown fields of a workflow document are faults.")
+    session_hours: float = Field(8.0, gt=0, le=24 * 365, description="Hours until a login expires.")
+    retention_days: float = Field(30.0, gt=0, le=36_500, description="Days that an ended execution is kept where nobody says otherwise.")
+    body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes.")
+    file_limit_bytes: int = Field(50 * MIB, ge=1024, description="Largest file, in bytes.")
+    max_step_executions: int = Field(10_000, ge=1, description="Step executions until an execution pauses with LOOP_LIMIT.")
+    max_values_bytes: int = Field(64 * MIB, ge=1024, description="Bytes that the values of one execution may take.")
+    max_output_bytes: int = Field(MIB, ge=1024, description="Bytes that are kept of one output of a step.")
+    max_step_log_bytes: int = Field(MIB, ge=1024, description="Bytes of log that are kept of one step execution.")
+    silence_seconds: float = Field(30.0, ge=1, description="Seconds without a sign of life after which a step counts as lost.")
+    grace_seconds: float = Field(20.0, ge=0, description="Seconds that running steps get to end when the service is told to stop.")

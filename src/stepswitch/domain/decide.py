@@ -1,0 +1,207 @@
+"""The one pure function: given an execution's head, an event and the time, what follows? Called by `engine.conductor`.
+
+    load the head  →  decide  →  save over the version that was read  →  dispatch the tasks that follow
+
+`decide` first asks whether the event is still meant, only then advances the state. A report of a claim that is no longer the
+stored one, a second copy of a task, a resume of a pause that is over: each gets an answer, none is applied to another state.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from stepswitch.domain import flow, steering
+from stepswitch.domain.document import Workflow
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.events import (
+    Abort,
+    Change,
+    Claimed,
+    CleanedUp,
+    Create,
+    Decision,
+    Event,
+    Lost,
+    Pause,
+    Reply,
+    Reported,
+    Resume,
+    Retry,
+    SetValues,
+    Task,
+    Turn,
+)
+from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Outcome, Result, Status, StepError
+from stepswitch.domain.progress import Progress
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.states import StepEvent, StepState, advance
+from stepswitch.domain.step_types import StepTypes
+from stepswitch.domain.values import Value
+
+DEADLINE_GRACE_SECONDS = 30.0
+"""How long after its time limit an attempt may still report, before it counts as lost."""
+
+
+def begin(order: Create, values: dict[str, Value], workflow: Workflow, rules: Rules, now: int) -> Decision:
+    """Return a new execution, queued, whose step execution 0 is there; `values` are those it starts with."""
+    if workflow.start_step_id is None:
+        raise AssertionError("a draft is refused before it comes here")
+    head = Head(
+        id=order.execution_id,
+        tenant=order.tenant,
+        snapshot_id=order.snapshot_id,
+        workflow_id=order.workflow_id,
+        workflow_name=workflow.name,
+        creation_user=order.user,
+        creation_time=now,
+        context_type=order.context_type,
+        retained_til=order.retained_til,
+        context=order.context,
+        assignments=order.assignments,
+        attachments=order.attachments,
+        values=values,
+        pause_at_failure=order.pause_at_failure,
+        debug_step_ids=order.debug_step_ids,
+        steps_allowed=rules.limits.step_executions,
+    )
+    p = Progress(head, workflow, rules, now)
+    p.log(f"queued by {order.user}")
+    flow.arrive(p, workflow.start_step_id)
+    return p.decision(None)
+
+
+def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int) -> Decision:
+    """Return what follows from `event`; raises StateConflictError where somebody asks for what does not fit the state."""
+    if event.id in head.applied and not isinstance(event, Claimed):
+        return Decision(head, Reply.STORED)
+    return _HANDLERS[type(event)](Progress(head, workflow, rules, now), event)
+
+
+def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task | None:
+    """Return the task that a stored execution waits for; None where it waits for a person, is being worked on, or has ended."""
+    if head.status in ENDED or head.current is None or head.current.state is not StepState.EXECUTABLE:
+        return None
+    p = Progress(head, workflow, rules, now)
+    flow.dispatch(p)
+    return p.tasks[0]
+
+
+def _is_current(p: Progress, event: Turn | Claimed | Reported | Lost) -> bool:
+    return p.step.number == event.number and p.step.attempt == event.attempt
+
+
+def _is_due(p: Progress) -> bool:
+    return p.step.state is StepState.EXECUTABLE and p.status not in ENDED and (p.step.not_before is None or p.step.not_before <= p.now)
+
+
+def _turn(p: Progress, event: Turn) -> Decision:
+    if not _is_current(p, event) or not _is_due(p):
+        return Decision(p.head, Reply.STALE)
+    p.start()
+    flow.run_inline(p)
+    if p.step.number == event.number and p.step.state is StepState.EXECUTABLE and not p.tasks:
+        flow.make_executable(p)
+    return p.decision(event.id)
+
+
+def _claimed(p: Progress, event: Claimed) -> Decision:
+    if not _is_current(p, event):
+        return Decision(p.head, Reply.STALE)
+    claim = p.step.claim
+    if p.step.state is StepState.EXECUTING and claim is not None:
+        return Decision(p.head, Reply.GRANTED if claim.nonce == event.nonce else Reply.BUSY)
+    if not _is_due(p):
+        return Decision(p.head, Reply.STALE)
+    p.start()
+    deadline = p.now + round((time_limit_seconds(p.workflow, p.rules.types, p.step.step_id) + DEADLINE_GRACE_SECONDS) * 1000)
+    p.current = replace(
+        p.step,
+        state=advance(p.step.state, StepEvent.CLAIMED),
+        claimed_time=p.now,
+        claim=Claim(event.nonce, event.instance, deadline),
+    )
+    return p.decision(event.id, Reply.GRANTED)
+
+
+def time_limit_seconds(workflow: Workflow, types: StepTypes, step_id: str) -> float:
+    """Return how long one attempt at a step may take: its policy's word, else its type's."""
+    step = workflow.steps[step_id]
+    if step.policy.timeout_seconds is not None:
+        return step.policy.timeout_seconds
+    signature = types.find(step.type)
+    return signature.time_limit_seconds if signature is not None else 0.0
+
+
+def _reported(p: Progress, event: Reported) -> Decision:
+    if not _is_current(p, event):
+        return _log_late(p, event)
+    if event.nonce is None:
+        return _reported_unclaimed(p, event)
+    claim = p.step.claim
+    if claim is None or claim.nonce != event.nonce:
+        return Decision(p.head, Reply.STALE)
+    if p.step.state is StepState.EXECUTING:
+        flow.report(p, event.outcome, StepEvent.REPORTED)
+        return p.decision(event.id, Reply.STORED)
+    return _reported_late(p, event)
+
+
+def _reported_unclaimed(p: Progress, event: Reported) -> Decision:
+    signature = p.signature(p.workflow.steps[p.step.step_id])
+    if signature is None or not signature.always_safe or not _is_due(p):
+        return Decision(p.head, Reply.STALE)
+    p.start()
+    flow.report(p, event.outcome, StepEvent.CLAIMED, StepEvent.REPORTED, started=event.started)
+    return p.decision(event.id, Reply.STORED)
+
+
+def _reported_late(p: Progress, event: Reported) -> Decision:
+    """Let the truth replace the doubt where the execution still stands at the step that was declared lost; nothing goes on by itself."""
+    step = p.step
+    doubted = step.result is Result.UNKNOWN and step.error is not None and step.error.code is ErrorCode.LOST
+    stands = step.state in (StepState.WAITING_AFTER, StepState.FINISHED) and p.status in (Status.PAUSED, Status.FAILED)
+    if not doubted or not stands:
+        return _log_late(p, event)
+    flow.replace_doubt(p, event.outcome)
+    p.log(f"step {step.step_id} ({step.number}) reported {event.outcome.result} after it was given up", LogLevel.WARN)
+    return p.decision(event.id, Reply.STORED)
+
+
+def _log_late(p: Progress, event: Reported) -> Decision:
+    if event.nonce is None:
+        return Decision(p.head, Reply.STALE)
+    p.log(f"step execution {event.number} reported {event.outcome.result} too late: nothing follows from it", LogLevel.WARN)
+    return p.decision(event.id, Reply.STALE)
+
+
+def _lost(p: Progress, event: Lost) -> Decision:
+    claim = p.step.claim
+    if not _is_current(p, event) or p.step.state is not StepState.EXECUTING or claim is None or claim.nonce != event.nonce:
+        return Decision(p.head, Reply.STALE)
+    step = p.workflow.steps[p.step.step_id]
+    p.current = replace(p.step, losses=p.step.losses + 1)
+    p.log(f"lost: {event.reason}", LogLevel.WARN, p.step.number)
+    if flow.is_safe(p, step) and p.step.losses < flow.MAX_LOSSES:
+        flow.retry(p, step)
+    else:
+        message = f"nobody can say whether the target acted: {event.reason}"
+        flow.report(p, Outcome(Result.UNKNOWN, error=StepError(ErrorCode.LOST, message)), StepEvent.REPORTED)
+    return p.decision(event.id)
+
+
+def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
+    if p.step.number != event.number or not p.step.cleanup_pending:
+        return Decision(p.head, Reply.STALE)
+    p.current = replace(p.step, cleanup_pending=False)
+    p.log("nothing is left behind at the target", step=event.number)
+    return p.decision(event.id)
+
+
+_HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
+    Turn: _turn,
+    Claimed: _claimed,
+    Reported: _reported,
+    Lost: _lost,
+    CleanedUp: _cleaned_up,
+    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues), steering.steer),
+}

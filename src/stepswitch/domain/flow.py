@@ -1,0 +1,315 @@
+"""How an execution goes from step to step: arriving, ending, retrying, passing on. Called by `decide` and `steering`.
+
+The rows of the table in `workflow-semantics`, section 5, in its order; the guards stand here, what may happen at all in `states`.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from stepswitch.domain.bindings import Bound, write
+from stepswitch.domain.conditions import choose
+from stepswitch.domain.document import Policy, Step
+from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.events import TaskKind
+from stepswitch.domain.execution import ENDED, LogLevel, Outcome, Result, Status, StepError, StepExecution, Values
+from stepswitch.domain.progress import Progress
+from stepswitch.domain.states import StepEvent, StepState, advance
+from stepswitch.domain.values import Value, size_of
+
+MAX_LOSSES: Final = 3
+"""A safe step that is lost this often in one visit is not run again unasked: it may be what kills its workers."""
+_SUCCEEDED: Final = Outcome(Result.SUCCEEDED)
+_NO_INPUTS: Final = Bound({}, (), ())
+
+
+def arrive(p: Progress, step_id: str) -> None:
+    """Begin a visit of the step: it waits where somebody wants it to, else it is executable."""
+    step = p.workflow.steps[step_id]
+    hold_reason = _hold_reason(p, step_id)
+    delay = step.policy.delay_seconds
+    not_before = p.now + round(delay * 1000) if delay and hold_reason is None else None
+    begin_step(p, step, StepState.EXECUTABLE if hold_reason is None else StepState.WAITING_BEFORE, not_before)
+    if hold_reason is not None:
+        code, reason = hold_reason
+        p.pause(f"paused before step {step_id}: {reason}", code)
+
+
+def _hold_reason(p: Progress, step_id: str) -> tuple[ErrorCode | None, str] | None:
+    begun = p.steps_begun
+    if begun >= p.head.steps_allowed:
+        return ErrorCode.LOOP_LIMIT, f"LOOP_LIMIT, {begun} step executions have begun; resume gives {p.rules.limits.step_executions} more"
+    if step_id in p.head.debug_step_ids:
+        return None, "it is one of debugStepIds"
+    return (None, "somebody asked for a pause") if p.head.pause_requested else None
+
+
+def begin_step(
+    p: Progress, step: Step, state: StepState, not_before: int | None = None, before: StepExecution | None = None, *, anew: bool = False
+) -> None:
+    """Make a new step execution the current one; `before` is the attempt that it repeats, `anew` when a person asked for it."""
+    bound = _bind(p, step)
+    number = p.steps_begun
+    p.steps_begun += 1
+    p.current = StepExecution(
+        number=number,
+        step_id=step.id,
+        state=state,
+        start_time=p.now,
+        since=p.now,
+        snapshot_id=p.head.snapshot_id,
+        attempt=1 if before is None else before.attempt + 1,
+        attempts_before=0 if before is None else before.attempt if anew else before.attempts_before,
+        losses=0 if before is None or anew else before.losses,
+        not_before=not_before,
+        inputs=bound.inputs,
+        device=_device(p, step, bound.inputs),
+    )
+    _note(p, bound)
+    if state is StepState.EXECUTABLE:
+        _dispatch(p, step, bound)
+
+
+def _bind(p: Progress, step: Step) -> Bound:
+    signature = p.signature(step)
+    return _NO_INPUTS if signature is not None and signature.inline else p.bound(step)
+
+
+def _note(p: Progress, bound: Bound) -> None:
+    for note in bound.notes:
+        p.log(note, LogLevel.WARN, p.step.number)
+
+
+def make_executable(p: Progress, *events: StepEvent) -> None:
+    """Bind the current step again and let it be taken."""
+    step = p.workflow.steps[p.step.step_id]
+    bound = _bind(p, step)
+    state = advance(p.step.state, *events)
+    p.current = replace(
+        p.step, state=state, since=p.now, inputs=bound.inputs, device=_device(p, step, bound.inputs), snapshot_id=p.head.snapshot_id
+    )
+    _note(p, bound)
+    _dispatch(p, step, bound)
+
+
+def dispatch(p: Progress) -> None:
+    """Ask for somebody to take the current step, as it is stored."""
+    step = p.workflow.steps[p.step.step_id]
+    _dispatch(p, step, _bind(p, step))
+
+
+def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
+    signature = p.signature(step)
+    inline = signature is None or signature.inline or bool(bound.faults)
+    p.dispatch(TaskKind.TURN if inline else TaskKind.STEP)
+
+
+def _device(p: Progress, step: Step, inputs: Values) -> str | None:
+    signature = p.signature(step)
+    if signature is None or signature.device_input is None:
+        return None
+    host = inputs.get(signature.device_input)
+    if not isinstance(host, str):
+        return None
+    spec = signature.input(signature.port_input) if signature.port_input else None
+    port = inputs.get(signature.port_input, spec.default if spec else None) if signature.port_input else None
+    return host if port is None else f"{host}:{port}"
+
+
+def run_inline(p: Progress) -> None:
+    """Take the steps that need nobody, at most `Limits.inline_steps` of them; then the execution goes to the back of the queue."""
+    left = p.rules.limits.inline_steps
+    while p.status not in ENDED and p.step.state is StepState.EXECUTABLE:
+        step = p.workflow.steps[p.step.step_id]
+        outcome = None if _is_delayed(p) else _inline_outcome(p, step)
+        if outcome is None:
+            return
+        if not left:
+            p.current = replace(p.step, since=p.now)
+            p.tasks.clear()
+            p.dispatch(TaskKind.TURN)
+            return
+        left -= 1
+        p.tasks.clear()
+        report(p, outcome, StepEvent.CLAIMED, StepEvent.REPORTED)
+
+
+def _is_delayed(p: Progress) -> bool:
+    return p.step.not_before is not None and p.step.not_before > p.now
+
+
+def _inline_outcome(p: Progress, step: Step) -> Outcome | None:
+    signature = p.signature(step)
+    if signature is None:
+        return _failure(ErrorCode.STEP_TYPE_NOT_INSTALLED, f"no step type {step.type} is installed here")
+    if signature.inline:
+        return _SUCCEEDED
+    faults = p.bound(step).faults
+    return _failure(faults[0].code, "; ".join(map(str, faults))) if faults else None
+
+
+def _failure(code: ErrorCode, message: str) -> Outcome:
+    return Outcome(Result.FAILED, error=StepError(code, message))
+
+
+def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | None = None) -> None:
+    """Note what an attempt came to, write what it binds, and go where it leads."""
+    step = p.workflow.steps[p.step.step_id]
+    written, outcome = _write_outputs(p, step, outcome)
+    claimed = p.step.claimed_time
+    p.current = replace(
+        p.step,
+        state=advance(p.step.state, *events),
+        claimed_time=claimed if claimed is not None else p.now if started is None else max(started, p.step.start_time),
+        result=outcome.result,
+        error=outcome.error,
+        outputs=outcome.outputs,
+        variables=written,
+    )
+    settle(p, step)
+
+
+def replace_doubt(p: Progress, outcome: Outcome) -> None:
+    """Put what a late report says in the place of UNKNOWN, without going on."""
+    step = p.workflow.steps.get(p.step.step_id)
+    written: dict[str, Value] = {}
+    if step is not None:
+        written, outcome = _write_outputs(p, step, outcome)
+    p.current = replace(p.step, result=outcome.result, error=outcome.error, outputs=outcome.outputs, variables=written)
+
+
+def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str, Value], Outcome]:
+    """Bind the outputs of `outcome`, and fail it where one does not fit, was cut, or is too much."""
+    if not step.out_bindings:
+        return {}, outcome
+    written = write(step, p.workflow.declarations, outcome.outputs)
+    faults = [*_cut_faults(step, outcome), *written.faults, *_size_faults(p, written.values)]
+    values = {} if any(fault.code is ErrorCode.TOO_LARGE for fault in faults) else _uncut(step, outcome, written.values)
+    p.write_values(dict(values))
+    if faults and outcome.result is Result.SUCCEEDED:
+        outcome = replace(outcome, result=Result.FAILED, error=StepError(faults[0].code, "; ".join(map(str, faults))))
+    return values, outcome
+
+
+def _cut_faults(step: Step, outcome: Outcome) -> list[Fault]:
+    return [
+        Fault(ErrorCode.OUTPUT_TOO_LARGE, f"outBindings.{binding.target}", f"the output {binding.name} was cut and cannot be used")
+        for binding in step.out_bindings
+        if binding.name in outcome.truncated
+    ]
+
+
+def _uncut(step: Step, outcome: Outcome, values: dict[str, Value]) -> dict[str, Value]:
+    if not outcome.truncated:
+        return values
+    cut = {binding.target for binding in step.out_bindings if binding.name in outcome.truncated}
+    return {name: value for name, value in values.items() if name not in cut}
+
+
+def _size_faults(p: Progress, values: dict[str, Value]) -> list[Fault]:
+    total = sum(map(size_of, values.values()))
+    total += sum(size_of(value) for name, value in p.values.items() if name not in values)
+    if total <= p.rules.limits.values_bytes:
+        return []
+    return [
+        Fault(ErrorCode.TOO_LARGE, "", f"the values of this execution would take {total} bytes; the limit is {p.rules.limits.values_bytes}")
+    ]
+
+
+def settle(p: Progress, step: Step) -> None:
+    """Go on from a step that is executed, by the first row of the table that fits."""
+    result = p.step.result
+    if result is Result.SUCCEEDED:
+        pass_on(p, step)
+        return
+    _log_failure(p)
+    safe = is_safe(p, step)
+    policy = step.policy
+    if _has_attempts_left(p, policy) and (result is Result.FAILED or safe):
+        retry(p, step, _retry_delay(p, policy))
+        return
+    target = policy.on_unknown_step_id if result is Result.UNKNOWN else policy.on_failure_step_id
+    if target is not None:
+        p.log(f"step {step.id} ({p.step.number}) ended {result}: the way goes on at {target}")
+        leave(p, target, StepEvent.PASSED, StepEvent.ENDED)
+    elif p.head.pause_at_failure:
+        p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD), end_time=p.now)
+        p.pause(f"paused after step {step.id} ({p.step.number}) ended {result}")
+    else:
+        p.current = replace(p.step, state=advance(p.step.state, StepEvent.ENDED), end_time=p.now)
+        end(p, Status.FAILED)
+
+
+def _log_failure(p: Progress) -> None:
+    step = p.step
+    error = f"{step.error.code}: {step.error.message}" if step.error else "no reason was given"
+    p.log(f"ended {step.result}: {error}", LogLevel.ERROR, step.number)
+
+
+def is_safe(p: Progress, step: Step) -> bool:
+    """Whether the step may run again without anybody's word."""
+    signature = p.signature(step)
+    if signature is not None and signature.always_safe:
+        return True
+    return bool(step.policy.safe_to_rerun)
+
+
+def _has_attempts_left(p: Progress, policy: Policy) -> bool:
+    return p.step.attempt - p.step.attempts_before < policy.retry.max_attempts
+
+
+def _retry_delay(p: Progress, policy: Policy) -> float:
+    retries = p.step.attempt - p.step.attempts_before - 1
+    return float(policy.retry.delay_seconds * policy.retry.backoff**retries)
+
+
+def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = False) -> None:
+    """End the current attempt as `retry` and let a new one of the same step stand executable."""
+    old = p.step
+    end_time = old.end_time if old.end_time is not None else p.now
+    if old.state is not StepState.FINISHED:
+        old = replace(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time)
+    p.rows.append(old)
+    not_before = p.now + round(delay_seconds * 1000) if delay_seconds else None
+    p.log(f"step {step.id} ({old.number}) ended {old.result or 'lost'}: attempt {old.attempt + 1} follows", LogLevel.WARN)
+    begin_step(p, step, StepState.EXECUTABLE, not_before, old, anew=anew)
+    if p.head.pause_requested:
+        hold(p, "somebody asked for a pause")
+
+
+def hold(p: Progress, reason: str) -> None:
+    """Pause before the current step, which nobody has claimed."""
+    p.tasks.clear()
+    p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD))
+    p.pause(f"paused before step {p.step.step_id}: {reason}")
+
+
+def pass_on(p: Progress, step: Step) -> None:
+    """Take the first condition that holds, else the next step, else the end."""
+    choice = choose(step, p.workflow.declarations, p.values)
+    for note in choice.notes:
+        p.log(note, LogLevel.WARN, p.step.number)
+    why = f" ({choice.condition.name} {choice.condition.comparator})" if choice.condition else ""
+    if choice.next_step_id is None:
+        p.current = replace(p.step, state=advance(p.step.state, StepEvent.PASSED, StepEvent.ENDED), end_time=p.step.end_time or p.now)
+        p.log(f"step {step.id} ({p.step.number}) was the last{why}")
+        end(p, Status.COMPLETED)
+    else:
+        p.log(f"step {step.id} ({p.step.number}) → {choice.next_step_id}{why}")
+        leave(p, choice.next_step_id, StepEvent.PASSED, StepEvent.ENDED)
+
+
+def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
+    """Finish the current step execution and arrive at another step."""
+    step = p.step
+    if events:
+        step = replace(step, state=advance(step.state, *events), end_time=step.end_time or p.now)
+    p.rows.append(step)
+    arrive(p, next_step_id)
+
+
+def end(p: Progress, status: Status) -> None:
+    """End the execution; its last step execution stays in the head."""
+    p.tasks.clear()
+    p.status = status
+    p.end_time = p.now
+    p.log(f"ended {status}", LogLevel.INFO if status is Status.COMPLETED else LogLevel.ERROR)

@@ -1,0 +1,138 @@
+"""An execution while one decision is being made: the parts of the head that may change, and what follows from it.
+
+Lives only inside `decide` and `begin`; `flow` and `steering` write to it. Made mutable on purpose: ten steps without effect
+cost one new head, not ten.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from stepswitch.domain.bindings import Bound, bind
+from stepswitch.domain.document import Step, Workflow
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.events import Cancel, Decision, Reply, Task, TaskKind
+from stepswitch.domain.execution import Head, LogEntry, LogLevel, Status, StepExecution
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.step_types import StepSignature
+from stepswitch.domain.values import Value
+
+APPLIED_KEPT: Final = 8
+
+
+class Progress:
+    """What a decision changes, step by step. `now` is never earlier than the last time stored."""
+
+    __slots__ = (
+        "_values", "cancels", "current", "end_time", "head", "logs", "now", "rows", "rules", "status", "steps_begun", "tasks",
+        "workflow",
+    )  # fmt: skip
+
+    def __init__(self, head: Head, workflow: Workflow, rules: Rules, now: int) -> None:
+        self.head = head
+        self.workflow = workflow
+        self.rules = rules
+        self.now = max(now, head.last_time)
+        self.current = head.current
+        self.status = head.status
+        self.end_time = head.end_time
+        self.steps_begun = head.steps_begun
+        self.rows: list[StepExecution] = []
+        self.logs: list[LogEntry] = []
+        self.tasks: list[Task] = []
+        self.cancels: list[Cancel] = []
+        self._values: dict[str, Value] | None = None
+
+    @property
+    def step(self) -> StepExecution:
+        """The current step execution; an execution always has one."""
+        if self.current is None:
+            raise AssertionError("an execution without a step execution")
+        return self.current
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The values of inputs, variables and outputs; do not write to it, use `write_values`."""
+        return self._values if self._values is not None else self.head.values  # type: ignore[return-value] # read only
+
+    def write_values(self, values: dict[str, Value | None]) -> None:
+        """Set values; None takes one away."""
+        if self._values is None:
+            self._values = dict(self.head.values)
+        for name, value in values.items():
+            if value is None:
+                self._values.pop(name, None)
+            else:
+                self._values[name] = value
+
+    def signature(self, step: Step) -> StepSignature | None:
+        """Return what the type of `step` declares; None where it is not installed (any more)."""
+        return self.rules.types.find(step.type)
+
+    def bound(self, step: Step) -> Bound:
+        """Return the inputs of `step` as they are now."""
+        return bind(step, self.values, self.signature(step))
+
+    def log(self, message: str, level: LogLevel = LogLevel.INFO, step: int | None = None) -> None:
+        """Add an entry to the log of the execution, or of a step execution."""
+        self.logs.append(LogEntry(self.now, level, message, step))
+
+    def change(self, **fields: object) -> None:
+        """Set fields of the head."""
+        self.head = replace(self.head, **fields)  # type: ignore[arg-type] # the names are the head's own
+
+    def dispatch(self, kind: TaskKind) -> None:
+        """Ask for somebody to go on with the current step."""
+        step = self.step
+        self.tasks.append(
+            Task(
+                execution_id=self.head.id,
+                number=step.number,
+                attempt=step.attempt,
+                kind=kind,
+                since=step.since,
+                not_before=step.not_before,
+                device=step.device,
+                site=step.site,
+                step_type=self.workflow.steps[step.step_id].type,
+            )
+        )
+
+    def cancel(self) -> None:
+        """Ask for the current step to be stopped, or forgotten where it is queued."""
+        self.cancels.append(Cancel(self.head.id, self.step.number, self.step.attempt))
+
+    def start(self) -> None:
+        """Note that somebody took a step: what was queued runs now."""
+        if self.status is Status.QUEUED:
+            self.status = Status.RUNNING
+            self.change(start_time=self.now)
+            self.log("started")
+
+    def run_on(self) -> None:
+        """Note that the execution goes on after a pause, or is reopened after it failed."""
+        self.status = Status.RUNNING if self.head.start_time is not None else Status.QUEUED
+        self.end_time = None
+        self.change(pause_code=None, error=None)
+
+    def pause(self, message: str, code: ErrorCode | None = None) -> None:
+        """Note that the execution waits for somebody, and why."""
+        self.status = Status.PAUSED
+        self.change(pause_requested=False, pause_code=code)
+        self.log(message)
+
+    def decision(self, event_id: str | None, reply: Reply = Reply.DONE) -> Decision:
+        """Return all of it as one value, with the version one higher."""
+        head = self.head
+        applied = head.applied if event_id is None else (*head.applied[1 - APPLIED_KEPT :], event_id)
+        head = replace(
+            head,
+            current=self.current,
+            status=self.status,
+            end_time=self.end_time,
+            steps_begun=self.steps_begun,
+            values=head.values if self._values is None else self._values,
+            last_time=self.now,
+            applied=applied,
+            version=head.version + 1,
+        )
+        return Decision(head, reply, tuple(self.rows), tuple(self.logs), tuple(self.tasks), tuple(self.cancels))

@@ -1,0 +1,14 @@
+"""What every decision of an installation goes by: its step types and its limits. Made in `bootstrap`."""
+
+from dataclasses import dataclass
+
+from stepswitch.domain.execution import DEFAULT_LIMITS, Limits
+from stepswitch.domain.step_types import StepTypes
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The step types that are installed and the limits that are set."""
+
+    types: StepTypes
+    limits: Limits = DEFAULT_LIMITS

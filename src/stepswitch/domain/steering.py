@@ -1,0 +1,213 @@
+"""What people do to an execution: resume, retry, abort, pause, change, set values. Called by `decide`.
+
+Everything here is refused with StateConflictError where it does not fit the state, or where the run has moved on since its
+sender looked; nothing is applied to a state that nobody saw. Every act is in the execution's log: who, what it was before and
+after, why. Source: `workflow-semantics`, section 5, "Steering".
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from stepswitch.domain import flow
+from stepswitch.domain.errors import ErrorCode, StateConflictError
+from stepswitch.domain.events import Abort, Change, Decision, Pause, Reply, Resume, Retry, SetValues, Steered, Steering
+from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
+from stepswitch.domain.progress import Progress
+from stepswitch.domain.states import StepEvent, StepState, advance
+
+_MASK: Final = "********"
+
+
+def steer(p: Progress, event: Steering) -> Decision:
+    """Return what follows from somebody's will."""
+    match event:
+        case Abort():
+            return _abort(p, event)
+        case Pause():
+            return _pause(p, event)
+        case Change():
+            return _change(p, event)
+        case SetValues():
+            return _set_values(p, event)
+        case Resume():
+            _refuse_moved_on(p, event)
+            _resume(p, event)
+        case Retry():
+            _refuse_moved_on(p, event)
+            _retry(p, event)
+    return p.decision(event.id)
+
+
+def _refuse_moved_on(p: Progress, event: Steered) -> None:
+    if event.seen is not None and event.seen != p.step.number:
+        raise StateConflictError(
+            f"the run has moved on: you saw step execution {event.seen}, it is now at {p.step.number}; look again", ErrorCode.MOVED_ON
+        )
+
+
+def _log(p: Progress, event: Steered, what: str) -> None:
+    p.log(f"{what} by {event.user}" + (f": {event.reason}" if event.reason else ""))
+
+
+def _is_repairable(p: Progress) -> bool:
+    return p.status in (Status.PAUSED, Status.FAILED)
+
+
+def _refuse_unrepairable(p: Progress, what: str) -> None:
+    if not _is_repairable(p):
+        raise StateConflictError(f"{what} can be changed while the execution is PAUSED or has ended FAILED; it is {p.status}")
+
+
+def _resume(p: Progress, event: Resume) -> None:
+    target = p.head.resume_at
+    if not _is_repairable(p) or (p.status is Status.FAILED and target is None):
+        hint = "; retry, or PATCH startStepId first" if p.status is Status.FAILED else ""
+        raise StateConflictError(f"only a paused execution can be resumed; this one is {p.status}{hint}")
+    _log(p, event, "resumed")
+    if p.head.pause_code is ErrorCode.LOOP_LIMIT:
+        p.change(steps_allowed=p.steps_begun + p.rules.limits.step_executions)
+    p.run_on()
+    if target is not None:
+        _jump(p, target)
+    elif p.step.state is StepState.WAITING_BEFORE:
+        flow.make_executable(p, StepEvent.RESUMED)
+    else:
+        _accept(p)
+
+
+def _jump(p: Progress, target: str) -> None:
+    p.change(resume_at=None)
+    if p.step.state is StepState.WAITING_BEFORE:
+        p.current = replace(p.step, result=Result.SKIPPED)
+    p.log(f"goes on at step {target}")
+    flow.leave(p, target, *(() if p.step.state is StepState.FINISHED else (StepEvent.ENDED,)))
+
+
+def _accept(p: Progress) -> None:
+    step = p.workflow.steps[p.step.step_id]
+    if p.step.result is not Result.SUCCEEDED:
+        p.change(accepted_failures=p.head.accepted_failures + 1)
+        p.log(f"the failure of step {step.id} ({p.step.number}) is accepted", LogLevel.WARN)
+    flow.pass_on(p, step)
+
+
+def _retry(p: Progress, event: Retry) -> None:
+    failed_here = p.step.state is StepState.WAITING_AFTER or p.status is Status.FAILED
+    if not failed_here:
+        raise StateConflictError(f"only a failed step can be run again; this execution is {p.status} and its step {p.step.state}")
+    step = p.workflow.steps.get(p.step.step_id)
+    if step is None:
+        raise StateConflictError(f"step {p.step.step_id} is no longer in the workflow; PATCH startStepId and resume")
+    _log(p, event, "retry asked for")
+    p.run_on()
+    p.change(resume_at=None)
+    flow.retry(p, step, anew=True)
+
+
+def _abort(p: Progress, event: Abort) -> Decision:
+    if p.status is Status.ABORTED:
+        return Decision(p.head, Reply.DONE)
+    if p.status in ENDED:
+        raise StateConflictError(f"the execution has ended {p.status}; there is nothing to abort")
+    _log(p, event, "aborted")
+    step = p.step
+    running = step.state is StepState.EXECUTING
+    result = step.result or (Result.UNKNOWN if running else Result.SKIPPED)
+    if step.state in (StepState.EXECUTING, StepState.EXECUTABLE):
+        p.cancel()
+    p.current = replace(
+        step,
+        state=advance(step.state, StepEvent.ENDED),
+        aborted=True,
+        result=result,
+        end_time=step.end_time or p.now,
+        cleanup_pending=running,
+    )
+    flow.end(p, Status.ABORTED)
+    return p.decision(event.id)
+
+
+def _pause(p: Progress, event: Pause) -> Decision:
+    if p.status in ENDED:
+        raise StateConflictError(f"the execution has ended {p.status}")
+    if p.status is Status.PAUSED or p.head.pause_requested:
+        return Decision(p.head, Reply.DONE)
+    _log(p, event, "pause asked for")
+    if p.step.state is StepState.EXECUTABLE:
+        p.cancel()
+        flow.hold(p, "somebody asked for a pause")
+    else:
+        p.change(pause_requested=True)
+    return p.decision(event.id)
+
+
+def _change(p: Progress, event: Change) -> Decision:
+    _refuse_unfit_change(p, event)
+    changed: dict[str, tuple[object, object]] = {}
+    for name, wire, value in (
+        ("pause_at_failure", "pauseAtFailure", event.pause_at_failure),
+        ("debug_step_ids", "debugStepIds", event.debug_step_ids),
+        ("retained_til", "retainedTil", event.retained_til),
+        ("snapshot_id", "steps", event.snapshot_id),
+        ("resume_at", "startStepId", event.start_step_id),
+    ):
+        before = getattr(p.head, name)
+        if value is not None and value != before:
+            changed[wire] = (before, value)
+            p.change(**{name: value})
+    if not changed:
+        return Decision(p.head, Reply.DONE)
+    for wire, (before, after) in changed.items():
+        _log(p, event, f"{wire} changed from {_shown(before)} to {_shown(after)}")
+    return p.decision(event.id)
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) or "none" if isinstance(value, tuple) else "none" if value is None else str(value)
+
+
+def _refuse_unfit_change(p: Progress, event: Change) -> None:
+    live = event.pause_at_failure is not None or event.debug_step_ids is not None
+    if live and p.status in (Status.COMPLETED, Status.ABORTED):
+        raise StateConflictError(f"the execution has ended {p.status}; only retainedTil can still be changed")
+    if event.workflow is None and event.start_step_id is None:
+        return
+    _refuse_unrepairable(p, "steps and startStepId")
+    _refuse_moved_on(p, event)
+    if event.workflow is not None and event.base_snapshot_id != p.head.snapshot_id:
+        raise StateConflictError("somebody else has changed the steps meanwhile; look again", ErrorCode.MOVED_ON)
+    steps = (event.workflow or p.workflow).steps
+    target = event.start_step_id or p.head.resume_at
+    if target is not None and target not in steps:
+        raise StateConflictError(f"startStepId names no step: {target}", ErrorCode.UNKNOWN_STEP)
+    if target is None and p.step.step_id not in steps:
+        raise StateConflictError(f"the execution waits at step {p.step.step_id}: give startStepId in the same call to remove it")
+
+
+def _set_values(p: Progress, event: SetValues) -> Decision:
+    _refuse_unrepairable(p, "values")
+    _refuse_moved_on(p, event)
+    before = {name: p.values.get(name) for name in event.values}
+    changed = {name: value for name, value in event.values.items() if value != before[name] or type(value) is not type(before[name])}
+    if not changed:
+        return Decision(p.head, Reply.DONE)
+    for name in changed:
+        secret = _is_secret(p, name)
+        _log(
+            p, event, f"value {name} changed from {_show_value(before, name, secret=secret)} to {_show_value(changed, name, secret=secret)}"
+        )
+    p.write_values(dict(changed))
+    return p.decision(event.id)
+
+
+def _is_secret(p: Progress, name: str) -> bool:
+    declared = p.workflow.declarations.get(name)
+    return declared is not None and declared.type == "password"
+
+
+def _show_value(values: Mapping[str, object], name: str, *, secret: bool) -> str:
+    value = values[name]
+    if value is None:
+        return "none"
+    return _MASK if secret else str(value)[:200]

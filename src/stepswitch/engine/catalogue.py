@@ -1,0 +1,52 @@
+"""The use cases of the workflow catalogue. Called by `api.workflows` and the command line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepswitch.domain.document import OwnerType
+from stepswitch.domain.errors import Fault, InvalidRequestError, NotFoundError
+from stepswitch.domain.step_types import StepTypes
+from stepswitch.domain.validation import check
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.ports import CatalogueStore, Clock, Ids, StoredWorkflow
+
+_FILLED_IN = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A stored workflow, and what its author should know of it."""
+
+    workflow: StoredWorkflow
+    warnings: tuple[Fault, ...]
+
+
+class Catalogue:
+    """Workflows as their designers see them."""
+
+    def __init__(self, store: CatalogueStore, types: StepTypes, clock: Clock, ids: Ids, *, strict: bool = False) -> None:
+        self._store = store
+        self._types = types
+        self._clock = clock
+        self._ids = ids
+        self._strict = strict
+
+    async def create(self, caller: Caller, document: Mapping[str, Any]) -> Checked:
+        """Store a new workflow; raises InvalidRequestError with every fault of the document."""
+        parsed = check(document, self._types, strict=self._strict)
+        if parsed.faults:
+            raise InvalidRequestError(parsed.faults)
+        kept = {name: value for name, value in document.items() if name not in _FILLED_IN}
+        kept.setdefault("owner", {"id": caller.user, "type": OwnerType.USER.value})
+        kept.setdefault("readOnly", False)
+        workflow = StoredWorkflow(self._ids.new(), caller.tenant, self._clock.now(), caller.user, 1, kept)
+        await self._store.create(workflow)
+        return Checked(workflow, parsed.warnings)
+
+    async def get(self, caller: Caller, workflow_id: str) -> StoredWorkflow:
+        """Return a workflow of the caller's tenant; raises NotFoundError."""
+        workflow = await self._store.get(caller.tenant, workflow_id)
+        if workflow is None:
+            raise NotFoundError(f"no workflow {workflow_id}")
+        return workflow

@@ -1,0 +1,124 @@
+"""What a worker asks for and hands back: a claim before anything is sent, signs of life, log lines, a report. Called by `worker`.
+
+A delivery by itself proves nothing: whoever holds the stored claim carries out the step, and nobody else. A step that is safe by
+its type (JS) needs no stored claim: running it twice harms nobody, and that saves a commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stepswitch.domain.decide import time_limit_seconds
+from stepswitch.domain.events import Claimed, CleanedUp, Reply, Reported, Task
+from stepswitch.domain.execution import Head, LogEntry, Outcome, Values
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.states import StepState
+from stepswitch.domain.values import ValueType
+from stepswitch.engine.conductor import Conductor, was_granted
+from stepswitch.engine.confidential import Mask
+from stepswitch.engine.ports import Clock, Committed, ExecutionStore, Ids, Observer, Secrets
+from stepswitch.engine.snapshots import Compiled, Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to carry out one attempt, with all that it needs. `nonce` is None where no claim was needed."""
+
+    task: Task
+    tenant: str
+    step_type: str
+    nonce: str | None
+    inputs: Values
+    declared_inputs: tuple[str, ...]
+    file_inputs: frozenset[str]
+    attachments: Mapping[str, str]
+    time_limit_seconds: float
+    safe: bool
+    """Whether running it again can harm nobody, so that a time limit that passed is FAILED and not UNKNOWN."""
+    mask: Mask
+    started: int
+
+
+class Claims:
+    """The worker's side of the conductor."""
+
+    def __init__(
+        self, *, conductor: Conductor, store: ExecutionStore, snapshots: Snapshots, rules: Rules, secrets: Secrets, clock: Clock, ids: Ids
+    ) -> None:
+        self._conductor = conductor
+        self._store = store
+        self._snapshots = snapshots
+        self._rules = rules
+        self._secrets = secrets
+        self._clock = clock
+        self._ids = ids
+        self._observers: list[Observer] = []
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every batch of log lines from now on."""
+        self._observers.append(observer)
+
+    async def claim(self, task: Task, instance: str) -> Grant | Reply:
+        """Return the right to carry out `task`, stored; or BUSY (somebody else does) or STALE (forget it)."""
+        signature = self._rules.types.find(task.step_type)
+        if signature is not None and signature.always_safe:
+            return await self._open(task)
+        nonce = self._ids.new()
+        decision = await self._conductor.apply(task.execution_id, Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance))
+        if not was_granted(decision):
+            return decision.reply
+        return self._grant(task, decision.head, await self._snapshots.get(decision.head.snapshot_id), nonce)
+
+    async def _open(self, task: Task) -> Grant | Reply:
+        head = await self._conductor.head(task.execution_id)
+        step = head.current if head is not None else None
+        if (
+            head is None
+            or step is None
+            or (step.number, step.attempt) != (task.number, task.attempt)
+            or step.state is not StepState.EXECUTABLE
+        ):
+            return Reply.STALE
+        return self._grant(task, head, await self._snapshots.get(head.snapshot_id), None)
+
+    def _grant(self, task: Task, head: Head, compiled: Compiled, nonce: str | None) -> Grant:
+        current = head.current
+        if current is None:
+            raise AssertionError("a granted claim has a step execution")
+        step = compiled.workflow.steps[current.step_id]
+        signature = self._rules.types.find(step.type)
+        always_safe = signature is not None and signature.always_safe
+        return Grant(
+            task=task,
+            tenant=head.tenant,
+            step_type=step.type,
+            nonce=nonce,
+            inputs=current.inputs,
+            declared_inputs=tuple(binding.name for binding in step.in_bindings),
+            file_inputs=frozenset(binding.name for binding in step.in_bindings if binding.type is ValueType.FILE),
+            attachments=head.attachments,
+            time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id),
+            safe=always_safe or bool(step.policy.safe_to_rerun),
+            mask=Mask(self._secrets, head, [compiled]),
+            started=self._clock.now(),
+        )
+
+    async def report(self, grant: Grant, outcome: Outcome) -> Reply:
+        """Hand in what an attempt came to. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
+        task = grant.task
+        event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
+        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started)
+        return (await self._conductor.apply(task.execution_id, event)).reply
+
+    async def log(self, execution_id: str, entries: Sequence[LogEntry]) -> None:
+        """Store log lines of a running step, masked before they come here."""
+        await self._store.append_logs(execution_id, entries)
+        for observer in self._observers:
+            observer.committed(Committed(execution_id, logs=tuple(entries)))
+
+    async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
+        """Give a sign of life for these claims; return those that are still stored."""
+        return await self._store.sign(nonces, self._clock.now())
+
+    async def cleaned_up(self, execution_id: str, number: int) -> None:
+        """Confirm that nothing of a cancelled attempt is left at its target."""
+        await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))

@@ -1,0 +1,169 @@
+"""The four verbs: load the head, decide, save over the version that was read, dispatch what follows. Called by everything that makes something happen.
+
+Nothing leaves before the commit: no answer, task, cancel or observation. One save per execution is in flight; the cache holds only
+what is committed, and a save that failed drops it.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from stepswitch.domain.decide import decide, pending_task
+from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, ServiceError, VersionConflictError
+from stepswitch.domain.events import Change, Decision, Event, Reply
+from stepswitch.domain.execution import ENDED, Head, LogEntry
+from stepswitch.domain.rules import Rules
+from stepswitch.engine.ports import Clock, Committed, Dispatcher, ExecutionStore, Observer, Save
+from stepswitch.engine.snapshots import Compiled, Snapshots
+
+HEADS_KEPT: Final = 20_000
+TRIES: Final = 20
+"""How often a decision is made again because somebody else saved first, before it is called a fault of ours."""
+
+
+class Conductor:
+    """Applies events to executions. It never runs anything itself: it only says what is next."""
+
+    def __init__(self, store: ExecutionStore, snapshots: Snapshots, rules: Rules, clock: Clock, observers: Sequence[Observer] = ()) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._rules = rules
+        self._clock = clock
+        self._observers = list(observers)
+        self._dispatcher: Dispatcher | None = None
+        self._heads: OrderedDict[str, Head] = OrderedDict()
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def dispatch_through(self, dispatcher: Dispatcher) -> None:
+        """Say who wakes up workers; once, before anything is created or recovered."""
+        self._dispatcher = dispatcher
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every commit from now on."""
+        self._observers.append(observer)
+
+    async def head(self, execution_id: str) -> Head | None:
+        """Return the committed head of an execution; None where there is no such."""
+        return self._heads.get(execution_id) or await self._store.load(execution_id)
+
+    async def create(self, decision: Decision, compiled: Compiled) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+        """Store a new execution; when this returns, it is on disk and on its way."""
+        self._snapshots.keep(compiled)
+        head = decision.head
+        try:
+            await self._store.create(Save(head, decision.rows, decision.logs), compiled.snapshot)
+        except CommitInDoubtError:
+            if await self._store.load(head.id) is None:
+                raise
+        self._follow_up(decision)
+        return head, compiled, decision.logs
+
+    async def apply(self, execution_id: str, event: Event) -> Decision:
+        """Let `event` happen; raises NotFoundError, or StateConflictError where somebody's will does not fit the state."""
+        async with self._alone(execution_id):
+            for _ in range(TRIES):
+                head = await self._load(execution_id)
+                compiled = await self._snapshots.get(head.snapshot_id)
+                decision = decide(head, event, compiled.workflow, self._rules, self._clock.now())
+                if decision.head is head:
+                    return decision
+                if await self._save(decision, event):
+                    self._follow_up(decision)
+                    return decision
+        raise ServiceError(f"execution {execution_id} was changed by somebody else {TRIES} times in a row")
+
+    async def dispatch_again(self, execution_id: str) -> None:
+        """Submit the task that a stored execution waits for, where it waits for one; a second copy does no harm."""
+        if self._submit().holds(execution_id):
+            return
+        head = await self.head(execution_id)
+        if head is None:
+            return
+        compiled = await self._snapshots.get(head.snapshot_id)
+        task = pending_task(head, compiled.workflow, self._rules, self._clock.now())
+        if task is not None:
+            self._submit().submit(task)
+
+    def forget(self, execution_id: str) -> None:
+        """Drop what is kept of an execution, so that the next event reads it from the store."""
+        self._heads.pop(execution_id, None)
+
+    async def _load(self, execution_id: str) -> Head:
+        head = self._heads.get(execution_id) or await self._store.load(execution_id)
+        if head is None:
+            raise NotFoundError(f"no execution {execution_id}")
+        return head
+
+    async def _save(self, decision: Decision, event: Event) -> bool:
+        """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
+        head = decision.head
+        edited = await self._edited(event)
+        try:
+            await self._store.save(Save(head, decision.rows, decision.logs), edited.snapshot if edited else None)
+        except VersionConflictError:
+            self.forget(head.id)
+            return False
+        except CommitInDoubtError:
+            self.forget(head.id)
+            stored = await self._store.load(head.id)
+            return stored is not None and event.id in stored.applied
+        except BaseException:
+            self.forget(head.id)
+            raise
+        return True
+
+    async def _edited(self, event: Event) -> Compiled | None:
+        if isinstance(event, Change) and event.snapshot_id is not None:
+            return await self._snapshots.get(event.snapshot_id)
+        return None
+
+    def _follow_up(self, decision: Decision) -> None:
+        """Everything that may only happen after the commit, in the order in which people expect it."""
+        self._remember(decision.head)
+        self._tell(decision)
+        dispatcher = self._submit()
+        for cancel in decision.cancels:
+            dispatcher.cancel(cancel)
+        for task in decision.tasks:
+            dispatcher.submit(task)
+
+    def _tell(self, decision: Decision) -> None:
+        if not self._observers:
+            return
+        head = decision.head
+        steps = decision.rows if head.current is None else (*decision.rows, head.current)
+        for observer in self._observers:
+            observer.committed(Committed(head.id, head, steps, decision.logs))
+
+    def _remember(self, head: Head) -> None:
+        if head.status in ENDED:
+            self._heads.pop(head.id, None)
+            return
+        self._heads[head.id] = head
+        self._heads.move_to_end(head.id)
+        if len(self._heads) > HEADS_KEPT:
+            self._heads.popitem(last=False)
+
+    def _submit(self) -> Dispatcher:
+        if self._dispatcher is None:
+            raise AssertionError("the dispatcher is set before anything happens")
+        return self._dispatcher
+
+    @asynccontextmanager
+    async def _alone(self, execution_id: str) -> AsyncIterator[None]:
+        lock = self._locks.get(execution_id)
+        if lock is None:
+            lock = self._locks[execution_id] = asyncio.Lock()
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock._waiters:  # noqa: SLF001 # asyncio offers no other way to see whether somebody waits
+                self._locks.pop(execution_id, None)
+
+
+def was_granted(decision: Decision) -> bool:
+    """Whether a claim now holds the step."""
+    return decision.reply is Reply.GRANTED

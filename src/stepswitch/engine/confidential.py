@@ -1,0 +1,90 @@
+"""What must not be shown of one execution: by type where a value is declared a password, by value everywhere else.
+
+Called by `views` for answers and by `claims` for what a step logs while it runs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from stepswitch.domain.execution import Head, LogEntry, StepError, StepExecution, Values
+from stepswitch.domain.values import Value, ValueType
+from stepswitch.engine.ports import Secrets
+from stepswitch.engine.snapshots import Compiled
+
+MASK: Final = "********"
+SHORTEST: Final = 4
+"""A shorter secret is not masked by value: it would blank out everything."""
+
+
+def secrets_of(head: Head, snapshots: Iterable[Compiled]) -> tuple[str, ...]:
+    """Return every secret value that this execution knows."""
+    found: set[str] = set()
+    for compiled in snapshots:
+        found.update(compiled.secret_defaults)
+        for values in (head.values, head.assignments) if compiled.secret_names else ():
+            found.update(value for name in compiled.secret_names if isinstance(value := values.get(name), str))
+    return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True))
+
+
+def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
+    """Return the inputs of a step that are bound as passwords."""
+    step = compiled.workflow.steps.get(step_id)
+    if step is None:
+        return frozenset()
+    return frozenset(binding.name for binding in step.in_bindings if binding.type is ValueType.PASSWORD)
+
+
+class Mask:
+    """Takes the secrets of one execution out of whatever is shown of it."""
+
+    def __init__(self, secrets: Secrets, head: Head, snapshots: Sequence[Compiled]) -> None:
+        unique = {compiled.snapshot.id: compiled for compiled in snapshots}
+        known = secrets_of(head, unique.values())
+        self._text = secrets.masker(known) if known else None
+
+    def text(self, text: str) -> str:
+        """Return `text` without secrets."""
+        return text if self._text is None else self._text(text)
+
+    def values(self, values: Values, secret: frozenset[str]) -> Values:
+        """Return `values`, those named in `secret` as `********`."""
+        if not values or (self._text is None and not secret):
+            return values
+        return {name: MASK if name in secret else self._value(value) for name, value in values.items()}
+
+    def _value(self, value: Value) -> Value:
+        return self.text(value) if isinstance(value, str) else value
+
+    def entry(self, entry: LogEntry) -> LogEntry:
+        """Return a log entry without secrets."""
+        return entry if self._text is None else replace(entry, message=self._text(entry.message))
+
+    def head(self, head: Head, compiled: Compiled) -> Head:
+        """Return `head` without secrets in what is shown of it."""
+        names = compiled.secret_names
+        if self._text is None and not names:
+            return head
+        return replace(
+            head,
+            assignments=self.values(head.assignments, names),
+            context=self.values(head.context, names),
+            values=self.values(head.values, names),
+            error=self._error(head.error),
+        )
+
+    def step(self, step: StepExecution, compiled: Compiled) -> StepExecution:
+        """Return a step execution without secrets."""
+        inputs = secret_inputs(compiled, step.step_id)
+        if self._text is None and not inputs and not compiled.secret_names:
+            return step
+        return replace(
+            step,
+            inputs=self.values(step.inputs, inputs),
+            outputs=self.values(step.outputs, frozenset()),
+            variables=self.values(step.variables, compiled.secret_names),
+            error=self._error(step.error),
+        )
+
+    def _error(self, error: StepError | None) -> StepError | None:
+        return error if error is None else replace(error, message=self.text(error.message))

@@ -1,0 +1,124 @@
+"""The use cases of executions: create one, see `views` for the reads. Called by `api.executions` and the command line."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from stepswitch.domain.assignments import check_assignments, initial_values
+from stepswitch.domain.decide import begin
+from stepswitch.domain.document import Workflow
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
+from stepswitch.domain.events import Create
+from stepswitch.domain.execution import ContextType, Head, LogEntry
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.validation import faults_to_execute
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.ports import Clock, FileStore, Ids, StoredWorkflow
+from stepswitch.engine.snapshots import Compiled, compile_snapshot
+from stepswitch.engine.views import ExecutionView, Views
+
+COMPILED_KEPT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRequest:
+    """A `workflowExecutionCreateRequest` whose fields have their types. `retained_til` in milliseconds; None leaves it to the settings."""
+
+    workflow_id: str
+    context_type: ContextType
+    context: Mapping[str, Any] = field(default_factory=dict)
+    assignments: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    """Key → id of a file that was uploaded before."""
+    pause_at_failure: bool = False
+    debug_step_ids: tuple[str, ...] = ()
+    retained_til: int | None = None
+
+
+class Executions:
+    """What people do with executions."""
+
+    def __init__(
+        self, *, catalogue: Catalogue, conductor: Conductor, views: Views, files: FileStore, rules: Rules, clock: Clock, ids: Ids
+    ) -> None:
+        self._catalogue = catalogue
+        self._conductor = conductor
+        self._views = views
+        self._files = files
+        self._rules = rules
+        self._clock = clock
+        self._ids = ids
+        self._compiled: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
+
+    async def create(self, caller: Caller, request: ExecutionRequest) -> ExecutionView:
+        """Queue an execution and return it with its step execution 0; raises NotFoundError, or InvalidRequestError with every fault.
+
+        When this returns, the execution is on disk.
+        """
+        stored = await self._catalogue.get(caller, request.workflow_id)
+        compiled = self._compile(stored)
+        await self._refuse_faults(caller, request, compiled.workflow)
+        return self._views.fresh(await self._begin(caller, request, compiled))
+
+    async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, workflow: Workflow) -> None:
+        faults = [*faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
+        faults += await self._attachment_faults(caller, request.attachments)
+        if faults:
+            raise InvalidRequestError(faults)
+
+    def _request_faults(self, request: ExecutionRequest, workflow: Workflow) -> Sequence[Fault]:
+        files = {*workflow.attachments, *request.attachments}
+        faults = list(check_assignments(workflow, request.assignments, request.context, request.context_type, files))
+        faults += [
+            Fault(ErrorCode.UNKNOWN_STEP, f"debugStepIds[{place}]", f"the workflow has no step {step_id!r}")
+            for place, step_id in enumerate(request.debug_step_ids)
+            if step_id not in workflow.steps
+        ]
+        if request.retained_til is not None and request.retained_til <= self._clock.now():
+            faults.append(Fault(ErrorCode.INVALID_VALUE, "retainedTil", "lies in the past; give a time to come, or leave it out"))
+        return faults
+
+    async def _attachment_faults(self, caller: Caller, attachments: Mapping[str, str]) -> list[Fault]:
+        return [
+            Fault(ErrorCode.UNKNOWN_ATTACHMENT, f"attachments.{key}.id", "names no file that was uploaded here")
+            for key, file_id in attachments.items()
+            if await self._files.find(caller.tenant, file_id) is None
+        ]
+
+    async def _begin(self, caller: Caller, request: ExecutionRequest, compiled: Compiled) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+        now = self._clock.now()
+        workflow = compiled.workflow
+        order = Create(
+            execution_id=self._ids.new(),
+            tenant=caller.tenant,
+            user=caller.user,
+            workflow_id=request.workflow_id,
+            snapshot_id=compiled.snapshot.id,
+            context_type=request.context_type,
+            retained_til=request.retained_til or now + self._rules.limits.retention_seconds * 1000,
+            assignments=request.assignments,
+            context=request.context,
+            attachments={**workflow.attachments, **request.attachments},
+            pause_at_failure=request.pause_at_failure,
+            debug_step_ids=request.debug_step_ids,
+        )
+        values = initial_values(workflow, request.assignments, request.context)
+        return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled)
+
+    def _compile(self, stored: StoredWorkflow) -> Compiled:
+        key = (stored.id, stored.revision)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = compile_snapshot(stored.tenant, snapshot_document(stored))
+            self._compiled[key] = compiled
+            if len(self._compiled) > COMPILED_KEPT:
+                self._compiled.popitem(last=False)
+        return compiled
+
+
+def snapshot_document(stored: StoredWorkflow) -> dict[str, Any]:
+    """Return the document of a workflow with what the server filled in: it is part of what an execution shows for ever."""
+    return {**stored.document, "id": stored.id, "createdAt": stored.created_at, "creationUser": stored.creation_user}

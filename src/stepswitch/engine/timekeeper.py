@@ -1,0 +1,136 @@
+"""Watches what only time can tell: lost claims, forgotten wake-ups, cleanup, retention, expired sessions. Started by `bootstrap`.
+
+Losing is decided from stored state: a claim is lost when its last sign of life is too old or its deadline has passed. After a
+stop of the whole process (a suspended machine) one round is left out, so that workers may give their sign first.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from stepswitch.domain.errors import NotFoundError, StepswitchError
+from stepswitch.domain.events import CleanedUp, Lost
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, Ids, OpenClaim, Runnable
+
+PAGE: Final = 500
+QUIET_AFTER_JUMP_SECONDS: Final = 600.0
+"""How long retention deletes nothing after a start or a jump of the clock: a wrong clock must not empty the store."""
+
+_log = structlog.get_logger("stepswitch.timekeeper")
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often the timekeeper looks, and how long a claim may be silent; in seconds."""
+
+    look_seconds: float = 1.0
+    silence_seconds: float = 30.0
+    wake_up_seconds: float = 30.0
+    retention_seconds: float = 30.0
+    jump_seconds: float = 10.0
+
+
+class Timekeeper:
+    """One loop; every round leaves the store in a state from which the next one can go on."""
+
+    def __init__(
+        self,
+        *,
+        store: ExecutionStore,
+        accounts: AccountStore,
+        conductor: Conductor,
+        clock: Clock,
+        ids: Ids,
+        instance: str,
+        rhythm: Rhythm = Rhythm(),
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._conductor = conductor
+        self._clock = clock
+        self._ids = ids
+        self._instance = instance
+        self._rhythm = rhythm
+        self._offset = self._clock_offset()
+        self._quiet_until = clock.monotonic() + QUIET_AFTER_JUMP_SECONDS
+        self._next_wake_up = clock.monotonic() + rhythm.wake_up_seconds
+        self._next_retention = clock.monotonic()
+
+    def _clock_offset(self) -> float:
+        return self._clock.now() / 1000 - self._clock.monotonic()
+
+    async def recover(self) -> None:
+        """Go on after a start: whatever another instance held is lost (it is dead: we hold its lock), whatever can run is dispatched."""
+        for claim in await self._store.foreign_claims(self._instance):
+            await self._lose(claim, "the service stopped while this step was being carried out")
+        await self._confirm_cleanups()
+        await self._wake_up()
+
+    async def run(self) -> None:
+        """Look again and again until cancelled; a fault of the store is logged and outlived."""
+        while True:
+            before = self._clock.monotonic()
+            await self._clock.sleep(self._rhythm.look_seconds)
+            slept = self._clock.monotonic() - before
+            if slept > self._rhythm.look_seconds + self._rhythm.jump_seconds:
+                _log.warning("the process stood still", seconds=round(slept, 1))
+                continue
+            try:
+                await self.look()
+            except (StepswitchError, OSError) as error:
+                _log.error("a round of the timekeeper failed; the next one tries again", error=str(error))
+
+    async def look(self) -> None:
+        """Do one round."""
+        now = self._clock.now()
+        for claim in await self._store.open_claims(now - round(self._rhythm.silence_seconds * 1000), now):
+            reason = "its time was over" if claim.deadline <= now else "its worker gave no sign of life"
+            await self._lose(claim, reason)
+        moment = self._clock.monotonic()
+        self._watch_jumps(moment)
+        if moment >= self._next_wake_up:
+            self._next_wake_up = moment + self._rhythm.wake_up_seconds
+            await self._wake_up()
+        if moment >= max(self._next_retention, self._quiet_until):
+            self._next_retention = moment + self._rhythm.retention_seconds
+            await self._retain()
+
+    def _watch_jumps(self, moment: float) -> None:
+        offset = self._clock_offset()
+        if abs(offset - self._offset) > self._rhythm.jump_seconds:
+            _log.warning("the clock jumped; nothing is deleted for a while", seconds=round(offset - self._offset, 1))
+            self._quiet_until = moment + QUIET_AFTER_JUMP_SECONDS
+        self._offset = offset
+
+    async def _lose(self, claim: OpenClaim, reason: str) -> None:
+        event = Lost(f"lost:{claim.nonce}", claim.number, claim.attempt, claim.nonce, reason)
+        try:
+            await self._conductor.apply(claim.execution_id, event)
+        except NotFoundError:
+            _log.warning("a claim of an execution that is gone", execution=claim.execution_id)
+
+    async def _confirm_cleanups(self) -> None:
+        """Confirm what died with the process that held it: the sessions of every step type that runs in it."""
+        while found := await self._store.cleanups(PAGE):
+            for execution_id, number in found:
+                await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
+
+    async def _wake_up(self) -> None:
+        """Submit every execution that could run; what is queued or running already is not queued twice."""
+        after: Runnable | None = None
+        while page := await self._store.runnable(after, PAGE):
+            for runnable in page:
+                await self._conductor.dispatch_again(runnable.execution_id)
+            after = page[-1]
+            await asyncio.sleep(0)
+
+    async def _retain(self) -> None:
+        now = self._clock.now()
+        await self._accounts.end_expired_sessions(now)
+        while expired := await self._store.expired(now, PAGE):
+            for execution_id in expired:
+                await self._store.delete(execution_id)
+                self._conductor.forget(execution_id)

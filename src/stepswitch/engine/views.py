@@ -1,0 +1,107 @@
+"""The reads: an execution as the API and the command line show it, with every secret masked. Called by both, and by `executions`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepswitch.domain.errors import NotFoundError
+from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, StepExecution, Values
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.confidential import Mask
+from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets, Waiting
+from stepswitch.engine.snapshots import Compiled, Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFor:
+    """One thing that an execution waits for: `kind` is person, device, lock, site, place, time or hold. Times in milliseconds."""
+
+    kind: str
+    name: str
+    since: int
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionView:
+    """An execution with its rows, masked. `steps` holds the current step execution too, in the order of their numbers."""
+
+    head: Head
+    compiled: Compiled
+    steps: Sequence[tuple[StepExecution, Compiled]]
+    """Each with the snapshot that it was made from."""
+    logs: Sequence[LogEntry]
+    outputs: Values
+    waiting_for: tuple[WaitingFor, ...] = ()
+    queue_position: int | None = None
+
+
+class Views:
+    """Builds views from committed state only."""
+
+    def __init__(self, store: ExecutionStore, snapshots: Snapshots, conductor: Conductor, dispatcher: Dispatcher, secrets: Secrets) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._conductor = conductor
+        self._dispatcher = dispatcher
+        self._secrets = secrets
+
+    async def execution(self, caller: Caller, execution_id: str) -> ExecutionView:
+        """Return an execution of the caller's tenant with all its rows; raises NotFoundError."""
+        head = await self._conductor.head(execution_id)
+        if head is None or head.tenant != caller.tenant:
+            raise NotFoundError(f"no execution {execution_id}")
+        steps = await self._all_steps(head)
+        logs = await self._all_logs(head.id)
+        snapshots = {step.snapshot_id: await self._snapshots.get(step.snapshot_id) for step in steps}
+        compiled = await self._snapshots.get(head.snapshot_id)
+        return self._view(head, compiled, [(step, snapshots[step.snapshot_id]) for step in steps], logs)
+
+    def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
+        """Return the view of an execution that was stored a moment ago, without reading it back."""
+        head, compiled, logs = created
+        return self._view(head, compiled, [(head.current, compiled)] if head.current else [], logs)
+
+    async def _all_steps(self, head: Head) -> list[StepExecution]:
+        """Return the rows and the current step; what was added since the head was read is left out."""
+        last = head.steps_begun - 1 if head.current is not None else head.steps_begun
+        steps: list[StepExecution] = []
+        while len(steps) < last:
+            page = await self._store.steps(head.id, len(steps), last - len(steps))
+            if not page:
+                break
+            steps += page
+        return [*steps[:last], *([head.current] if head.current is not None else [])]
+
+    async def _all_logs(self, execution_id: str) -> list[LogEntry]:
+        logs: list[LogEntry] = []
+        place: int | None = 0
+        while place is not None:
+            page, place = await self._store.logs(execution_id, place)
+            logs += page
+        return logs
+
+    def _view(
+        self, head: Head, compiled: Compiled, steps: Sequence[tuple[StepExecution, Compiled]], logs: Sequence[LogEntry]
+    ) -> ExecutionView:
+        mask = Mask(self._secrets, head, [compiled, *(of for _, of in steps)])
+        waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
+        return ExecutionView(
+            head=mask.head(head, compiled),
+            compiled=compiled,
+            steps=[(mask.step(step, of), of) for step, of in steps],
+            logs=[mask.entry(entry) for entry in logs],
+            outputs=mask.values(
+                {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}, compiled.secret_names
+            ),
+            waiting_for=_waiting_for(head, waiting),
+            queue_position=waiting.position if waiting is not None and head.status is Status.QUEUED else None,
+        )
+
+
+def _waiting_for(head: Head, waiting: Waiting | None) -> tuple[WaitingFor, ...]:
+    if head.status is Status.PAUSED and head.current is not None:
+        return (WaitingFor("person", head.pause_code or head.current.state.value, head.last_time),)
+    if waiting is None:
+        return ()
+    return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)

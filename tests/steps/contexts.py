@@ -1,0 +1,105 @@
+"""A context for one attempt that writes down what a step type does with it. Used by the tests of step types."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from stepswitch.plugin import HostKeys, LogLevel, StepContext, TargetError
+
+
+class RecordingHostKeys(HostKeys):
+    """Host keys in a dict; with `accept_new` a server that had none gets its first one trusted."""
+
+    def __init__(self, keys: Mapping[tuple[str, int], Sequence[str]], *, accept_new: bool) -> None:
+        self.keys = {server: list(trusted) for server, trusted in keys.items()}
+        self.may_accept = accept_new
+
+    async def trusted(self, host: str, port: int) -> Sequence[str]:
+        return tuple(self.keys.get((host, port), ()))
+
+    async def accept_new(self, host: str, port: int, public_key: str) -> bool:
+        if self.keys.get((host, port)):
+            return public_key in self.keys[host, port]
+        if not self.may_accept:
+            return False
+        self.keys[host, port] = [public_key]
+        return True
+
+
+class RecordingContext(StepContext):
+    """What the runner gives to a step type, with everything that was done with it open to look at.
+
+    `lines` are the log lines as they came, `sent` whether `mark_sent` was called. `files` names the inputs that are bound as
+    type file, `declared` all inputs that the step declares (those that have a value need not be repeated).
+    """
+
+    def __init__(
+        self,
+        *,
+        attachments: Mapping[str, bytes] | None = None,
+        host_keys: Mapping[tuple[str, int], Sequence[str]] | None = None,
+        accept_new: bool = False,
+        execution_id: str = "execution-1",
+        time_limit_seconds: float = 10.0,
+        output_limit_bytes: int = 1_048_576,
+        files: frozenset[str] | set[str] = frozenset(),
+        declared: Sequence[str] = (),
+    ) -> None:
+        self.attachments = dict(attachments or {})
+        self.lines: list[tuple[LogLevel, str]] = []
+        self.sent = False
+        self.files = frozenset(files)
+        self.declared = tuple(declared)
+        self.recorded_host_keys = RecordingHostKeys(host_keys or {}, accept_new=accept_new)
+        self._execution_id = execution_id
+        self._time_limit_seconds = time_limit_seconds
+        self._output_limit_bytes = output_limit_bytes
+        self._written = asyncio.Event()
+
+    @property
+    def execution_id(self) -> str:
+        return self._execution_id
+
+    @property
+    def time_limit_seconds(self) -> float:
+        return self._time_limit_seconds
+
+    @property
+    def output_limit_bytes(self) -> int:
+        return self._output_limit_bytes
+
+    @property
+    def host_keys(self) -> HostKeys:
+        return self.recorded_host_keys
+
+    async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
+        self.lines.append((level, message))
+        self._written.set()
+
+    async def attachment(self, key: str) -> bytes:
+        if key not in self.attachments:
+            raise TargetError(f"there is no attachment called {key!r}")
+        return self.attachments[key]
+
+    def mark_sent(self) -> None:
+        self.sent = True
+
+    def is_file(self, name: str) -> bool:
+        return name in self.files
+
+    def declared_inputs(self) -> Sequence[str]:
+        return self.declared
+
+    @property
+    def messages(self) -> list[str]:
+        """The log lines without their levels."""
+        return [message for _, message in self.lines]
+
+    async def wait_for_line(self, text: str, *, timeout_seconds: float = 10.0) -> str:
+        """Return the first log line that holds `text`, as soon as it is there; raises TimeoutError where it does not come."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                found = next((message for message in self.messages if text in message), None)
+                if found is not None:
+                    return found
+                self._written.clear()
+                await self._written.wait()

@@ -1,0 +1,2 @@
+from tests.steps.contexts import RecordingContext
+def test_a(): RecordingContext()

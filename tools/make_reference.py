@@ -1,0 +1,256 @@
+"""Writes the pages of docs/reference that are made from the source, so that they cannot say what is no longer true.
+
+`make reference` writes them; with --check nothing is written and the exit code says whether they are current. The texts
+around the tables stand here, beside the names that they explain: a state without a sentence is an error.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.states import TERMINAL, TRANSITIONS, StepEvent, StepState
+from stepswitch.plugin import ENTRY_POINT_GROUP, InputSpec, StepSignature
+from tools.state_diagram import draw
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+REFERENCE: Final = ROOT / "docs" / "reference"
+NOTE: Final = "<!-- Made from the source by `make reference`; change the source, not this page. -->"
+
+STATES: Final = {
+    StepState.WAITING_BEFORE: "The execution is paused before this step, which has not run.",
+    StepState.EXECUTABLE: "The step may run and waits for its turn, a place or its device.",
+    StepState.EXECUTING: "A worker holds the claim on this attempt; the target may be acting.",
+    StepState.EXECUTED: "The attempt is over and has a result; what follows from it is decided next.",
+    StepState.WAITING_AFTER: "The attempt did not succeed and the execution is paused, so that somebody can retry or accept it.",
+    StepState.READY_FOR_NEXT: "This step is settled and the conditions say which one is next.",
+    StepState.RETRY: "This attempt is behind; the next attempt at the same step follows as a step execution of its own.",
+    StepState.FINISHED: "This step execution is behind for good.",
+}
+EVENTS: Final = {
+    StepEvent.RESUMED: "somebody lets the execution go on",
+    StepEvent.CLAIMED: "a worker takes the step, before anything is sent to the target",
+    StepEvent.REPORTED: "the result of the attempt is known, or is known to be unknown",
+    StepEvent.PASSED: "the way goes on from here: it succeeded, a failure has a way of its own, or somebody accepted it",
+    StepEvent.HELD: "the execution pauses here",
+    StepEvent.RETRIED: "another attempt is made",
+    StepEvent.ENDED: "the way leaves this step execution: the next one is known, or the execution has ended or moved elsewhere",
+}
+RESULTS: Final = {
+    Result.SUCCEEDED: "The step did what it was asked to do.",
+    Result.FAILED: "It certainly did not.",
+    Result.UNKNOWN: "The target may or may not have acted; nobody can tell.",
+    Result.SKIPPED: "It never ran.",
+}
+STATUSES: Final = {
+    Status.QUEUED: "Accepted and stored; the first step has not been taken yet.",
+    Status.RUNNING: "Under way, or waiting for something that it names.",
+    Status.PAUSED: "Waiting for somebody.",
+    Status.COMPLETED: "Ended: the way reached a step without a next one.",
+    Status.FAILED: "Ended: a step did not succeed and nothing else was asked for.",
+    Status.ABORTED: "Ended: somebody stopped it.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or say which are stale; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page is stale")
+    check: bool = parser.parse_args(arguments).check
+    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
+    for path, text in stale.items():
+        if check:
+            print(f"{path.relative_to(ROOT)} is not what the source says: run `make reference`", file=sys.stderr)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if check and stale else 0
+
+
+def pages() -> dict[Path, str]:
+    """Return every page that is made from the source, by its path."""
+    made: dict[str, Callable[[], str]] = {
+        "states.md": states_page,
+        "states.svg": lambda: draw(TRANSITIONS),
+        "steps.md": steps_page,
+        "settings.md": settings_page,
+        "command-line.md": command_line_page,
+    }
+    return {REFERENCE / name: page() for name, page in made.items()}
+
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+
+def states_page() -> str:
+    """Return the page about states, drawn from the table of transitions."""
+    return _page(
+        "States",
+        "Where an execution stands is one word, its `status`. Every step execution has a `state` of its own, and a `result` once it is over. "
+        "What leads from one to the next is told in [the life of an execution](../explanation/life-of-an-execution.md).",
+        "## Status of an execution",
+        _table(("status", "meaning"), [(f"`{status}`", STATUSES[status]) for status in Status]),
+        "## States of a step execution",
+        "![The states of a step execution and what leads from one to another](states.svg)",
+        _table(
+            ("state", "meaning"), [(f"`{state}`", STATES[state] + (" A last state." if state in TERMINAL else "")) for state in StepState]
+        ),
+        "## What leads where",
+        "These are all the changes there are. Anything else is refused as an error of the service, and what is stored stays as it was.",
+        _table(("from", "when", "to"), [(f"`{source}`", EVENTS[event], f"`{target}`") for (source, event), target in TRANSITIONS.items()]),
+        "## Results",
+        _table(("result", "meaning"), [(f"`{result}`", RESULTS[result]) for result in Result]),
+    )
+
+
+# --- step types ------------------------------------------------------------------------------------------------------
+
+
+def steps_page() -> str:
+    """Return the page about the installed step types, made from what they declare of themselves."""
+    signatures = sorted((_signature(point.load()) for point in entry_points(group=ENTRY_POINT_GROUP) if _exists(point.module)), key=_name)
+    return _page(
+        "Step types",
+        "What each type of step takes and gives. Inputs that a type does not know are kept, ignored, and warned about. "
+        "Outputs are bound whether the step succeeds or not. How values get in and out: [the workflow document](workflow-document.md).",
+        *(_step(signature) for signature in signatures),
+    )
+
+
+def _step(signature: StepSignature) -> str:
+    facts = [
+        f"Also read as {', '.join(f'`{alias}`' for alias in signature.aliases)}." if signature.aliases else "",
+        f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step or the settings say otherwise.",
+        "Running it twice never harms." if signature.always_safe else "It acts on something: it is never run twice unasked.",
+    ]
+    inputs = [_input(spec) for spec in signature.inputs]
+    outputs = [(f"`{spec.name}`", str(spec.type), spec.description) for spec in signature.outputs]
+    parts = [
+        f"## {signature.name}",
+        signature.description,
+        " ".join(filter(None, facts)),
+        "### Inputs" if inputs or signature.other_inputs else "",
+    ]
+    parts += [_table(("input", "type", "default", "meaning"), inputs)] if inputs else []
+    parts += ["All other inputs are handed on by their names."] if signature.other_inputs else []
+    parts += ["### Outputs", _table(("output", "type", "meaning"), outputs)] if outputs else []
+    parts += ["Further outputs depend on what the step does."] if signature.other_outputs else []
+    return "\n\n".join(filter(None, parts))
+
+
+def _input(spec: InputSpec) -> tuple[str, ...]:
+    given = "must be given" if spec.required else f"one of `{spec.one_of}` must be given" if spec.one_of else ""
+    default = f"`{_json(spec.default)}`" if spec.default is not None else ""
+    meaning = " ".join(
+        filter(None, (spec.description, f"One of {', '.join(f'`{choice}`' for choice in spec.choices)}." if spec.choices else ""))
+    )
+    return (f"`{spec.name}`", " or ".join(map(str, spec.types)), given or default, meaning)
+
+
+def _signature(step_type: Callable[[], Any]) -> StepSignature:
+    signature = step_type().signature
+    assert isinstance(signature, StepSignature)
+    return signature
+
+
+def _name(signature: StepSignature) -> str:
+    return signature.name
+
+
+# --- settings and command line ---------------------------------------------------------------------------------------
+
+
+def settings_page() -> str:
+    """Return the page about settings, made from the fields of the settings' model."""
+    settings = _find("stepswitch.config.settings", "Settings")
+    rows = [_setting(settings, name, field) for name, field in settings.model_fields.items()] if settings else []
+    return _page(
+        "Settings",
+        "Settings are read once, at start. Each one can be given as an environment variable or in a settings file; the command line goes before "
+        "the environment, and the environment before the file. A setting that is unknown or wrong is refused at start with a sentence that names it.",
+        _table(("setting", "environment variable", "default", "meaning"), rows),
+    )
+
+
+def _setting(settings: Any, name: str, field: Any) -> tuple[str, ...]:
+    if not field.description:
+        raise SystemExit(f"the setting {name} has no description")
+    prefix = settings.model_config.get("env_prefix", "")
+    default = "must be given" if field.is_required() else f"`{_json(field.get_default(call_default_factory=False))}`"
+    return (f"`{name}`", f"`{(prefix + name).upper()}`", "none" if default == "`null`" else default, field.description)
+
+
+def command_line_page() -> str:
+    """Return the page about the command line, made from the commands themselves."""
+    app = _find("stepswitch.cli.main", "app")
+    commands = list(_commands(importlib.import_module("typer.main").get_command(app), "stepswitch")) if app else []
+    return _page("Command line", "`stepswitch COMMAND --help` shows the same.", *commands)
+
+
+def _commands(command: Any, path: str) -> Iterable[str]:
+    children = getattr(command, "commands", {})
+    if not children:
+        yield _command(command, path)
+    for name, child in sorted(children.items()):
+        yield from _commands(child, f"{path} {name}")
+
+
+def _command(command: Any, path: str) -> str:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden]
+    usage = " ".join([path, *map(_argument, arguments), *(["[OPTIONS]"] if options else [])])
+    parts = [f"## {path}", f"    {usage}", "\n".join(line.strip() for line in (command.help or "").splitlines())]
+    rows = [(_option_names(parameter), _option_default(parameter), parameter.help or "") for parameter in [*arguments, *options]]
+    parts += [_table(("argument or option", "default", "meaning"), rows)] if rows else []
+    return "\n\n".join(filter(None, parts))
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.human_readable_name.upper() + ("..." if parameter.nargs != 1 else "")
+    return str(name if parameter.required else f"[{name}]")
+
+
+def _option_names(parameter: Any) -> str:
+    names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else [parameter.human_readable_name]
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _option_default(parameter: Any) -> str:
+    if parameter.required:
+        return "must be given"
+    return "" if parameter.default is None or callable(parameter.default) or parameter.default == () else f"`{parameter.default}`"
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+def _exists(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _find(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name) if _exists(module) else None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", NOTE, *(part for part in parts if part)]) + "\n"
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
