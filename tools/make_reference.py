@@ -127,10 +127,12 @@ def steps_page() -> str:
 def _step(signature: StepSignature) -> str:
     facts = [
         f"Also read as {', '.join(f'`{alias}`' for alias in signature.aliases)}." if signature.aliases else "",
-        f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step or the settings say otherwise.",
-        "Running it twice never harms." if signature.always_safe else "It acts on something: it is never run twice unasked.",
+        "" if signature.inline else f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step says otherwise.",
+        "Running it twice never harms."
+        if signature.always_safe
+        else "It is never run twice unasked, unless its policy says `safeToRerun`.",
     ]
-    inputs = [_input(spec) for spec in signature.inputs]
+    inputs = [_input(spec, signature) for spec in signature.inputs]
     outputs = [(f"`{spec.name}`", str(spec.type), spec.description) for spec in signature.outputs]
     parts = [
         f"## {signature.name}",
@@ -139,15 +141,18 @@ def _step(signature: StepSignature) -> str:
         "### Inputs" if inputs or signature.other_inputs else "",
     ]
     parts += [_table(("input", "type", "default", "meaning"), inputs)] if inputs else []
-    parts += ["All other inputs are handed on by their names."] if signature.other_inputs else []
+    parts += ["Any other input may be given."] if signature.other_inputs else []
     parts += ["### Outputs", _table(("output", "type", "meaning"), outputs)] if outputs else []
     parts += ["Further outputs depend on what the step does."] if signature.other_outputs else []
     return "\n\n".join(filter(None, parts))
 
 
-def _input(spec: InputSpec) -> tuple[str, ...]:
-    given = "must be given" if spec.required else f"one of `{spec.one_of}` must be given" if spec.one_of else ""
-    default = f"`{_json(spec.default)}`" if spec.default is not None else ""
+def _input(spec: InputSpec, signature: StepSignature) -> tuple[str, ...]:
+    alternatives = [other.name for other in signature.inputs if spec.one_of and other.one_of == spec.one_of]
+    given = (
+        "must be given" if spec.required else f"{' or '.join(f'`{name}`' for name in alternatives)} must be given" if alternatives else ""
+    )
+    default = f"`{_shown(spec.default)}`" if spec.default is not None else ""
     meaning = " ".join(
         filter(None, (spec.description, f"One of {', '.join(f'`{choice}`' for choice in spec.choices)}." if spec.choices else ""))
     )
@@ -173,8 +178,9 @@ def settings_page() -> str:
     rows = [_setting(settings, name, field) for name, field in settings.model_fields.items()] if settings else []
     return _page(
         "Settings",
-        "Settings are read once, at start. Each one can be given as an environment variable or in a settings file; the command line goes before "
-        "the environment, and the environment before the file. A setting that is unknown or wrong is refused at start with a sentence that names it.",
+        "Settings are read once, at start. Each one can be given as an environment variable, or by its name in a TOML file that "
+        "`STEPSWITCH_CONFIG` names; the command line goes before the environment, and the environment before the file. "
+        "A setting that is unknown or wrong is refused at start with a sentence that names it.",
         _table(("setting", "environment variable", "default", "meaning"), rows),
     )
 
@@ -183,7 +189,7 @@ def _setting(settings: Any, name: str, field: Any) -> tuple[str, ...]:
     if not field.description:
         raise SystemExit(f"the setting {name} has no description")
     prefix = settings.model_config.get("env_prefix", "")
-    default = "must be given" if field.is_required() else f"`{_json(field.get_default(call_default_factory=False))}`"
+    default = "must be given" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=False))}`"
     return (f"`{name}`", f"`{(prefix + name).upper()}`", "none" if default == "`null`" else default, field.description)
 
 
@@ -191,12 +197,13 @@ def command_line_page() -> str:
     """Return the page about the command line, made from the commands themselves."""
     app = _find("stepswitch.cli.main", "app")
     commands = list(_commands(importlib.import_module("typer.main").get_command(app), "stepswitch")) if app else []
-    return _page("Command line", "`stepswitch COMMAND --help` shows the same.", *commands)
+    exits = _find("stepswitch.cli.exits", "EXIT_CODES_IN_WORDS")
+    return _page("Command line", f"`stepswitch COMMAND --help` shows the same. Exit codes: {exits}.", *commands)
 
 
 def _commands(command: Any, path: str) -> Iterable[str]:
     children = getattr(command, "commands", {})
-    if not children:
+    if not children or command.params:
         yield _command(command, path)
     for name, child in sorted(children.items()):
         yield from _commands(child, f"{path} {name}")
@@ -213,19 +220,22 @@ def _command(command: Any, path: str) -> str:
 
 
 def _argument(parameter: Any) -> str:
-    name = parameter.human_readable_name.upper() + ("..." if parameter.nargs != 1 else "")
-    return str(name if parameter.required else f"[{name}]")
+    return _argument_name(parameter) if parameter.required else f"[{_argument_name(parameter)}]"
+
+
+def _argument_name(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper() + ("..." if parameter.nargs != 1 else ""))
 
 
 def _option_names(parameter: Any) -> str:
-    names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else [parameter.human_readable_name]
+    names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else [_argument_name(parameter)]
     return ", ".join(f"`{name}`" for name in names)
 
 
 def _option_default(parameter: Any) -> str:
     if parameter.required:
         return "must be given"
-    return "" if parameter.default is None or callable(parameter.default) or parameter.default == () else f"`{parameter.default}`"
+    return "" if not parameter.default or callable(parameter.default) else f"`{parameter.default}`"
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -239,8 +249,8 @@ def _find(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name) if _exists(module) else None
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, str | Path) else json.dumps(value, ensure_ascii=False)
 
 
 def _page(title: str, *parts: str) -> str:

@@ -20,13 +20,17 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     data_dir: Path = Field(Path("stepswitch-data"), description="Directory of the database and the files; made when missing.")
-    admin_password: str | None = Field(None, min_length=8, description="Password of the user admin, used at the first start only.", repr=False)
+    admin_password: str | None = Field(
+        None, min_length=8, description="Password of the user admin, used at the first start only.", repr=False
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the service itself logs.")
     log_format: Literal["text", "json"] = Field("text", description="How the service's own log looks.")
     steps_at_once: int = Field(100, ge=1, le=100_000, description="Steps carried out at once by this process.")
     sessions_per_device: int = Field(1, ge=1, le=1_000, description="Sessions at once to one device (host and port).")
     javascript_processes: int = Field(2, ge=1, le=64, description="Warm child processes for JavaScript.")
-    host_keys: Literal["strict", "accept-new"] = Field("strict", description="Whether a host key that was never seen is refused or trusted.")
+    host_keys: Literal["strict", "accept-new"] = Field(
+        "strict", description="Whether a host key that was never seen is refused or trusted."
+    )
     strict_documents: bool = Field(False, description="Whether unknown fields of a workflow document are faults.")
     session_hours: float = Field(8.0, gt=0, le=24 * 365, description="Hours until a login expires.")
     retention_days: float = Field(30.0, gt=0, le=36_500, description="Days that an ended execution is kept where nobody says otherwise.")

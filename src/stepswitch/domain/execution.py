@@ -6,7 +6,7 @@ Times are milliseconds since 1970-01-01T00:00:00Z. Source: `rest-api` section 4,
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.states import StepState
@@ -125,6 +125,8 @@ class StepExecution:
     cleanup_pending: bool = False
     device: str | None = None
     site: str = "default"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a later release wrote; kept and written back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class Head:
     """Ids of the latest events, so that one whose commit was in doubt is recognised."""
     version: int = 0
     format: int = HEAD_FORMAT
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a later release wrote; kept and written back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class ValueType(StrEnum):
     VIRTUAL_MACHINE = "virtualMachine"
 
 
+_WHOLE_LIMIT: Final = 2**63
 _BOOLEAN_WORDS: Final = {"true": True, "false": False}
 
 
@@ -34,9 +35,9 @@ def fit(value: object, wanted: ValueType) -> Value:
     Strict: this is how documents and assignments are read, where `"5"` is no number.
     """
     if wanted is ValueType.NUMBER:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueMisfitError(value, wanted)
-        return value
+        return _finite(value)
     if wanted is ValueType.BOOLEAN:
         if not isinstance(value, bool):
             raise ValueMisfitError(value, wanted)
@@ -54,8 +55,21 @@ def coerce(value: object, wanted: ValueType) -> Value:
     if isinstance(value, str):
         return _from_text(value, wanted)
     if isinstance(value, int | float) and wanted not in (ValueType.NUMBER, ValueType.BOOLEAN):
-        return to_text(value)
+        return to_text(value if isinstance(value, bool) else _finite(value))
     return fit(value, wanted)
+
+
+def _finite(value: int | float) -> int | float:
+    """Return `value` as JSON can carry it: whole numbers beyond 64 bits lose their last digits, as in any reader of JSON."""
+    if isinstance(value, int) and -_WHOLE_LIMIT <= value < _WHOLE_LIMIT:
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueMisfitError(value, ValueType.NUMBER) from None
+    if not math.isfinite(number):
+        raise ValueMisfitError(value, ValueType.NUMBER)
+    return number
 
 
 def _from_text(text: str, wanted: ValueType) -> Value:
@@ -74,7 +88,7 @@ def parse_number(text: str) -> int | float:
     stripped = text.strip()
     try:
         if stripped.lstrip("-").isdecimal() and stripped.isascii():
-            return int(stripped) if len(stripped) <= 40 else float(stripped)
+            return _finite(int(stripped) if len(stripped) <= 40 else float(stripped))
         number = float(stripped)
     except ValueError:
         raise ValueMisfitError(text, ValueType.NUMBER) from None

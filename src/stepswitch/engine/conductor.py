@@ -6,9 +6,9 @@ what is committed, and a save that failed drops it.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from stepswitch.domain.decide import decide, pending_task
 from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, ServiceError, VersionConflictError
@@ -21,6 +21,7 @@ from stepswitch.engine.snapshots import Compiled, Snapshots
 HEADS_KEPT: Final = 20_000
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of ours."""
+_T = TypeVar("_T")
 
 
 class Conductor:
@@ -35,6 +36,7 @@ class Conductor:
         self._dispatcher: Dispatcher | None = None
         self._heads: OrderedDict[str, Head] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
+        self._in_flight: set[asyncio.Task[Any]] = set()
 
     def dispatch_through(self, dispatcher: Dispatcher) -> None:
         """Say who wakes up workers; once, before anything is created or recovered."""
@@ -50,6 +52,10 @@ class Conductor:
 
     async def create(self, decision: Decision, compiled: Compiled) -> tuple[Head, Compiled, Sequence[LogEntry]]:
         """Store a new execution; when this returns, it is on disk and on its way."""
+        await self._to_the_end(self._create(decision, compiled))
+        return decision.head, compiled, decision.logs
+
+    async def _create(self, decision: Decision, compiled: Compiled) -> None:
         self._snapshots.keep(compiled)
         head = decision.head
         try:
@@ -58,10 +64,12 @@ class Conductor:
             if await self._store.load(head.id) is None:
                 raise
         self._follow_up(decision)
-        return head, compiled, decision.logs
 
     async def apply(self, execution_id: str, event: Event) -> Decision:
         """Let `event` happen; raises NotFoundError, or StateConflictError where somebody's will does not fit the state."""
+        return await self._to_the_end(self._apply(execution_id, event))
+
+    async def _apply(self, execution_id: str, event: Event) -> Decision:
         async with self._alone(execution_id):
             for _ in range(TRIES):
                 head = await self._load(execution_id)
@@ -73,6 +81,18 @@ class Conductor:
                     self._follow_up(decision)
                     return decision
         raise ServiceError(f"execution {execution_id} was changed by somebody else {TRIES} times in a row")
+
+    async def drain(self) -> None:
+        """Return when everything that was begun is saved and followed up; called before the store is closed."""
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+    async def _to_the_end(self, work: Coroutine[None, None, _T]) -> _T:
+        """Return what `work` returns. A caller that is cancelled meanwhile cannot keep a saved decision from being followed up."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return await asyncio.shield(task)
 
     async def dispatch_again(self, execution_id: str) -> None:
         """Submit the task that a stored execution waits for, where it waits for one; a second copy does no harm."""

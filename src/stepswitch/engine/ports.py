@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
 from stepswitch.domain.step_types import StepSignature
+from stepswitch.engine.callers import Caller
 
 # --- time, names -----------------------------------------------------------------------------------------------------
 
@@ -215,6 +216,22 @@ class AccountStore(Protocol):
 
     async def end_expired_sessions(self, now: int) -> None:
         """Forget the logins that expired before `now`."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Who logs in, and who stands behind a token."""
+
+    async def login(self, username: str, password: str) -> tuple[str, Session]:
+        """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user."""
+        ...
+
+    async def authenticate(self, token: str) -> Caller:
+        """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
+        ...
+
+    async def logout(self, token: str) -> None:
+        """End the session of a token; an unknown one is no error."""
         ...
 
 

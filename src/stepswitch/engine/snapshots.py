@@ -40,9 +40,10 @@ def _compile(snapshot: Snapshot) -> Compiled:
     if workflow is None:
         raise StoreError(f"the stored snapshot {snapshot.id} cannot be read")
     names = frozenset(name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD)
-    bindings = [binding for step in workflow.steps.values() for binding in step.in_bindings]
-    defaults = [entry.default for entry in (*workflow.declarations.values(), *bindings) if entry.type is ValueType.PASSWORD]
-    return Compiled(snapshot, workflow, names, tuple({default for default in defaults if isinstance(default, str) and default}))
+    declared = [(each.type, each.default) for each in workflow.declarations.values()]
+    bound = [(binding.type, binding.default) for step in workflow.steps.values() for binding in step.in_bindings]
+    defaults = {default for kind, default in declared + bound if kind is ValueType.PASSWORD and isinstance(default, str) and default}
+    return Compiled(snapshot, workflow, names, tuple(defaults))
 
 
 class Snapshots:

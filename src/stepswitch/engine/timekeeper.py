@@ -5,6 +5,7 @@ stop of the whole process (a suspended machine) one round is left out, so that w
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,8 +70,10 @@ class Timekeeper:
         await self._confirm_cleanups()
         await self._wake_up()
 
-    async def run(self) -> None:
-        """Look again and again until cancelled; a fault of the store is logged and outlived."""
+    async def run(self, *, recover: bool = True) -> None:
+        """Recover, then look again and again until cancelled; a fault of the store is logged and outlived."""
+        while recover and not await self._outlive(self.recover()):
+            await self._clock.sleep(self._rhythm.look_seconds)
         while True:
             before = self._clock.monotonic()
             await self._clock.sleep(self._rhythm.look_seconds)
@@ -78,10 +81,16 @@ class Timekeeper:
             if slept > self._rhythm.look_seconds + self._rhythm.jump_seconds:
                 _log.warning("the process stood still", seconds=round(slept, 1))
                 continue
-            try:
-                await self.look()
-            except (StepswitchError, OSError) as error:
-                _log.error("a round of the timekeeper failed; the next one tries again", error=str(error))
+            await self._outlive(self.look())
+
+    async def _outlive(self, round_: Awaitable[None]) -> bool:
+        """Return whether a round went well."""
+        try:
+            await round_
+        except (StepswitchError, OSError) as error:
+            _log.error("a round of the timekeeper failed; the next one tries again", error=str(error))
+            return False
+        return True
 
     async def look(self) -> None:
         """Do one round."""

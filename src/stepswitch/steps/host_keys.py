@@ -76,7 +76,7 @@ async def scan(host: str, port: int, timeout_seconds: float) -> list[str]:
     for family in FAMILIES:
         try:
             found.append(await shown_host_key(host, port, family, timeout_seconds))
-        except Exception as error:  # noqa: BLE001 - the driver hands on whatever a strange peer made it trip over
+        except Exception as error:
             code, sentence = explained(error, host, port, timeout_seconds)
             if code is not ErrorCode.NO_COMMON_ALGORITHM:
                 raise TargetError(sentence) from error

@@ -1,4 +1,4 @@
-"""The program of a child process that runs users' scripts, one at a time. Started by `javascript_pool`, imported by nobody.
+"""The program of a child process that runs users' scripts, one at a time. Started by `javascript_pool`, which takes only the frames' form from it.
 
 It is started by its path, in Python's isolated mode and without `site`, so it sees neither this package nor any other: only the
 folder of the JavaScript engine, given as its argument. It speaks with its parent over the socket that is its standard input:
@@ -14,7 +14,6 @@ Time is limited by the parent, which kills, and should the parent be stuck, by t
 call overrun it, and forbids the calls into Python that let a log line leave at once, so that it is there even after a kill.
 """
 
-import ctypes
 import os
 import resource
 import signal
@@ -38,6 +37,8 @@ def confine(memory_limit_bytes: int, parent: int) -> None:
     """Give up all that a script has no use for; raises OSError or ValueError where the system refuses."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - the parent imports this module too, and has no use for it
+
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -104,7 +105,6 @@ def serve(engine_folder: str, memory_limit_bytes: int, parent: int) -> None:
     sys.path.append(engine_folder)
     import _quickjs as quickjs  # type: ignore[import-not-found]  # noqa: PLC0415 - the front module `quickjs` starts a thread at import
 
-    sys.path.clear()
     frame = Path(__file__).with_name("javascript_frame.js").read_text(encoding="utf-8")
     confine(memory_limit_bytes, parent)
     while True:

@@ -5,7 +5,8 @@
 //
 // The script may change every built-in. So whatever is needed after it has started is taken before, no method or iterator is looked up
 // on a prototype, and the frame's own words are put together from primitive values only. Text leaves as JSON: the binding cuts strings at
-// NUL and cannot carry lone surrogates, and JSON escapes both. Functions called `stepswitch$…` end the part of a stack that is shown.
+// NUL and cannot carry lone surrogates, and JSON escapes both. Functions called `stepswitch$…` are left out of
+// the stacks that people see.
 (function () {
   "use strict";
   const emit = globalThis.stepswitch$emit;
@@ -20,6 +21,7 @@
   const toText = String;
   const NativeError = Error;
   const NativeSyntaxError = SyntaxError;
+  const NativePromise = Promise;
   const hasInstance = Function.prototype[Symbol.hasInstance];
   const sliceOf = String.prototype.slice;
   const sourceOf = Function.prototype.toString;
@@ -30,10 +32,12 @@
   const LINE_COST = 64; // so that empty lines, too, come to an end
   let outputLimit = 0;
   let logLeft = 0;
+  let begun = false;
   let settled = "";
   let value;
 
   const isA = (what, kind) => apply(hasInstance, kind, [what]);
+  const flat = (words) => apply(sliceOf, words, [0]); // the binding cannot carry a string that is still a rope of parts
   const cut = (words, length) => (words.length > length ? apply(sliceOf, words, [0, length]) : words);
 
   // --- the answer -----------------------------------------------------------------------------------------------------------------
@@ -42,21 +46,22 @@
     return '{"error":"' + kind + '","message":' + stringify(cut(message, MAX_MESSAGE)) + ',"stack":' + stringify(cut(stack, MAX_MESSAGE)) + "}";
   }
 
-  function describe(thrown) {
+  function stepswitch$describe(thrown) {
     // Reading a thrown value can throw again: it may be a proxy, or have a getter.
     try {
       if (isA(thrown, NativeError)) {
         const stack = thrown.stack;
         return { message: toText(thrown), stack: typeof stack === "string" ? stack : "" };
       }
-      return { message: "the script threw " + show(thrown), stack: "" };
+      return { message: "the script threw " + stepswitch$show(thrown), stack: "" };
     } catch {
       return { message: "the script threw a value that cannot be shown", stack: "" };
     }
   }
 
-  function failureOf(kind, thrown, prefix) {
-    const { message, stack } = describe(thrown);
+  function stepswitch$failureOf(kind, thrown, prefix) {
+    if (thrown === null) kind = "null"; // what the engine throws where not even an error fits into the memory
+    const { message, stack } = stepswitch$describe(thrown);
     const exhausted = message === "InternalError: out of memory" || message === "InternalError: string too long";
     return failure(exhausted ? "memory" : kind, exhausted ? message : prefix + message, stack);
   }
@@ -66,7 +71,7 @@
   }
 
   // Returns a primitive that is an output, undefined for none; throws what the value's own code throws, or a string that says why not.
-  function toOutput(what) {
+  function stepswitch$toOutput(what) {
     switch (typeof what) {
       case "string":
       case "boolean":
@@ -102,11 +107,11 @@
       if (name.length > MAX_KEY_LENGTH) return misfit("a key of the object that the script returned is longer than " + MAX_KEY_LENGTH + " characters");
       let output;
       try {
-        output = toOutput(result[name]);
+        output = stepswitch$toOutput(result[name]);
       } catch (thrown) {
         const key = "the key " + stringify(name) + " of the object that the script returned ";
         if (typeof thrown === "string") return misfit(key + thrown);
-        return failureOf("result", thrown, key + "cannot be read: ");
+        return stepswitch$failureOf("result", thrown, key + "cannot be read: ");
       }
       if (output === undefined) continue;
       if (typeof output === "string" && output.length > outputLimit) {
@@ -118,17 +123,17 @@
     return '{"outputs":{' + outputs + '},"cut":[' + shortened + "]}";
   }
 
-  function answer(result) {
+  function stepswitch$answer(result) {
     try {
       return stepswitch$convert(result);
     } catch (thrown) {
-      return failureOf("result", thrown, "the object that the script returned cannot be read: ");
+      return stepswitch$failureOf("result", thrown, "the object that the script returned cannot be read: ");
     }
   }
 
   // --- console --------------------------------------------------------------------------------------------------------------------
 
-  function show(what) {
+  function stepswitch$show(what) {
     if (typeof what === "string") return what;
     if (typeof what === "function") return "[function]";
     if (typeof what !== "object" || what === null) return toText(what);
@@ -142,13 +147,13 @@
   }
 
   function logger(level) {
-    return (...words) => {
+    return function stepswitch$log(...words) {
       if (logLeft <= 0) return;
       let line = "";
-      for (let index = 0; index < words.length && line.length <= logLeft; index++) line += (index ? " " : "") + show(words[index]);
+      for (let index = 0; index < words.length && line.length <= logLeft; index++) line += (index ? " " : "") + stepswitch$show(words[index]);
       const kept = cut(line, logLeft);
       logLeft -= line.length + LINE_COST;
-      emit('["' + level + '",' + stringify(kept) + "]");
+      emit(flat('["' + level + '",' + stringify(kept) + "]"));
       if (logLeft <= 0) emit('["WARN","the script\'s log has reached its limit: what follows is left out"]');
     };
   }
@@ -159,12 +164,12 @@
 
   // --- the script -----------------------------------------------------------------------------------------------------------------
 
-  function compile(source) {
+  function stepswitch$compile(source) {
     let script;
     try {
       script = evaluate(source);
     } catch (thrown) {
-      throw failureOf(isA(thrown, NativeSyntaxError) ? "syntax" : "failed", thrown, "");
+      throw stepswitch$failureOf(isA(thrown, NativeSyntaxError) ? "syntax" : "failed", thrown, "");
     }
     // A script such as `}), (function () {` would compile as something else than the body of one function.
     if (typeof script !== "function" || "(" + apply(sourceOf, script, []) + ")" !== source) {
@@ -177,20 +182,24 @@
     try {
       value = apply(script, undefined, values);
     } catch (thrown) {
-      return failureOf("failed", thrown, "");
+      return stepswitch$failureOf("failed", thrown, "");
     }
     try {
+      if (!isA(value, NativePromise)) return stepswitch$answer(value);
       apply(thenOf, value, [
         (result) => { settled = "fulfilled"; value = result; },
         (reason) => { settled = "rejected"; value = reason; },
       ]);
       return "";
     } catch {
-      return answer(value); // no promise
+      return stepswitch$answer(value); // it only looked like a promise
     }
   }
 
-  function start(json) {
+  function stepswitch$start(json) {
+    // A script can get at this function through Error.prepareStackTrace, and must not set its own limits.
+    if (begun) return "";
+    begun = true;
     const request = parse(json);
     outputLimit = request.outputLimit;
     logLeft = request.logLimit;
@@ -200,18 +209,20 @@
     values[values.length] = inputs;
     let script;
     try {
-      script = compile(request.source);
+      script = stepswitch$compile(request.source);
     } catch (fault) {
       return fault;
     }
     return stepswitch$call(script, values);
   }
 
-  function finish() {
-    if (settled === "fulfilled") return answer(value);
-    if (settled === "rejected") return failureOf("failed", value, "");
+  function stepswitch$finish() {
+    if (settled === "fulfilled") return stepswitch$answer(value);
+    if (settled === "rejected") return stepswitch$failureOf("failed", value, "");
     return misfit("the script returned a promise that nothing settles");
   }
 
-  return (json) => (json === undefined ? finish() : start(json));
+  return function stepswitch$frame(json) {
+    return flat(json === undefined ? stepswitch$finish() : stepswitch$start(json));
+  };
 })();

@@ -58,12 +58,12 @@ class Child:
             raise ChildStartError("the JavaScript engine quickjs-ng is not installed")
         ours, theirs = socket.socketpair()
         with theirs:
-            ours.setblocking(False)
+            ours.settimeout(0)  # the event loop wants a socket that never blocks
             arguments = [str(_PROGRAM), str(Path(engine.origin).parent), str(memory_limit_bytes), str(os.getpid())]
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own program
                     [sys.executable, "-I", "-S", "-B", *arguments],
-                    stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env={}, start_new_session=True,
+                    stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env={}, start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
                 ours.close()
@@ -85,8 +85,8 @@ class Child:
                 frame = await self._frame()
         except TimeoutError:
             return f"the process of the JavaScript engine was not ready within {START_SECONDS:g} s"
-        if frame is None:
-            return "the process of the JavaScript engine ended at its start"
+        if frame is None or self._process.poll() is not None:
+            return "the process of the JavaScript engine has ended"
         return None if frame[0] == b"R" else frame[1]
 
     async def run(self, request: bytes, limit_seconds: float, on_line: Callable[[str], Awaitable[None]]) -> Ended:
@@ -157,7 +157,10 @@ class Child:
 
 
 class ScriptPool:
-    """Children for at most `max_children` scripts at a time, of which `kept_children` are kept when they are idle."""
+    """Children for at most `max_children` scripts at a time, of which `kept_children` are kept when they are idle.
+
+    Idle children take turns: while one makes a new context after its script, another one has it ready.
+    """
 
     def __init__(self, kept_children: int, max_children: int, scripts_per_child: int, memory_limit_bytes: int) -> None:
         self._kept = min(kept_children, max_children)
@@ -168,6 +171,7 @@ class ScriptPool:
         self._idle: deque[Child] = deque()
         self._busy: set[Child] = set()
         self._burials: set[asyncio.Task[None]] = set()
+        self._runs = 0
         self._closed = False
 
     @property
@@ -177,18 +181,25 @@ class ScriptPool:
 
     async def run(self, request: bytes, limit_seconds: float, on_line: Callable[[str], Awaitable[None]]) -> Ended:
         """Run one script as soon as there is a place. On cancellation its child is killed."""
-        async with self._places:
-            try:
-                child = await self._take()
-            except ChildStartError as error:
-                return Ended(Ending.CLOSED if self._closed else Ending.NOT_STARTED, str(error))
-            ended = None
-            try:
-                ended = await child.run(request, limit_seconds, on_line)
-            finally:
-                self._busy.discard(child)
-                self._give_back(child, healthy=ended is not None and ended.ending is Ending.ANSWERED and not child.timed_out)
-            return Ended(Ending.CLOSED, "") if self._closed and ended.ending is Ending.DIED else ended
+        self._runs += 1
+        try:
+            async with self._places:
+                return await self._run(request, limit_seconds, on_line)
+        finally:
+            self._runs -= 1
+
+    async def _run(self, request: bytes, limit_seconds: float, on_line: Callable[[str], Awaitable[None]]) -> Ended:
+        try:
+            child = await self._take()
+        except ChildStartError as error:
+            return Ended(Ending.CLOSED if self._closed else Ending.NOT_STARTED, str(error))
+        ended = None
+        try:
+            ended = await child.run(request, limit_seconds, on_line)
+        finally:
+            self._busy.discard(child)
+            self._give_back(child, healthy=ended is not None and ended.ending is Ending.ANSWERED and not child.timed_out)
+        return Ended(Ending.CLOSED, "") if self._closed and ended.ending is Ending.DIED else ended
 
     async def close(self) -> None:
         """End every child; scripts that still run are ended with theirs."""
@@ -209,6 +220,7 @@ class ScriptPool:
             fresh = not self._idle
             child = Child(self._memory_limit_bytes) if fresh else self._idle.popleft()
             self._busy.add(child)
+            self._warm()
             fault: str | None = "cancelled"
             try:
                 fault = await child.ready()
@@ -223,13 +235,18 @@ class ScriptPool:
         raise ChildStartError("the pool of the JavaScript engine is closed")
 
     def _give_back(self, child: Child, *, healthy: bool) -> None:
-        """Keep a child for the next script, or bury it and see that the next script finds one that is warm."""
-        wanted = not self._closed and len(self._idle) + len(self._busy) < self._kept
-        if healthy and wanted and child.served < self._scripts_per_child:
+        """Keep a child for the next script, or bury it."""
+        others = self._runs - 1
+        wanted = not self._closed and (len(self._idle) < self._kept or len(self._idle) + len(self._busy) < others)
+        if wanted and healthy and child.served < self._scripts_per_child:
             self._idle.append(child)
             return
         self._bury(child)
-        if wanted:
+        self._warm()
+
+    def _warm(self) -> None:
+        """Start the children that shall be there, so that the next script finds one that is ready."""
+        while not self._closed and len(self._idle) + len(self._busy) < self._kept:
             try:
                 self._idle.append(Child(self._memory_limit_bytes))
             except ChildStartError:

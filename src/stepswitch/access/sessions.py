@@ -1,0 +1,97 @@
+"""Logins: a token goes out once, only its hash is kept. `Sessions` is the port `Authenticator`, asked by `api` with every request.
+
+Sessions in use are kept in memory, so that a request costs microseconds; what is kept is read again every 30 seconds, for a
+logout may have happened at another node.
+"""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from stepswitch.access.accounts import Passwords
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.ports import AccountStore, Clock, Session
+
+KEPT: Final = 10_000
+TRUSTED_SECONDS: Final = 30.0
+_TOKEN_BYTES: Final = 32
+_TOKEN_LENGTH: Final = 43
+_NAME_LENGTH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    caller: Caller
+    expires_at: int
+    read_at: float
+
+
+class Sessions:
+    """Logs people in and out, and knows who stands behind a token."""
+
+    def __init__(self, store: AccountStore, passwords: Passwords, clock: Clock, session_hours: float = 8.0) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._clock = clock
+        self._lasts = round(session_hours * 3_600_000)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._logouts = 0
+
+    async def login(self, username: str, password: str) -> tuple[str, Session]:
+        """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user."""
+        account = await self._store.account(username) if _is_name(username) else None
+        if not await self._passwords.fits(account.password_hash if account else None, password) or account is None:
+            raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
+        now = self._clock.now()
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        session = Session(_hash(token), account.name, account.tenant, account.roles, now + self._lasts)
+        await self._store.end_expired_sessions(now)
+        await self._store.put_session(session)
+        return token, session
+
+    async def authenticate(self, token: str) -> Caller:
+        """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
+        if len(token) != _TOKEN_LENGTH or not token.isascii():
+            raise NotAuthenticatedError("this is no token of ours")
+        token_hash = _hash(token)
+        kept = self._kept.get(token_hash)
+        if kept is None or self._clock.monotonic() - kept.read_at > TRUSTED_SECONDS:
+            kept = await self._read(token_hash)
+        else:
+            self._kept.move_to_end(token_hash)
+        if kept.expires_at <= self._clock.now():
+            self._kept.pop(token_hash, None)
+            raise NotAuthenticatedError("the session has expired; log in again", ErrorCode.SESSION_EXPIRED)
+        return kept.caller
+
+    async def logout(self, token: str) -> None:
+        """End the session of a token; an unknown one is no error."""
+        token_hash = _hash(token)
+        await self._store.end_session(token_hash)
+        self._logouts += 1
+        self._kept.pop(token_hash, None)
+
+    async def _read(self, token_hash: str) -> _Kept:
+        logouts = self._logouts
+        session = await self._store.session(token_hash)
+        if session is None:
+            self._kept.pop(token_hash, None)
+            raise NotAuthenticatedError("unknown token; log in")
+        kept = _Kept(Caller(session.user, session.tenant, session.roles), session.expires_at, self._clock.monotonic())
+        if logouts == self._logouts:  # else it may be this very session that has just ended
+            self._kept[token_hash] = kept
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return kept
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_name(username: str) -> bool:
+    """Return whether there can be an account called so: not every store can be asked for any text."""
+    return 0 < len(username) <= _NAME_LENGTH and username.isprintable()

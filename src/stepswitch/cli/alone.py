@@ -1,0 +1,169 @@
+"""One execution of one workflow without a server: the whole service in a directory of its own, which is gone afterwards. Called by `run`.
+
+What is shown is what was committed, through the same views that the API has; secrets are masked here as there.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from stepswitch.bootstrap import Service, open_host_keys, open_service
+from stepswitch.cli.exits import Exit, complain
+from stepswitch.cli.story import Story, Teller
+from stepswitch.config.settings import Settings
+from stepswitch.domain.errors import StateConflictError
+from stepswitch.domain.events import Abort
+from stepswitch.domain.execution import ENDED, Head, Status
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.confidential import Mask
+from stepswitch.engine.executions import ExecutionRequest
+from stepswitch.engine.ports import Committed
+from stepswitch.engine.snapshots import Compiled
+from stepswitch.engine.views import ExecutionView
+from stepswitch.secrets.masking import Masking
+
+_CHUNK_BYTES: Final = 1024 * 1024
+_STOPPED: Final = ENDED | {Status.PAUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be executed. `request` has no workflow id yet; `files` are attached under their keys."""
+
+    document: Mapping[str, Any]
+    request: ExecutionRequest
+    files: Mapping[str, Path] = field(default_factory=dict)
+    host_keys_of: Path | None = None
+    """A data directory whose trusted host keys count too."""
+
+
+async def carry_out(order: Order, settings: Settings, caller: Caller, teller: Teller | None) -> ExecutionView:
+    """Return the execution when it has ended or paused; raises InvalidRequestError with every fault of the document or the request."""
+    service = await open_service(settings)
+    try:
+        if order.host_keys_of is not None:
+            await _trust_as(service, order.host_keys_of)
+        commits = _Commits()
+        service.observe(commits)
+        await service.start(recover=False)
+        with _interrupts(settings.data_dir) as interrupted:
+            view = await _create(service, order, caller)
+            await _follow(view.compiled, commits, _Steering(service, caller, view.head.id, interrupted), teller)
+        return await service.views.execution(caller, view.head.id)
+    finally:
+        await service.stop(grace_seconds=0)
+
+
+class _Commits:
+    """An observer that keeps every commit until somebody has time for it."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Committed] = asyncio.Queue()
+
+    def committed(self, change: Committed) -> None:
+        """See `Observer`."""
+        self.queue.put_nowait(change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steering:
+    """Aborts the execution when somebody has interrupted."""
+
+    service: Service
+    caller: Caller
+    execution_id: str
+    interrupted: asyncio.Event
+
+    async def abort_when_asked(self) -> None:
+        await self.interrupted.wait()
+        complain("Aborting: what runs is stopped, which takes a few seconds at most. Ctrl-C again ends at once.")
+        try:
+            event = Abort(id=f"abort:{self.execution_id}", user=self.caller.user, seen=None, reason="interrupted at the terminal")
+            await self.service.conductor.apply(self.execution_id, event)
+        except StateConflictError:
+            return  # it ended in that very moment
+
+
+async def _create(service: Service, order: Order, caller: Caller) -> ExecutionView:
+    checked = await service.catalogue.create(caller, order.document)
+    attachments = {key: (await service.files.put(caller.tenant, file.name, _content(file))).id for key, file in order.files.items()}
+    asked = order.request
+    request = ExecutionRequest(
+        workflow_id=checked.workflow.id,
+        context_type=asked.context_type,
+        context=asked.context,
+        assignments=asked.assignments,
+        attachments=attachments,
+        pause_at_failure=asked.pause_at_failure,
+        debug_step_ids=asked.debug_step_ids,
+    )
+    return await service.executions.create(caller, request)
+
+
+async def _content(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as opened:  # noqa: ASYNC230 - nobody else waits on this loop yet
+        while chunk := opened.read(_CHUNK_BYTES):
+            yield chunk
+
+
+async def _follow(compiled: Compiled, commits: _Commits, steering: _Steering, teller: Teller | None) -> None:
+    """Tell every commit until the execution has ended or paused."""
+    story = Story(teller, _Masks(compiled)) if teller is not None else None
+    watch = asyncio.create_task(steering.abort_when_asked())
+    try:
+        while True:
+            change = await commits.queue.get()
+            if story is not None:
+                story.tell(change)
+            if change.head is not None and change.head.status in _STOPPED:
+                return
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+class _Masks:
+    """Gives the mask that fits a commit: values that a step wrote can be secrets too."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._secrets = Masking()
+        self._compiled = compiled
+        self._head: Head | None = None
+
+    def __call__(self, change: Committed) -> Mask:
+        self._head = change.head or self._head
+        if self._head is None:
+            raise AssertionError("an execution's first commit has its head")
+        return Mask(self._secrets, self._head, [self._compiled])
+
+
+async def _trust_as(service: Service, data_dir: Path) -> None:
+    async with open_host_keys(data_dir) as theirs:
+        for key in await theirs.all():
+            await service.host_keys.trust(key)
+
+
+@contextmanager
+def _interrupts(data_dir: Path) -> Iterator[asyncio.Event]:
+    """Give an event that the first Ctrl-C or SIGTERM sets; the second ends the process at once."""
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+
+    def interrupt() -> None:
+        if interrupted.is_set():
+            shutil.rmtree(data_dir, ignore_errors=True)
+            os._exit(Exit.ABORTED)
+        interrupted.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield interrupted
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,34 @@
+"""What the command line tells a shell when it ends, and how an error becomes a sentence. Called by `main` and by every command."""
+
+from enum import IntEnum
+
+import typer
+
+from stepswitch.domain.errors import CallerError, InvalidRequestError, SettingsError, StepswitchError
+
+
+class Exit(IntEnum):
+    """The exit codes. FAILED is also what `validate` says of a document with faults, USAGE what anything unreadable gets."""
+
+    COMPLETED = 0
+    FAILED = 1
+    USAGE = 2
+    PAUSED = 3
+    ABORTED = 4
+
+
+
+
+def complain(sentence: str) -> None:
+    """Write a sentence to the standard error output."""
+    typer.echo(sentence, err=True)
+
+
+def explain(error: StepswitchError) -> Exit:
+    """Write what `error` says, every fault on a line of its own, and return the exit code that it means."""
+    if isinstance(error, InvalidRequestError):
+        for fault in error.faults:
+            complain(f"{fault} [{fault.code}]")
+        return Exit.USAGE
+    complain(str(error) or f"the service failed: {type(error).__name__}")
+    return Exit.USAGE if isinstance(error, SettingsError | CallerError) else Exit.FAILED

@@ -1,0 +1,153 @@
+"""`stepswitch run`: a workflow at once, without a server. Called by `main`; what carries it out is `alone`."""
+
+import asyncio
+import getpass
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from stepswitch.cli.exits import Exit, complain
+from stepswitch.domain.execution import ContextType, Status
+
+if TYPE_CHECKING:
+    from stepswitch.cli.alone import Order
+    from stepswitch.cli.assignments import Given
+    from stepswitch.cli.plain_lines import PlainLines
+    from stepswitch.cli.terminal import Terminal
+    from stepswitch.config.settings import Settings
+    from stepswitch.domain.document import Workflow
+    from stepswitch.engine.views import ExecutionView
+
+_EXITS: Final = {Status.COMPLETED: Exit.COMPLETED, Status.FAILED: Exit.FAILED, Status.PAUSED: Exit.PAUSED, Status.ABORTED: Exit.ABORTED}
+_INPUT_HELP: Final = "A value, converted to the declared type; name=@FILE takes a file's content, name=@@text a text that begins with @."
+_KEYS_HELP: Final = "Trust the host keys that are trusted in this data directory too."
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow document; - reads the standard input.")],
+    *,
+    inputs: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help=_INPUT_HELP)] = None,
+    input_file: Annotated[Path | None, typer.Option(help="A JSON object of inputs; --input goes over it.")] = None,
+    attach: Annotated[list[str] | None, typer.Option(metavar="KEY=PATH", help="Attach a file under a key.")] = None,
+    context_type: Annotated[ContextType, typer.Option(help="What the execution is about.")] = ContextType.NONE,
+    context: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A key of the context, such as vimLocation.")] = None,
+    pause_at_failure: Annotated[bool, typer.Option("--pause-at-failure", help="Stop as paused where a step fails.")] = False,
+    debug_step: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Stop as paused before this step.")] = None,
+    accept_new_host_keys: Annotated[
+        bool, typer.Option("--accept-new-host-keys", help="Trust a host key that was never seen, for this run only.")
+    ] = False,
+    data_dir: Annotated[Path | None, typer.Option(help=_KEYS_HELP)] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file (TOML); STEPSWITCH_CONFIG names one too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write nothing but the execution as JSON, when it is over.")] = False,
+) -> None:
+    """Run a workflow at once, without a server, and show how it goes.
+
+    Nothing is kept: the execution, its log and its files are gone when it is over. Ctrl-C aborts it. A required password that was not
+    given is asked for. The exit code tells how it went: 0 completed, 1 failed, 2 wrong usage, document or input, 3 paused, 4 aborted.
+    """
+    from stepswitch.cli import assignments  # noqa: PLC0415 - --help should not wait for what follows
+    from stepswitch.cli.alone import Order  # noqa: PLC0415
+    from stepswitch.cli.loading import load_settings  # noqa: PLC0415
+    from stepswitch.engine.executions import ExecutionRequest  # noqa: PLC0415
+
+    document, workflow = _document(file)
+    given = assignments.gather(workflow, inputs or [], input_file, attach or [])
+    values = assignments.context_values(given, context or [])
+    assignments.refuse_faults(given)
+    _ask_for_passwords(workflow, given)
+    request = ExecutionRequest(
+        workflow_id="",
+        context_type=context_type,
+        context=values,
+        assignments=given.assignments,
+        pause_at_failure=pause_at_failure,
+        debug_step_ids=tuple(debug_step or ()),
+    )
+    order = Order(document, request, given.files, data_dir)
+    with tempfile.TemporaryDirectory(prefix="stepswitch-run-", ignore_cleanup_errors=True) as place:
+        policy = {"host_keys": "accept-new"} if accept_new_host_keys else {}
+        settings = load_settings({"data_dir": Path(place), "log_level": "error", **policy}, config)
+        view = _execute(order, settings, workflow, as_json=as_json)
+    raise typer.Exit(_EXITS.get(view.head.status, Exit.FAILED))
+
+
+def _document(file: Path) -> "tuple[Mapping[str, Any], Workflow]":
+    """Return the document and the workflow in it; raises where it cannot be read or has faults. Warnings are only said."""
+    from stepswitch.bootstrap import installed_types  # noqa: PLC0415
+    from stepswitch.cli.documents import UnreadableError, read_json  # noqa: PLC0415
+    from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError  # noqa: PLC0415
+    from stepswitch.domain.validation import check  # noqa: PLC0415
+
+    try:
+        document = read_json(file)
+    except UnreadableError as error:
+        raise UnreadableError(f"{file} {error}", error.line, error.column) from None
+    if not isinstance(document, dict):
+        raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "", f"{file} holds no JSON object")])
+    parsed = check(document, installed_types())
+    for warning in parsed.warnings:
+        complain(f"warning: {warning} [{warning.code}]")
+    if parsed.faults or parsed.workflow is None:
+        raise InvalidRequestError(parsed.faults)
+    return document, parsed.workflow
+
+
+def _ask_for_passwords(workflow: "Workflow", given: "Given") -> None:
+    from stepswitch.cli.assignments import ask_for_passwords  # noqa: PLC0415
+
+    if sys.stdin.isatty():
+        ask_for_passwords(workflow, given, lambda name: getpass.getpass(f"{name}: ", sys.stderr))
+
+
+def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_json: bool) -> "ExecutionView":
+    from stepswitch.cli.alone import carry_out  # noqa: PLC0415
+    from stepswitch.engine.callers import Caller  # noqa: PLC0415
+
+    caller = Caller(_user())
+    if as_json:
+        view = asyncio.run(carry_out(order, settings, caller, None))
+        typer.echo(_as_json(view))
+        return view
+    with ExitStack() as stack:
+        teller, after = _teller(workflow, stack)
+        view = asyncio.run(carry_out(order, settings, caller, teller))
+    teller.outcome(view, _elapsed(view))
+    if view.head.status is Status.PAUSED:
+        after("Without a server nobody can go on with it: it is gone now. On a server it would wait to be resumed or retried.")
+    return view
+
+
+def _teller(workflow: "Workflow", stack: ExitStack) -> "tuple[Terminal | PlainLines, Callable[[str], None]]":
+    """Return who tells the run here, and how to add a sentence."""
+
+    def type_of(step_id: str) -> str:
+        return workflow.steps[step_id].type
+
+    if not sys.stdout.isatty():
+        from stepswitch.cli.plain_lines import PlainLines  # noqa: PLC0415
+        from stepswitch.system import SystemClock  # noqa: PLC0415
+
+        return PlainLines(typer.echo, type_of, SystemClock().now), typer.echo
+    from rich.console import Console  # noqa: PLC0415
+
+    from stepswitch.cli.terminal import Terminal  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    return stack.enter_context(Terminal(console, type_of)), lambda text: console.print(text, style="yellow")
+
+
+def _elapsed(view: "ExecutionView") -> int:
+    head = view.head
+    return (head.end_time or head.last_time) - head.creation_time
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "local"

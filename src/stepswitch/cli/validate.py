@@ -1,0 +1,107 @@
+"""`stepswitch validate`: every fault of workflow documents with its path, and what their authors should know. Called by `main`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepswitch.cli.documents import UnreadableError, read_json
+from stepswitch.cli.exits import Exit
+from stepswitch.domain.errors import ErrorCode, Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is to be said of one file. `unreadable` is the sentence that says why it could not be looked at."""
+
+    file: Path
+    faults: Sequence[Fault] = ()
+    warnings: Sequence[Fault] = ()
+    is_draft: bool = False
+    unreadable: UnreadableError | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code that this file alone would have."""
+        if self.unreadable is not None:
+            return Exit.USAGE
+        return Exit.FAILED if self.faults else Exit.COMPLETED
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Workflow documents; - reads the standard input.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON array with an object for each file.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take fields that nobody knows for faults instead of warnings.")] = False,
+) -> None:
+    """Check workflow documents and print every fault with its path.
+
+    Ends with 0 when all are valid, 1 when one has faults, 2 when one cannot be read or is not JSON.
+    """
+    from stepswitch.bootstrap import installed_types  # noqa: PLC0415 - loads the step types, which --help should not wait for
+
+    types = installed_types()
+    found = [look_at(file, types, strict=strict) for file in files]
+    if as_json:
+        typer.echo(json.dumps([_as_object(findings) for findings in found], indent=2, ensure_ascii=False))
+    else:
+        for findings in found:
+            typer.echo("\n".join(_as_lines(findings)))
+    raise typer.Exit(max(findings.exit for findings in found))
+
+
+def look_at(file: Path, types: Any, *, strict: bool) -> Findings:
+    """Return what is to be said of one file, given the step types that are installed."""
+    from stepswitch.domain.validation import check  # noqa: PLC0415 - as above
+
+    try:
+        source = read_json(file)
+    except UnreadableError as error:
+        return Findings(file, unreadable=error)
+    if not isinstance(source, dict):
+        return Findings(file, [Fault(ErrorCode.WRONG_TYPE, "", "a workflow is a JSON object")])
+    parsed = check(source, types, strict=strict)
+    is_draft = parsed.workflow is not None and parsed.workflow.is_draft
+    return Findings(file, parsed.faults, parsed.warnings, is_draft)
+
+
+def _as_lines(findings: Findings) -> list[str]:
+    file = findings.file
+    if findings.unreadable is not None:
+        return [f"{file}: {findings.unreadable}"]
+    lines = [f"{file}: fault: {fault} [{fault.code}]" for fault in findings.faults]
+    lines += [f"{file}: warning: {warning} [{warning.code}]" for warning in findings.warnings]
+    return [*lines, f"{file}: {_verdict(findings)}"]
+
+
+def _verdict(findings: Findings) -> str:
+    counts = [_count(len(findings.faults), "fault"), _count(len(findings.warnings), "warning")]
+    told = " and ".join(filter(None, counts))
+    if findings.faults:
+        return f"not valid, {told}"
+    draft = "valid as a draft: it can be stored, not executed" if findings.is_draft else "valid"
+    return f"{draft}, {told}" if told else draft
+
+
+def _count(number: int, noun: str) -> str:
+    return "" if not number else f"1 {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _as_object(findings: Findings) -> Mapping[str, object]:
+    told: dict[str, object] = {"file": str(findings.file), "valid": findings.exit is Exit.COMPLETED}
+    if findings.unreadable is not None:
+        error = findings.unreadable
+        return {**told, "unreadable": {"message": str(error), "line": error.line, "column": error.column}}
+    return {
+        **told,
+        "draft": findings.is_draft,
+        "faults": [_fault(fault) for fault in findings.faults],
+        "warnings": [_fault(warning) for warning in findings.warnings],
+    }
+
+
+def _fault(fault: Fault) -> Mapping[str, str]:
+    return {"code": fault.code, "path": fault.path, "message": fault.message}

@@ -1,0 +1,57 @@
+"""The patterns that decide over a target's output, in RE2's syntax: no pattern can hang the service. Called by step types."""
+
+from typing import Any, Final
+
+import re2  # type: ignore[import-untyped]  # it has no types
+
+_SHOWN_CHARACTERS: Final = 200
+
+
+class OutputPatterns:
+    """What must not be in the output, and what must. `^` and `$` stand for the beginning and the end of a line."""
+
+    def __init__(self, fail: str | None, success: str | None) -> None:
+        """Take the patterns as the workflow has them; raises ValueError with a sentence where one is none."""
+        self._fail = _compiled("failPattern", fail)
+        self._success = _compiled("successPattern", success)
+        self._failed_line: str | None = None
+        self._succeeded = False
+
+    def watch(self, line: str) -> None:
+        """Take note of a line that is not kept, so that it counts all the same."""
+        if self._failed_line is None and self._fail is not None and self._fail.search(line):
+            self._failed_line = line
+        if not self._succeeded and self._success is not None:
+            self._succeeded = self._success.search(line) is not None
+
+    def verdict(self, *texts: str) -> str | None:
+        """Return why the output, of which `texts` were kept, is a failure; None where it is not."""
+        failed_line = next((line for text in texts if (line := _line_with(self._fail, text)) is not None), self._failed_line)
+        if failed_line is not None:
+            return f"the output has a line that failPattern matches: {failed_line.strip()[:_SHOWN_CHARACTERS]}"
+        if self._success is not None and not self._succeeded and not any(self._success.search(text) for text in texts):
+            return "the output has nothing that successPattern matches"
+        return None
+
+
+def _compiled(name: str, pattern: str | None) -> Any:
+    if pattern is None:
+        return None
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+        return re2.compile(f"(?m){pattern}", options)
+    except re2.error as error:
+        reason = error.args[0]
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(f"{name} is no regular expression in RE2's syntax: {text}") from None
+
+
+def _line_with(pattern: Any, text: str) -> str | None:
+    found = None if pattern is None else pattern.search(text)
+    if found is None:
+        return None
+    start = text.rfind("\n", 0, found.start()) + 1
+    end = text.find("\n", found.start())
+    return text[start : end if end >= 0 else len(text)]

@@ -1,0 +1,201 @@
+"""The step type TCA_SSH: one command or script on an SSH server. Registered in `pyproject.toml`, called by the step runner.
+
+The parts: `ssh_inputs` reads what is asked, `connections` keeps sessions between the steps of an execution, `ssh_login` logs in,
+`ssh_command` runs one command, `output` shows and keeps what it prints. Here they are put together, and the end is judged.
+"""
+
+import asyncio
+import importlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StepContext, StepError, StepSignature, Value, Values, failed
+from stepswitch.steps.connections import Connections, Holder, Lease, digest
+from stepswitch.steps.host_keys import fingerprint
+from stepswitch.steps.output import Output
+from stepswitch.steps.ssh_inputs import SIGNATURE, InputFaultError, LoginError, Request, allowed_keys, read_request, server_name
+
+if TYPE_CHECKING:
+    from stepswitch.steps.ssh_command import Ending, NotSentError, Run
+    from stepswitch.steps.ssh_login import Session
+
+CONNECT_SECONDS: Final = 30.0
+SILENCE_SECONDS: Final = 300.0
+_KEPT_OPEN_SECONDS: Final = 10.0
+"""How long a session that was kept may take to open a channel before it counts as dead."""
+_LAST_WORDS_SECONDS: Final = 0.5
+_SHOWN_CHARACTERS: Final = 300
+
+
+class SshStep:
+    """Runs a command or a script over SSH. Times are in seconds; `silence_seconds` is how long a command may print nothing."""
+
+    def __init__(
+        self,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
+        sessions_per_device: int = 1,
+        idle_seconds: float = 30.0,
+    ) -> None:
+        self._connect_seconds = connect_seconds
+        self._silence_seconds = silence_seconds
+        self._connections: Connections[Session] = Connections(sessions_per_device=sessions_per_device, idle_seconds=idle_seconds)
+
+    @property
+    def signature(self) -> StepSignature:
+        """What it declares of itself."""
+        return SIGNATURE
+
+    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+        """Log in, or go on in the session of the step before, run the command and say how it ended."""
+        try:
+            request = await read_request(inputs, context)
+            await _load_driver()
+            outcome = await self._attempt(request, context, fresh=False)
+            return outcome or await self._certain_attempt(request, context)
+        except (InputFaultError, LoginError) as error:
+            return failed(error.code, str(error))
+
+    async def release(self, execution_id: str) -> None:
+        """Close the sessions that are kept for an execution."""
+        await self._connections.release(execution_id)
+
+    async def close(self) -> None:
+        """Close every session that is kept."""
+        await self._connections.close()
+
+    async def _certain_attempt(self, request: Request, context: StepContext) -> Outcome:
+        outcome = await self._attempt(request, context, fresh=True)
+        assert outcome is not None, "only a kept session can turn out to be dead"  # noqa: S101 - said by _attempt
+        return outcome
+
+    async def _attempt(self, request: Request, context: StepContext, *, fresh: bool) -> Outcome | None:
+        """Return how the command ended; None where a kept session was dead, so that nothing was sent and a fresh one is needed."""
+        from stepswitch.steps.ssh_command import NotSentError, Run  # noqa: PLC0415 - asyncssh takes most of a second to import
+        from stepswitch.steps.ssh_login import connect  # noqa: PLC0415 - see above
+
+        login = request.login
+        allowed, _ = await allowed_keys(login, context.host_keys)
+        async with self._connections.lease(
+            _holder(request, context.execution_id),
+            lambda: connect(login, context.host_keys, self._connect_seconds),
+            accepts=lambda session: fingerprint(session.host_key) in allowed,
+            fresh=fresh,
+        ) as lease:
+            await context.log(_greeting(request, lease), LogLevel.DEBUG)
+            open_seconds = min(_KEPT_OPEN_SECONDS, self._connect_seconds) if lease.reused else self._connect_seconds
+            run = Run(lease.session.connection, context.mark_sent, open_seconds=open_seconds, silence_seconds=self._silence_seconds)
+            try:
+                return await self._follow(run, request, context, lease)
+            except NotSentError as error:
+                return None if lease.reused else _not_sent(error, request, open_seconds)
+
+    async def _follow(self, run: "Run", request: Request, context: StepContext, lease: "Lease[Session]") -> Outcome:
+        from stepswitch.steps.ssh_command import End  # noqa: PLC0415 - see above
+
+        output, errors = (
+            Output(context, level, encoding=request.encoding, limit_bytes=context.output_limit_bytes, watch=request.patterns.watch)
+            for level in (LogLevel.INFO, LogLevel.WARN)
+        )
+        try:
+            ending = await run.follow(request.command, output, errors)
+        except asyncio.CancelledError:
+            if run.was_sent and not run.has_ended:
+                await _last_words(context, f"{_server(request)} did not confirm that the command has ended; it may still run there")
+            raise
+        if ending.end is End.ENDED and not ending.torn:
+            lease.keep()
+        if ending.end is End.LINGERING:
+            await context.log(
+                "the command has ended, but something that it started still holds its output; that is not waited for", LogLevel.WARN
+            )
+        return self._judged(ending, output, errors, request)
+
+    def _judged(self, ending: "Ending", output: Output, errors: Output, request: Request) -> Outcome:
+        result, error = self._verdict(ending, output, errors, request)
+        text = output.text
+        outputs: dict[str, Value] = {"outputText": text, "result": text, "errorText": errors.text}
+        if ending.status is not None:
+            outputs["exitCode"] = ending.status
+        cut = (("outputText", "result") if output.truncated or ending.torn else ()) + (
+            ("errorText",) if errors.truncated or ending.torn else ()
+        )
+        return Outcome(result, outputs, error, cut)
+
+    def _verdict(self, ending: "Ending", output: Output, errors: Output, request: Request) -> tuple[Result, StepError | None]:
+        from stepswitch.steps.ssh_command import End  # noqa: PLC0415 - see above
+
+        server = _server(request)
+        match ending:
+            case _ if ending.end is End.CUT:
+                sentence = f"the connection to {server} was cut after the command was sent; whether it has done its work is not known"
+                return Result.UNKNOWN, StepError(ErrorCode.CONNECTION_CUT, sentence)
+            case _ if ending.end is End.SILENT:
+                sentence = (
+                    f"the command at {server} printed nothing for {self._silence_seconds:g} seconds, so its session was closed; "
+                    "whether it has done its work is not known"
+                )
+                return Result.UNKNOWN, StepError(ErrorCode.TIMEOUT, sentence)
+            case _ if ending.end is End.REFUSED:
+                return _failure(ErrorCode.CONNECTION_REFUSED, f"{server} let us in, but refused to run a command")
+            case _ if ending.signal is not None:
+                return _failure(ErrorCode.KILLED_BY_SIGNAL, f"the command at {server} was ended by the signal {_signal(ending.signal)}")
+            case _ if ending.status:
+                last = _shortened(errors.last_line or output.last_line)
+                return _failure(
+                    ErrorCode.NON_ZERO_EXIT, f"the command at {server} ended with exit code {ending.status}" + (f": {last}" if last else "")
+                )
+        reason = request.patterns.verdict(output.text, errors.text)
+        return _failure(ErrorCode.PATTERN_FAILED, f"{server}: {reason}") if reason else (Result.SUCCEEDED, None)
+
+
+async def _load_driver() -> None:
+    """Import the driver beside the event loop, which would stand still for most of a second the first time."""
+    await asyncio.to_thread(importlib.import_module, "stepswitch.steps.ssh_command")
+
+
+def _holder(request: Request, execution_id: str) -> Holder:
+    login = request.login
+    credential = digest(login.username, login.password, login.private_key, login.passphrase)
+    return Holder(execution_id, (login.host.lower(), login.port), credential)
+
+
+def _greeting(request: Request, lease: "Lease[Session]") -> str:
+    way = "goes on in the session of an earlier step" if lease.reused else "logged in"
+    return f"{_server(request)}: {way}; the host key is {fingerprint(lease.session.host_key)}"
+
+
+def _not_sent(error: "NotSentError", request: Request, open_seconds: float) -> Outcome:
+    server = _server(request)
+    if error.timed_out:
+        return failed(ErrorCode.TIMEOUT, f"{server} let us in, but opened no session within {open_seconds:g} seconds; nothing was sent")
+    if error.refused:
+        return failed(ErrorCode.CONNECTION_REFUSED, f"{server} let us in, but refused to open a session; nothing was sent")
+    return failed(ErrorCode.CONNECTION_CUT, f"the connection to {server} was cut before the command was sent")
+
+
+async def _last_words(context: StepContext, sentence: str) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            await context.log(sentence, LogLevel.WARN)
+
+
+def _failure(code: ErrorCode, sentence: str) -> tuple[Result, StepError]:
+    return Result.FAILED, StepError(code, sentence)
+
+
+def _server(request: Request) -> str:
+    return server_name(request.login.host, request.login.port)
+
+
+def _signal(name: str) -> str:
+    return "".join(character for character in name if character.isalnum())[:20] or "unnamed"
+
+
+def _shortened(line: str) -> str:
+    """Return a line cut at a blank, so that a secret in it stays whole and is masked on its way."""
+    if len(line) <= _SHOWN_CHARACTERS:
+        return line
+    blank = line.rfind(" ", 0, _SHOWN_CHARACTERS)
+    return line[:blank] + " …" if blank > 0 else "(one long word)"

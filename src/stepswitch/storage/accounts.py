@@ -1,0 +1,76 @@
+"""Accounts and sessions, over any `Database`. Implements `engine.ports.AccountStore`."""
+
+from dataclasses import asdict
+from typing import Final
+
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from stepswitch.engine.ports import Account, Session
+from stepswitch.storage.database import Database, Op, Query, Statement
+from stepswitch.storage.encoding import dump, load
+from stepswitch.storage.tables import accounts, sessions
+
+_ADD_ACCOUNT = upsert(accounts)
+_PUT_ACCOUNT: Final = Statement(
+    _ADD_ACCOUNT.on_conflict_do_update(
+        index_elements=["name"], set_={"tenant": _ADD_ACCOUNT.excluded.tenant, "body": _ADD_ACCOUNT.excluded.body}
+    )
+)
+_ACCOUNT: Final = Statement(select(accounts.c.body).where(accounts.c.name == bindparam("name")))
+_COUNT: Final = Statement(select(func.count()).select_from(accounts))
+_PUT_SESSION: Final = Statement(upsert(sessions).on_conflict_do_nothing())
+_SESSION: Final = Statement(select(sessions.c.body).where(sessions.c.token_hash == bindparam("token_hash")))
+_END: Final = Statement(delete(sessions).where(sessions.c.token_hash == bindparam("token_hash")))
+_END_EXPIRED: Final = Statement(delete(sessions).where(sessions.c.expires_at < bindparam("now")))
+
+
+class SqlAccountStore:
+    """Accounts and sessions in tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def account(self, name: str) -> Account | None:
+        """See `AccountStore`."""
+        (found,) = await self._database.read([Query(_ACCOUNT, {"name": name})])
+        if not found:
+            return None
+        plain = load(found[0][0])
+        return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]))
+
+    async def put_account(self, account: Account) -> None:
+        """See `AccountStore`."""
+        row = {"name": account.name, "tenant": account.tenant, "body": dump({"format": 1, **asdict(account)})}
+        await self._database.write([Op(_PUT_ACCOUNT, row)])
+
+    async def count_accounts(self) -> int:
+        """See `AccountStore`."""
+        (found,) = await self._database.read([Query(_COUNT)])
+        return int(found[0][0])
+
+    async def put_session(self, session: Session) -> None:
+        """See `AccountStore`."""
+        row = {
+            "token_hash": session.token_hash,
+            "user": session.user,
+            "expires_at": session.expires_at,
+            "body": dump({"format": 1, **asdict(session)}),
+        }
+        await self._database.write([Op(_PUT_SESSION, row)])
+
+    async def session(self, token_hash: str) -> Session | None:
+        """See `AccountStore`."""
+        (found,) = await self._database.read([Query(_SESSION, {"token_hash": token_hash})])
+        if not found:
+            return None
+        plain = load(found[0][0])
+        return Session(plain["token_hash"], plain["user"], plain["tenant"], tuple(plain["roles"]), plain["expires_at"])
+
+    async def end_session(self, token_hash: str) -> None:
+        """See `AccountStore`."""
+        await self._database.write([Op(_END, {"token_hash": token_hash})])
+
+    async def end_expired_sessions(self, now: int) -> None:
+        """See `AccountStore`."""
+        await self._database.write([Op(_END_EXPIRED, {"now": now})])

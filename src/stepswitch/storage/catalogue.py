@@ -1,0 +1,55 @@
+"""Workflows, over any `Database`. Implements `engine.ports.CatalogueStore`."""
+
+from collections import OrderedDict
+from typing import Final
+
+from sqlalchemy import bindparam, insert, select
+
+from stepswitch.engine.ports import StoredWorkflow
+from stepswitch.storage.database import Database, Op, Query, Statement
+from stepswitch.storage.encoding import dump, load
+from stepswitch.storage.tables import workflows
+
+_W = workflows.c
+_INSERT: Final = Statement(insert(workflows))
+_GET: Final = Statement(
+    select(_W.created_at, _W.creation_user, _W.revision, _W.body).where(_W.tenant == bindparam("tenant"), _W.id == bindparam("id"))
+)
+KEPT: Final = 500
+
+
+class SqlCatalogueStore:
+    """Workflows in a table; those read last are kept, and every change goes through here."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: OrderedDict[tuple[str, str], StoredWorkflow] = OrderedDict()
+
+    async def create(self, workflow: StoredWorkflow) -> None:
+        """See `CatalogueStore`."""
+        row = {
+            "id": workflow.id,
+            "tenant": workflow.tenant,
+            "name": workflow.document["name"],
+            "created_at": workflow.created_at,
+            "creation_user": workflow.creation_user,
+            "revision": workflow.revision,
+            "body": dump(workflow.document),
+        }
+        await self._database.write([Op(_INSERT, row, 1)])
+
+    async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
+        """See `CatalogueStore`."""
+        kept = self._kept.get((tenant, workflow_id))
+        return kept if kept is not None else await self._read(tenant, workflow_id)
+
+    async def _read(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
+        (found,) = await self._database.read([Query(_GET, {"tenant": tenant, "id": workflow_id})])
+        if not found:
+            return None
+        created_at, user, revision, body = found[0]
+        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load(body))
+        self._kept[tenant, workflow_id] = workflow
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return workflow

@@ -1,0 +1,83 @@
+"""The data directory: who may use it, and how its database is made and kept current. Called by `bootstrap` before anything is read.
+
+`serve` holds an exclusive lock on it; a second one is refused. Other commands open the database without the lock and never recover,
+decide or dispatch.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from stepswitch.domain.errors import SettingsError
+
+DATABASE: Final = "stepswitch.db"
+LOCK: Final = "lock"
+FILES: Final = "files"
+
+
+class DataDir:
+    """A directory that is ours until `release`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    @property
+    def database(self) -> Path:
+        """Where the database is."""
+        return self.path / DATABASE
+
+    @property
+    def files(self) -> Path:
+        """Where the files are."""
+        return self.path / FILES
+
+    def acquire(self) -> None:
+        """Make the directory where it is missing and lock it; raises SettingsError where that cannot be."""
+        self.prepare()
+        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise SettingsError(
+                f"the data directory {self.path} is in use by another service{f' (process {holder})' if holder else ''}"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+
+    def prepare(self) -> None:
+        """Make the directory where it is missing; raises SettingsError where it cannot be written."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"the data directory {self.path} cannot be made: {error.strerror}") from error
+        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
+            raise SettingsError(f"the data directory {self.path} cannot be written")
+
+    def release(self) -> None:
+        """Give the directory back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def migrate(database: Path) -> None:
+    """Bring the database at `database` to the current schema; raises SettingsError where a later release made it."""
+    from alembic import command  # noqa: PLC0415 # slow to import, and needed once
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "stepswitch:storage/migrations")
+    config.attributes["database"] = database
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise SettingsError(f"the database {database} was made by a later release of Stepswitch: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise SettingsError(f"the database {database} cannot be used: {error}") from error

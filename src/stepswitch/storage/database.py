@@ -1,0 +1,77 @@
+"""The seam between the stores and a database: units of work as values. Implemented by `sqlite`; used by every store.
+
+A store never holds a transaction open: it hands over a list of operations that succeed or fail together, or a list of queries
+that see one state of the data.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+Row = tuple[Any, ...]
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of SQLAlchemy Core, compiled once per dialect to the text that the driver takes."""
+
+    element: ClauseElement
+    _compiled: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict, compare=False)
+
+    def text(self, dialect: Dialect) -> str:
+        """Return the SQL with named parameters."""
+        return self._in(dialect)[0]
+
+    def params(self, dialect: Dialect, given: Params) -> Params:
+        """Return `given` with the values that stand in the statement itself."""
+        constants = self._in(dialect)[1]
+        return {**constants, **given} if constants else given
+
+    def _in(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            compiled = self.element.compile(dialect=dialect)
+            constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+            found = self._compiled[dialect.name] = (str(compiled), constants)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One statement of a unit of work. `expect` is the number of rows that it has to change, else all of it is undone."""
+
+    statement: Statement
+    params: Params
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement that reads."""
+
+    statement: Statement
+    params: Params = field(default_factory=dict)
+
+
+class Database(Protocol):
+    """A database that can be written by one unit of work at a time, and read beside it."""
+
+    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+        """Carry out `ops` together and return the rows that each changed, after COMMIT.
+
+        Raises VersionConflictError where one changed another number of rows than expected or met an existing key, CommitInDoubtError
+        where COMMIT failed, StoreError otherwise.
+        """
+        ...
+
+    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        """Return the rows of each query, all as of one moment; raises StoreError."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is waiting and let go of the files."""
+        ...

@@ -1,0 +1,176 @@
+"""Values to bytes and back. Called by the stores.
+
+JSON, by orjson; what orjson refuses (lone surrogates, integers over 64 bits) goes through the standard library, so that every
+value that got this far comes back the same. A string over 64 KiB is kept apart, once per execution, under the hash of its
+content, and stands in the body as `{"$large": digest}`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from stepswitch.domain.errors import ErrorCode, StoreError
+from stepswitch.domain.execution import HEAD_FORMAT, Claim, ContextType, Head, LogEntry, LogLevel, Result, Status, StepError, StepExecution
+from stepswitch.domain.states import StepState
+from stepswitch.domain.values import Value
+
+LARGE: Final = 64 * 1024
+_LARGE_KEY: Final = "$large"
+_STEP_MAPS: Final = ("inputs", "outputs", "variables")
+_HEAD_MAPS: Final = ("context", "assignments", "values")
+_STEP_FIELDS: Final = frozenset(each.name for each in fields(StepExecution)) - {"extra"}
+_HEAD_FIELDS: Final = frozenset(each.name for each in fields(Head)) - {"extra"}
+Large = dict[str, bytes]
+
+
+def dump(value: object) -> bytes:
+    """Return `value`, dataclasses and enumerations included, as JSON."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def load(body: bytes) -> Any:
+    """Return what `dump` was given, as plain JSON values; raises StoreError where the bytes are none of ours."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise StoreError(f"a stored value cannot be read: {error}") from error
+
+
+# --- large values ---
+
+
+def _without_large(values: Mapping[str, Any], large: Large) -> Mapping[str, Any]:
+    if not any(isinstance(value, str) and len(value) > LARGE for value in values.values()):
+        return values
+    return {name: _set_aside(value, large) if isinstance(value, str) and len(value) > LARGE else value for name, value in values.items()}
+
+
+def _set_aside(text: str, large: Large) -> dict[str, str]:
+    body = dump(text)
+    digest = hashlib.sha256(body).hexdigest()
+    large[digest] = body
+    return {_LARGE_KEY: digest}
+
+
+def large_in(plain: Mapping[str, Any], maps: Sequence[str]) -> Iterable[str]:
+    """Return the digests that the maps of a loaded body refer to."""
+    for name in maps:
+        for value in plain[name].values():
+            if isinstance(value, dict):
+                yield value[_LARGE_KEY]
+
+
+def _with_large(values: Mapping[str, Any], large: Large) -> dict[str, Value]:
+    return {name: load(large[value[_LARGE_KEY]]) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+# --- step executions ---
+
+
+def strip_step(step: StepExecution, large: Large) -> StepExecution:
+    """Return `step` with its large values set aside into `large`."""
+    inputs, outputs, variables = (_without_large(values, large) for values in (step.inputs, step.outputs, step.variables))
+    if inputs is step.inputs and outputs is step.outputs and variables is step.variables:
+        return step
+    return replace(step, inputs=inputs, outputs=outputs, variables=variables)
+
+
+def dump_steps(steps: Sequence[StepExecution], large: Large) -> bytes:
+    """Return a chunk of step executions as JSON, behind the number of the format."""
+    return dump([HEAD_FORMAT, *(strip_step(step, large) for step in steps)])
+
+
+def digests_of_step(plain: Mapping[str, Any]) -> Iterable[str]:
+    """Return the digests of the large values of one loaded step execution."""
+    return large_in(plain, _STEP_MAPS)
+
+
+def step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
+    """Return a step execution from what `load` gave."""
+    known = _known(plain, _STEP_FIELDS)
+    claim = plain["claim"]
+    known["state"] = StepState(plain["state"])
+    known["result"] = Result(plain["result"]) if plain["result"] else None
+    known["error"] = _error_from(plain["error"])
+    known["claim"] = Claim(**claim) if claim else None
+    for name in _STEP_MAPS:
+        known[name] = _with_large(plain[name], large)
+    return StepExecution(**known)
+
+
+def _known(plain: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """Return the fields called `names`; what a later release wrote besides is kept in `extra`, and written back with it."""
+    everything = {**plain.get("extra", {}), **plain}
+    known = {name: value for name, value in everything.items() if name in names}
+    known["extra"] = {name: value for name, value in everything.items() if name not in names and name != "extra"}
+    return known
+
+
+def _error_from(plain: Mapping[str, str] | None) -> StepError | None:
+    return StepError(ErrorCode(plain["code"]), plain["message"]) if plain else None
+
+
+# --- heads ---
+
+
+def dump_head(head: Head, large: Large) -> bytes:
+    """Return a head as JSON, its large values set aside into `large`."""
+    context, assignments, values = (_without_large(each, large) for each in (head.context, head.assignments, head.values))
+    current = strip_step(head.current, large) if head.current else None
+    if current is not head.current or context is not head.context or assignments is not head.assignments or values is not head.values:
+        head = replace(head, current=current, context=context, assignments=assignments, values=values)
+    return dump(head)
+
+
+def digests_of_head(plain: Mapping[str, Any]) -> set[str]:
+    """Return the digests of the large values of a loaded head."""
+    found = set(large_in(plain, _HEAD_MAPS))
+    return found | set(digests_of_step(plain["current"])) if plain["current"] else found
+
+
+def head_from(plain: Mapping[str, Any], large: Large) -> Head:
+    """Return a head from what `load` gave; raises StoreError where a later release wrote it in a format of its own."""
+    if plain["format"] > HEAD_FORMAT:
+        raise StoreError(
+            f"execution {plain['id']} was written by a later release (format {plain['format']}); this one reads up to {HEAD_FORMAT}"
+        )
+    known = _known(plain, _HEAD_FIELDS)
+    known["context_type"] = ContextType(plain["context_type"])
+    known["status"] = Status(plain["status"])
+    known["current"] = step_from(plain["current"], large) if plain["current"] else None
+    known["debug_step_ids"] = tuple(plain["debug_step_ids"])
+    known["applied"] = tuple(plain["applied"])
+    known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
+    known["error"] = _error_from(plain["error"])
+    for name in _HEAD_MAPS:
+        known[name] = _with_large(plain[name], large)
+    return Head(**known)
+
+
+# --- log entries ---
+
+
+def dump_logs(entries: Sequence[LogEntry]) -> bytes:
+    """Return log entries as a JSON array of arrays."""
+    return dump([(entry.time, entry.level, entry.step, entry.message) for entry in entries])
+
+
+def logs_from(body: bytes) -> list[LogEntry]:
+    """Return log entries from their bytes."""
+    return [LogEntry(time, LogLevel(level), message, step) for time, level, step, message in load(body)]

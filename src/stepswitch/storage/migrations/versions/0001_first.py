@@ -1,0 +1,149 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make every table."""
+    _catalogue()
+    _executions()
+    _rows()
+    _people()
+
+
+def _catalogue() -> None:
+    """Make the catalogue and its files."""
+    op.create_table(
+        "workflows",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("creation_user", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("workflows_by_tenant", "workflows", ["tenant", "created_at", "id"])
+    op.create_table(
+        "files",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "snapshots",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+
+
+def _executions() -> None:
+    """Make the executions."""
+    op.create_table(
+        "executions",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("workflow_id", sa.String(), nullable=False),
+        sa.Column("snapshot_id", sa.String(), nullable=False),
+        sa.Column("creation_user", sa.String(), nullable=False),
+        sa.Column("creation_time", sa.BigInteger(), nullable=False),
+        sa.Column("end_time", sa.BigInteger(), nullable=True),
+        sa.Column("retained_til", sa.BigInteger(), nullable=False),
+        sa.Column("runnable_since", sa.BigInteger(), nullable=True),
+        sa.Column("cleanup_number", sa.Integer(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("executions_by_snapshot", "executions", ["snapshot_id"])
+    op.create_index("executions_by_tenant", "executions", ["tenant", "creation_time", "id"])
+    op.create_index("executions_cleanup", "executions", ["id"], sqlite_where=sa.text("cleanup_number IS NOT NULL"))
+    op.create_index("executions_retained", "executions", ["retained_til"], sqlite_where=sa.text("end_time IS NOT NULL"))
+    op.create_index("executions_runnable", "executions", ["runnable_since", "id"], sqlite_where=sa.text("runnable_since IS NOT NULL"))
+    op.create_table(
+        "claims",
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("nonce", sa.String(), nullable=False),
+        sa.Column("instance", sa.String(), nullable=False),
+        sa.Column("last_sign", sa.BigInteger(), nullable=False),
+        sa.Column("deadline", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id"),
+        sa.UniqueConstraint("nonce"),
+    )
+    op.create_table(
+        "snapshot_uses",
+        sa.Column("snapshot_id", sa.String(), nullable=False),
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("snapshot_id", "execution_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("snapshot_uses_by_execution", "snapshot_uses", ["execution_id"])
+
+
+def _rows() -> None:
+    """Make what executions append."""
+    op.create_table(
+        "step_executions",
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id", "first"),
+    )
+    op.create_table(
+        "logs",
+        sa.Column("place", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("place"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("logs_by_execution", "logs", ["execution_id", "place"])
+    op.create_table(
+        "large_values",
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id", "digest"),
+    )
+
+
+def _people() -> None:
+    """Make who may ask, and which servers are trusted."""
+    op.create_table(
+        "accounts",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("token_hash"),
+    )
+    op.create_index("sessions_by_expiry", "sessions", ["expires_at"])
+    op.create_table(
+        "host_keys",
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("port", sa.Integer(), nullable=False),
+        sa.Column("public_key", sa.String(), nullable=False),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.Column("added_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("host", "port", "public_key"),
+    )

@@ -1,0 +1,148 @@
+"""The tables, one definition for every database. Read by the stores; a test proves that the migrations make exactly this.
+
+What is searched for has a column; everything else of a value is its `body`: JSON in bytes, which carries its format number.
+Times are milliseconds since 1970; flags are 0 and 1.
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, String, Table, text
+
+metadata: Final = MetaData()
+
+workflows: Final = Table(
+    "workflows",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("creation_user", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("workflows_by_tenant", "tenant", "created_at", "id"),
+)
+
+snapshots: Final = Table(
+    "snapshots",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+executions: Final = Table(
+    "executions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("workflow_id", String, nullable=False),
+    Column("snapshot_id", String, nullable=False),
+    Column("creation_user", String, nullable=False),
+    Column("creation_time", BigInteger, nullable=False),
+    Column("end_time", BigInteger),
+    Column("retained_til", BigInteger, nullable=False),
+    Column("runnable_since", BigInteger),
+    Column("cleanup_number", Integer),
+    Column("body", LargeBinary, nullable=False),
+    Index("executions_by_tenant", "tenant", "creation_time", "id"),
+    Index("executions_by_snapshot", "snapshot_id"),
+    Index("executions_runnable", "runnable_since", "id", sqlite_where=text("runnable_since IS NOT NULL")),
+    Index("executions_retained", "retained_til", sqlite_where=text("end_time IS NOT NULL")),
+    Index("executions_cleanup", "id", sqlite_where=text("cleanup_number IS NOT NULL")),
+)
+
+snapshot_uses: Final = Table(
+    "snapshot_uses",
+    metadata,
+    Column("snapshot_id", String, nullable=False),
+    Column("execution_id", String, nullable=False),
+    PrimaryKeyConstraint("snapshot_id", "execution_id"),
+    Index("snapshot_uses_by_execution", "execution_id"),
+    sqlite_with_rowid=False,
+)
+"""Snapshots, beside the one in the head, that an edited execution's earlier steps refer to."""
+
+step_executions: Final = Table(
+    "step_executions",
+    metadata,
+    Column("execution_id", String, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("execution_id", "first"),
+)
+"""What one save finished: a JSON array of step executions, written once; `first` is the number of the first."""
+
+logs: Final = Table(
+    "logs",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("execution_id", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("logs_by_execution", "execution_id", "place"),
+    sqlite_autoincrement=True,
+)
+"""What one save or one flush logged: a JSON array of entries. `place` follows the order of commits."""
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("execution_id", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("nonce", String, nullable=False, unique=True),
+    Column("instance", String, nullable=False),
+    Column("last_sign", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+)
+
+large_values: Final = Table(
+    "large_values",
+    metadata,
+    Column("execution_id", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("execution_id", "digest"),
+)
+"""Values over 64 KiB, once per execution by content."""
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String, primary_key=True),
+    Column("user", String, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("sessions_by_expiry", "expires_at"),
+)
+
+host_keys: Final = Table(
+    "host_keys",
+    metadata,
+    Column("host", String, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("public_key", String, nullable=False),
+    Column("added_by", String, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("host", "port", "public_key"),
+)
+
+files: Final = Table(
+    "files",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)

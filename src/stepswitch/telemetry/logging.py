@@ -1,0 +1,29 @@
+"""The service's own log: structured, to standard error. Set up once, by `bootstrap`."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+
+def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
+    """Log from `level` upwards, as text for people or as one JSON object a line."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor
+    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    traces: list[structlog.typing.Processor] = [structlog.processors.dict_tracebacks] if form == "json" else []
+    structlog.configure(
+        processors=[*shared, *traces, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(
+        level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )

@@ -1,0 +1,46 @@
+"""Accounts and sessions in dicts, and a clock that is moved by hand. Used by the tests of access."""
+
+from stepswitch.engine.ports import Account, Session
+
+
+class HandClock:
+    def __init__(self, now: int = 1_800_000_000_000) -> None:
+        self.time = now
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += round(seconds * 1000)
+
+
+class DictAccountStore:
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.sessions: dict[str, Session] = {}
+        self.reads = 0
+
+    async def account(self, name: str) -> Account | None:
+        return self.accounts.get(name)
+
+    async def put_account(self, account: Account) -> None:
+        self.accounts[account.name] = account
+
+    async def count_accounts(self) -> int:
+        return len(self.accounts)
+
+    async def put_session(self, session: Session) -> None:
+        self.sessions[session.token_hash] = session
+
+    async def session(self, token_hash: str) -> Session | None:
+        self.reads += 1
+        return self.sessions.get(token_hash)
+
+    async def end_session(self, token_hash: str) -> None:
+        self.sessions.pop(token_hash, None)
+
+    async def end_expired_sessions(self, now: int) -> None:
+        self.sessions = {key: session for key, session in self.sessions.items() if session.expires_at > now}

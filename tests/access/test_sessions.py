@@ -1,0 +1,144 @@
+"""Risk: a token that is guessed, expired or logged out still opens the door, or every request costs a read."""
+
+import asyncio
+import hashlib
+
+import pytest
+from argon2 import PasswordHasher
+
+from stepswitch.access.accounts import Passwords, ensure_admin
+from stepswitch.access.sessions import KEPT, TRUSTED_SECONDS, Sessions, _Kept
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
+from stepswitch.engine.callers import ADMINISTRATOR, Caller
+from stepswitch.engine.ports import Authenticator, Session
+from tests.access.account_store import DictAccountStore, HandClock
+
+HOUR = 3_600_000
+
+
+class House:
+    def __init__(self, store: DictAccountStore) -> None:
+        self.store = store
+        self.clock = HandClock()
+        self.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.sessions = Sessions(store, self.passwords, self.clock, session_hours=8)
+
+    async def login(self) -> str:
+        token, _ = await self.sessions.login("admin", "correct horse")
+        return token
+
+
+@pytest.fixture
+async def house() -> House:
+    house = House(DictAccountStore())
+    await ensure_admin(house.store, house.passwords, "correct horse")
+    return house
+
+
+async def refused(sessions: Authenticator, token: str) -> ErrorCode:
+    with pytest.raises(NotAuthenticatedError) as raised:
+        await sessions.authenticate(token)
+    return raised.value.code
+
+
+async def test_a_login_gives_a_token_of_which_only_the_hash_is_stored(house: House) -> None:
+    token, session = await house.sessions.login("admin", "correct horse")
+    assert len(token) == 43
+    assert session == Session(
+        hashlib.sha256(token.encode()).hexdigest(), "admin", "default", (ADMINISTRATOR,), house.clock.now() + 8 * HOUR
+    )
+    assert token not in repr(house.store.sessions)
+    assert await house.sessions.authenticate(token) == Caller("admin", "default", (ADMINISTRATOR,))
+
+
+@pytest.mark.parametrize("name", ["admin", "nobody", "", "\x00", "\ud800", "a" * 100_000])
+async def test_a_wrong_password_and_an_unknown_user_sound_the_same(house: House, name: str) -> None:
+    with pytest.raises(NotAuthenticatedError, match="unknown user or wrong password") as raised:
+        await house.sessions.login(name, "wrong")
+    assert raised.value.code is ErrorCode.WRONG_CREDENTIALS
+    assert not house.store.sessions
+
+
+async def test_a_session_in_use_is_not_read_again(house: House) -> None:
+    token = await house.login()
+    for _ in range(5):
+        await house.sessions.authenticate(token)
+    assert house.store.reads == 1
+
+
+async def test_a_session_ends_at_its_time_also_when_it_is_kept(house: House) -> None:
+    token = await house.login()
+    house.clock.time += 8 * HOUR - 1
+    await house.sessions.authenticate(token)
+    house.clock.time += 1
+    assert await refused(house.sessions, token) is ErrorCode.SESSION_EXPIRED
+
+
+async def test_a_logout_counts_at_once(house: House) -> None:
+    token, other = await house.login(), await house.login()
+    await house.sessions.authenticate(token)
+    await house.sessions.logout(token)
+    assert await refused(house.sessions, token) is ErrorCode.NOT_AUTHENTICATED
+    await house.sessions.authenticate(other)
+    await house.sessions.logout("unknown")
+
+
+async def test_a_logout_at_another_node_counts_soon(house: House) -> None:
+    token = await house.login()
+    await house.sessions.authenticate(token)
+    await house.store.end_session(hashlib.sha256(token.encode()).hexdigest())
+    await house.sessions.authenticate(token)
+    house.clock.time += round(TRUSTED_SECONDS * 1000) + 1
+    assert await refused(house.sessions, token) is ErrorCode.NOT_AUTHENTICATED
+
+
+async def test_a_logout_while_the_session_is_being_read_is_not_undone(house: House) -> None:
+    token = await house.login()
+    slow = SlowStore(house.store)
+    sessions = Sessions(slow, house.passwords, house.clock)
+    reading = asyncio.create_task(sessions.authenticate(token))
+    await slow.was_read.wait()
+    await sessions.logout(token)
+    slow.go_on.set()
+    await reading
+    assert await refused(sessions, token) is ErrorCode.NOT_AUTHENTICATED
+
+
+async def test_a_session_survives_a_restart(house: House) -> None:
+    token = await house.login()
+    assert await House(house.store).sessions.authenticate(token)
+
+
+async def test_a_login_sweeps_out_what_has_expired(house: House) -> None:
+    await house.login()
+    house.clock.time += 9 * HOUR
+    await house.login()
+    assert len(house.store.sessions) == 1
+
+
+@pytest.mark.parametrize("token", ["", "x", "A" * 43, "é" * 43, "A" * 1_000_000])
+async def test_a_strange_token_is_refused(house: House, token: str) -> None:
+    assert await refused(house.sessions, token) is ErrorCode.NOT_AUTHENTICATED
+
+
+async def test_not_more_than_a_bounded_number_of_sessions_is_kept(house: House) -> None:
+    kept = _Kept(Caller("x"), house.clock.now() + HOUR, house.clock.monotonic())
+    house.sessions._kept.update({str(number): kept for number in range(KEPT)})
+    await house.sessions.authenticate(await house.login())
+    assert len(house.sessions._kept) == KEPT
+
+
+class SlowStore(DictAccountStore):
+    """Reads a session, then waits before it says so."""
+
+    def __init__(self, store: DictAccountStore) -> None:
+        super().__init__()
+        self.sessions = store.sessions
+        self.was_read = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def session(self, token_hash: str) -> Session | None:
+        found = await super().session(token_hash)
+        self.was_read.set()
+        await self.go_on.wait()
+        return found

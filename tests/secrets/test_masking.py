@@ -1,0 +1,153 @@
+"""Risk: a secret is readable in a log or an answer: escaped, encoded, overlapping another, or cut in two by the network."""
+
+import base64
+import html
+import json
+import shlex
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stepswitch.secrets.masking import KEPT, MASK, ChunkMasker, Masking, TextMasker, forms
+
+LETTERS = st.characters(exclude_characters="*")
+SECRETS = st.text(LETTERS, min_size=4, max_size=24)
+AROUND = st.text(LETTERS, max_size=12)
+TRICKY = 'it\'s "50%" <b>&\\é/ü+\n\x00😀'
+
+
+def mask(secrets: list[str], text: str) -> str:
+    return Masking().masker(secrets)(text)
+
+
+@given(AROUND, SECRETS, AROUND)
+def test_a_secret_never_stays(before: str, secret: str, after: str) -> None:
+    assert secret not in mask([secret], before + secret + after)
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=4), st.data())
+def test_none_of_several_secrets_stays_even_where_they_overlap(secrets: list[str], data: st.DataObject) -> None:
+    pieces = data.draw(st.lists(st.one_of(st.sampled_from(secrets), AROUND), max_size=6))
+    text = "".join(pieces)
+    masked = mask(secrets, text)
+    assert not [secret for secret in secrets if secret in masked]
+
+
+@given(SECRETS)
+@example(TRICKY)
+def test_no_escaped_form_stays(secret: str) -> None:
+    data = secret.encode("utf-8", "surrogatepass")
+    escaped = {
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        json.dumps(json.dumps(secret)),
+        json.dumps(secret).replace("/", "\\/"),
+        quote(data),
+        quote(data, safe=""),
+        quote_plus(data),
+        data.hex(),
+        data.hex().upper(),
+        shlex.quote(secret),
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        base64.b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode(),
+    }
+    for text in escaped:
+        masked = mask([secret], f"say: {text}.")
+        assert MASK in masked
+        assert text not in masked
+        assert len(masked) <= len("say: .") + len(MASK) + len(r'"\"\""'), masked
+
+
+@given(st.binary(max_size=7), SECRETS, st.binary(max_size=7), st.booleans())
+def test_base64_of_a_longer_text_hides_the_secret_at_every_alignment(before: bytes, secret: str, after: bytes, urlsafe: bool) -> None:
+    data = secret.encode("utf-8", "surrogatepass")
+    encode = base64.urlsafe_b64encode if urlsafe else base64.b64encode
+    encoded = encode(before + data + after).decode()
+    masked = mask([secret], encoded)
+    assert MASK in masked
+    kept_before, _, kept_after = masked.partition(MASK)
+    assert len(kept_before) <= (8 * len(before) + 5) // 6
+    assert len(kept_after.replace("=", "")) <= (8 * len(after) + 5) // 6
+
+
+@pytest.mark.parametrize("secret", ["", "a", "abc"])
+def test_a_short_secret_is_not_masked_by_value(secret: str) -> None:
+    assert mask([secret], "abc abc") == "abc abc"
+
+
+def test_nothing_is_touched_without_an_occurrence() -> None:
+    text = "show version"
+    assert mask(["secret"], text) is text
+
+
+def test_overlapping_secrets_leave_no_rest() -> None:
+    assert mask(["abcd", "cdef"], "<abcdef>") == f"<{MASK}>"
+    assert mask(["aaaa"], "<aaaaaaa>") == f"<{MASK}>"
+    assert mask(["aabaa"], "<aabaaabaabaa>") == f"<{MASK}>"
+
+
+def test_the_longest_secret_wins() -> None:
+    assert mask(["secret", "secret-and-more"], "secret-and-more, secret") == f"{MASK}, {MASK}"
+
+
+def test_each_line_of_a_private_key_is_a_secret() -> None:
+    key = "-----BEGIN KEY-----\nAAAAB3NzaC1yc2E\nshort\n-----END KEY-----\n"
+    assert mask([key], "line: AAAAB3NzaC1yc2E") == f"line: {MASK}"
+    assert mask([key], "a short line") == "a short line"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("secret", ["a" * 200_000, "a" * 100_000 + "b" + "a" * 100_000, "ab" * 1_000, "a" * 1_000])
+def test_no_secret_makes_masking_slow(secret: str) -> None:
+    text = "a" * 300_000 + secret + "ab" * 150_000 + secret + "a" * 300_000
+    assert secret not in mask([secret], text)
+
+
+def test_maskers_are_kept_within_bounds() -> None:
+    masking = Masking()
+    first = masking.masker(["secret-0"])
+    assert masking.masker(["secret-0"]) is first
+    for number in range(KEPT + 1):
+        masking.masker([f"secret-{number}"])
+    assert len(masking._kept) == KEPT
+    masking.masker(["x" * 100_000])
+    assert len(masking._kept) == KEPT
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=3), st.data())
+def test_a_stream_in_pieces_is_masked_as_the_whole(secrets: list[str], data: st.DataObject) -> None:
+    escaped = [form.text for form in forms(secrets)]
+    parts = st.one_of(st.sampled_from(escaped), AROUND, st.sampled_from(escaped).map(lambda text: text[: len(text) // 2]))
+    text = "".join(data.draw(st.lists(parts, max_size=8)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    stream = ChunkMasker(secrets)
+    given_out = [stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert "".join(given_out) + stream.flush() == TextMasker(secrets).mask(text)
+
+
+@given(st.text("ab", min_size=4, max_size=8), st.text("ab", max_size=60))
+def test_a_stream_of_repetitions_is_masked_as_the_whole(secret: str, text: str) -> None:
+    stream = ChunkMasker([secret])
+    given_out = [stream.feed(letter) for letter in text]
+    assert "".join(given_out) + stream.flush() == TextMasker([secret]).mask(text)
+
+
+def test_a_stream_holds_back_only_what_may_be_a_secret() -> None:
+    stream = ChunkMasker(["hunter22"])
+    assert stream.feed("Router#") == "Router#"
+    assert stream.feed("login hunt") == "login "
+    assert stream.feed("ing\n") == "hunting\n"
+    assert stream.feed("pw: hunter") == "pw: "
+    assert stream.feed("22!") == f"{MASK}!"
+    assert stream.flush() == ""
+
+
+@pytest.mark.timeout(20)
+def test_a_long_secret_does_not_make_a_stream_slow() -> None:
+    stream = ChunkMasker(["a" * 5_000, "b" * 100_000 + "c"])
+    out = "".join(stream.feed("a" * 100) for _ in range(1_000)) + "".join(stream.feed("b" * 100) for _ in range(500)) + stream.flush()
+    assert out == MASK + "b" * 50_000
