@@ -1,6 +1,7 @@
 """Risk: a password can be read or guessed, the first start leaves nobody able to log in, or logins stop the service."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -83,6 +84,6 @@ class _CountingHasher(PasswordHasher):
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
         self.verified = 0
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002
         self.verified += 1
         return super().verify(hash, password)

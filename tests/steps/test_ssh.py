@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import psutil
 import pytest
 
 from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, Value
@@ -25,7 +25,7 @@ def context_for(server: OpenSshServer, **more: object) -> RecordingContext:
     return RecordingContext(host_keys=server.trusted(), **more)  # type: ignore[arg-type]
 
 
-async def run(ssh: SshStep, server: OpenSshServer, context: RecordingContext | None = None, **inputs: Value) -> Outcome:
+async def run(ssh: SshStep, server: OpenSshServer, context: RecordingContext | None = None, /, **inputs: Value) -> Outcome:
     return await ssh.run(server.inputs(**inputs), context or context_for(server))
 
 
@@ -155,6 +155,8 @@ async def test_an_empty_script_succeeds(ssh: SshStep, server: OpenSshServer) -> 
         ({"cmd": "id", "script": "a.sh"}, ErrorCode.INVALID_VALUE, "not both"),
         ({"script": "a.sh", "stdin": "x"}, ErrorCode.INVALID_VALUE, "'stdin'"),
         ({"script": "missing.sh"}, ErrorCode.UNKNOWN_ATTACHMENT, "missing.sh"),
+        ({"cmd": "id", "hostNameOrIP": "a b"}, ErrorCode.INVALID_VALUE, "hostNameOrIP"),
+        ({"cmd": "id", "hostNameOrIP": "a\0b"}, ErrorCode.INVALID_VALUE, "hostNameOrIP"),
         ({"cmd": "id", "username": "a\u0007"}, ErrorCode.INVALID_VALUE, "username"),
     ],
 )
@@ -343,16 +345,12 @@ async def test_a_connection_that_is_cut_leaves_unknown(ssh: SshStep, server: Ope
 
 async def test_a_server_that_dies_leaves_unknown() -> None:
     with OpenSshServer() as server:
-        ssh, context = SshStep(), context_for_started(server)
+        ssh, context = SshStep(), context_for(server)
         running = asyncio.create_task(run(ssh, server, context, cmd="echo begun; exec sleep 100"))
         await context.wait_for_line("begun")
         await asyncio.to_thread(server.go_down)
         assert error_of(await running) == (Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
         await ssh.close()
-
-
-def context_for_started(server: OpenSshServer) -> RecordingContext:
-    return context_for(server)
 
 
 async def test_silence_leaves_unknown_and_ends_the_remote_process(server: OpenSshServer) -> None:

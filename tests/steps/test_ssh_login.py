@@ -91,7 +91,7 @@ async def test_a_damaged_key_is_said_and_nobody_is_asked(ssh: SshStep, server: O
         "half": server.private_key[:200],
         "public": (server.directory / "user.pub").read_text(),
         "prose": "my key",
-        "scrambled": server.private_key[:120] + "AAAA" + server.private_key[124:],
+        "scrambled": server.private_key.replace("\n", "\nAAAA", 2),
     }
     logins = server.logins()
     outcome = await run(ssh, server, privateKey=keys[damage], cmd="id")
@@ -110,7 +110,12 @@ async def test_no_agent_and_nothing_of_the_home_directory_is_used(
     ssh: SshStep, server: OpenSshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    agent = await asyncio.start_unix_server(lambda _reader, writer: (asked.append(1), writer.close())[0], tmp_path / "agent")
+
+    def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append("agent")
+        writer.close()
+
+    agent = await asyncio.start_unix_server(answer, tmp_path / "agent")
     home = tmp_path / "home" / ".ssh"
     home.mkdir(parents=True)
     (home / "id_ed25519").write_text(server.private_key)
@@ -121,9 +126,7 @@ async def test_no_agent_and_nothing_of_the_home_directory_is_used(
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     refused = await run(ssh, server, passwordAuthentication=False, cmd="id")
     untrusted = await run(ssh, server, RecordingContext(), cmd="id")
-    wrong_key = await run(
-        ssh, server, privateKey=(server.directory / "host_ed25519").read_text(), passwordAuthentication=False, cmd="id"
-    )
+    wrong_key = await run(ssh, server, privateKey=(server.directory / "host_ed25519").read_text(), passwordAuthentication=False, cmd="id")
     agent.close()
     await agent.wait_closed()
     assert not asked
@@ -204,7 +207,9 @@ async def test_a_trusted_key_of_another_kind_is_a_wrong_key_and_no_quarrel_over_
 
 
 async def test_a_server_without_common_algorithm_is_told_as_such(ssh: SshStep) -> None:
-    with OpenSshServer(more_settings="Ciphers 3des-cbc\nKexAlgorithms diffie-hellman-group-exchange-sha256\nMACs umac-64@openssh.com") as server:
+    with OpenSshServer(
+        more_settings="Ciphers 3des-cbc\nKexAlgorithms diffie-hellman-group-exchange-sha256\nMACs umac-64@openssh.com"
+    ) as server:
         outcome = await ssh.run(server.inputs(cmd="id"), RecordingContext(host_keys=server.trusted()))
     assert error_of(outcome) == (Result.FAILED, ErrorCode.NO_COMMON_ALGORITHM)
 

@@ -10,7 +10,6 @@ import asyncssh
 import pytest
 
 from stepswitch.plugin import ErrorCode, Outcome, Result, Value
-from stepswitch.steps.host_keys import fingerprint, line_of
 from stepswitch.steps.ssh import SshStep
 from tests.steps.contexts import RecordingContext
 from tests.steps.test_ssh import error_of
@@ -21,22 +20,25 @@ Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @asynccontextmanager
 async def peer(serve: Peer) -> AsyncIterator[int]:
     """Listen on a port with something that is no SSH server, or a poor one."""
-    tasks: set[asyncio.Task[None]] = set()
+    serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(task := asyncio.current_task())  # type: ignore[arg-type]
+        task = asyncio.current_task()
         assert task is not None
+        serving[task] = writer
         try:
             await serve(reader, writer)
+        except OSError:
+            pass
         finally:
             writer.transport.abort()
 
     server = await asyncio.start_server(serve_and_close, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
     server.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for writer in serving.values():
+        writer.transport.abort()
+    await asyncio.gather(*serving)
     await server.wait_closed()
 
 
@@ -60,7 +62,7 @@ async def test_nobody_listens() -> None:
     assert f"127.0.0.1:{port}" in outcome.error.message
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".example", "ü" * 80])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".example", "ü" * 80, "::zz"])
 async def test_a_name_that_leads_nowhere(host: str) -> None:
     outcome, _ = await reach(22, host=host)
     assert error_of(outcome) == (Result.FAILED, ErrorCode.UNREACHABLE)
@@ -174,6 +176,7 @@ async def test_a_router_that_gives_no_exit_code_succeeds() -> None:
 
 async def test_a_router_that_takes_leave_after_its_answer_succeeds() -> None:
     async def serve(process: asyncssh.SSHServerProcess[str]) -> None:
+        await process.stdin.read()
         process.stdout.write("version 7\r\n")
         process.stdout.write_eof()
         process.channel.get_connection().disconnect(asyncssh.DISC_BY_APPLICATION, "bye")
@@ -249,7 +252,6 @@ async def test_an_ipv6_server_is_named_as_people_write_it() -> None:
 
 async def test_a_host_key_that_changes_between_two_looks_is_not_accepted() -> None:
     """The first connection shows the key that is then accepted; whoever answers the second one has another."""
-    keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(2)]
     async with router() as (first, _), router() as (second, _):
         ports = [first, second]
 
@@ -261,7 +263,6 @@ async def test_a_host_key_that_changes_between_two_looks_is_not_accepted() -> No
             outcome, context = await reach(port)
     assert error_of(outcome) == (Result.FAILED, ErrorCode.WRONG_HOST_KEY)
     assert not context.sent
-    assert fingerprint(line_of(keys[0].export_public_key())) != fingerprint(line_of(keys[1].export_public_key()))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -107,7 +107,7 @@ async def _create(service: Service, order: Order, caller: Caller) -> ExecutionVi
 
 
 async def _content(file: Path) -> AsyncIterator[bytes]:
-    with file.open("rb") as opened:  # noqa: ASYNC230 - nobody else waits on this loop yet
+    with file.open("rb") as opened:
         while chunk := opened.read(_CHUNK_BYTES):
             yield chunk
 

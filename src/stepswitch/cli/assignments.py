@@ -75,6 +75,9 @@ def _take_file(given: Given, file: Path) -> None:
     except UnreadableError as error:
         given.refuse("--input-file", f"{file} {error}", ErrorCode.MALFORMED_JSON)
         return
+    except InvalidRequestError as error:
+        given.faults += error.faults
+        return
     if isinstance(values, dict):
         given.assignments.update(values)
     else:

@@ -2,8 +2,9 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.domain.errors import CallerError
 
@@ -19,34 +20,37 @@ class UnreadableError(CallerError):
         self.column = column
 
 
-def read_json(file: Path) -> object:
-    """Return what the JSON file holds, `-` being the standard input; raises UnreadableError."""
-    text = _text(file)
+def read_json(file: Path) -> Any:
+    """Return what the JSON file holds, `-` being the standard input.
+
+    Raises UnreadableError, or InvalidRequestError where it is JSON that the service would not take: too deep, a name twice.
+    """
+    from stepswitch.api.wire.bodies import parse_json  # noqa: PLC0415 - --help should not wait for it
+
+    content = _content(file)
+    _refuse_bad_syntax(content)
+    return parse_json(content)
+
+
+def _content(file: Path) -> bytes:
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
+        return sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}") from None
+
+
+def _refuse_bad_syntax(content: bytes) -> None:
+    """Raise UnreadableError with the place where the text stops being JSON; the standard library's words for that are the clearer ones."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"is not UTF-8 text: byte {error.start} fits no character") from None
+    try:
+        with suppress(RecursionError):
+            json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
         message = f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}{_shown(text, error.lineno)}"
         raise UnreadableError(message, error.lineno, error.colno) from None
-    except RecursionError:
-        raise UnreadableError("is nested too deep to be read") from None
-    except ValueError as error:
-        raise UnreadableError(f"is not JSON: {error}") from None
-    return value
-
-
-def _text(file: Path) -> str:
-    try:
-        content = sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror}") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"is not UTF-8 text: byte {error.start} fits no character") from None
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON value")
 
 
 def _shown(text: str, number: int) -> str:

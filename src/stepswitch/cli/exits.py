@@ -17,8 +17,6 @@ class Exit(IntEnum):
     ABORTED = 4
 
 
-
-
 def complain(sentence: str) -> None:
     """Write a sentence to the standard error output."""
     typer.echo(sentence, err=True)

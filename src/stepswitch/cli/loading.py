@@ -60,7 +60,7 @@ def _build(given: Mapping[str, _Given], complaints: list[str]) -> Settings:
 
 
 def _sentences(error: ValueError, given: Mapping[str, _Given]) -> Iterable[str]:
-    """What the model says of the settings: its errors know names and rules, we know where each value came from."""
+    """Yield what the model says of the settings: its errors know names and rules, we know where each value came from."""
     found: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
     if found is None:
         yield str(error)
@@ -75,7 +75,7 @@ def _sentences(error: ValueError, given: Mapping[str, _Given]) -> Iterable[str]:
 
 def _rule(message: str) -> str:
     """Return the model's message as the end of a sentence: "Input should be a valid integer, unable to …" → "must be a valid integer"."""
-    words = message.split(", unable to ")[0].split()
+    words = message.partition(", unable to ")[0].split()
     return " ".join(["must", *words[2:]] if words[1:2] == ["should"] else words)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stepswitch.cli.exits import Exit, complain
+from stepswitch.cli.people import user_name
 from stepswitch.domain.execution import ContextType, Status
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def run(
     from stepswitch.cli.alone import Order  # noqa: PLC0415
     from stepswitch.cli.loading import load_settings  # noqa: PLC0415
     from stepswitch.engine.executions import ExecutionRequest  # noqa: PLC0415
+    from stepswitch.telemetry.logging import set_up_logging  # noqa: PLC0415
 
     document, workflow = _document(file)
     given = assignments.gather(workflow, inputs or [], input_file, attach or [])
@@ -72,6 +75,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="stepswitch-run-", ignore_cleanup_errors=True) as place:
         policy = {"host_keys": "accept-new"} if accept_new_host_keys else {}
         settings = load_settings({"data_dir": Path(place), "log_level": "error", **policy}, config)
+        set_up_logging(settings.log_level, settings.log_format)
         view = _execute(order, settings, workflow, as_json=as_json)
     raise typer.Exit(_EXITS.get(view.head.status, Exit.FAILED))
 
@@ -108,7 +112,7 @@ def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_j
     from stepswitch.cli.alone import carry_out  # noqa: PLC0415
     from stepswitch.engine.callers import Caller  # noqa: PLC0415
 
-    caller = Caller(_user())
+    caller = Caller(user_name())
     if as_json:
         view = asyncio.run(carry_out(order, settings, caller, None))
         typer.echo(_as_json(view))
@@ -146,8 +150,8 @@ def _elapsed(view: "ExecutionView") -> int:
     return (head.end_time or head.last_time) - head.creation_time
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "local"
+def _as_json(view: "ExecutionView") -> str:
+    from stepswitch.api.wire.answers import PLAIN_ROOT, Answers  # noqa: PLC0415
+
+    answer = json.loads(Answers().execution(view, PLAIN_ROOT))
+    return json.dumps(answer, indent=2, ensure_ascii=False)

@@ -19,23 +19,23 @@ class Teller(Protocol):
     """Somebody who tells what happens, one thing at a time."""
 
     def waiting(self, step: StepExecution) -> None:
-        """The step may begin as soon as there is a place, or its time has come."""
+        """Tell that the step begins as soon as there is a place, or its time has come."""
         ...
 
     def begun(self, step: StepExecution) -> None:
-        """The step is being carried out."""
+        """Tell that the step is being carried out."""
         ...
 
     def said(self, step_id: str, entry: LogEntry) -> None:
-        """The step's log has a new line."""
+        """Tell a new line of the step's log."""
         ...
 
     def ended(self, step: StepExecution, milliseconds: int) -> None:
-        """The attempt is over."""
+        """Tell that the attempt is over."""
         ...
 
     def noted(self, entry: LogEntry) -> None:
-        """The execution's own log has a new line."""
+        """Tell a new line of the execution's own log."""
         ...
 
 

@@ -10,7 +10,7 @@ import typer
 
 from stepswitch.cli.documents import UnreadableError, read_json
 from stepswitch.cli.exits import Exit
-from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ def look_at(file: Path, types: Any, *, strict: bool) -> Findings:
         source = read_json(file)
     except UnreadableError as error:
         return Findings(file, unreadable=error)
+    except InvalidRequestError as error:
+        return Findings(file, error.faults)
     if not isinstance(source, dict):
         return Findings(file, [Fault(ErrorCode.WRONG_TYPE, "", "a workflow is a JSON object")])
     parsed = check(source, types, strict=strict)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from stepswitch.domain.document import Comparator, Condition, Declaration, Step
 from stepswitch.domain.errors import ValueMisfitError

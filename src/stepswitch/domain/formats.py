@@ -61,7 +61,7 @@ def _xml_error(value: str) -> expat.ExpatError | None:
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
-        parser.Parse(value, True)
+        parser.Parse(value, True)  # noqa: FBT003 - expat takes it by place only
     except expat.ExpatError as error:
         return error
     return None

@@ -16,7 +16,6 @@ from stepswitch.domain.document import (
     Condition,
     Declaration,
     InBinding,
-    JsonObject,
     OutBinding,
     OwnerType,
     Step,
@@ -66,7 +65,7 @@ def parse(source: Mapping[str, Any]) -> Parsed:
 
 def depth_exceeds(value: object, limit: int) -> bool:
     """Return whether arrays and objects stand more than `limit` deep in each other (`[]` is one deep); never recurses."""
-    level = [value] if isinstance(value, dict | list | tuple | Mapping) else []
+    level: list[object] = [value] if isinstance(value, dict | list | tuple | Mapping) else []
     for _ in range(limit):
         level = [child for parent in level for child in _containers(parent)]
         if not level:

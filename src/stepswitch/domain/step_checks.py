@@ -3,7 +3,7 @@
 A step is held against the document (the names and steps that it refers to) and against what its type declares of itself.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from stepswitch.domain.conditions import unfit
@@ -32,7 +32,7 @@ class Scope:
         self.found = found
         self.step_types = step_types
         self.report = report
-        self.types = {name: ValueType.STRING for name in INJECTED} | {
+        self.types = dict.fromkeys(INJECTED, ValueType.STRING) | {
             name: declaration.type for name, declaration in found.workflow.declarations.items()
         }
         self._inputs_by_type: dict[str, dict[str, InputSpec]] = {}
@@ -177,8 +177,8 @@ def _check_out_binding(step: Step, binding: OutBinding, scope: Scope, signature:
 def _check_missing_inputs(step: Step, signature: StepSignature, scope: Scope) -> None:
     path = f"steps.{step.id}.inBindings"
     source = step.source.get("inBindings")
-    given: Collection[str] = source.keys() if isinstance(source, Mapping) else ()
-    empty = {binding.name for binding in step.in_bindings if binding.export_name is None and binding.default is None}
+    given: Mapping[str, object] = source if isinstance(source, Mapping) else {}
+    empty = {name for name, binding in given.items() if isinstance(binding, Mapping) and _takes_nothing(binding)}
     groups: dict[str, list[str]] = {}
     for spec in scope.inputs_of(signature).values():
         if spec.one_of is not None:
@@ -190,3 +190,7 @@ def _check_missing_inputs(step: Step, signature: StepSignature, scope: Scope) ->
     for names in groups.values():
         if not any(name in given and name not in empty for name in names):
             scope.report.fault(ErrorCode.MISSING_INPUT, path, f"{signature.name} needs one of {' and '.join(names)}")
+
+
+def _takes_nothing(binding: Mapping[str, object]) -> bool:
+    return binding.get("exportName") is None and binding.get("defaultValue") is None

@@ -72,17 +72,17 @@ async def scan(host: str, port: int, timeout_seconds: float) -> list[str]:
     from stepswitch.steps.ssh_login import explained, shown_host_key  # noqa: PLC0415 - asyncssh takes most of a second to import
 
     found: list[str] = []
-    refusal: Exception | None = None
+    refusal = ""
     for family in FAMILIES:
         try:
             found.append(await shown_host_key(host, port, family, timeout_seconds))
         except Exception as error:
-            code, sentence = explained(error, host, port, timeout_seconds)
-            if code is not ErrorCode.NO_COMMON_ALGORITHM:
-                raise TargetError(sentence) from error
-            refusal = error
+            code, refusal = explained(error, host, port, timeout_seconds)
+            # A server without a key of this kind says so, or just hangs up.
+            if code not in (ErrorCode.NO_COMMON_ALGORITHM, ErrorCode.CONNECTION_CUT):
+                raise TargetError(refusal) from error
     if not found:
-        raise TargetError(f"{host}:{port} has no host key of a kind that is spoken here") from refusal
+        raise TargetError(refusal)
     return found
 
 

@@ -161,7 +161,7 @@ async def read_request(inputs: Values, context: StepContext) -> Request:
         raise InputFaultError(ErrorCode.INVALID_VALUE, str(error)) from None
     uses_password = inputs.get("passwordAuthentication", True) not in (False, "false")
     login = Login(
-        host=_needed(inputs, "hostNameOrIP"),
+        host=_host(inputs),
         port=_port(inputs.get("port", 22)),
         username=_needed(inputs, "username"),
         password=_text(inputs, "password") if uses_password else None,
@@ -201,6 +201,13 @@ def _host_key(text: str | None) -> tuple[str | None, str | None]:
     if text.strip().startswith("SHA256:"):
         return None, parse_fingerprint(text)
     return parse_public_key(text), None
+
+
+def _host(inputs: Values) -> str:
+    host = _needed(inputs, "hostNameOrIP")
+    if not host.isprintable() or " " in host:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'hostNameOrIP' is neither a host name nor an address")
+    return host
 
 
 def _port(value: Value) -> int:

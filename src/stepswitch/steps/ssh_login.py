@@ -106,12 +106,10 @@ def explained(error: BaseException, host: str, port: int, timeout_seconds: float
             return ErrorCode.TIMEOUT, f"{server} did not let us in within {timeout_seconds:g} seconds"
         case asyncssh.DisconnectError():
             return _disconnected(error, server, logging_in=logging_in)
-        case socket.gaierror() | UnicodeError():
+        case socket.gaierror() | UnicodeError() if not isinstance(error, UnicodeDecodeError):
             return ErrorCode.UNREACHABLE, f"the name {harmless(host)!r} leads to no address"
         case OSError():
             return _out_of_reach(error, server)
-        case ValueError():
-            return ErrorCode.INVALID_VALUE, "the host or the username has characters that no SSH server takes"
         case _:
             return ErrorCode.CONNECTION_CUT, f"what answers at {server} does not speak SSH as it should ({type(error).__name__})"
 
@@ -169,10 +167,8 @@ async def _key_behind(login: Login, wanted: str, timeout_seconds: float) -> str 
 
 async def _open(login: Login, keys: list[asyncssh.SSHKey] | None, allowed: frozenset[str], lines: tuple[str, ...]) -> Session:
     client = _Client(allowed)
+    options = _prepared(login, keys, client, lines)
     try:
-        options = asyncssh.SSHClientConnectionOptions(
-            client_factory=lambda: client, server_host_key_algs=algorithms(lines), **_options(login, keys)
-        )
         connection = await asyncssh.connect(login.host, login.port, config=None, options=options)
     except asyncssh.HostKeyNotVerifiable:
         if client.shown is None:
@@ -186,6 +182,17 @@ async def _open(login: Login, keys: list[asyncssh.SSHKey] | None, allowed: froze
             sentence = _refusal(login, keys)
         raise LoginError(code, sentence) from None
     return Session(connection, client.shown or "")
+
+
+def _prepared(
+    login: Login, keys: list[asyncssh.SSHKey] | None, client: _Client, lines: tuple[str, ...]
+) -> asyncssh.SSHClientConnectionOptions:
+    try:
+        return asyncssh.SSHClientConnectionOptions(
+            client_factory=lambda: client, server_host_key_algs=algorithms(lines), **_options(login, keys)
+        )
+    except ValueError:
+        raise LoginError(ErrorCode.INVALID_VALUE, "the input 'username' has characters that no SSH server takes") from None
 
 
 def _options(login: Login, keys: list[asyncssh.SSHKey] | None) -> dict[str, Any]:

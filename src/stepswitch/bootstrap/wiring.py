@@ -1,21 +1,17 @@
-"""The one module that knows every concrete class: it wires the service from its settings. Called by `cli`, `demo` and tests."""
+"""Wires the service from its settings: here every concrete class is chosen. Called by `cli`, `demo` and tests through `bootstrap`."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import Sessions
+from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher, Places
-from stepswitch.domain.errors import NotFoundError, StoreError
-from stepswitch.domain.events import Task, Turn
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepTypes, collect
@@ -23,7 +19,7 @@ from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
-from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Observer, StepType
+from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, StepType
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
@@ -40,74 +36,9 @@ from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.worker.attempt import Surroundings
 from stepswitch.worker.pool import Pool
-from stepswitch.worker.step_runner import StepRunner, until_stored
+from stepswitch.worker.step_runner import StepRunner
 
 _log = structlog.get_logger("stepswitch")
-
-
-@dataclass
-class Service:
-    """Everything wired, on one machine. `start` it, use its use cases, `stop` it."""
-
-    settings: Settings
-    clock: Clock
-    rules: Rules
-    catalogue: Catalogue
-    executions: Executions
-    views: Views
-    conductor: Conductor
-    accounts: Authenticator
-    host_keys: HostKeyStore
-    files: FileStore
-    new_admin_password: str | None
-    """The password of the user admin, where this start made it up: to be shown once."""
-    _data_dir: DataDir
-    _database: SqliteDatabase
-    _dispatcher: LocalDispatcher
-    _timekeeper: Timekeeper
-    _pool: Pool
-    _runner: StepRunner
-    _claims: Claims
-    _background: list[asyncio.Task[Any]] = field(default_factory=list)
-
-    def observe(self, observer: Observer) -> None:
-        """Tell `observer` of everything that is committed from now on."""
-        self.conductor.observe(observer)
-        self._claims.observe(observer)
-
-    async def start(self, *, recover: bool = True) -> None:
-        """Begin to carry out steps; what a stop interrupted goes on in the background."""
-        self._dispatcher.start(self._take_turn, self._runner.carry_out)
-        for work in (self._timekeeper.run(recover=recover), self._pool.sign_forever()):
-            self._background.append(asyncio.get_running_loop().create_task(work))
-
-    async def stop(self, grace_seconds: float | None = None) -> None:
-        """Let running steps end within the grace period, give the rest back, and close everything."""
-        await self._dispatcher.stop(self.settings.grace_seconds if grace_seconds is None else grace_seconds)
-        for each in self._background:
-            each.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        await self.conductor.drain()
-        await self._pool.close()
-        await self._database.close()
-        self._data_dir.release()
-
-    async def died(self) -> str:
-        """Return why the service cannot go on, once it cannot: without its writer, timekeeper or signs of life nothing may be accepted."""
-        ended, _ = await asyncio.wait([self._database.writer, *self._background], return_when=asyncio.FIRST_COMPLETED)
-        return f"{', '.join(each.get_name() for each in ended)} has ended"
-
-    async def _take_turn(self, task: Task) -> None:
-        event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt)
-        with contextlib.suppress(NotFoundError):
-            await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
-
-    async def health(self) -> Mapping[str, object]:
-        """Return how the service is; raises StoreError where the store does not answer."""
-        await self.host_keys.trusted("", 0)
-        if self._database.writer.done():
-            raise StoreError("the database's writer has ended")
-        return {"status": "ok"}
 
 
 def installed_types(types: Mapping[str, StepType] | None = None) -> StepTypes:
@@ -153,11 +84,10 @@ async def open_service(settings: Settings, clock: Clock | None = None, types: Ma
         raise
 
 
-async def _wire(  # noqa: PLR0917
-    settings: Settings, clock: Clock, types: Mapping[str, StepType], data_dir: DataDir, database: SqliteDatabase
-) -> Service:
-    ids, secrets, rules = TimeOrderedIds(), Masking(), Rules(installed_types(types), _limits(settings))
-    store, accounts_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
+async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType], data_dir: DataDir, database: SqliteDatabase) -> Service:
+    ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
+    rules = Rules(installed_types(types), _limits(settings))
+    store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store)
     conductor = Conductor(store, snapshots, rules, clock)
@@ -166,45 +96,45 @@ async def _wire(  # noqa: PLR0917
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     pool = Pool(claims, types, clock, settings.silence_seconds)
     conductor.observe(pool)
-    around = Surroundings(
-        claims=claims,
-        files=files,
-        host_keys=TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new"),
-        clock=clock,
-        output_bytes=settings.max_output_bytes,
-        log_bytes=settings.max_step_log_bytes,
-        silence_seconds=settings.silence_seconds,
-    )
-    instance, passwords = ids.new(), Passwords()
+    hosts = TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new")
+    around = _surroundings(settings, claims, files, hosts, clock)
+    instance, rhythm = ids.new(), Rhythm(silence_seconds=settings.silence_seconds)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents)
     views = Views(store, snapshots, conductor, dispatcher, secrets)
     return Service(
         settings=settings,
         clock=clock,
+        ids=ids,
         rules=rules,
         catalogue=catalogue,
         executions=Executions(catalogue=catalogue, conductor=conductor, views=views, files=files, rules=rules, clock=clock, ids=ids),
         views=views,
         conductor=conductor,
-        accounts=Sessions(accounts_store, passwords, clock, session_hours=settings.session_hours),
+        accounts=Sessions(account_store, passwords, clock, session_hours=settings.session_hours),
         host_keys=keys,
         files=files,
-        new_admin_password=await ensure_admin(accounts_store, passwords, settings.admin_password),
+        new_admin_password=await ensure_admin(account_store, passwords, settings.admin_password),
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
         _timekeeper=Timekeeper(
-            store=store,
-            accounts=accounts_store,
-            conductor=conductor,
-            clock=clock,
-            ids=ids,
-            instance=instance,
-            rhythm=Rhythm(silence_seconds=settings.silence_seconds),
+            store=store, accounts=account_store, conductor=conductor, clock=clock, ids=ids, instance=instance, rhythm=rhythm
         ),
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
+    )
+
+
+def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_keys: HostKeys, clock: Clock) -> Surroundings:
+    return Surroundings(
+        claims=claims,
+        files=files,
+        host_keys=host_keys,
+        clock=clock,
+        output_bytes=settings.max_output_bytes,
+        log_bytes=settings.max_step_log_bytes,
+        silence_seconds=settings.silence_seconds,
     )
 
 

@@ -1,0 +1,121 @@
+"""The API as an ASGI application: every route, in one place. Called by `bootstrap`.
+
+The routes come from the table in `operations`; FastAPI carries them, and nothing of a request goes through its dependency
+injection: reading and writing JSON by hand is what lets one core take a thousand executions a second.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from stepswitch.api import problems
+from stepswitch.api.limits import Limits
+from stepswitch.api.openapi import openapi_document
+from stepswitch.api.operations import Operation, served
+from stepswitch.api.reference_page import POLICY, reference_page
+from stepswitch.api.services import NOBODY, ApiServices, Call, HostKeyTools
+from stepswitch.api.sessions import token_of
+from stepswitch.api.wire.answers import PLAIN_ROOT, Answers, Root, tenant_root
+from stepswitch.api.wire.documents import encode
+from stepswitch.domain.errors import NotFoundError
+from stepswitch.engine.callers import Caller
+
+__all__ = ["ApiServices", "HostKeyTools", "create_app"]
+OPENAPI_PATH: Final = "/openapi.json"
+REFERENCE_PATH: Final = "/docs"
+
+
+class StepswitchApi(FastAPI):
+    """The application; its description is ours, not one that FastAPI derives."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        super().__init__(
+            title=description["info"]["title"],
+            version=description["info"]["version"],
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            exception_handlers={HTTPException: _answer_http_error},
+        )
+        self._description = description
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        return self._description
+
+
+class Resource:
+    """One path with its methods: knows the caller, hands the request to the operation."""
+
+    def __init__(self, operations: Mapping[str, Operation], services: ApiServices, answers: Answers) -> None:
+        self._operations = dict(operations)
+        if "GET" in operations:
+            self._operations["HEAD"] = operations["GET"]
+        self._services = services
+        self._answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry out one request; errors are answered further out, in `limits`."""
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            await problems.method_not_allowed(sorted(self._operations))(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        caller = NOBODY if operation.is_public else await self._services.accounts.authenticate(token_of(request))
+        call = Call(request, self._services, self._answers, caller, _root_of(scope, caller))
+        response = await operation.handler(call)
+        await response(scope, receive, send)
+
+
+def create_app(service: ApiServices) -> FastAPI:
+    """Return the application over `service`; nothing runs before it is served."""
+    description = openapi_document(service.version)
+    app = StepswitchApi(description)
+    answers = Answers()
+    for path, operations in _by_path().items():
+        app.router.routes.append(Route(path, Resource(operations, service, answers), include_in_schema=False))
+    page = reference_page(description).encode()
+    app.router.routes += [
+        _fixed(OPENAPI_PATH, encode(description), "application/json", {}),
+        _fixed(REFERENCE_PATH, page, "text/html", {"Content-Security-Policy": POLICY}),
+    ]
+    app.add_middleware(Limits, body_limit_bytes=service.body_limit_bytes, ids=service.ids)
+    return app
+
+
+def _by_path() -> dict[str, dict[str, Operation]]:
+    paths: dict[str, dict[str, Operation]] = {}
+    for path, operation, _ in served():
+        paths.setdefault(path, {})[operation.method] = operation
+    return paths
+
+
+def _root_of(scope: Scope, caller: Caller) -> Root:
+    tenant = scope["path_params"].get("tenantId")
+    if tenant is None:
+        return PLAIN_ROOT
+    if tenant != caller.tenant:
+        raise NotFoundError("another tenant's")
+    return tenant_root(caller.tenant)
+
+
+def _fixed(path: str, body: bytes, media_type: str, headers: Mapping[str, str]) -> Route:
+    async def show(_: Request) -> Response:
+        return Response(body, 200, headers, media_type)
+
+    return Route(path, show, methods=["GET"], include_in_schema=False)
+
+
+async def _answer_http_error(_: Request, error: Exception) -> Response:
+    """Answer what the router itself refuses: an unknown path, or a wrong method on a page."""
+    allowed: Sequence[str] = ()
+    if isinstance(error, HTTPException) and error.headers is not None:
+        allowed = error.headers.get("Allow", "").split(", ")
+    return problems.method_not_allowed(allowed) if allowed and allowed[0] else problems.nothing_there()

@@ -1,0 +1,83 @@
+"""The outermost layer of every request: its id, the limit on its body, and the answer to whatever error comes back. Put on in `app`."""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stepswitch.api import problems
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooLargeError
+from stepswitch.engine.ports import Ids
+
+_LOG: Final = logging.getLogger(__name__)
+_LONGEST_NUMBER: Final = 19
+
+
+class Limits:
+    """Pure ASGI. An error after the answer has begun can only cut the connection."""
+
+    def __init__(self, app: ASGIApp, body_limit_bytes: int, ids: Ids) -> None:
+        self._app = app
+        self._limit = body_limit_bytes
+        self._ids = ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry out one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._ids.new()
+        name = (b"x-request-id", request_id.encode("ascii", "replace"))
+        has_begun = False
+
+        async def send_named(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                message["headers"].append(name)
+            await send(message)
+
+        try:
+            self._check_length(scope["headers"])
+            await self._app(scope, _Counted(receive, self._limit), send_named)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if has_begun:
+                _LOG.error("request %s was cut: %s", request_id, problems.described(error))
+                raise
+            await problems.answer(error, request_id)(scope, receive, send_named)
+
+    def _check_length(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Refuse a body over the limit before it is read; raises InvalidRequestError where nobody can say how long it is."""
+        lengths = {value.strip() for name, value in headers if name == b"content-length"}
+        if not lengths:
+            return
+        text = lengths.pop()
+        if lengths or not text.isdigit() or len(text) > _LONGEST_NUMBER:
+            raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, "Content-Length", "is no number of bytes")])
+        if int(text) > self._limit:
+            raise _too_large(self._limit)
+
+
+class _Counted:
+    """Receives the parts of a body until they are too much: how a body without a length, or with a wrong one, is limited."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._got = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._got += len(message.get("body", b""))
+            if self._got > self._limit:
+                raise _too_large(self._limit)
+        return message
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"the body is over the limit of {limit} bytes")

@@ -1,0 +1,157 @@
+"""The description of the API as OpenAPI 3.1, made from the table of operations and the models. Called by `app`."""
+
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from stepswitch.api.operations import TENANT, Operation, Parameter, served
+from stepswitch.api.problems import BODILESS
+from stepswitch.api.wire import models
+
+JsonObject = dict[str, Any]
+_REF: Final = "#/components/schemas/"
+_ABOUT: Final = """Stepswitch executes telco workflows: JSON documents whose steps act on network functions.
+
+The workflow operations are served under two roots, `/telco/api/workflows` and `/tca/workflows/api/v1/orgs/{tenantId}`; under the
+second one a workflow also shows its `creationTenantId`. Log in first: `POST /hybridity/api/sessions`.
+
+400 and 500 list every fault; 401, 403 and 404 have no body. The header `x-error-code` names the reason, and `x-request-id` is
+what the log of the server calls the request."""
+_REFUSALS: Final = {
+    400: "The request has faults; all of them are listed.",
+    401: "No token, or one that is not (or no longer) good.",
+    403: "Known, but without the privilege.",
+    404: "There is no such thing, or the caller may not see it.",
+    413: "The body is over the limit of 10 MiB, or as it is set.",
+    500: "A fault of the server. Its log says more under the reference that the message gives.",
+    503: "Too much is waiting; come back after the seconds in `Retry-After`.",
+}
+_HEADERS: Final = {
+    "x-error-code": "The code of the first fault.",
+    "x-request-id": "What the log of the server calls this request.",
+    "WWW-Authenticate": "How to authenticate.",
+    "Retry-After": "Seconds to wait.",
+}
+_TAGS: Final = {
+    "Workflows": "The catalogue.",
+    "Executions": "Workflows at work.",
+    "Sessions": "Login and logout.",
+    "Host keys": "The servers that are trusted.",
+    "Service": "The service itself.",
+}
+
+
+def openapi_document(version: str) -> JsonObject:
+    """Return the whole description."""
+    paths: dict[str, JsonObject] = {}
+    for path, operation, has_tenant in served():
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, has_tenant=has_tenant)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stepswitch",
+            "version": version,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "security": [{"token": []}, {"bearer": []}],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "headers": _headers(), "securitySchemes": _security_schemes()},
+    }
+
+
+def _operation(operation: Operation, *, has_tenant: bool) -> JsonObject:
+    parameters = [*([TENANT] if has_tenant else []), *operation.parameters]
+    described: JsonObject = {
+        "operationId": operation.id + ("OfTenant" if has_tenant else ""),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description,
+        "parameters": [_parameter(parameter) for parameter in parameters],
+        "responses": _responses(operation, may_be_elsewhere=has_tenant),
+    }
+    if operation.request is not None:
+        content: JsonObject = {"schema": _schema_of(operation.request)}
+        if operation.example is not None:
+            content["example"] = operation.example
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if operation.is_public:
+        described["security"] = []
+    return described
+
+
+def _parameter(parameter: Parameter) -> JsonObject:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.is_required,
+        "description": parameter.description,
+        "schema": {"type": parameter.kind},
+    }
+
+
+def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
+    own = {name: {"description": text, "schema": {"type": "string"}} for name, text in operation.answer_headers.items()}
+    success: JsonObject = {"description": "Done.", "headers": {**own, **_header_refs("x-request-id")}}
+    if operation.answer is not None:
+        success["content"] = {"application/json": {"schema": _schema_of(operation.answer)}}
+    found: JsonObject = {"200" if operation.answer is not None else "204": success}
+    for status in sorted({*operation.refusals, *([404] if may_be_elsewhere else [])}):
+        found[str(status)] = _refusal(status)
+    return found
+
+
+def _refusal(status: int) -> JsonObject:
+    special = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}.get(status, ())
+    refusal: JsonObject = {"description": _REFUSALS[status], "headers": _header_refs("x-error-code", "x-request-id", *special)}
+    if status not in BODILESS:
+        refusal["content"] = {"application/json": {"schema": _schema_of(models.ErrorResponse)}}
+    return refusal
+
+
+def _header_refs(*names: str) -> JsonObject:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _headers() -> JsonObject:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()}
+
+
+def _security_schemes() -> JsonObject:
+    return {
+        "token": {"type": "apiKey", "in": "header", "name": "x-hm-authorization", "description": "The token that the login gave."},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The same token."},
+    }
+
+
+def _schema_of(answer: Any) -> JsonObject:
+    if inner := get_args(answer):
+        return {"type": "array", "items": _schema_of(inner[0])}
+    return {"$ref": f"{_REF}{answer.__name__}"}
+
+
+def _schemas() -> JsonObject:
+    wanted: set[type[BaseModel]] = {*_models(), models.ErrorResponse}
+    ordered = sorted(wanted, key=_name)
+    _, schema = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF + "{model}")
+    found: JsonObject = schema["$defs"]
+    for structure in found.values():
+        for described in structure.get("properties", {}).values():
+            if described.get("default", ...) is None:
+                del described["default"]  # a field without a value is left out, never null
+    return found
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
+
+
+def _models() -> Iterator[type[BaseModel]]:
+    for _, operation, _ in served():
+        if operation.request is not None:
+            yield operation.request
+        if operation.answer is not None:
+            yield (get_args(operation.answer) or (operation.answer,))[0]

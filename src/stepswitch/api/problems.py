@@ -1,0 +1,103 @@
+"""The only table from an error to a status. Called by `limits`, where every error of an operation arrives, and by `app`.
+
+400, 413, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
+"""
+
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from stepswitch.api.wire.documents import encode
+from stepswitch.domain.errors import (
+    ErrorCode,
+    Fault,
+    InvalidRequestError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    OverloadedError,
+    StepswitchError,
+    TargetError,
+    TooLargeError,
+    WorkflowError,
+)
+
+STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
+    (InvalidRequestError, 400),
+    (NotAuthenticatedError, 401),
+    (NotPermittedError, 403),
+    (NotFoundError, 404),
+    (TooLargeError, 413),
+    (OverloadedError, 503),
+    (WorkflowError, 400),
+    (TargetError, 400),
+    (StepswitchError, 500),
+)
+"""The first row that fits decides. Whatever is no StepswitchError is a bug: 500."""
+BODILESS: Final = frozenset({401, 403, 404, 405})
+FAULTS_SHOWN: Final = 1_000
+"""A request of 10 MiB can have a million faults; the answer lists so many, and says how many more there are."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+def answer(error: Exception, reference: str) -> Response:
+    """Return the answer to a request that ended with `error`; a fault of ours is logged under `reference`, which the answer shows."""
+    status = status_of(error)
+    code = error.code if isinstance(error, StepswitchError) else ErrorCode.INTERNAL
+    headers = {"x-error-code": code.value}
+    if status == 500:
+        _LOG.error("request %s failed: %s", reference, described(error))
+        text = f"internal error; the log of the server says more under the reference {reference}"
+        return _with_faults(500, [Fault(ErrorCode.INTERNAL, "", text)], {"x-error-code": ErrorCode.INTERNAL.value})
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="stepswitch"'
+    if isinstance(error, OverloadedError):
+        headers["Retry-After"] = str(error.retry_after)
+    if status == 413:
+        headers["Connection"] = "close"
+    if status in BODILESS:
+        return Response(None, status, headers)
+    faults = error.faults if isinstance(error, InvalidRequestError) else (Fault(code, "", str(error)),)
+    return _with_faults(status, faults, headers | {"x-error-code": faults[0].code.value if faults else code.value})
+
+
+def status_of(error: Exception) -> int:
+    """Return the status that `error` is answered with."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def nothing_there() -> Response:
+    """Return the answer to a path that leads nowhere."""
+    return Response(None, 404, {"x-error-code": ErrorCode.NOT_FOUND.value})
+
+
+def method_not_allowed(allowed: Sequence[str]) -> Response:
+    """Return the answer to a path that knows other methods."""
+    return Response(None, 405, {"x-error-code": ErrorCode.METHOD_NOT_ALLOWED.value, "Allow": ", ".join(allowed)})
+
+
+def described(error: BaseException) -> str:
+    """Return kinds of errors and places in the code, for the log.
+
+    The message of an error that is not ours is left out: a driver's may hold the values that it was given, secrets too.
+    """
+    lines: list[str] = []
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        message = f": {cause}" if isinstance(cause, StepswitchError) else ""
+        lines.append(f"{type(cause).__module__}.{type(cause).__qualname__}{message}")
+        lines += [f"  at {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)]
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(lines)
+
+
+def _with_faults(status: int, faults: Sequence[Fault], headers: Mapping[str, str]) -> Response:
+    errors = [{"code": fault.code, "message": str(fault)} for fault in faults[:FAULTS_SHOWN]]
+    if len(faults) > FAULTS_SHOWN:
+        errors.append({"code": faults[FAULTS_SHOWN].code, "message": f"and {len(faults) - FAULTS_SHOWN} more faults"})
+    return Response(encode({"errors": errors}), status, headers, "application/json")

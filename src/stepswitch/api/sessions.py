@@ -1,0 +1,43 @@
+"""Login and logout. Listed in `operations`; `token_of` is asked with every request."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepswitch.api.services import Call, json_response
+from stepswitch.api.wire.bodies import read_json
+from stepswitch.api.wire.documents import encode
+from stepswitch.api.wire.requests import credentials
+from stepswitch.api.wire.times import format_time
+from stepswitch.domain.errors import NotAuthenticatedError
+
+TOKEN_HEADER: Final = "x-hm-authorization"
+
+
+def token_of(request: Request) -> str:
+    """Return the token that a request carries; raises NotAuthenticatedError where it carries none."""
+    bearer = None
+    for name, value in request.scope["headers"]:
+        if name == b"x-hm-authorization":
+            return str(value, "latin-1").strip()
+        if name == b"authorization":
+            bearer = str(value, "latin-1")
+    scheme, _, token = (bearer or "").strip().partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthenticatedError("no token; log in first")
+    return token.strip()
+
+
+async def login(call: Call) -> Response:
+    """Open a session; the token is in the header only."""
+    username, password = credentials(await read_json(call.request))
+    token, session = await call.services.accounts.login(username, password)
+    body = {"username": session.user, "tenantId": session.tenant, "roles": session.roles, "expiresAt": format_time(session.expires_at)}
+    return json_response(encode(body), {TOKEN_HEADER: token, "Cache-Control": "no-store"})
+
+
+async def logout(call: Call) -> Response:
+    """End the session of the token that was sent."""
+    await call.services.accounts.logout(token_of(call.request))
+    return Response(None, 204)

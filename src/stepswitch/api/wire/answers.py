@@ -1,0 +1,151 @@
+"""Workflows and executions as the bodies of answers. Called by `workflows` and `executions`; what it is given is masked already.
+
+Fields without a value are left out. Built by hand and encoded in one go: this is the hottest path of the service.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from stepswitch.api.wire.documents import SnapshotTexts, encode, without_passwords
+from stepswitch.api.wire.times import format_time
+from stepswitch.domain.execution import Head, LogEntry, Status, StepExecution
+from stepswitch.engine.ports import StoredWorkflow
+from stepswitch.engine.snapshots import Compiled
+from stepswitch.engine.views import ExecutionView, WaitingFor
+
+_PLAIN_ROOT: Final = "/telco/api/workflows"
+_NO_LOGS: Final[Sequence[Mapping[str, str]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Under which of the two roots an answer is given: links stay under it, and the one with a tenant in its path shows the tenant."""
+
+    prefix: str = _PLAIN_ROOT
+    with_tenant: bool = False
+
+
+PLAIN_ROOT: Final = Root()
+
+
+def tenant_root(tenant: str) -> Root:
+    """Return the root of a tenant."""
+    return Root(f"/tca/workflows/api/v1/orgs/{quote(tenant, safe='')}", with_tenant=True)
+
+
+class Answers:
+    """Makes bodies, and keeps the texts of snapshots that many of them share."""
+
+    def __init__(self) -> None:
+        self._texts = SnapshotTexts()
+
+    def workflow(self, stored: StoredWorkflow, root: Root) -> bytes:
+        """Return a `workflowResponse`."""
+        place = f"{root.prefix}/workflow/{stored.id}"
+        answer: dict[str, Any] = without_passwords(stored.document)
+        answer |= {"id": stored.id, "createdAt": format_time(stored.created_at), "creationUser": stored.creation_user}
+        if root.with_tenant:
+            answer["creationTenantId"] = stored.tenant
+        answer["links"] = {
+            "self": place,
+            "executions": f"{root.prefix}/workflowExecution?filter=(eq,workflow/id,{stored.id})",
+            "attachments": f"{place}/attachments",
+        }
+        return encode(answer)
+
+    def execution(self, view: ExecutionView, root: Root) -> bytes:
+        """Return a `workflowExecution`."""
+        logs, step_logs = _logs_by_step(view.logs)
+        answer = self._head(view, root)
+        answer["stepExecutions"] = [self._step(step, of, root, step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
+        answer["logs"] = logs
+        answer["links"] = {
+            "self": f"{root.prefix}/workflowExecution/{view.head.id}",
+            "workflow": f"{root.prefix}/workflow/{view.head.workflow_id}",
+        }
+        return encode(answer)
+
+    def _head(self, view: ExecutionView, root: Root) -> dict[str, Any]:
+        head = view.head
+        answer: dict[str, Any] = {
+            "id": head.id,
+            "status": head.status,
+            "pauseAtFailure": head.pause_at_failure,
+            "retainedTil": format_time(head.retained_til),
+            "debugStepIds": head.debug_step_ids,
+            "contextType": head.context_type,
+            "context": head.context,
+            "assignments": head.assignments,
+            "attachments": _attachments(head, view.compiled) if head.attachments else {},
+            "workflow": self._texts.get(view.compiled, with_tenant=root.with_tenant).workflow,
+            "creationTime": format_time(head.creation_time),
+            "creationUser": head.creation_user,
+            "aborted": head.status is Status.ABORTED,
+            "outputs": view.outputs,
+            "acceptedFailures": head.accepted_failures,
+        }
+        if head.start_time is not None:
+            answer["startTime"] = format_time(head.start_time)
+        if head.end_time is not None:
+            answer["endTime"] = format_time(head.end_time)
+        if view.queue_position is not None:
+            answer["queuePosition"] = view.queue_position
+        if view.waiting_for:
+            answer["waitingFor"] = [_waiting_for(each) for each in view.waiting_for]
+        return answer
+
+    def _step(self, step: StepExecution, of: Compiled, root: Root, logs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        answer: dict[str, Any] = {
+            "stepSnapshot": self._texts.get(of, with_tenant=root.with_tenant).step(step.step_id),
+            "state": step.state,
+            "startTime": format_time(step.start_time),
+            "aborted": step.aborted,
+            "attempt": step.attempt,
+            "site": step.site,
+            "inputs": step.inputs,
+            "outputs": step.outputs,
+            "variables": step.variables,
+            "logs": logs,
+        }
+        if step.claimed_time is not None:
+            answer["claimedTime"] = format_time(step.claimed_time)
+        if step.end_time is not None:
+            answer["endTime"] = format_time(step.end_time)
+        if step.result is not None:
+            answer["result"] = step.result
+        if step.error is not None:
+            answer["error"] = {"code": step.error.code, "message": step.error.message}
+        return answer
+
+
+def _logs_by_step(entries: Sequence[LogEntry]) -> tuple[list[Mapping[str, str]], Mapping[int, list[Mapping[str, str]]]]:
+    """Return the log of the execution itself, and the logs of its steps by number."""
+    own: list[Mapping[str, str]] = []
+    steps: dict[int, list[Mapping[str, str]]] = {}
+    for entry in entries:
+        written = {"msg": entry.message, "time": format_time(entry.time), "level": entry.level}
+        if entry.step is None:
+            own.append(written)
+        else:
+            steps.setdefault(entry.step, []).append(written)
+    return own, steps
+
+
+def _attachments(head: Head, compiled: Compiled) -> dict[str, dict[str, str]]:
+    """Return the files of an execution; `reference` is the workflow's own where the file is, else the key."""
+    written = compiled.snapshot.document.get("attachments")
+    references = {key: entry.get("reference", key) for key, entry in written.items()} if isinstance(written, Mapping) else {}
+    own = compiled.workflow.attachments
+    return {
+        key: {"id": file_id, "reference": references.get(key, key) if own.get(key) == file_id else key}
+        for key, file_id in head.attachments.items()
+    }
+
+
+def _waiting_for(waiting: WaitingFor) -> dict[str, str]:
+    answer = {"kind": waiting.kind, "name": waiting.name, "since": format_time(waiting.since)}
+    if waiting.until is not None:
+        answer["until"] = format_time(waiting.until)
+    return answer

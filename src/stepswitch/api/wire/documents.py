@@ -1,0 +1,129 @@
+"""Workflow documents on their way out: with what the server fills in, and without the passwords that stand in them. Called by `answers`.
+
+A snapshot never changes, so its JSON is made once and put into every answer as it is: most of an answer is that.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from json import dumps
+from typing import Any, Final
+
+import orjson
+
+from stepswitch.api.wire.times import format_time
+from stepswitch.domain.values import ValueType
+from stepswitch.engine.confidential import MASK
+from stepswitch.engine.snapshots import Compiled
+
+KEPT_BYTES: Final = 64 * 1024 * 1024
+_DECLARATIONS: Final = ("inputs", "variables", "outputs")
+_INT64: Final = range(-(2**63), 2**64)
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotText:
+    """A snapshot as JSON, and its steps by id, each made when it is first asked for."""
+
+    workflow: orjson.Fragment
+    size: int
+    _steps: JsonObject
+    _made: dict[str, orjson.Fragment] = field(default_factory=dict)
+
+    def step(self, step_id: str) -> orjson.Fragment:
+        """Return a step as it was written, with its id."""
+        made = self._made.get(step_id)
+        if made is None:
+            written = self._steps.get(step_id)
+            made = self._made[step_id] = orjson.Fragment(encode({**(written if isinstance(written, Mapping) else {}), "id": step_id}))
+        return made
+
+
+class SnapshotTexts:
+    """The snapshots that were shown lately, up to a number of bytes."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept: OrderedDict[tuple[str, bool], SnapshotText] = OrderedDict()
+        self._room = kept_bytes
+
+    def get(self, compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
+        """Return the text of a snapshot, as the root shows it that names the tenant or as the other does."""
+        key = (compiled.snapshot.id, with_tenant)
+        text = self._kept.get(key)
+        if text is not None:
+            self._kept.move_to_end(key)
+            return text
+        text = self._kept[key] = _snapshot_text(compiled, with_tenant=with_tenant)
+        self._room -= text.size
+        while self._room < 0 and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._room += dropped.size
+        return text
+
+
+def _snapshot_text(compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
+    document = without_passwords(compiled.snapshot.document)
+    if isinstance(created := document.get("createdAt"), int):
+        document["createdAt"] = format_time(created)
+    if with_tenant:
+        document["creationTenantId"] = compiled.snapshot.tenant
+    body = encode(document)
+    return SnapshotText(orjson.Fragment(body), len(body), document.get("steps") or {})
+
+
+def without_passwords(document: JsonObject) -> dict[str, Any]:
+    """Return `document` with `********` for every default of type password, and for what a condition compares a password with."""
+    shown = dict(document)
+    secret: set[str] = set()
+    for section in _DECLARATIONS:
+        if isinstance(declared := document.get(section), Mapping) and declared:
+            secret.update(name for name, entry in declared.items() if _is_password(entry))
+            shown[section] = {name: _without_default(entry) for name, entry in declared.items()}
+    if isinstance(steps := document.get("steps"), Mapping) and steps:
+        shown["steps"] = {step_id: _step_without_passwords(step, secret) for step_id, step in steps.items()}
+    return shown
+
+
+def _step_without_passwords(step: Any, secret: set[str]) -> Any:
+    if not isinstance(step, Mapping):
+        return step
+    shown = dict(step)
+    if isinstance(bindings := step.get("inBindings"), Mapping):
+        shown["inBindings"] = {name: _without_default(entry) for name, entry in bindings.items()}
+    if secret and isinstance(conditions := step.get("conditions"), list):
+        shown["conditions"] = [_without_value(condition, secret) for condition in conditions]
+    return shown
+
+
+def _is_password(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and entry.get("type") == ValueType.PASSWORD
+
+
+def _without_default(entry: Any) -> Any:
+    return {**entry, "defaultValue": MASK} if _is_password(entry) and entry.get("defaultValue") else entry
+
+
+def _without_value(condition: Any, secret: set[str]) -> Any:
+    hidden = isinstance(condition, Mapping) and condition.get("name") in secret and condition.get("value")
+    return {**condition, "value": MASK} if hidden else condition
+
+
+def encode(value: Any) -> bytes:
+    """Return `value` as JSON. Texts with lone surrogates (a script can make them) are escaped, integers of any size written in full."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_encodable(value))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name.encode("utf-8", "replace").decode(): _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    if isinstance(value, str):
+        return value if value.isascii() else orjson.Fragment(dumps(str(value)))
+    if type(value) is int and value not in _INT64:
+        return orjson.Fragment(str(value))
+    return value

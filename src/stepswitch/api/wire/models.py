@@ -1,0 +1,362 @@
+"""Every structure of the API as a model: what `/openapi.json` shows. Read by `openapi`; the tests hold answers against them.
+
+No request and no answer passes through these on its way: reading and writing by hand is many times faster.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from stepswitch.domain.document import Comparator, OwnerType
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.execution import ContextType, LogLevel, Result, Status
+from stepswitch.domain.states import StepState
+from stepswitch.domain.values import ValueType
+
+
+def maybe(description: str, **more: Any) -> Any:
+    """Return a field that is left out when it has no value."""
+    return Field(default=None, description=description, **more)
+
+
+def must(description: str, **more: Any) -> Any:
+    """Return a field that is always there."""
+    return Field(description=description, **more)
+
+
+class Structure(BaseModel):
+    """What all structures share: names as JSON writes them, and no field beside those that are listed."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True)
+
+
+class Kept(Structure):
+    """A part of a workflow document: a field that is not listed is kept, returned and warned about."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+Scalar = Annotated[str | float | bool, Field(description="A string, a number or a boolean; structured data travels as a JSON string.")]
+Time = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "description": "RFC 3339 in UTC with milliseconds.",
+            "examples": ["2027-01-31T08:15:00.250Z"],
+        }
+    ),
+]
+
+
+class Owner(Kept):
+    """Who a workflow belongs to."""
+
+    id: str = must("The network function, network service or user.", examples=["admin"])
+    sub_id: str = maybe("A part of the owner.")
+    type: OwnerType = must("What the owner is.")
+
+
+class Tag(Kept):
+    """A label of a workflow."""
+
+    name: str = must("The label.", examples=["5G"])
+    auto_created: bool = maybe("Whether a system made it.")
+
+
+class FileReference(Kept):
+    """A file of a workflow."""
+
+    id: str = must("Id of the file that was uploaded.")
+    reference: str = must("What the file is called where it comes from.", examples=["scripts/check.js"])
+
+
+class Input(Kept):
+    """An input of a workflow."""
+
+    type: ValueType = must("What values it takes.")
+    required: bool = maybe("Whether an execution must be given a value; false unless said.")
+    format: str = maybe("Free text; `text`, `json`, `xml` and `ip` are understood.")
+    description: str = maybe("For people.")
+    default_value: Scalar = maybe("The value where none is given. Of type password: shown as `********`.")
+
+
+class Declaration(Kept):
+    """A variable or an output of a workflow."""
+
+    type: ValueType = must("What values it takes.")
+    format: str = maybe("Free text; `text`, `json`, `xml` and `ip` are understood.")
+    description: str = maybe("For people.")
+    default_value: Scalar = maybe("The value that a variable starts with. Of type password: shown as `********`.")
+
+
+class InBinding(Kept):
+    """Where one input of a step takes its value from."""
+
+    type: ValueType = must("What the step takes.")
+    format: str = maybe("Free text.")
+    description: str = maybe("For people.")
+    export_name: str = maybe("The input or variable of the workflow that gives the value.", examples=["host"])
+    default_value: Scalar = maybe(
+        "The value where that has none; `{{name}}` in a string is replaced. Of type password: shown as `********`."
+    )
+
+
+class OutBinding(Kept):
+    """Which output of a step is written to a variable or output of the workflow."""
+
+    name: str = must("The step's own output.", examples=["outputText"])
+    type: ValueType = must("Its type.")
+    format: str = maybe("Free text.")
+
+
+class Condition(Kept):
+    """Tried in order once a step has ended well; the first that holds says which step is next."""
+
+    name: str = must("The input, variable or output that is looked at.")
+    comparator: Comparator = must("How it is compared.")
+    value: Scalar = maybe("What it is compared with. Shown as `********` where that is a password.")
+    next_step_id: str = maybe("The step that is next; the workflow ends where there is none.")
+
+
+class RetryPolicy(Kept):
+    """When an attempt that failed is repeated."""
+
+    max_attempts: int = maybe("Attempts in all, the first one included.")
+    delay_seconds: float = maybe("Seconds before the first repetition.")
+    backoff: float = maybe("What the delay is multiplied with each time.")
+
+
+class Policy(Kept):
+    """What the author wants done about time, failure and doubt. A field of ours."""
+
+    timeout_seconds: float = maybe("Longest duration of one attempt, in seconds.")
+    delay_seconds: float = maybe("Seconds to wait before the step.")
+    retry: RetryPolicy = maybe("Repetitions.")
+    on_failure_step_id: str = maybe("The step that is next when the attempts are spent.")
+    on_unknown_step_id: str = maybe("The step that is next when nobody knows whether the target acted.")
+    safe_to_rerun: bool = maybe("Whether running the step twice can do no harm.")
+
+
+class Step(Kept):
+    """A step of a workflow."""
+
+    type: str = must("The step type.", examples=["NOOP", "JS", "TCA_SSH"])
+    description: str = maybe("For people.")
+    next_step_id: str = maybe("The step that is next where no condition holds; the workflow ends where there is none.")
+    conditions: list[Condition] = maybe("Tried in this order.")
+    in_bindings: dict[str, InBinding] = maybe("The step's inputs by name.")
+    out_bindings: dict[str, OutBinding] = maybe("The step's outputs, by the variable or output of the workflow that is written.")
+    policy: Policy = maybe("Time limits, repetitions, and what comes after a failure.")
+
+
+class WorkflowBase(Kept):
+    """A workflow as it is written. What the server fills in may stand in it, and is ignored."""
+
+    name: str = must("Name; need not be unique.", examples=["Register gNB"])
+    version: str = must("Free text, for people.", examples=["7"])
+    schema_version: str = must("Version of the language.", examples=["3.0"])
+    owner: Owner = maybe("Who it belongs to; the caller unless said.")
+    read_only: bool = maybe("Whether it can be changed; false unless said.")
+    start_step_id: str = maybe("The first step. Without it, or without steps, the workflow is a draft.")
+    description: str = maybe("For people.")
+    hierarchy: list[str] = maybe("Folders in which it is shown.")
+    tags: list[Tag] = maybe("Labels.")
+    inputs: dict[str, Input] = maybe("Inputs by name.")
+    outputs: dict[str, Declaration] = maybe("Outputs by name.")
+    variables: dict[str, Declaration] = maybe("Variables by name.")
+    attachments: dict[str, FileReference] = maybe("Files by key.")
+    steps: dict[str, Step] = maybe("Steps by id.")
+
+
+class Workflow(WorkflowBase):
+    """A workflow as the server has it."""
+
+    id: str = must("Its id.")
+    created_at: Time = must("When it was created.")
+    creation_user: str = must("Who created it.", examples=["admin"])
+    creation_tenant_id: str = maybe("Its tenant; shown under the root that names the tenant.")
+
+
+class WorkflowLinks(Structure):
+    """Where to go from a workflow."""
+
+    self: str = must("This workflow.")
+    executions: str = must("Its executions.")
+    attachments: str = must("Its files.")
+
+
+class WorkflowResponse(Workflow):
+    """A workflow of the catalogue."""
+
+    links: WorkflowLinks = must("Where to go from here.")
+
+
+class AttachmentOrder(Structure):
+    """A file that an execution uses."""
+
+    id: str = must("Id of a file that was uploaded before.")
+    reference: str = maybe("What the file is called where it comes from.")
+
+
+class ExecutionRoot(Structure):
+    """What is said of an execution when it is created, and shown with it."""
+
+    context: dict[str, Scalar] = maybe("What the execution is about: `vnfId` or `nsId`, `vimLocation`, and whatever steps shall read.")
+    assignments: dict[str, Scalar] = maybe("Values of inputs by name. Passwords are shown as `********`.")
+    pause_at_failure: bool = maybe("Whether to pause when a step fails, instead of ending; false unless said.")
+    debug_step_ids: list[str] = maybe("Steps to pause before.")
+
+
+class WorkflowExecutionCreateRequest(ExecutionRoot):
+    """Asks for an execution of a workflow."""
+
+    workflow_id: str = must("The workflow to execute.")
+    context_type: ContextType = must("What the execution is about.")
+    attachments: dict[str, AttachmentOrder] = maybe("Files by key.")
+    retained_til: str = maybe(
+        "Until when the ended execution is kept, RFC 3339 with an offset. 30 days unless said, or as it is set.",
+        examples=["2027-01-31T09:15:00+01:00"],
+    )
+
+
+class LogLine(Structure):
+    """A line of log."""
+
+    msg: str = must("What happened.", examples=["the execution was created by admin"])
+    time: Time = must("When.")
+    level: LogLevel = must("How much it matters.")
+
+
+class ErrorEntry(Structure):
+    """One thing that is wrong."""
+
+    code: ErrorCode = must("What kind of fault.")
+    message: str = must("Where it is, and what to do about it.", examples=["assignments.host: is no input of the workflow"])
+
+
+class ErrorResponse(Structure):
+    """Everything that is wrong with a request."""
+
+    errors: list[ErrorEntry] = must("Every fault, not only the first.")
+
+
+class StepSnapshot(Step):
+    """A step as it was when the way came to it."""
+
+    id: str = must("Its id.")
+
+
+class StepExecution(Structure):
+    """One attempt at one step. Its number is its place in the array."""
+
+    step_snapshot: StepSnapshot = must("The step.")
+    state: StepState = must("Where it stands.")
+    start_time: Time = must("When the way came here.")
+    aborted: bool = must("Whether somebody stopped it.")
+    end_time: Time = maybe("When it ended.")
+    inputs: dict[str, Scalar] = must("The values that it was given.")
+    outputs: dict[str, Scalar] = must("The values that it gave.")
+    variables: dict[str, Scalar] = must("The variables of the workflow when the way came here.")
+    logs: list[LogLine] = must("What it and its target said.")
+    claimed_time: Time = maybe("When a worker took it.")
+    result: Result = maybe("What it came to. UNKNOWN: the target may or may not have acted.")
+    error: ErrorEntry = maybe("Why it did not succeed.")
+    attempt: int = must("Counts from 1 at each visit.")
+    site: str = must("Where it is carried out.", examples=["default"])
+
+
+class WaitingFor(Structure):
+    """One thing that an execution waits for."""
+
+    kind: Literal["person", "device", "lock", "site", "place", "time", "hold"] = must("What kind of thing.")
+    name: str = must("Which one.", examples=["192.0.2.1:22"])
+    since: Time = must("Since when.")
+    until: Time = maybe("Until when, where that is known.")
+
+
+class ExecutionLinks(Structure):
+    """Where to go from an execution."""
+
+    self: str = must("This execution.")
+    workflow: str = must("The workflow in the catalogue, which may have changed since.")
+
+
+class WorkflowExecution(ExecutionRoot):
+    """An execution."""
+
+    id: str = must("Its id.")
+    status: Status = must("Where it stands, in one word.")
+    context_type: ContextType = must("What it is about.")
+    workflow: Workflow = must("The workflow as it was when the execution was created.")
+    attachments: dict[str, FileReference] = must("Files by key, those of the workflow too.")
+    retained_til: Time = must("Until when it is kept once it has ended.")
+    creation_time: Time = must("When it was created.")
+    creation_user: str = must("Who created it.", examples=["admin"])
+    aborted: bool = must("Whether somebody stopped it.")
+    start_time: Time = maybe("When its first step was taken.")
+    end_time: Time = maybe("When it ended.")
+    outputs: dict[str, Scalar] = must("The outputs of the workflow that have a value.")
+    accepted_failures: int = must("How many failed steps somebody has let pass.")
+    queue_position: int = maybe("Its place in the queue, from 1.")
+    waiting_for: list[WaitingFor] = maybe("Why nothing happens at the moment.")
+    step_executions: list[StepExecution] = must("Every attempt at a step, in order.")
+    logs: list[LogLine] = must("What was done with the execution and which way it took.")
+    links: ExecutionLinks = must("Where to go from here.")
+
+
+class Credentials(Structure):
+    """A login."""
+
+    username: str = must("User name.", examples=["admin"])
+    password: str = must("Password.", json_schema_extra={"format": "password"})
+
+
+class SessionResponse(Structure):
+    """An open session; the token is in the header `x-hm-authorization`."""
+
+    username: str = must("Who is logged in.", examples=["admin"])
+    tenant_id: str = must("The tenant.", examples=["default"])
+    roles: list[str] = must("The roles.", examples=[["System Administrator"]])
+    expires_at: Time = must("When the session ends.")
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: str = must("`ok` when all is well; anything else comes with 503.", examples=["ok"])
+    version: str = must("Version of the service.", examples=["0.1.0"])
+
+
+class ServerOrder(Structure):
+    """A server."""
+
+    host: str = must("Name or address.", examples=["192.0.2.1"])
+    port: int = maybe("Port; 22 unless said.", ge=1, le=65_535)
+
+
+class TrustRequest(ServerOrder):
+    """Which key to trust: give one of the two."""
+
+    public_key: str = maybe("The key as an OpenSSH line.", examples=["ssh-ed25519 AAAA…"])
+    fingerprint: str = maybe("The server is asked for its keys, and the one with this fingerprint is trusted.", examples=["SHA256:…"])
+
+
+class ShownKey(Structure):
+    """A key that a server shows."""
+
+    public_key: str = must("The key as an OpenSSH line.")
+    fingerprint: str = must("Its fingerprint, to be compared by a person.")
+
+
+class TrustedHostKey(ShownKey):
+    """A key that is trusted."""
+
+    host: str = must("Name or address.", examples=["192.0.2.1"])
+    port: int = must("Port.", examples=[22])
+    added_by: str = must("Who trusted it.", examples=["admin"])
+    added_at: Time = must("When.")

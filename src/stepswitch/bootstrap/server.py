@@ -1,0 +1,132 @@
+"""The service behind HTTP: the application, and the process that `stepswitch serve` runs."""
+
+import asyncio
+import socket
+import sys
+from importlib.metadata import version
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from stepswitch.api.app import create_app
+from stepswitch.api.services import ApiServices, HostKeyTools
+from stepswitch.bootstrap.service import Service
+from stepswitch.bootstrap.wiring import open_service
+from stepswitch.config.settings import Settings
+from stepswitch.domain.errors import SettingsError
+from stepswitch.steps.host_keys import fingerprint, parse_public_key, scan
+from stepswitch.telemetry.logging import set_up_logging
+
+_log = structlog.get_logger("stepswitch")
+
+
+def application(service: Service) -> FastAPI:
+    """Return the HTTP application over a wired service; starting and stopping the service is the caller's."""
+    return create_app(
+        ApiServices(
+            catalogue=service.catalogue,
+            executions=service.executions,
+            views=service.views,
+            accounts=service.accounts,
+            host_keys=service.host_keys,
+            host_key_tools=HostKeyTools(scan, parse_public_key, fingerprint),
+            health=service.health,
+            clock=service.clock,
+            ids=service.ids,
+            version=version("stepswitch"),
+            body_limit_bytes=service.settings.body_limit_bytes,
+        )
+    )
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is told to stop; return the exit code. Raises SettingsError where it cannot start."""
+    set_up_logging(settings.log_level, settings.log_format)
+    return uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    service = await open_service(settings)
+    try:
+        server = HttpServer(service)
+        await server.start()
+        _show_password(service)
+        _log.info("listening", url=server.url, data_dir=str(settings.data_dir))
+        return await server.until_stopped()
+    finally:
+        await service.stop()
+        _log.info("stopped")
+
+
+def _show_password(service: Service) -> None:
+    if service.new_admin_password is not None:
+        sys.stderr.write(f"\nThe user admin was made, with the password {service.new_admin_password}\nIt is shown this once.\n\n")
+        sys.stderr.flush()
+
+
+class HttpServer:
+    """uvicorn around a service, on the event loop that runs."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        self._service = service
+        self._config = uvicorn.Config(
+            application(service),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+        )
+        self._server = uvicorn.Server(self._config)
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._server.servers[0].sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def start(self) -> None:
+        """Begin to carry out steps and to listen; raises SettingsError where the address cannot be had."""
+        listener = self._bind()
+        await self._service.start()
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listener]))
+        while not self._server.started and not self._serving.done():  # noqa: ASYNC110 # uvicorn has no event for it
+            await asyncio.sleep(0.005)
+
+    def _bind(self) -> socket.socket:
+        settings = self._service.settings
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            listener.close()
+            raise SettingsError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}") from error
+        return listener
+
+    async def until_stopped(self) -> int:
+        """Return 0 after a signal to stop, 1 where the service cannot go on."""
+        if self._serving is None:
+            raise AssertionError("start it first")
+        died = asyncio.get_running_loop().create_task(self._service.died())
+        await asyncio.wait({self._serving, died}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._serving.done():
+            _log.critical("the service cannot go on", reason=died.result())
+        code = 0 if self._serving.done() else 1
+        await self.stop()
+        died.cancel()
+        return code
+
+    async def stop(self) -> None:
+        """Answer what was asked, and listen no more."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.wait({self._serving})

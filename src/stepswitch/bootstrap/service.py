@@ -1,0 +1,90 @@
+"""The wired service: what it offers, and how it starts and stops. Made by `wiring`; used by `cli`, `demo` and tests."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepswitch.config.settings import Settings
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.domain.errors import NotFoundError, StoreError
+from stepswitch.domain.events import Task, Turn
+from stepswitch.domain.rules import Rules
+from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.claims import Claims
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.executions import Executions
+from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids, Observer
+from stepswitch.engine.timekeeper import Timekeeper
+from stepswitch.engine.views import Views
+from stepswitch.storage.data_dir import DataDir
+from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.worker.pool import Pool
+from stepswitch.worker.step_runner import StepRunner, until_stored
+
+
+@dataclass
+class Service:
+    """Everything wired, on one machine. `start` it, use its use cases, `stop` it."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    rules: Rules
+    catalogue: Catalogue
+    executions: Executions
+    views: Views
+    conductor: Conductor
+    accounts: Authenticator
+    host_keys: HostKeyStore
+    files: FileStore
+    new_admin_password: str | None
+    """The password of the user admin, where this start made it up: to be shown once."""
+    _data_dir: DataDir
+    _database: SqliteDatabase
+    _dispatcher: LocalDispatcher
+    _timekeeper: Timekeeper
+    _pool: Pool
+    _runner: StepRunner
+    _claims: Claims
+    _background: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of everything that is committed from now on."""
+        self.conductor.observe(observer)
+        self._claims.observe(observer)
+
+    async def start(self, *, recover: bool = True) -> None:
+        """Begin to carry out steps; what a stop interrupted goes on in the background."""
+        self._dispatcher.start(self._take_turn, self._runner.carry_out)
+        for work in (self._timekeeper.run(recover=recover), self._pool.sign_forever()):
+            self._background.append(asyncio.get_running_loop().create_task(work))
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """Let running steps end within the grace period, give the rest back, and close everything."""
+        await self._dispatcher.stop(self.settings.grace_seconds if grace_seconds is None else grace_seconds)
+        for each in self._background:
+            each.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.conductor.drain()
+        await self._pool.close()
+        await self._database.close()
+        self._data_dir.release()
+
+    async def died(self) -> str:
+        """Return why the service cannot go on, once it cannot: without its writer, timekeeper or signs of life nothing may be accepted."""
+        ended, _ = await asyncio.wait([self._database.writer, *self._background], return_when=asyncio.FIRST_COMPLETED)
+        return f"{', '.join(each.get_name() for each in ended)} has ended"
+
+    async def _take_turn(self, task: Task) -> None:
+        event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt)
+        with contextlib.suppress(NotFoundError):
+            await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
+
+    async def health(self) -> Mapping[str, object]:
+        """Return how the service is; raises StoreError where the store does not answer."""
+        await self.host_keys.trusted("", 0)
+        if self._database.writer.done():
+            raise StoreError("the database's writer has ended")
+        return {"status": "ok"}

@@ -1,0 +1,116 @@
+"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from stepswitch.bootstrap import Service, installed_types, open_service
+from stepswitch.config.settings import Settings
+from stepswitch.domain.execution import ENDED, ContextType, Status
+from stepswitch.domain.validation import check
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.executions import ExecutionRequest
+from stepswitch.engine.ports import Committed, TrustedKey
+from stepswitch.engine.views import ExecutionView
+from tests.examples.router import running_router, set_up
+from tests.openssh import OpenSshServer
+
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
+DOCUMENTS: Final = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".expected.json"))
+RUNS: Final = [
+    pytest.param(path, run, id=f"{path.stem}: {run['name']}")
+    for path in DOCUMENTS
+    for run in json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8"))["runs"]
+]
+SOMEBODY: Final = Caller("tester")
+
+
+@pytest.fixture(scope="module")
+def router() -> Iterator[OpenSshServer]:
+    with running_router() as server:
+        yield server
+
+
+@pytest.fixture
+async def service(tmp_path: Path, router: OpenSshServer) -> AsyncIterator[Service]:
+    opened = await open_service(Settings(data_dir=tmp_path / "data"))
+    for host in ("127.0.0.1", "127.0.0.2"):
+        await opened.host_keys.trust(TrustedKey(host, router.port, router.host_public_key, "tester", 0))
+    await opened.start()
+    yield opened
+    await opened.stop(grace_seconds=0)
+
+
+class Stopped:
+    """An observer that knows when an execution has ended or paused."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def committed(self, change: Committed) -> None:
+        if change.head is not None and change.head.status in ENDED | {Status.PAUSED}:
+            self.event.set()
+
+
+@pytest.mark.parametrize(("path", "expected"), RUNS)
+async def test_an_example_does_what_its_page_says(service: Service, router: OpenSshServer, path: Path, expected: dict[str, Any]) -> None:
+    set_up(router, expected.get("router", {}))
+    view = await _execute(service, router, _document(path), expected)
+    story = "\n".join(f"{entry.step} {entry.level} {entry.message}" for entry in view.logs)
+    assert [step.step_id for step, _ in view.steps] == expected["way"], story
+    assert (view.head.status, dict(view.outputs)) == (expected["status"], expected["outputs"]), story
+    assert not [secret for secret in (router.password, *_secrets(path, expected)) if secret in story]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_an_example_is_valid_without_a_warning(path: Path) -> None:
+    parsed = check(json.loads(path.read_text(encoding="utf-8")), installed_types(), strict=True)
+    assert (parsed.faults, parsed.warnings) == ((), ())
+
+
+def test_there_are_enough_examples_and_each_is_described() -> None:
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert len(DOCUMENTS) >= 8
+    assert not [path.name for path in DOCUMENTS if f"]({path.name})" not in page]
+
+
+async def _execute(service: Service, router: OpenSshServer, document: dict[str, Any], expected: dict[str, Any]) -> ExecutionView:
+    stopped = Stopped()
+    service.observe(stopped)
+    checked = await service.catalogue.create(SOMEBODY, document)
+    known = {"host": router.host, "port": router.port, "user": router.user, "password": router.password, **expected.get("inputs", {})}
+    options = expected.get("options", {})
+    request = ExecutionRequest(
+        workflow_id=checked.workflow.id,
+        context_type=ContextType.NONE,
+        assignments={name: value for name, value in known.items() if name in document["inputs"]},
+        attachments={key: await _upload(service, EXAMPLES / place) for key, place in expected.get("attachments", {}).items()},
+        pause_at_failure=options.get("pauseAtFailure", False),
+    )
+    view = await service.executions.create(SOMEBODY, request)
+    async with asyncio.timeout(60):
+        await stopped.event.wait()
+    return await service.views.execution(SOMEBODY, view.head.id)
+
+
+async def _upload(service: Service, file: Path) -> str:
+    read = file.read_bytes
+
+    async def content() -> AsyncIterator[bytes]:
+        yield read()
+
+    return (await service.files.put(SOMEBODY.tenant, file.name, content())).id
+
+
+def _document(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _secrets(path: Path, expected: dict[str, Any]) -> list[str]:
+    declared = _document(path)["inputs"]
+    return [value for name, value in expected.get("inputs", {}).items() if declared[name]["type"] == "password"]

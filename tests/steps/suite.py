@@ -1,0 +1,209 @@
+"""What every step type is put through: the situations that a target can bring it into, described once for each type.
+
+`test_suite` runs them. A step type that comes later is described by a class here, or in a plug-in's own tests, and added to `CASES`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from stepswitch.plugin import ErrorCode, Result, StepType, Value
+from stepswitch.steps.javascript import JavaScriptStep
+from stepswitch.steps.noop import NoopStep
+from stepswitch.steps.ssh import SshStep
+from tests.openssh import OpenSshServer
+from tests.proxies import Proxy
+from tests.steps.contexts import RecordingContext
+
+BEGUN: Final = "begun"
+"""The log line by which a step that goes on for long says that it has begun."""
+SECRET: Final = "a-word-that-nobody-may-read"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One situation: what the step is given, and what has to come of it."""
+
+    inputs: Mapping[str, Value]
+    result: Result = Result.SUCCEEDED
+    code: ErrorCode | None = None
+    outputs: Mapping[str, Value] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StepTypeCase(ABC):
+    """One step type with its situations. What cannot happen to a type its case leaves out. Opened for one test, and closed after it.
+
+    `server` is a way to the OpenSSH server, which is started only if a case asks.
+    """
+
+    name: str
+
+    def __init__(self, server: Callable[[], OpenSshServer]) -> None:
+        self._server = server
+
+    async def __aenter__(self) -> Self:
+        self.closing = AsyncExitStack()
+        await self.open()
+        self.closing.push_async_callback(self.step.close)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.closing.aclose()
+
+    @property
+    @abstractmethod
+    def step(self) -> StepType:
+        """The step under test."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Make ready what the situations need."""
+
+    def context(self, **more: Any) -> RecordingContext:
+        """Return a context in which the step may act."""
+        return RecordingContext(**more)
+
+    @abstractmethod
+    def succeeds(self) -> Situation:
+        """Return a situation that ends well."""
+
+    def lacks_inputs(self) -> Situation:
+        """Return a situation without the inputs that are required."""
+        raise NotImplementedError
+
+    def is_refused(self) -> Situation:
+        """Return a situation in which the target does not let it in; `SECRET` is among the inputs where it can be."""
+        raise NotImplementedError
+
+    def times_out(self) -> Situation:
+        """Return a situation in which a limit of its own passes."""
+        raise NotImplementedError
+
+    def is_cut(self) -> Situation:
+        """Return a situation that logs `BEGUN` and ends when `cut` is called."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """Break the connection to the target."""
+        raise NotImplementedError
+
+    def goes_on(self) -> Situation:
+        """Return a situation that logs `BEGUN` and goes on for long: it will be cancelled."""
+        raise NotImplementedError
+
+    def prints_much(self) -> Situation:
+        """Return a situation with an output of more than 8 MiB."""
+        raise NotImplementedError
+
+    def prints_invalid_text(self) -> Situation:
+        """Return a situation with output that cannot be decoded."""
+        raise NotImplementedError
+
+
+class NoopCase(StepTypeCase):
+    """NOOP: nothing can happen to it."""
+
+    name = "NOOP"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        self._step = NoopStep()
+
+    def succeeds(self) -> Situation:
+        return Situation({"whatever": "is dropped"})
+
+
+class JavaScriptCase(StepTypeCase):
+    """JS: it has no target, and nothing that could be refused or cut."""
+
+    name = "JS"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        self._step = JavaScriptStep()
+
+    def succeeds(self) -> Situation:
+        return Situation({"script": "return { doubled: 2 * n }", "n": 21}, outputs={"doubled": 42})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def times_out(self) -> Situation:
+        return Situation({"script": "for (;;) {}"}, Result.FAILED, ErrorCode.TIMEOUT, context={"time_limit_seconds": 0.3})
+
+    def goes_on(self) -> Situation:
+        return Situation({"script": f"console.log('{BEGUN}'); for (;;) {{}}"})
+
+    def prints_much(self) -> Situation:
+        return Situation({"script": "return { much: 'x'.repeat(9 * 1024 * 1024) }"})
+
+    def prints_invalid_text(self) -> Situation:
+        return Situation({"script": r"return { text: 'a\ud800b' }"}, outputs={"text": "a\ufffdb"})
+
+
+class SshCase(StepTypeCase):
+    """TCA_SSH: a real OpenSSH server behind a proxy that can be cut."""
+
+    name = "TCA_SSH"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        server = self._server()
+        self._inputs_of, self._keys = server.inputs, server.host_public_keys
+        self._step = SshStep(silence_seconds=5.0)
+        self._proxy = await self.closing.enter_async_context(Proxy(server.host, server.port))
+
+    def context(self, **more: Any) -> RecordingContext:
+        return RecordingContext(host_keys={(self._proxy.host, self._proxy.port): self._keys}, **more)
+
+    def _inputs(self, command: str, **more: Value) -> dict[str, Value]:
+        return self._inputs_of(port=self._proxy.port, cmd=command, **more)
+
+    def succeeds(self) -> Situation:
+        return Situation(self._inputs("echo fine"), outputs={"outputText": "fine\n", "exitCode": 0})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"cmd": "id"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        return Situation(self._inputs("id", password=SECRET), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        self._step = SshStep(silence_seconds=0.3)
+        return Situation(self._inputs("exec sleep 100"), Result.UNKNOWN, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        return Situation(self._inputs(f"echo {BEGUN}; exec sleep 10"), Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def goes_on(self) -> Situation:
+        return Situation(self._inputs(f"echo {BEGUN}; exec sleep 100"))
+
+    def prints_much(self) -> Situation:
+        return Situation(self._inputs("head -c 9437184 /dev/zero | tr '\\0' x"))
+
+    def prints_invalid_text(self) -> Situation:
+        return Situation(self._inputs("printf 'a\\377b'"), outputs={"outputText": "a\ufffdb"})
+
+
+CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase)}
+
+
+def names_with(situation: str) -> list[str]:
+    """Return the types to which the situation called so can happen."""
+    return [name for name, case in CASES.items() if getattr(case, situation) is not getattr(StepTypeCase, situation)]

@@ -1,0 +1,137 @@
+"""Every step type in every situation of `suite`. Risk: a type that raises, hangs, leaks or lies where the others do not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib.metadata import entry_points
+
+import pytest
+import pytest_asyncio
+
+from stepswitch.plugin import ENTRY_POINT_GROUP, Outcome, Result, ValueType
+from tests.steps.contexts import RecordingContext
+from tests.steps.suite import BEGUN, CASES, SECRET, Situation, StepTypeCase, names_with
+
+FITTING = {ValueType.NUMBER: int | float, ValueType.BOOLEAN: bool}
+
+
+def when(situation: str) -> pytest.MarkDecorator:
+    """Run a test for the types to which a situation can happen."""
+    return pytest.mark.parametrize("case", names_with(situation), indirect=True)
+
+
+@pytest_asyncio.fixture(params=sorted(CASES))
+async def case(request: pytest.FixtureRequest) -> AsyncIterator[StepTypeCase]:
+    async with CASES[request.param](lambda: request.getfixturevalue("server")) as case:
+        yield case
+
+
+async def run(case: StepTypeCase, situation: Situation) -> tuple[Outcome, RecordingContext]:
+    context = case.context(**situation.context)
+    outcome = await case.step.run(situation.inputs, context)
+    check(case, outcome, situation)
+    return outcome, context
+
+
+def check(case: StepTypeCase, outcome: Outcome, situation: Situation) -> None:
+    """Everything that holds for every outcome of every type."""
+    assert (outcome.result, outcome.error.code if outcome.error else None) == (situation.result, situation.code)
+    assert situation.outputs.items() <= outcome.outputs.items()
+    signature = case.step.signature
+    declared = {spec.name: spec.type for spec in signature.outputs}
+    assert signature.other_outputs or outcome.outputs.keys() <= declared.keys()
+    assert all(isinstance(outcome.outputs[name], FITTING.get(kind, str)) for name, kind in declared.items() if name in outcome.outputs)
+    assert set(outcome.truncated) <= outcome.outputs.keys()
+    for value in outcome.outputs.values():
+        str(value).encode("utf-8")
+
+
+def test_every_registered_step_type_has_a_case() -> None:
+    assert {point.name for point in entry_points(group=ENTRY_POINT_GROUP)} == CASES.keys()
+
+
+async def test_the_signature_is_well_formed(case: StepTypeCase) -> None:
+    signature = case.step.signature
+    assert signature.name == case.name
+    for names in ([spec.name for spec in signature.inputs], [spec.name for spec in signature.outputs]):
+        assert len(names) == len(set(names))
+    assert all(spec.types and spec.description.endswith(".") for spec in signature.inputs)
+    assert all(spec.description.endswith(".") for spec in signature.outputs)
+    assert not [spec.name for spec in signature.inputs if spec.required and spec.default is not None]
+    for named in (signature.device_input, signature.port_input):
+        assert named is None or signature.input(named) is not None
+
+
+async def test_it_succeeds_again_and_again(case: StepTypeCase) -> None:
+    for _ in range(2):
+        await run(case, case.succeeds())
+
+
+@when("lacks_inputs")
+async def test_missing_inputs_are_an_outcome(case: StepTypeCase) -> None:
+    _, context = await run(case, case.lacks_inputs())
+    assert not context.sent
+
+
+@when("is_refused")
+async def test_a_refusal_is_a_failure_before_anything_was_sent(case: StepTypeCase) -> None:
+    outcome, context = await run(case, case.is_refused())
+    assert not context.sent
+    assert outcome.error is not None
+    assert SECRET not in "\n".join([outcome.error.message, *context.messages])
+
+
+@when("times_out")
+async def test_a_limit_that_passes_is_said(case: StepTypeCase) -> None:
+    _, context = await run(case, case.times_out())
+    assert context.sent or case.step.signature.always_safe
+
+
+@when("is_cut")
+async def test_a_cut_in_the_middle_leaves_unknown(case: StepTypeCase) -> None:
+    situation = case.is_cut()
+    context = case.context(**situation.context)
+    running = asyncio.create_task(case.step.run(situation.inputs, context))
+    await context.wait_for_line(BEGUN)
+    assert context.sent
+    case.cut()
+    outcome = await running
+    check(case, outcome, situation)
+    assert outcome.result is Result.UNKNOWN
+
+
+@when("goes_on")
+async def test_cancelling_is_quick_and_leaves_the_type_usable(case: StepTypeCase) -> None:
+    situation = case.goes_on()
+    context = case.context(time_limit_seconds=100.0, **situation.context)
+    running = asyncio.create_task(case.step.run(situation.inputs, context))
+    await context.wait_for_line(BEGUN)
+    running.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    await run(case, case.succeeds())
+
+
+@when("prints_much")
+async def test_an_output_over_the_limit_is_cut_and_named(case: StepTypeCase) -> None:
+    outcome, _ = await run(case, case.prints_much())
+    assert outcome.truncated
+    for name in outcome.truncated:
+        assert len(str(outcome.outputs[name]).encode("utf-8")) <= 1_048_576
+
+
+@when("prints_invalid_text")
+async def test_text_that_cannot_be_decoded_does_no_harm(case: StepTypeCase) -> None:
+    _, context = await run(case, case.prints_invalid_text())
+    for message in context.messages:
+        message.encode("utf-8")
+
+
+async def test_release_and_close_may_come_at_any_time(case: StepTypeCase) -> None:
+    await case.step.release("an execution that never was")
+    await run(case, case.succeeds())
+    await case.step.release("execution-1")
+    await case.step.release("execution-1")
+    await run(case, case.succeeds())
+    await case.step.close()
+    await case.step.close()
