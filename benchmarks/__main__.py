@@ -24,6 +24,7 @@ from benchmarks.servers import Server, free_port, server
 ROOT = "/telco/api/workflows"
 PASSWORD = "benchmark-only"
 BODY = {"contextType": "NONE", "workflowId": "0" * 36, "assignments": {}, "pauseAtFailure": False}
+CREATE = "create calls, held at a breakpoint"
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,12 @@ def _measure(process: Server, times: int, connections: int) -> tuple[list[Measur
     load, ten = uvloop.run(_throughput(process.port, create[10], token, times, connections))
     cpu = (process.cpu_seconds() - before) / times * 1000
     _, one = uvloop.run(_throughput(process.port, create[1], token, times, connections))
+    held = request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[10], "debugStepIds": ["s0"]}, token)
+    alone = uvloop.run(_best(process.port, held, times, connections))
     lines = [
-        Measured("create calls", load.per_second, "/s"),
-        Measured("create calls, 99th percentile", load.percentile(0.99), "ms"),
+        Measured(CREATE, alone.per_second, "/s"),
+        Measured("create calls while executing", load.per_second, "/s"),
+        Measured("create calls while executing, 99th percentile", load.percentile(0.99), "ms"),
         Measured("executions of ten NOOP steps", ten, "/s", "800"),
         Measured("executions of one NOOP step", one, "/s", "1,200"),
         Measured("one execution on an idle service, PUT to end", idle, "ms", "5"),
@@ -161,8 +165,8 @@ def main() -> None:
     empty, commit = measure_baselines(arguments.executions, arguments.connections)
     lines = [Measured("empty FastAPI PUT", empty, "/s"), Measured("FastAPI PUT with one SQLite commit", commit, "/s")]
     lines += measure_stepswitch(arguments.executions, arguments.connections)
-    create = next(line.value for line in lines if line.name == "create calls")
-    lines.append(Measured("create calls / PUT with one commit", create / commit, "×", "0.8"))
+    create = next(line.value for line in lines if line.name == CREATE)
+    lines.append(Measured("create calls / PUT with one SQLite commit", create / commit, "×", "0.8"))
     table = Table("measured", "value", "aim", title=f"{arguments.executions} executions, {arguments.connections} connections")
     for line in lines:
         table.add_row(line.name, f"{line.value:,.2f} {line.unit}", line.aim)

@@ -27,6 +27,7 @@ from stepswitch.plugin import Value
 
 _SEARCHED: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
 _USER_PREFIX: Final = "ssw"
+_DIRECTORY_PREFIX: Final = "stepswitch-sshd-"
 _SHELL: Final = """#!/bin/sh
 [ "$1" = -c ] && printf '%s\\0' "$2" >> '{log}'
 exec /bin/sh "$@"
@@ -96,7 +97,7 @@ class OpenSshServer:
         reason = missing()
         if reason is not None:
             pytest.skip(reason)
-        self.directory = Path(tempfile.mkdtemp(prefix="stepswitch-sshd-"))
+        self.directory = Path(tempfile.mkdtemp(prefix=_DIRECTORY_PREFIX))
         self.directory.chmod(0o755)
         try:
             self._make_keys()
@@ -109,9 +110,11 @@ class OpenSshServer:
     def stop(self) -> None:
         """Stop, and remove the user with all that it runs and has."""
         self.go_down()
-        with _user_database():
-            _remove_user(self.user)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.directory.name.startswith(_DIRECTORY_PREFIX):  # it was started: else the directory is where we are
+            with _user_database():
+                _remove_user(self.user)
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory = Path()
 
     def come_up(self) -> None:
         """Start the server after `go_down`, on the same port and with the same keys."""

@@ -25,6 +25,7 @@ class ServiceProcess:
         self._reader: threading.Thread | None = None
         self.url = ""
         self.log: list[str] = []
+        self._news = threading.Condition()
 
     @property
     def process(self) -> "subprocess.Popen[str]":
@@ -48,9 +49,16 @@ class ServiceProcess:
     def _listen(self, process: "subprocess.Popen[str]", heard: "queue.Queue[str | None]") -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            self.log.append(line.rstrip())
+            with self._news:
+                self.log.append(line.rstrip())
+                self._news.notify_all()
             heard.put(line)
         heard.put(None)
+
+    def wait_for_log(self, text: str) -> None:
+        """Return when the service has logged `text`."""
+        with self._news:
+            assert self._news.wait_for(lambda: any(text in line for line in self.log), 60), f"never logged {text!r}"
 
     def live_for(self, seconds: float) -> None:
         """Let time pass; the service has to survive it."""
@@ -63,6 +71,10 @@ class ServiceProcess:
     def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         """Send the signal and return the exit code."""
         self.process.send_signal(how)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Return the exit code when the process has ended."""
         code = self.process.wait(60)
         assert self._reader is not None
         self._reader.join(10)
@@ -75,6 +87,12 @@ class ServiceProcess:
         answer = httpx.post(f"{self.url}/hybridity/api/sessions", json={"username": "admin", "password": PASSWORD}, timeout=30)
         assert answer.status_code == 200, answer.text
         return {"x-hm-authorization": answer.headers["x-hm-authorization"]}
+
+    def store(self, workflow: dict[str, Any], headers: dict[str, str]) -> str:
+        """Store a workflow and return its id."""
+        answer = httpx.put(f"{self.url}{ROOT}/workflow", json=workflow, headers=headers, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
 
     def get(self, execution_id: str, headers: dict[str, str]) -> dict[str, Any]:
         """Return an execution."""

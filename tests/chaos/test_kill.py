@@ -111,9 +111,7 @@ async def test_no_kill_loses_an_execution_or_repeats_a_command(tmp_path: Path) -
     with OpenSshServer(more_settings="MaxSessions 100") as server:
         await asyncio.to_thread(service.start)
         headers = service.login()
-        answer = httpx.put(f"{service.url}{ROOT}/workflow", json=workflow(), headers=headers)
-        assert answer.status_code == 200, answer.text
-        load = Load(service, server, answer.json()["id"], headers)
+        load = Load(service, server, service.store(workflow(), headers), headers)
         for _ in range(ROUNDS):
             await load.until_killed(moments.uniform(0.02, 1.0))
             await asyncio.to_thread(service.start)
@@ -147,4 +145,6 @@ def check(accepted: dict[str, str], executions: dict[str, dict[str, Any]], comma
         else:
             assert (last["result"], last["error"]["code"]) == ("UNKNOWN", "LOST"), f"CHAOS_SEED={SEED}: {tag} waits for {last}"
             place = last["stepSnapshot"]["id"]
-            assert done in ([["first"], []] if place == "first" else [["first", "second"], ["first"]]), f"CHAOS_SEED={SEED}: {tag} did {done}"
+            assert done in ([["first"], []] if place == "first" else [["first", "second"], ["first"]]), (
+                f"CHAOS_SEED={SEED}: {tag} did {done}"
+            )

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from stepswitch.bootstrap import Service, installed_types, open_service
-from stepswitch.config.settings import Settings
+from stepswitch.cli.loading import load_settings
 from stepswitch.domain.execution import ENDED, ContextType, Status
 from stepswitch.domain.validation import check
 from stepswitch.engine.callers import Caller
@@ -37,7 +37,7 @@ def router() -> Iterator[OpenSshServer]:
 
 @pytest.fixture
 async def service(tmp_path: Path, router: OpenSshServer) -> AsyncIterator[Service]:
-    opened = await open_service(Settings(data_dir=tmp_path / "data"))
+    opened = await open_service(load_settings({"data_dir": tmp_path / "data"}))
     for host in ("127.0.0.1", "127.0.0.2"):
         await opened.host_keys.trust(TrustedKey(host, router.port, router.host_public_key, "tester", 0))
     await opened.start()

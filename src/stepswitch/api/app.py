@@ -26,7 +26,7 @@ from stepswitch.api.wire.documents import encode
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.engine.callers import Caller
 
-__all__ = ["ApiServices", "HostKeyTools", "create_app"]
+__all__ = ["ApiServices", "HostKeyTools", "StepswitchApi", "create_app"]
 OPENAPI_PATH: Final = "/openapi.json"
 REFERENCE_PATH: Final = "/docs"
 
@@ -74,7 +74,7 @@ class Resource:
         await response(scope, receive, send)
 
 
-def create_app(service: ApiServices) -> FastAPI:
+def create_app(service: ApiServices) -> StepswitchApi:
     """Return the application over `service`; nothing runs before it is served."""
     description = openapi_document(service.version)
     app = StepswitchApi(description)

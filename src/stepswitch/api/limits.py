@@ -1,9 +1,9 @@
 """The outermost layer of every request: its id, the limit on its body, and the answer to whatever error comes back. Put on in `app`."""
 
-import logging
 from collections.abc import Iterable
 from typing import Final
 
+import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,7 +11,7 @@ from stepswitch.api import problems
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooLargeError
 from stepswitch.engine.ports import Ids
 
-_LOG: Final = logging.getLogger(__name__)
+_log = structlog.get_logger("stepswitch")
 _LONGEST_NUMBER: Final = 19
 
 
@@ -46,7 +46,7 @@ class Limits:
             return
         except Exception as error:
             if has_begun:
-                _LOG.error("request %s was cut: %s", request_id, problems.described(error))
+                _log.error("answer cut", reference=request_id, trace=problems.described(error))
                 raise
             await problems.answer(error, request_id)(scope, receive, send_named)
 

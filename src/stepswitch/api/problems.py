@@ -3,11 +3,11 @@
 400, 413, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
 """
 
-import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import structlog
 from starlette.responses import Response
 
 from stepswitch.api.wire.documents import encode
@@ -40,7 +40,7 @@ STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
 BODILESS: Final = frozenset({401, 403, 404, 405})
 FAULTS_SHOWN: Final = 1_000
 """A request of 10 MiB can have a million faults; the answer lists so many, and says how many more there are."""
-_LOG: Final = logging.getLogger(__name__)
+_log = structlog.get_logger("stepswitch")
 
 
 def answer(error: Exception, reference: str) -> Response:
@@ -49,7 +49,7 @@ def answer(error: Exception, reference: str) -> Response:
     code = error.code if isinstance(error, StepswitchError) else ErrorCode.INTERNAL
     headers = {"x-error-code": code.value}
     if status == 500:
-        _LOG.error("request %s failed: %s", reference, described(error))
+        _log.error("request failed", reference=reference, trace=described(error))
         text = f"internal error; the log of the server says more under the reference {reference}"
         return _with_faults(500, [Fault(ErrorCode.INTERNAL, "", text)], {"x-error-code": ErrorCode.INTERNAL.value})
     if status == 401:

@@ -1,16 +1,18 @@
 """The service behind HTTP: the application, and the process that `stepswitch serve` runs."""
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 
-from stepswitch.api.app import create_app
+from stepswitch.api.app import StepswitchApi, create_app
 from stepswitch.api.services import ApiServices, HostKeyTools
 from stepswitch.bootstrap.service import Service
 from stepswitch.bootstrap.wiring import open_service
@@ -22,7 +24,7 @@ from stepswitch.telemetry.logging import set_up_logging
 _log = structlog.get_logger("stepswitch")
 
 
-def application(service: Service) -> FastAPI:
+def application(service: Service) -> StepswitchApi:
     """Return the HTTP application over a wired service; starting and stopping the service is the caller's."""
     return create_app(
         ApiServices(
@@ -51,6 +53,7 @@ async def _serve(settings: Settings) -> int:
     service = await open_service(settings)
     try:
         server = HttpServer(service)
+        _obey_signals(server, service)
         await server.start()
         _show_password(service)
         _log.info("listening", url=server.url, data_dir=str(settings.data_dir))
@@ -58,6 +61,32 @@ async def _serve(settings: Settings) -> int:
     finally:
         await service.stop()
         _log.info("stopped")
+
+
+def _obey_signals(server: "HttpServer", service: Service) -> None:
+    """Stop at the first signal, letting running steps end; at the second, give them up at once."""
+    asked = False
+
+    def obey(name: str) -> None:
+        nonlocal asked
+        if asked:
+            _log.warning("stopping at once; steps that run are given up", signal=name)
+            service.hurry()
+        else:
+            _log.info("stopping; steps that run may end within the grace period", signal=name, seconds=service.settings.grace_seconds)
+            server.ask_to_stop()
+        asked = True
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, obey, each.name)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which ends the process before running steps could be drained."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def _show_password(service: Service) -> None:
@@ -83,7 +112,7 @@ class HttpServer:
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
         )
-        self._server = uvicorn.Server(self._config)
+        self._server = _Server(self._config)
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -125,8 +154,12 @@ class HttpServer:
         died.cancel()
         return code
 
+    def ask_to_stop(self) -> None:
+        """Listen no more; `until_stopped` returns when what was asked is answered."""
+        self._server.should_exit = True
+
     async def stop(self) -> None:
         """Answer what was asked, and listen no more."""
-        self._server.should_exit = True
+        self.ask_to_stop()
         if self._serving is not None:
             await asyncio.wait({self._serving})

@@ -72,6 +72,10 @@ class Service:
         await self._database.close()
         self._data_dir.release()
 
+    def hurry(self) -> None:
+        """Cut the grace period of a stop short."""
+        self._dispatcher.cancel_all()
+
     async def died(self) -> str:
         """Return why the service cannot go on, once it cannot: without its writer, timekeeper or signs of life nothing may be accepted."""
         ended, _ = await asyncio.wait([self._database.writer, *self._background], return_when=asyncio.FIRST_COMPLETED)

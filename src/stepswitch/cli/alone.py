@@ -7,7 +7,8 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from stepswitch.engine.views import ExecutionView
 from stepswitch.secrets.masking import Masking
 
 _CHUNK_BYTES: Final = 1024 * 1024
+_SHOW_CURSOR: Final = "\x1b[?25h\n"
 _STOPPED: Final = ENDED | {Status.PAUSED}
 
 
@@ -52,9 +54,10 @@ async def carry_out(order: Order, settings: Settings, caller: Caller, teller: Te
         commits = _Commits()
         service.observe(commits)
         await service.start(recover=False)
-        with _interrupts(settings.data_dir) as interrupted:
+        with interrupts(settings.data_dir) as interrupted:
             view = await _create(service, order, caller)
-            await _follow(view.compiled, commits, _Steering(service, caller, view.head.id, interrupted), teller)
+            steering = _Steering(service, caller, view.head.id, interrupted, complain if teller is None else teller.remark)
+            await _follow(view.compiled, commits, steering, teller)
         return await service.views.execution(caller, view.head.id)
     finally:
         await service.stop(grace_seconds=0)
@@ -79,10 +82,11 @@ class _Steering:
     caller: Caller
     execution_id: str
     interrupted: asyncio.Event
+    remark: Callable[[str], None]
 
     async def abort_when_asked(self) -> None:
         await self.interrupted.wait()
-        complain("Aborting: what runs is stopped, which takes a few seconds at most. Ctrl-C again ends at once.")
+        self.remark("Aborting: what runs is stopped, which takes a few seconds at most. Ctrl-C again ends at once.")
         try:
             event = Abort(id=f"abort:{self.execution_id}", user=self.caller.user, seen=None, reason="interrupted at the terminal")
             await self.service.conductor.apply(self.execution_id, event)
@@ -150,13 +154,16 @@ async def _trust_as(service: Service, data_dir: Path) -> None:
 
 
 @contextmanager
-def _interrupts(data_dir: Path) -> Iterator[asyncio.Event]:
+def interrupts(data_dir: Path) -> Iterator[asyncio.Event]:
     """Give an event that the first Ctrl-C or SIGTERM sets; the second ends the process at once."""
     loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
 
     def interrupt() -> None:
         if interrupted.is_set():
             shutil.rmtree(data_dir, ignore_errors=True)
+            if sys.stdout.isatty():
+                sys.stdout.write(_SHOW_CURSOR)
+                sys.stdout.flush()
             os._exit(Exit.ABORTED)
         interrupted.set()
 

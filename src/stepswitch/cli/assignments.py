@@ -101,7 +101,7 @@ def _take_input(given: Given, name: str, text: str, declared: Declaration | None
     try:
         given.assignments[name] = coerce(text, wanted) if wanted in _TYPED else text
     except ValueMisfitError:
-        given.refuse(f"assignments.{name}", f"is declared as a {wanted}, and what was given is none", ErrorCode.WRONG_TYPE)
+        given.assignments[name] = text  # the engine refuses it, together with all else that it finds
 
 
 def _content(given: Given, name: str, file: Path) -> str | None:

@@ -1,6 +1,7 @@
 """What the command line tells a shell when it ends, and how an error becomes a sentence. Called by `main` and by every command."""
 
 from enum import IntEnum
+from typing import Final
 
 import typer
 
@@ -15,6 +16,10 @@ class Exit(IntEnum):
     USAGE = 2
     PAUSED = 3
     ABORTED = 4
+
+
+EXIT_CODES_IN_WORDS: Final = "0 completed, 1 failed, 2 wrong usage, document or input, 3 paused, 4 aborted"
+"""Shown by docs/reference/command-line."""
 
 
 def complain(sentence: str) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.people import user_name
+from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def scan(
     from stepswitch.steps.host_keys import fingerprint, scan  # noqa: PLC0415 - loads what --help does not need
 
     keys = asyncio.run(scan(host, port, timeout))
-    known = _with_store(data_dir, config, lambda store: store.trusted(host, port))
+    known = _with_store(data_dir, config, lambda store: store.trusted(host, port), make=True)
     trusted = {key.public_key for key in known}
     typer.echo(f"{_server(host, port)} shows {len(keys)} host key{'' if len(keys) == 1 else 's'}:")
     for key in keys:
@@ -92,7 +93,7 @@ def trust(
 @app.command()
 def forget(host: Host, *, port: Port = _SSH_PORT, data_dir: DataDir = None, config: Config = None) -> None:
     """Trust no host key of a server any longer; ends with 1 where none was trusted."""
-    number = _with_store(data_dir, config, lambda store: store.forget(host, port))
+    number = _with_store(data_dir, config, lambda store: store.forget(host, port), make=False)
     if not number:
         complain(f"no host key of {_server(host, port)} was trusted")
         raise typer.Exit(Exit.FAILED)
@@ -104,7 +105,7 @@ def list_keys(*, data_dir: DataDir = None, config: Config = None, as_json: AsJso
     """List the host keys that are trusted."""
     from stepswitch.steps.host_keys import fingerprint  # noqa: PLC0415 - loads what --help does not need
 
-    keys = _with_store(data_dir, config, lambda store: store.all())
+    keys = _with_store(data_dir, config, lambda store: store.all(), make=False)
     if as_json:
         typer.echo(json.dumps([_as_object(key, fingerprint(key.public_key)) for key in keys], indent=2))
         return
@@ -124,16 +125,18 @@ def _trust(host: str, port: int, lines: Sequence[str], data_dir: Path | None, co
         for line in lines:
             await store.trust(TrustedKey(host, port, line, user, now))
 
-    _with_store(data_dir, config, add)
+    _with_store(data_dir, config, add, make=True)
     typer.echo(f"{len(lines)} host key{'' if len(lines) == 1 else 's'} of {_server(host, port)} trusted from now on")
 
 
-def _with_store(data_dir: Path | None, config: Path | None, use: "Callable[[HostKeyStore], Awaitable[Answer]]") -> Answer:
-    """Return what `use` makes of the store of the data directory that is meant."""
+def _with_store(data_dir: Path | None, config: Path | None, use: "Callable[[HostKeyStore], Awaitable[Answer]]", *, make: bool) -> Answer:
+    """Return what `use` makes of the store of the data directory that is meant; a missing one is an error unless `make` says otherwise."""
     from stepswitch.bootstrap import open_host_keys  # noqa: PLC0415 - see above
     from stepswitch.cli.loading import load_settings  # noqa: PLC0415
 
     settings = load_settings({"data_dir": data_dir}, config)
+    if not make:
+        refuse_missing(settings.data_dir)
 
     async def opened() -> Answer:
         async with open_host_keys(settings.data_dir) as store:

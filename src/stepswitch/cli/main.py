@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,8 +45,12 @@ def _root(
     pass
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; `arguments` are those of the process unless given."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process; `arguments` are those of the process unless given."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         app(args=None if arguments is None else list(arguments))
     except SystemExit as end:
@@ -65,7 +69,3 @@ def _explain_bug(error: Exception) -> Exit:
     complain(f"stepswitch failed by a fault of its own: {type(error).__name__}{': ' + detail if detail else ''}")
     complain("STEPSWITCH_LOG_LEVEL=debug shows where it happened.")
     return Exit.FAILED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -43,6 +43,10 @@ class PlainLines:
         """Write a line of the execution's own log."""
         self._line(entry.time, printable(entry.message))
 
+    def remark(self, sentence: str) -> None:
+        """Write a sentence of our own."""
+        self._write(sentence)
+
     def outcome(self, view: ExecutionView, milliseconds: int) -> None:
         """Say how the execution ended and what it gave."""
         self._write(f"{view.head.status} after {duration(milliseconds)}, {_steps(view)}")

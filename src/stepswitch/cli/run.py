@@ -5,7 +5,7 @@ import getpass
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,6 +14,7 @@ import typer
 
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.people import user_name
+from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.execution import ContextType, Status
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def run(
     from stepswitch.engine.executions import ExecutionRequest  # noqa: PLC0415
     from stepswitch.telemetry.logging import set_up_logging  # noqa: PLC0415
 
+    if data_dir is not None:
+        refuse_missing(data_dir)
     document, workflow = _document(file)
     given = assignments.gather(workflow, inputs or [], input_file, attach or [])
     values = assignments.context_values(given, context or [])
@@ -118,16 +121,16 @@ def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_j
         typer.echo(_as_json(view))
         return view
     with ExitStack() as stack:
-        teller, after = _teller(workflow, stack)
+        teller = _teller(workflow, stack)
         view = asyncio.run(carry_out(order, settings, caller, teller))
     teller.outcome(view, _elapsed(view))
     if view.head.status is Status.PAUSED:
-        after("Without a server nobody can go on with it: it is gone now. On a server it would wait to be resumed or retried.")
+        teller.remark("Without a server nobody can go on with it: it is gone now. On a server it would wait to be resumed or retried.")
     return view
 
 
-def _teller(workflow: "Workflow", stack: ExitStack) -> "tuple[Terminal | PlainLines, Callable[[str], None]]":
-    """Return who tells the run here, and how to add a sentence."""
+def _teller(workflow: "Workflow", stack: ExitStack) -> "Terminal | PlainLines":
+    """Return who tells the run here."""
 
     def type_of(step_id: str) -> str:
         return workflow.steps[step_id].type
@@ -136,13 +139,12 @@ def _teller(workflow: "Workflow", stack: ExitStack) -> "tuple[Terminal | PlainLi
         from stepswitch.cli.plain_lines import PlainLines  # noqa: PLC0415
         from stepswitch.system import SystemClock  # noqa: PLC0415
 
-        return PlainLines(typer.echo, type_of, SystemClock().now), typer.echo
+        return PlainLines(typer.echo, type_of, SystemClock().now)
     from rich.console import Console  # noqa: PLC0415
 
     from stepswitch.cli.terminal import Terminal  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    return stack.enter_context(Terminal(console, type_of)), lambda text: console.print(text, style="yellow")
+    return stack.enter_context(Terminal(Console(highlight=False), type_of))
 
 
 def _elapsed(view: "ExecutionView") -> int:

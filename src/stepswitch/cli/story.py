@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from stepswitch.domain.execution import LogEntry, StepExecution
+from stepswitch.domain.execution import LogEntry, LogLevel, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.engine.confidential import Mask
 from stepswitch.engine.ports import Committed
@@ -38,6 +38,10 @@ class Teller(Protocol):
         """Tell a new line of the execution's own log."""
         ...
 
+    def remark(self, sentence: str) -> None:
+        """Tell something about the telling itself."""
+        ...
+
 
 class Story:
     """Turns commits into what a `Teller` tells: every step begins once and ends once, and no secret is told."""
@@ -47,12 +51,12 @@ class Story:
         self._mask_of = mask
         self._begun: set[int] = set()
         self._ended: set[int] = set()
-        self._names: dict[int, str] = {}
+        self._latest: dict[int, StepExecution] = {}
 
     def tell(self, change: Committed) -> None:
         """Tell one commit: first what ended, then what was logged, then what begins."""
         mask = self._mask_of(change)
-        self._names.update({step.number: step.step_id for step in change.steps})
+        self._latest.update({step.number: step for step in change.steps})
         for step in change.steps:
             if step.state in _OVER:
                 self._end(step, change, mask)
@@ -66,7 +70,11 @@ class Story:
     def _begin(self, step: StepExecution) -> None:
         if step.state is StepState.EXECUTABLE:
             self._teller.waiting(step)
-        elif step.state is StepState.EXECUTING and step.number not in self._begun:
+        elif step.state is StepState.EXECUTING:
+            self._tell_begin(step)
+
+    def _tell_begin(self, step: StepExecution) -> None:
+        if step.number not in self._begun:
             self._begun.add(step.number)
             self._teller.begun(step)
 
@@ -80,10 +88,14 @@ class Story:
         self._teller.ended(shown, max(0, (step.end_time or now) - began))
 
     def _log(self, entry: LogEntry) -> None:
-        if entry.step is None:
+        step = None if entry.step is None else self._latest.get(entry.step)
+        if step is None:
             self._teller.noted(entry)
-        else:
-            self._teller.said(self._names.get(entry.step, f"step {entry.step}"), entry)
+            return
+        if step.number not in self._ended and entry.level is not LogLevel.DEBUG:
+            # A step that needs no claim (JS) is not seen to begin until it says something.
+            self._tell_begin(step)
+        self._teller.said(step.step_id, entry)
 
 
 def _repeated(step: StepExecution) -> str:

@@ -53,9 +53,9 @@ class Terminal:
 
     def begun(self, step: StepExecution) -> None:
         """Show on the last line what is being carried out."""
-        self._now_at(step, f"{self._type_of(step.step_id)}{' on ' + step.device if step.device else ''}{attempt(step)}")
-        if step.device:
-            self._print(f"▶ {step.step_id}", "bold cyan", f"{self._type_of(step.step_id)} on {step.device}{attempt(step)}")
+        doing = f"{self._type_of(step.step_id)}{' on ' + step.device if step.device else ''}{attempt(step)}"
+        self._now_at(step, doing)
+        self._print(f"▶ {step.step_id}", "bold cyan", doing)
 
     def said(self, step_id: str, entry: LogEntry) -> None:  # noqa: ARG002 - it stands below the step's own line
         """Write a line of a step's log below the step."""
@@ -77,6 +77,10 @@ class Terminal:
         """Write a line of the execution's own log."""
         self._console.print(Text(f"  {printable(entry.message)}", style="dim"), soft_wrap=True)
 
+    def remark(self, sentence: str) -> None:
+        """Write a sentence of our own."""
+        self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
+
     def outcome(self, view: ExecutionView, milliseconds: int) -> None:
         """Say how the execution ended, with a table of what it gave."""
         status = view.head.status
@@ -97,7 +101,8 @@ class Terminal:
 
 
 def _table(view: ExecutionView) -> Table:
-    table = Table("output", "value", header_style="bold")
+    table = Table("output", header_style="bold")
+    table.add_column("value", overflow="fold")
     for name, value in view.outputs.items():
         table.add_row(Text(name), Text(shown(value)))
     return table

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     host_keys: Literal["strict", "accept-new"] = Field(
         "strict", description="Whether a host key that was never seen is refused or trusted."
     )
-    strict_documents: bool = Field(False, description="Whether unknown fields of a workflow document are faults.")
+    strict_documents: bool = Field(default=False, description="Whether unknown fields of a workflow document are faults.")
     session_hours: float = Field(8.0, gt=0, le=24 * 365, description="Hours until a login expires.")
     retention_days: float = Field(30.0, gt=0, le=36_500, description="Days that an ended execution is kept where nobody says otherwise.")
     body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes.")

@@ -1,7 +1,7 @@
 """The demo as a client of the HTTP API: log in, store a workflow, execute it, follow it to its end. Called by `show`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -49,11 +49,20 @@ class Session:
         request = {"workflowId": workflow_id, "contextType": "NONE", "assignments": dict(assignments)}
         return await self._ask("PUT", f"{ROOT}/workflowExecution", request)
 
-    async def follow(self, execution_id: str) -> Mapping[str, Any]:
-        """Return the execution once it has ended or paused; raises TimeoutError where it does neither for a minute."""
+    async def follow(self, execution_id: str, step_ended: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+        """Return the execution once it has ended or paused, and tell of each step execution before.
+
+        Raises TimeoutError where the execution does neither for a minute.
+        """
+        told = 0
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 execution = await self._ask("GET", f"{ROOT}/workflowExecution/{execution_id}")
+                for step in execution["stepExecutions"][told:]:
+                    if "endTime" not in step:
+                        break
+                    step_ended(step)
+                    told += 1
                 if execution["status"] in _STOPPED:
                     return execution
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any, Final
 
 import uvicorn
@@ -25,7 +26,7 @@ from stepswitch.engine.ports import TrustedKey
 
 ADMIN: Final = "admin"
 _MARKS: Final = {"SUCCEEDED": ("✔", "green"), "FAILED": ("✘", "red"), "UNKNOWN": ("?", "magenta"), "SKIPPED": ("–", "yellow")}
-_WIDTH: Final = 16
+_WIDEST: Final = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,56 @@ class Stage:
     password: str
     router: Router
 
+    def say(self, text: str | Text, style: str = "") -> None:
+        """Write lines as they are: what is copied from a terminal must not have been broken in the middle."""
+        self.console.print(Text(text, style=style) if isinstance(text, str) else text, soft_wrap=True)
+
+    def explain(self, text: str, style: str = "", indent: int = 3) -> None:
+        """Write a sentence for people, wrapped between words."""
+        margin = " " * indent
+        self.say(fill(text, min(self.console.width, _WIDEST), initial_indent=margin, subsequent_indent=margin), style)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of one act: the execution, and in what it was not as expected."""
+
+    execution_id: str
+    faults: tuple[str, ...]
+
 
 async def show(settings: Settings, console: Console, *, keep: bool) -> bool:
-    """Play the demo and return whether everything came out as expected; with `keep` the service stays up until Ctrl-C."""
+    """Play the demo and return whether everything came out as expected; with `keep` the service stays up until Ctrl-C.
+
+    Ctrl-C before that ends it early, which is not as expected.
+    """
     settings = settings.model_copy(update={"admin_password": settings.admin_password or secrets.token_urlsafe(12)})
+    stopped = _stop_signal()
     async with Router() as router, _service_up(settings, console, router) as stage, Session(stage.url) as session:
-        _introduce(stage)
-        await session.log_in(ADMIN, stage.password)
-        faults = [fault for number, act in enumerate(ACTS, 1) for fault in await _play(stage, session, act, number)]
-        _count_commands(stage)
-        _conclude(stage, session, faults, keep=keep)
+        playing = asyncio.create_task(_play_all(stage, session, keep=keep))
+        waiting = asyncio.create_task(stopped.wait())
+        await asyncio.wait({playing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():
+            playing.cancel()
+            await asyncio.wait({playing})
+            stage.say("Stopped before the end.", style="yellow")
+            waiting.cancel()
+            return False
+        went_well = playing.result()
         if keep:
-            await _until_stopped()
-        return not faults
+            await waiting
+        waiting.cancel()
+        return went_well
+
+
+async def _play_all(stage: Stage, session: Session, *, keep: bool) -> bool:
+    _introduce(stage)
+    await session.log_in(ADMIN, stage.password)
+    played = [await _play(stage, session, act, number) for number, act in enumerate(ACTS, 1)]
+    faults = [fault for each in played for fault in each.faults]
+    _count_commands(stage)
+    _conclude(stage, session, faults, played[-1].execution_id, keep=keep)
+    return not faults
 
 
 @asynccontextmanager
@@ -60,7 +98,7 @@ async def _service_up(settings: Settings, console: Console, router: Router) -> A
         await _trust(service, router)
         with contextlib.closing(_listening(settings.host, settings.port)) as listening:
             host, port = listening.getsockname()[:2]
-            server = _Server(uvicorn.Config(application(service), log_config=None, access_log=False))
+            server = _Server(uvicorn.Config(application(service), log_config=None, access_log=False, lifespan="off"))
             await service.start()
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             shown = f"[{host}]" if ":" in host else host
@@ -86,82 +124,80 @@ async def _trust(service: Service, router: Router) -> None:
 
 
 def _introduce(stage: Stage) -> None:
-    say = stage.console.print
-    say(Text("Stepswitch demo", style="bold"))
-    say(f"  service   {stage.url}   (login {ADMIN} / {stage.password})")
-    say(f"  router    ssh -p {stage.router.port} {stage.router.user}@{stage.router.host}   (password {stage.router.password})")
+    stage.say("Stepswitch demo", style="bold")
+    stage.say(f"  service  {stage.url}  (login {ADMIN} / {stage.password})")
+    stage.say(f"  router   {_way_in(stage.router)}")
 
 
-async def _play(stage: Stage, session: Session, act: Act, number: int) -> list[str]:
-    """Store one workflow, execute it, show it, and return what was not as expected."""
-    document = act.document()
-    say = stage.console.print
-    say()
-    say(Text.assemble((f"{number}  {document['name']}", "bold cyan"), (f"  {act.what}", "")))
-    router = stage.router
+async def _play(stage: Stage, session: Session, act: Act, number: int) -> Played:
+    """Store one workflow, execute it, show it, and return what came of it."""
+    document, router = act.document(), stage.router
+    stage.say(f"\n{number}. {document['name']}", style="bold cyan")
+    stage.explain(f"This {act.what}.")
     assignments = {"host": router.host, "port": router.port, "user": router.user, "password": router.password}
     execution = await session.execute(await session.store(document), assignments)
-    say(Text(f"   PUT {ROOT}/workflowExecution → {execution['id']}", style="dim"))
-    execution = await session.follow(execution["id"])
-    for step in execution["stepExecutions"]:
-        _show_step(stage.console, step)
+    stage.say(f"   PUT {ROOT}/workflowExecution → {execution['id']}", style="dim")
+    execution = await session.follow(execution["id"], lambda step: _show_step(stage, step))
     faults = act.faults(execution)
-    _show_end(stage.console, execution, act, faults)
-    return [f"{document['name']}: {fault}" for fault in faults]
+    _show_end(stage, execution, act, faults)
+    return Played(execution["id"], tuple(f"{document['name']}: {fault}" for fault in faults))
 
 
-def _show_step(console: Console, step: Mapping[str, Any]) -> None:
+def _show_step(stage: Stage, step: Mapping[str, Any]) -> None:
     snapshot, result = step["stepSnapshot"], step.get("result") or "SKIPPED"
     mark, style = _MARKS[result]
-    console.print(
-        Text.assemble((f"   {mark} {snapshot['id']:<{_WIDTH}}", style), (f"{snapshot['type']:<8} {result if mark != '✔' else ''}", "dim"))
-    )
-    if error := step.get("error"):
-        console.print(Text(f"       {error['code']}: {error['message']}", style=style), soft_wrap=True)
+    word = "" if result == "SUCCEEDED" else f"  {result}"
+    stage.say(Text.assemble((f"   {mark} {snapshot['id']}", style), (f"  {snapshot['type']}{word}", "dim")))
+    error = step.get("error")
+    again = f"ended {result}: {error['code']}: {error['message']}" if error else None
     for entry in step.get("logs", []):
-        if entry["level"] in ("INFO", "WARN") and not entry["msg"].startswith("ended "):
-            console.print(Text(f"       {entry['msg']}", style="dim"), soft_wrap=True)
+        if entry["level"] != "DEBUG" and entry["msg"] != again:
+            stage.say(f"     │ {entry['msg']}", style="dim")
+    if error:
+        stage.explain(f"{error['code']}: {error['message']}", style=style, indent=5)
 
 
-def _show_end(console: Console, execution: Mapping[str, Any], act: Act, faults: list[str]) -> None:
+def _show_end(stage: Stage, execution: Mapping[str, Any], act: Act, faults: list[str]) -> None:
     outputs = ", ".join(f"{name} = {value}" for name, value in execution.get("outputs", {}).items())
-    style = "green" if execution["status"] == "COMPLETED" else "red"
-    console.print(Text.assemble(("   " + execution["status"], f"bold {style}"), ("   " + outputs, "")), soft_wrap=True)
-    console.print(Text(f"   {act.lesson}", style="italic"), soft_wrap=True)
+    style = "bold green" if execution["status"] == "COMPLETED" else "bold red"
+    stage.say(Text.assemble("   ", (execution["status"], style), "   ", outputs))
+    stage.explain(act.lesson, style="italic")
     for fault in faults:
-        console.print(Text(f"   not as expected: {fault}", style="bold red"), soft_wrap=True)
+        stage.explain(f"Not as expected: {fault}", style="bold red")
 
 
 def _count_commands(stage: Stage) -> None:
     received = stage.router.device.received
-    counts = ", ".join(f"{command} × {received.count(command)}" for command in dict.fromkeys(received))
-    stage.console.print()
-    stage.console.print(Text.assemble(("The router's own count: ", "bold"), counts), soft_wrap=True)
+    stage.say("\nWhat the router itself counted", style="bold")
+    for command in dict.fromkeys(received):
+        stage.say(f"   {received.count(command)} × {command}")
 
 
-def _conclude(stage: Stage, session: Session, faults: list[str], *, keep: bool) -> None:
-    say = stage.console.print
+def _conclude(stage: Stage, session: Session, faults: list[str], last: str, *, keep: bool) -> None:
     if faults:
-        say(Text(f"{len(faults)} things were not as expected.", style="bold red"))
-    say()
+        stage.say(f"\n{len(faults)} of these things were not as expected.", style="bold red")
     if not keep:
-        say(
-            "Next: `stepswitch demo --keep` leaves the service up to look at; `stepswitch serve` starts one of your own; examples/ has more."
-        )
+        stage.say("\nNext", style="bold")
+        stage.say("   stepswitch demo --keep   leaves all of it up, to look around")
+        stage.say("   stepswitch serve         starts a service of your own")
+        stage.say("   stepswitch run FILE      runs a workflow without one; examples/ has some")
         return
-    say(Text("The service stays up until Ctrl-C. Look around:", style="bold"))
-    say(f"  the API, readable     {stage.url}/docs")
-    say("  the three executions  in the answers of (the token is good for this service only):")
-    say(f"    curl -s -H {shlex.quote(f'{TOKEN}: {session.token}')} {stage.url}{ROOT}/workflowExecution/ID", soft_wrap=True)
-    say(f"  the router itself     ssh -p {stage.router.port} {stage.router.user}@{stage.router.host}   (then: help)")
+    stage.say("\nAll of it stays up until Ctrl-C. Look around", style="bold")
+    stage.say(f"   the API        {stage.url}/docs")
+    stage.say(f"   an execution   curl -s -H {shlex.quote(f'{TOKEN}: {session.token}')} {stage.url}{ROOT}/workflowExecution/{last}")
+    stage.say(f"   the router     {_way_in(stage.router)}, then: help")
 
 
-async def _until_stopped() -> None:
-    """Return when somebody has pressed Ctrl-C, or the process is told to end."""
+def _way_in(router: Router) -> str:
+    return f"ssh -p {router.port} {router.user}@{router.host}  (password {router.password})"
+
+
+def _stop_signal() -> asyncio.Event:
+    """Return an event that Ctrl-C sets, or whatever else tells the process to end."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped
 
 
 class _Server(uvicorn.Server):

@@ -7,8 +7,9 @@ What is queued here can be lost without harm: the timekeeper submits again what 
 import asyncio
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -18,10 +19,11 @@ from stepswitch.engine.ports import Clock, Waiting
 
 TURNS_AT_ONCE: Final = 64
 """Turns only wait for a commit: so many share one."""
+CANCEL_SECONDS: Final = 10.0
+"""How long `stop` waits for what it has cancelled: a step type that does not let go must not keep the service from stopping."""
 
 Key = tuple[str, int, int, TaskKind]
 Run = Callable[[Task], Awaitable[None]]
-_Heap = list[tuple[int, int, Task]]
 _log = structlog.get_logger("stepswitch.dispatch")
 
 
@@ -33,24 +35,44 @@ class Places:
     per_device: int = 1
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Entry:
+    """A task in line: those that became executable first go first, of equal ones those that came first."""
+
+    since: int
+    arrival: int
+    task: Task = field(compare=False)
+
+
+_Heap = list[_Entry]
+
+
 class LocalDispatcher:
-    """Queues in memory; single-threaded, on the event loop."""
+    """Queues in memory; single-threaded, on the event loop.
+
+    Every execution has at most one queued entry. One that was taken back or replaced stays in its heap until it comes up, and is
+    then passed over.
+    """
 
     def __init__(self, places: Places, clock: Clock) -> None:
         self._places = places
         self._clock = clock
-        self._order = itertools.count()
-        self._queued: dict[str, Task] = {}
-        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._arrivals = itertools.count()
+        self._queued: dict[str, _Entry] = {}
+        self._running: dict[Key, asyncio.Future[None]] = {}
+        self._again: dict[Key, Task] = {}
+        """Tasks asked for while the same one was being stopped: they follow it."""
+        self._executions: Counter[str] = Counter()
         self._turns: _Heap = []
         self._steps: _Heap = []
         self._delayed: dict[str, asyncio.Task[None]] = {}
         self._by_device: dict[str, _Heap] = {}
-        self._busy: dict[str, int] = {}
+        self._busy: Counter[str] = Counter()
         self._turns_running = 0
         self._steps_running = 0
-        self._newest = 0
+        self._last: _Entry | None = None
         self._run: dict[TaskKind, Run] = {}
+        self._stopped = False
 
     def start(self, take_turn: Run, carry_out: Run) -> None:
         """Begin to hand out tasks: turns to one, steps to the other."""
@@ -59,50 +81,76 @@ class LocalDispatcher:
 
     async def stop(self, grace_seconds: float) -> None:
         """Hand out nothing more, let what runs end within the grace period, and cancel the rest."""
+        self._stopped = True
         self._run = {}
-        for delayed in self._delayed.values():
-            delayed.cancel()
-        running = set(self._running.values())
-        if running and grace_seconds > 0:
-            _, running = await asyncio.wait(running, timeout=grace_seconds)
-        for each in running:
+        delayed = list(self._delayed.values())
+        for each in delayed:
             each.cancel()
-        await asyncio.gather(*running, *self._delayed.values(), return_exceptions=True)
+        if grace_seconds > 0:
+            await self._wait_for_running(grace_seconds)
+        for running in self._running.values():
+            running.cancel()
+        await self._wait_for_running(CANCEL_SECONDS)
+        if self._running:
+            _log.error("steps do not let go although they were cancelled", steps=len(self._running))
+        await asyncio.gather(*delayed, return_exceptions=True)
+
+    def cancel_all(self) -> None:
+        """Cut the grace period of a stop short."""
+        for running in self._running.values():
+            running.cancel()
+
+    async def _wait_for_running(self, seconds: float) -> None:
+        running = list(self._running.values())
+        if not running:
+            return
+        ended = asyncio.ensure_future(asyncio.wait(running))
+        limit = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({ended, limit}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            limit.cancel()
+            await asyncio.wait({ended, limit})
 
     # --- Dispatcher ---
 
     def submit(self, task: Task) -> None:
         """See `Dispatcher`."""
-        queued = self._queued.get(task.execution_id)
-        if _key(task) in self._running or (queued is not None and _key(queued) == _key(task)):
+        key = _key(task)
+        running = self._running.get(key)
+        if running is not None:
+            if isinstance(running, asyncio.Task) and running.cancelling():
+                self._again[key] = task
             return
-        self._queued[task.execution_id] = task
-        self._newest = max(self._newest, task.since)
-        if task.not_before is not None and task.not_before > self._clock.now():
-            self._delay(task, task.not_before)
-        else:
-            self._enqueue(task)
-            self._pump()
+        queued = self._queued.get(task.execution_id)
+        if queued is not None:
+            if _key(queued.task) == key or queued.task.number > task.number:
+                return
+            self._forget(queued.task)
+        self._queue(task)
 
     def cancel(self, cancel: Cancel) -> None:
         """See `Dispatcher`."""
         queued = self._queued.get(cancel.execution_id)
-        if queued is not None and (queued.number, queued.attempt) == (cancel.number, cancel.attempt):
-            self._forget(queued)
-        running = self._running.get((cancel.execution_id, cancel.number, cancel.attempt, TaskKind.STEP))
+        if queued is not None and (queued.task.number, queued.task.attempt) == (cancel.number, cancel.attempt):
+            self._forget(queued.task)
+        key = (cancel.execution_id, cancel.number, cancel.attempt, TaskKind.STEP)
+        self._again.pop(key, None)
+        running = self._running.get(key)
         if running is not None:
             running.cancel()
 
     def holds(self, execution_id: str) -> bool:
         """See `Dispatcher`."""
-        return execution_id in self._queued or any(key[0] == execution_id for key in self._running)
+        return execution_id in self._queued or execution_id in self._executions
 
     def waiting(self, execution_id: str) -> Waiting | None:
         """See `Dispatcher`."""
-        task = self._queued.get(execution_id)
-        if task is None:
+        entry = self._queued.get(execution_id)
+        if entry is None:
             return None
-        position = self._position(task)
+        task, position = entry.task, self._position(entry)
         if execution_id in self._delayed:
             return Waiting("time", "delay", task.since, position, task.not_before)
         if task.device is not None and not self._is_free(task.device):
@@ -111,88 +159,96 @@ class LocalDispatcher:
 
     # --- queues ---
 
-    def _position(self, task: Task) -> int:
-        if task.since >= self._newest:
+    def _position(self, entry: _Entry) -> int:
+        if entry is self._last:
             return len(self._queued)
-        return 1 + sum(other.since < task.since for other in self._queued.values())
+        return 1 + sum(other < entry for other in self._queued.values())
 
-    def _enqueue(self, task: Task) -> None:
-        heap = self._turns if task.kind is TaskKind.TURN else self._steps
-        heapq.heappush(heap, (task.since, next(self._order), task))
+    def _queue(self, task: Task) -> None:
+        entry = _Entry(task.since, next(self._arrivals), task)
+        self._queued[task.execution_id] = entry
+        if self._last is None or self._last < entry:
+            self._last = entry
+        if self._is_early(task):
+            if not self._stopped:
+                self._delayed[task.execution_id] = asyncio.get_running_loop().create_task(self._line_up_later(entry))
+        else:
+            self._line_up(entry)
+
+    def _is_early(self, task: Task) -> bool:
+        return task.not_before is not None and task.not_before > self._clock.now()
+
+    def _line_up(self, entry: _Entry) -> None:
+        heapq.heappush(self._turns if entry.task.kind is TaskKind.TURN else self._steps, entry)
+        self._pump()
+
+    async def _line_up_later(self, entry: _Entry) -> None:
+        """Wait until it is time by the clock that decisions go by; a sleep alone may end a moment too soon."""
+        while self._is_early(entry.task):
+            await self._clock.sleep(((entry.task.not_before or 0) - self._clock.now()) / 1000)
+        del self._delayed[entry.task.execution_id]
+        self._line_up(entry)
 
     def _forget(self, task: Task) -> None:
-        if self._queued.get(task.execution_id) is task:
-            del self._queued[task.execution_id]
+        del self._queued[task.execution_id]
         delayed = self._delayed.pop(task.execution_id, None)
         if delayed is not None:
             delayed.cancel()
 
-    def _delay(self, task: Task, due: int) -> None:
-        before = self._delayed.get(task.execution_id)
-        if before is not None:
-            before.cancel()
-        self._delayed[task.execution_id] = asyncio.get_running_loop().create_task(self._enqueue_later(task, due))
-
-    async def _enqueue_later(self, task: Task, due: int) -> None:
-        await self._clock.sleep(max(0.0, (due - self._clock.now()) / 1000))
-        if self._queued.get(task.execution_id) is task:
-            del self._delayed[task.execution_id]
-            self._enqueue(task)
-            self._pump()
+    def _is_meant(self, entry: _Entry) -> bool:
+        return self._queued.get(entry.task.execution_id) is entry
 
     def _pump(self) -> None:
         """Start whatever may start now."""
-        if not self._run:
-            return
-        while self._turns and self._turns_running < TURNS_AT_ONCE:
-            task = heapq.heappop(self._turns)[2]
-            if self._queued.get(task.execution_id) is task:
+        while self._run and self._turns and self._turns_running < TURNS_AT_ONCE:
+            entry = heapq.heappop(self._turns)
+            if self._is_meant(entry):
                 self._turns_running += 1
-                self._begin(task)
-        while self._steps and self._steps_running < self._places.steps:
-            entry = heapq.heappop(self._steps)
-            task = entry[2]
-            if self._queued.get(task.execution_id) is not task:
-                self._wake(task.device)
-                continue
-            if task.device is not None and not self._is_free(task.device):
-                heapq.heappush(self._by_device.setdefault(task.device, []), entry)
-                continue
+                self._begin(entry.task)
+        while self._run and self._steps and self._steps_running < self._places.steps:
+            self._take(heapq.heappop(self._steps))
+
+    def _take(self, entry: _Entry) -> None:
+        """Start a step, or let it wait for its device without a place."""
+        device = entry.task.device
+        if not self._is_meant(entry):
+            self._wake(device)
+        elif device is not None and not self._is_free(device):
+            heapq.heappush(self._by_device.setdefault(device, []), entry)
+        else:
             self._steps_running += 1
-            if task.device is not None:
-                self._busy[task.device] = self._busy.get(task.device, 0) + 1
-            self._begin(task)
+            if device is not None:
+                self._busy[device] += 1
+            self._begin(entry.task)
 
     def _is_free(self, device: str) -> bool:
-        return self._busy.get(device, 0) < self._places.per_device
+        return self._busy[device] < self._places.per_device
 
     def _begin(self, task: Task) -> None:
         del self._queued[task.execution_id]
-        self._running[_key(task)] = asyncio.get_running_loop().create_task(self._carry_out(task, self._run[task.kind]))
+        self._executions[task.execution_id] += 1
+        running = asyncio.ensure_future(self._run[task.kind](task))
+        self._running[_key(task)] = running
+        running.add_done_callback(lambda done: self._end(task, done))  # also where it is cancelled before it has begun
 
-    async def _carry_out(self, task: Task, run: Run) -> None:
-        try:
-            await run(task)
-        except Exception:  # noqa: BLE001 # whatever it was, the places have to be given back
-            _log.exception("a task failed; it is taken up again later", execution=task.execution_id, number=task.number)
-        finally:
-            self._end(task)
-
-    def _end(self, task: Task) -> None:
+    def _end(self, task: Task, done: "asyncio.Future[None]") -> None:
+        """Give back the places of a task, whatever became of it."""
+        fault = None if done.cancelled() else done.exception()
+        if fault is not None:
+            _log.error("a task failed; it is taken up again later", execution=task.execution_id, number=task.number, exc_info=fault)
         del self._running[_key(task)]
+        _count_down(self._executions, task.execution_id)
         if task.kind is TaskKind.TURN:
             self._turns_running -= 1
         else:
             self._steps_running -= 1
             if task.device is not None:
-                self._free(task.device)
+                _count_down(self._busy, task.device)
+                self._wake(task.device)
+        again = self._again.pop(_key(task), None)
+        if again is not None:
+            self.submit(again)
         self._pump()
-
-    def _free(self, device: str) -> None:
-        self._busy[device] -= 1
-        if not self._busy[device]:
-            del self._busy[device]
-        self._wake(device)
 
     def _wake(self, device: str | None) -> None:
         """Let the oldest task that waits for a free device stand in line again."""
@@ -201,11 +257,17 @@ class LocalDispatcher:
         waiting = self._by_device.get(device)
         while waiting:
             entry = heapq.heappop(waiting)
-            if self._queued.get(entry[2].execution_id) is entry[2]:
+            if self._is_meant(entry):
                 heapq.heappush(self._steps, entry)
                 break
         if not waiting:
             self._by_device.pop(device, None)
+
+
+def _count_down(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if not counter[name]:
+        del counter[name]
 
 
 def _key(task: Task) -> Key:

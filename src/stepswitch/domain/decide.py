@@ -31,7 +31,7 @@ from stepswitch.domain.events import (
     Task,
     Turn,
 )
-from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Outcome, Result, Status, StepError
+from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Result
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -77,6 +77,13 @@ def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int)
     return _HANDLERS[type(event)](Progress(head, workflow, rules, now), event)
 
 
+def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now: int) -> bool:
+    """Return whether a worker may carry out `task` now; asked for a step that is safe by its type and needs no claim."""
+    step = head.current
+    is_current = step is not None and (step.number, step.attempt) == (task.number, task.attempt)
+    return is_current and flow.is_for_worker(Progress(head, workflow, rules, now))
+
+
 def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task | None:
     """Return the task that a stored execution waits for; None where it waits for a person, is being worked on, or has ended."""
     if head.status in ENDED or head.current is None or head.current.state is not StepState.EXECUTABLE:
@@ -90,16 +97,11 @@ def _is_current(p: Progress, event: Turn | Claimed | Reported | Lost) -> bool:
     return p.step.number == event.number and p.step.attempt == event.attempt
 
 
-def _is_due(p: Progress) -> bool:
-    return p.step.state is StepState.EXECUTABLE and p.status not in ENDED and (p.step.not_before is None or p.step.not_before <= p.now)
-
-
 def _turn(p: Progress, event: Turn) -> Decision:
-    if not _is_current(p, event) or not _is_due(p):
+    if not _is_current(p, event) or not flow.is_due(p):
         return Decision(p.head, Reply.STALE)
-    p.start()
     flow.run_inline(p)
-    if p.step.number == event.number and p.step.state is StepState.EXECUTABLE and not p.tasks:
+    if p.step is p.head.current:  # since it was queued its type was installed: it needs a worker now
         flow.make_executable(p)
     return p.decision(event.id)
 
@@ -110,7 +112,7 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
     claim = p.step.claim
     if p.step.state is StepState.EXECUTING and claim is not None:
         return Decision(p.head, Reply.GRANTED if claim.nonce == event.nonce else Reply.BUSY)
-    if not _is_due(p):
+    if not flow.is_for_worker(p):
         return Decision(p.head, Reply.STALE)
     p.start()
     deadline = p.now + round((time_limit_seconds(p.workflow, p.rules.types, p.step.step_id) + DEADLINE_GRACE_SECONDS) * 1000)
@@ -139,7 +141,7 @@ def _reported(p: Progress, event: Reported) -> Decision:
         return _reported_unclaimed(p, event)
     claim = p.step.claim
     if claim is None or claim.nonce != event.nonce:
-        return Decision(p.head, Reply.STALE)
+        return _log_late(p, event)
     if p.step.state is StepState.EXECUTING:
         flow.report(p, event.outcome, StepEvent.REPORTED)
         return p.decision(event.id, Reply.STORED)
@@ -147,21 +149,22 @@ def _reported(p: Progress, event: Reported) -> Decision:
 
 
 def _reported_unclaimed(p: Progress, event: Reported) -> Decision:
-    signature = p.signature(p.workflow.steps[p.step.step_id])
-    if signature is None or not signature.always_safe or not _is_due(p):
+    if not flow.is_due(p):
         return Decision(p.head, Reply.STALE)
-    p.start()
-    flow.report(p, event.outcome, StepEvent.CLAIMED, StepEvent.REPORTED, started=event.started)
+    signature = p.signature(p.workflow.steps[p.step.step_id])
+    if signature is None or signature.inline or not signature.always_safe or event.since not in (None, p.step.since):
+        return Decision(p.head, Reply.STALE)
+    started = p.now if event.started is None else min(max(event.started, p.step.since), p.now)
+    p.start(started)
+    flow.report(p, event.outcome, StepEvent.CLAIMED, StepEvent.REPORTED, started=started)
     return p.decision(event.id, Reply.STORED)
 
 
 def _reported_late(p: Progress, event: Reported) -> Decision:
     """Let the truth replace the doubt where the execution still stands at the step that was declared lost; nothing goes on by itself."""
     step = p.step
-    doubted = step.result is Result.UNKNOWN and step.error is not None and step.error.code is ErrorCode.LOST
-    stands = step.state in (StepState.WAITING_AFTER, StepState.FINISHED) and p.status in (Status.PAUSED, Status.FAILED)
-    if not doubted or not stands:
-        return _log_late(p, event)
+    if step.result is not Result.UNKNOWN or step.error is None or step.error.code is not ErrorCode.LOST:
+        return _log_late(p, event) if step.aborted else Decision(p.head, Reply.STORED)
     flow.replace_doubt(p, event.outcome)
     p.log(f"step {step.step_id} ({step.number}) reported {event.outcome.result} after it was given up", LogLevel.WARN)
     return p.decision(event.id, Reply.STORED)
@@ -178,14 +181,7 @@ def _lost(p: Progress, event: Lost) -> Decision:
     claim = p.step.claim
     if not _is_current(p, event) or p.step.state is not StepState.EXECUTING or claim is None or claim.nonce != event.nonce:
         return Decision(p.head, Reply.STALE)
-    step = p.workflow.steps[p.step.step_id]
-    p.current = replace(p.step, losses=p.step.losses + 1)
-    p.log(f"lost: {event.reason}", LogLevel.WARN, p.step.number)
-    if flow.is_safe(p, step) and p.step.losses < flow.MAX_LOSSES:
-        flow.retry(p, step)
-    else:
-        message = f"nobody can say whether the target acted: {event.reason}"
-        flow.report(p, Outcome(Result.UNKNOWN, error=StepError(ErrorCode.LOST, message)), StepEvent.REPORTED)
+    flow.lose(p, event.reason)
     return p.decision(event.id)
 
 

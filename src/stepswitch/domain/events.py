@@ -1,7 +1,8 @@
 """Everything that can happen to an execution, and what a decision about it says. Made by `engine`, read by `decide`.
 
-Each event has an id, stored with its save. A steering event names the step execution that its sender saw (`seen`, its number;
-None where the sender saw none), so that nothing is applied to a state that nobody saw.
+Each event has an id, stored with its save. A steering event names the version of the head that its sender saw (`seen`; None
+where the sender saw none), so that nothing is applied to a state that nobody saw. It is the version and not the number of the
+step execution, because one step execution can be waited at twice: before it has run, and after.
 """
 
 from collections.abc import Mapping
@@ -61,6 +62,8 @@ class Reported:
     outcome: Outcome
     started: int | None = None
     """When the attempt began, for a step that needed no claim."""
+    since: int | None = None
+    """The `since` of the step as it was taken without a claim: after a pause it is another one, and so may the inputs be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class CleanedUp:
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """Somebody's will: who, why (free text), and the step execution that was seen."""
+    """Somebody's will: who, why (free text), and the version of the head that was seen."""
 
     id: str
     user: str

@@ -3,6 +3,7 @@
 The rows of the table in `workflow-semantics`, section 5, in its order; the guards stand here, what may happen at all in `states`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -11,36 +12,43 @@ from stepswitch.domain.conditions import choose
 from stepswitch.domain.document import Policy, Step
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.events import TaskKind
-from stepswitch.domain.execution import ENDED, LogLevel, Outcome, Result, Status, StepError, StepExecution, Values
+from stepswitch.domain.execution import LogLevel, Outcome, Result, Status, StepError, StepExecution, Values
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, StepState, advance
-from stepswitch.domain.values import Value, size_of
+from stepswitch.domain.step_types import StepSignature
+from stepswitch.domain.values import Value
 
 MAX_LOSSES: Final = 3
 """A safe step that is lost this often in one visit is not run again unasked: it may be what kills its workers."""
 _SUCCEEDED: Final = Outcome(Result.SUCCEEDED)
+_GONE_ON: Final = (StepEvent.PASSED, StepEvent.ENDED)
 _NO_INPUTS: Final = Bound({}, (), ())
 
 
 def arrive(p: Progress, step_id: str) -> None:
-    """Begin a visit of the step: it waits where somebody wants it to, else it is executable."""
+    """Begin a visit of the step: it waits where somebody wants it to, else it is executable. A delay counts from here, also beside a pause."""
     step = p.workflow.steps[step_id]
-    hold_reason = _hold_reason(p, step_id)
+    hold_reason = _reason_to_hold(p, step_id)
     delay = step.policy.delay_seconds
-    not_before = p.now + round(delay * 1000) if delay and hold_reason is None else None
-    begin_step(p, step, StepState.EXECUTABLE if hold_reason is None else StepState.WAITING_BEFORE, not_before)
+    state = StepState.EXECUTABLE if hold_reason is None else StepState.WAITING_BEFORE
+    begin_step(p, step, state, p.now + round(delay * 1000) if delay else None)
     if hold_reason is not None:
-        code, reason = hold_reason
-        p.pause(f"paused before step {step_id}: {reason}", code)
+        _pause_before(p, *hold_reason)
 
 
-def _hold_reason(p: Progress, step_id: str) -> tuple[ErrorCode | None, str] | None:
+def _reason_to_hold(p: Progress, visited: str | None = None) -> tuple[str, ErrorCode | None] | None:
+    """Return why the next step execution has to wait for somebody; `visited` is its step where this is no retry."""
     begun = p.steps_begun
     if begun >= p.head.steps_allowed:
-        return ErrorCode.LOOP_LIMIT, f"LOOP_LIMIT, {begun} step executions have begun; resume gives {p.rules.limits.step_executions} more"
-    if step_id in p.head.debug_step_ids:
-        return None, "it is one of debugStepIds"
-    return (None, "somebody asked for a pause") if p.head.pause_requested else None
+        more = p.rules.limits.step_executions
+        return f"LOOP_LIMIT, {begun} step executions have begun; resume gives {more} more", ErrorCode.LOOP_LIMIT
+    if p.head.pause_requested:
+        return "somebody asked for a pause", None
+    return ("it is one of debugStepIds", None) if visited in p.head.debug_step_ids else None
+
+
+def _pause_before(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
+    p.pause(f"paused before step {p.step.step_id}: {reason}", code)
 
 
 def begin_step(
@@ -64,8 +72,8 @@ def begin_step(
         inputs=bound.inputs,
         device=_device(p, step, bound.inputs),
     )
-    _note(p, bound)
     if state is StepState.EXECUTABLE:
+        _note(p, bound)
         _dispatch(p, step, bound)
 
 
@@ -98,9 +106,24 @@ def dispatch(p: Progress) -> None:
 
 
 def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
-    signature = p.signature(step)
-    inline = signature is None or signature.inline or bool(bound.faults)
-    p.dispatch(TaskKind.TURN if inline else TaskKind.STEP)
+    p.dispatch(TaskKind.STEP if _needs_worker(p.signature(step), bound) else TaskKind.TURN)
+
+
+def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
+    return signature is not None and not signature.inline and not bound.faults
+
+
+def is_due(p: Progress) -> bool:
+    """Whether the current step may be taken now, by a turn or by a worker."""
+    return p.step.state is StepState.EXECUTABLE and not _is_delayed(p)
+
+
+def is_for_worker(p: Progress) -> bool:
+    """Whether a worker may take the current step now, because it is due and has all that it needs."""
+    if not is_due(p):
+        return False
+    step = p.workflow.steps[p.step.step_id]
+    return _needs_worker(p.signature(step), _bind(p, step))
 
 
 def _device(p: Progress, step: Step, inputs: Values) -> str | None:
@@ -118,9 +141,9 @@ def _device(p: Progress, step: Step, inputs: Values) -> str | None:
 def run_inline(p: Progress) -> None:
     """Take the steps that need nobody, at most `Limits.inline_steps` of them; then the execution goes to the back of the queue."""
     left = p.rules.limits.inline_steps
-    while p.status not in ENDED and p.step.state is StepState.EXECUTABLE:
+    while is_due(p):
         step = p.workflow.steps[p.step.step_id]
-        outcome = None if _is_delayed(p) else _inline_outcome(p, step)
+        outcome = _inline_outcome(p, step)
         if outcome is None:
             return
         if not left:
@@ -129,6 +152,7 @@ def run_inline(p: Progress) -> None:
             p.dispatch(TaskKind.TURN)
             return
         left -= 1
+        p.start()
         p.tasks.clear()
         report(p, outcome, StepEvent.CLAIMED, StepEvent.REPORTED)
 
@@ -153,19 +177,24 @@ def _failure(code: ErrorCode, message: str) -> Outcome:
 
 def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | None = None) -> None:
     """Note what an attempt came to, write what it binds, and go where it leads."""
-    step = p.workflow.steps[p.step.step_id]
+    old = p.step
+    step = p.workflow.steps[old.step_id]
     written, outcome = _write_outputs(p, step, outcome)
-    claimed = p.step.claimed_time
+    succeeded = outcome.result is Result.SUCCEEDED
     p.current = replace(
-        p.step,
-        state=advance(p.step.state, *events),
-        claimed_time=claimed if claimed is not None else p.now if started is None else max(started, p.step.start_time),
+        old,
+        state=advance(old.state, *events, *(_GONE_ON if succeeded else ())),
+        claimed_time=old.claimed_time if old.claimed_time is not None else p.now if started is None else started,
+        end_time=p.now,
         result=outcome.result,
         error=outcome.error,
         outputs=outcome.outputs,
         variables=written,
     )
-    settle(p, step)
+    if succeeded:
+        pass_on(p, step)
+    else:
+        _settle_failure(p, step)
 
 
 def replace_doubt(p: Progress, outcome: Outcome) -> None:
@@ -184,9 +213,12 @@ def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str,
     written = write(step, p.workflow.declarations, outcome.outputs)
     faults = [*_cut_faults(step, outcome), *written.faults, *_size_faults(p, written.values)]
     values = {} if any(fault.code is ErrorCode.TOO_LARGE for fault in faults) else _uncut(step, outcome, written.values)
-    p.write_values(dict(values))
+    if values:
+        p.write_values(dict(values))
     if faults and outcome.result is Result.SUCCEEDED:
-        outcome = replace(outcome, result=Result.FAILED, error=StepError(faults[0].code, "; ".join(map(str, faults))))
+        return values, replace(outcome, result=Result.FAILED, error=StepError(faults[0].code, "; ".join(map(str, faults))))
+    for fault in faults:
+        p.log(str(fault), LogLevel.WARN, p.step.number)
     return values, outcome
 
 
@@ -205,9 +237,10 @@ def _uncut(step: Step, outcome: Outcome, values: dict[str, Value]) -> dict[str, 
     return {name: value for name, value in values.items() if name not in cut}
 
 
-def _size_faults(p: Progress, values: dict[str, Value]) -> list[Fault]:
-    total = sum(map(size_of, values.values()))
-    total += sum(size_of(value) for name, value in p.values.items() if name not in values)
+def _size_faults(p: Progress, values: Mapping[str, Value]) -> list[Fault]:
+    if not values:
+        return []
+    total = p.size_with(values)
     if total <= p.rules.limits.values_bytes:
         return []
     return [
@@ -215,12 +248,9 @@ def _size_faults(p: Progress, values: dict[str, Value]) -> list[Fault]:
     ]
 
 
-def settle(p: Progress, step: Step) -> None:
-    """Go on from a step that is executed, by the first row of the table that fits."""
+def _settle_failure(p: Progress, step: Step) -> None:
+    """Go on from a step that was executed and did not succeed, by the first row of the table that fits."""
     result = p.step.result
-    if result is Result.SUCCEEDED:
-        pass_on(p, step)
-        return
     _log_failure(p)
     safe = is_safe(p, step)
     policy = step.policy
@@ -230,12 +260,12 @@ def settle(p: Progress, step: Step) -> None:
     target = policy.on_unknown_step_id if result is Result.UNKNOWN else policy.on_failure_step_id
     if target is not None:
         p.log(f"step {step.id} ({p.step.number}) ended {result}: the way goes on at {target}")
-        leave(p, target, StepEvent.PASSED, StepEvent.ENDED)
+        leave(p, target, *_GONE_ON)
     elif p.head.pause_at_failure:
-        p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD), end_time=p.now)
+        p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD))
         p.pause(f"paused after step {step.id} ({p.step.number}) ended {result}")
     else:
-        p.current = replace(p.step, state=advance(p.step.state, StepEvent.ENDED), end_time=p.now)
+        p.current = replace(p.step, state=advance(p.step.state, StepEvent.ENDED))
         end(p, Status.FAILED)
 
 
@@ -270,32 +300,47 @@ def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = F
         old = replace(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time)
     p.rows.append(old)
     not_before = p.now + round(delay_seconds * 1000) if delay_seconds else None
-    p.log(f"step {step.id} ({old.number}) ended {old.result or 'lost'}: attempt {old.attempt + 1} follows", LogLevel.WARN)
+    p.log(f"step {step.id} ({old.number}) ended {old.result}: attempt {old.attempt + 1} follows", LogLevel.WARN)
+    hold_reason = None if anew else _reason_to_hold(p)
     begin_step(p, step, StepState.EXECUTABLE, not_before, old, anew=anew)
-    if p.head.pause_requested:
-        hold(p, "somebody asked for a pause")
+    if hold_reason is not None:
+        hold(p, *hold_reason)
 
 
-def hold(p: Progress, reason: str) -> None:
+def lose(p: Progress, reason: str) -> None:
+    """Give up the attempt that somebody holds a claim on: it may run again where that is safe, else nobody knows what it came to."""
+    p.cancel()
+    p.log(f"lost: {reason}", LogLevel.WARN, p.step.number)
+    doubt = StepError(ErrorCode.LOST, f"nobody can say whether the target acted: {reason}")
+    step = p.workflow.steps[p.step.step_id]
+    p.current = replace(p.step, losses=p.step.losses + 1, result=Result.UNKNOWN, error=doubt)
+    if is_safe(p, step) and p.step.losses < MAX_LOSSES:
+        retry(p, step)
+    else:
+        report(p, Outcome(Result.UNKNOWN, error=doubt), StepEvent.REPORTED)
+
+
+def hold(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
     """Pause before the current step, which nobody has claimed."""
     p.tasks.clear()
     p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD))
-    p.pause(f"paused before step {p.step.step_id}: {reason}")
+    _pause_before(p, reason, code)
 
 
-def pass_on(p: Progress, step: Step) -> None:
-    """Take the first condition that holds, else the next step, else the end."""
+def pass_on(p: Progress, step: Step, *events: StepEvent) -> None:
+    """Take the first condition that holds, else the next step, else the end; `events` lead the current step execution to its own."""
     choice = choose(step, p.workflow.declarations, p.values)
     for note in choice.notes:
         p.log(note, LogLevel.WARN, p.step.number)
     why = f" ({choice.condition.name} {choice.condition.comparator})" if choice.condition else ""
     if choice.next_step_id is None:
-        p.current = replace(p.step, state=advance(p.step.state, StepEvent.PASSED, StepEvent.ENDED), end_time=p.step.end_time or p.now)
+        if events:
+            p.current = replace(p.step, state=advance(p.step.state, *events))
         p.log(f"step {step.id} ({p.step.number}) was the last{why}")
         end(p, Status.COMPLETED)
     else:
         p.log(f"step {step.id} ({p.step.number}) → {choice.next_step_id}{why}")
-        leave(p, choice.next_step_id, StepEvent.PASSED, StepEvent.ENDED)
+        leave(p, choice.next_step_id, *events)
 
 
 def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
@@ -310,6 +355,5 @@ def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
 def end(p: Progress, status: Status) -> None:
     """End the execution; its last step execution stays in the head."""
     p.tasks.clear()
-    p.status = status
-    p.end_time = p.now
+    p.end(status)
     p.log(f"ended {status}", LogLevel.INFO if status is Status.COMPLETED else LogLevel.ERROR)

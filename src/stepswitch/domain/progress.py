@@ -4,6 +4,7 @@ Lives only inside `decide` and `begin`; `flow` and `steering` write to it. Made 
 cost one new head, not ten.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -14,7 +15,7 @@ from stepswitch.domain.events import Cancel, Decision, Reply, Task, TaskKind
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Status, StepExecution
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature
-from stepswitch.domain.values import Value
+from stepswitch.domain.values import Value, size_of
 
 APPLIED_KEPT: Final = 8
 
@@ -64,6 +65,10 @@ class Progress:
             else:
                 self._values[name] = value
 
+    def size_with(self, values: Mapping[str, Value | None]) -> int:
+        """Return the bytes that all values would take with `values` written over them."""
+        return sum(map(size_of, values.values())) + sum(size_of(value) for name, value in self.values.items() if name not in values)
+
     def signature(self, step: Step) -> StepSignature | None:
         """Return what the type of `step` declares; None where it is not installed (any more)."""
         return self.rules.types.find(step.type)
@@ -101,11 +106,11 @@ class Progress:
         """Ask for the current step to be stopped, or forgotten where it is queued."""
         self.cancels.append(Cancel(self.head.id, self.step.number, self.step.attempt))
 
-    def start(self) -> None:
-        """Note that somebody took a step: what was queued runs now."""
+    def start(self, at: int | None = None) -> None:
+        """Note that somebody took a step, now or at a moment before: what was queued runs."""
         if self.status is Status.QUEUED:
             self.status = Status.RUNNING
-            self.change(start_time=self.now)
+            self.change(start_time=self.now if at is None else at)
             self.log("started")
 
     def run_on(self) -> None:
@@ -113,6 +118,13 @@ class Progress:
         self.status = Status.RUNNING if self.head.start_time is not None else Status.QUEUED
         self.end_time = None
         self.change(pause_code=None, error=None)
+
+    def end(self, status: Status) -> None:
+        """Note that the execution has ended; a pause that was asked for is not left for whoever reopens it."""
+        self.status = status
+        self.end_time = self.now
+        if self.head.pause_requested:
+            self.change(pause_requested=False)
 
     def pause(self, message: str, code: ErrorCode | None = None) -> None:
         """Note that the execution waits for somebody, and why."""

@@ -15,6 +15,7 @@ from stepswitch.domain.events import Abort, Change, Decision, Pause, Reply, Resu
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, StepState, advance
+from stepswitch.domain.values import Value
 
 _MASK: Final = "********"
 
@@ -40,10 +41,9 @@ def steer(p: Progress, event: Steering) -> Decision:
 
 
 def _refuse_moved_on(p: Progress, event: Steered) -> None:
-    if event.seen is not None and event.seen != p.step.number:
-        raise StateConflictError(
-            f"the run has moved on: you saw step execution {event.seen}, it is now at {p.step.number}; look again", ErrorCode.MOVED_ON
-        )
+    if event.seen is not None and event.seen != p.head.version:
+        message = f"the run has moved on meanwhile: it is {p.status} at step {p.step.step_id} ({p.step.number}); look again"
+        raise StateConflictError(message, ErrorCode.MOVED_ON)
 
 
 def _log(p: Progress, event: Steered, what: str) -> None:
@@ -66,7 +66,8 @@ def _resume(p: Progress, event: Resume) -> None:
         raise StateConflictError(f"only a paused execution can be resumed; this one is {p.status}{hint}")
     _log(p, event, "resumed")
     if p.head.pause_code is ErrorCode.LOOP_LIMIT:
-        p.change(steps_allowed=p.steps_begun + p.rules.limits.step_executions)
+        waiting = 0 if target is not None else 1  # the one that waits here is the first of those that are allowed now
+        p.change(steps_allowed=p.steps_begun - waiting + p.rules.limits.step_executions)
     p.run_on()
     if target is not None:
         _jump(p, target)
@@ -89,7 +90,7 @@ def _accept(p: Progress) -> None:
     if p.step.result is not Result.SUCCEEDED:
         p.change(accepted_failures=p.head.accepted_failures + 1)
         p.log(f"the failure of step {step.id} ({p.step.number}) is accepted", LogLevel.WARN)
-    flow.pass_on(p, step)
+    flow.pass_on(p, step, StepEvent.PASSED, StepEvent.ENDED)
 
 
 def _retry(p: Progress, event: Retry) -> None:
@@ -143,23 +144,24 @@ def _pause(p: Progress, event: Pause) -> Decision:
 
 
 def _change(p: Progress, event: Change) -> Decision:
-    _refuse_unfit_change(p, event)
-    changed: dict[str, tuple[object, object]] = {}
-    for name, wire, value in (
-        ("pause_at_failure", "pauseAtFailure", event.pause_at_failure),
-        ("debug_step_ids", "debugStepIds", event.debug_step_ids),
-        ("retained_til", "retainedTil", event.retained_til),
-        ("snapshot_id", "steps", event.snapshot_id),
-        ("resume_at", "startStepId", event.start_step_id),
-    ):
-        before = getattr(p.head, name)
-        if value is not None and value != before:
-            changed[wire] = (before, value)
-            p.change(**{name: value})
+    head = p.head
+    fields: dict[str, tuple[str, object]] = {
+        "pause_at_failure": ("pauseAtFailure", event.pause_at_failure),
+        "debug_step_ids": ("debugStepIds", event.debug_step_ids),
+        "retained_til": ("retainedTil", event.retained_til),
+        "snapshot_id": ("steps", event.snapshot_id),
+        "resume_at": ("startStepId", event.start_step_id),
+    }
+    changed = {name: value for name, (_, value) in fields.items() if value is not None and value != getattr(head, name)}
+    _refuse_ended(p, event)
     if not changed:
-        return Decision(p.head, Reply.DONE)
-    for wire, (before, after) in changed.items():
-        _log(p, event, f"{wire} changed from {_shown(before)} to {_shown(after)}")
+        return Decision(head, Reply.DONE)
+    if "snapshot_id" in changed or "resume_at" in changed:
+        _refuse_moved_on(p, event)
+    _refuse_unfit_change(p, event)
+    for name, value in changed.items():
+        _log(p, event, f"{fields[name][0]} changed from {_shown(getattr(head, name))} to {_shown(value)}")
+    p.change(**changed)
     return p.decision(event.id)
 
 
@@ -167,17 +169,21 @@ def _shown(value: object) -> str:
     return ", ".join(value) or "none" if isinstance(value, tuple) else "none" if value is None else str(value)
 
 
-def _refuse_unfit_change(p: Progress, event: Change) -> None:
+def _refuse_ended(p: Progress, event: Change) -> None:
     live = event.pause_at_failure is not None or event.debug_step_ids is not None
     if live and p.status in (Status.COMPLETED, Status.ABORTED):
         raise StateConflictError(f"the execution has ended {p.status}; only retainedTil can still be changed")
-    if event.workflow is None and event.start_step_id is None:
-        return
-    _refuse_unrepairable(p, "steps and startStepId")
-    _refuse_moved_on(p, event)
-    if event.workflow is not None and event.base_snapshot_id != p.head.snapshot_id:
+    if event.workflow is not None or event.start_step_id is not None:
+        _refuse_unrepairable(p, "steps and startStepId")
+
+
+def _refuse_unfit_change(p: Progress, event: Change) -> None:
+    if event.workflow is not None and p.head.snapshot_id not in {event.base_snapshot_id, event.snapshot_id}:
         raise StateConflictError("somebody else has changed the steps meanwhile; look again", ErrorCode.MOVED_ON)
     steps = (event.workflow or p.workflow).steps
+    unknown = [step_id for step_id in event.debug_step_ids or () if step_id not in steps]
+    if unknown:
+        raise StateConflictError(f"debugStepIds names no step: {', '.join(unknown)}", ErrorCode.UNKNOWN_STEP)
     target = event.start_step_id or p.head.resume_at
     if target is not None and target not in steps:
         raise StateConflictError(f"startStepId names no step: {target}", ErrorCode.UNKNOWN_STEP)
@@ -187,11 +193,12 @@ def _refuse_unfit_change(p: Progress, event: Change) -> None:
 
 def _set_values(p: Progress, event: SetValues) -> Decision:
     _refuse_unrepairable(p, "values")
-    _refuse_moved_on(p, event)
     before = {name: p.values.get(name) for name in event.values}
     changed = {name: value for name, value in event.values.items() if value != before[name] or type(value) is not type(before[name])}
     if not changed:
         return Decision(p.head, Reply.DONE)
+    _refuse_moved_on(p, event)
+    _refuse_too_large(p, changed)
     for name in changed:
         secret = _is_secret(p, name)
         _log(
@@ -199,6 +206,13 @@ def _set_values(p: Progress, event: SetValues) -> Decision:
         )
     p.write_values(dict(changed))
     return p.decision(event.id)
+
+
+def _refuse_too_large(p: Progress, changed: Mapping[str, Value | None]) -> None:
+    size = p.size_with(changed)
+    if size > p.rules.limits.values_bytes:
+        message = f"the values of this execution would take {size} bytes; the limit is {p.rules.limits.values_bytes}"
+        raise StateConflictError(message, ErrorCode.TOO_LARGE)
 
 
 def _is_secret(p: Progress, name: str) -> bool:

@@ -9,6 +9,7 @@ from stepswitch.domain.errors import Fault, InvalidRequestError, NotFoundError
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check
 from stepswitch.engine.callers import Caller
+from stepswitch.engine.confidential import masked_defaults
 from stepswitch.engine.ports import CatalogueStore, Clock, Ids, StoredWorkflow
 
 _FILLED_IN = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
@@ -35,8 +36,9 @@ class Catalogue:
     async def create(self, caller: Caller, document: Mapping[str, Any]) -> Checked:
         """Store a new workflow; raises InvalidRequestError with every fault of the document."""
         parsed = check(document, self._types, strict=self._strict)
-        if parsed.faults:
-            raise InvalidRequestError(parsed.faults)
+        faults = [*parsed.faults, *(masked_defaults(parsed.workflow) if parsed.workflow else ())]
+        if faults:
+            raise InvalidRequestError(faults)
         kept = {name: value for name, value in document.items() if name not in _FILLED_IN}
         kept.setdefault("owner", {"id": caller.user, "type": OwnerType.USER.value})
         kept.setdefault("readOnly", False)

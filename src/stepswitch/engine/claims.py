@@ -5,13 +5,12 @@ its type (JS) needs no stored claim: running it twice harms nobody, and that sav
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from stepswitch.domain.decide import time_limit_seconds
+from stepswitch.domain.decide import is_for_worker, time_limit_seconds
 from stepswitch.domain.events import Claimed, CleanedUp, Reply, Reported, Task
 from stepswitch.domain.execution import Head, LogEntry, Outcome, Values
 from stepswitch.domain.rules import Rules
-from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
@@ -57,12 +56,15 @@ class Claims:
         """Tell `observer` of every batch of log lines from now on."""
         self._observers.append(observer)
 
-    async def claim(self, task: Task, instance: str) -> Grant | Reply:
-        """Return the right to carry out `task`, stored; or BUSY (somebody else does) or STALE (forget it)."""
+    async def claim(self, task: Task, instance: str, nonce: str | None = None) -> Grant | Reply:
+        """Return the right to carry out `task`, stored; or BUSY (somebody else does) or STALE (forget it).
+
+        Who asks again because the store said no gives the same `nonce` again: a claim that was stored all the same is then its own.
+        """
         signature = self._rules.types.find(task.step_type)
         if signature is not None and signature.always_safe:
             return await self._open(task)
-        nonce = self._ids.new()
+        nonce = nonce or self._ids.new()
         decision = await self._conductor.apply(task.execution_id, Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance))
         if not was_granted(decision):
             return decision.reply
@@ -70,15 +72,12 @@ class Claims:
 
     async def _open(self, task: Task) -> Grant | Reply:
         head = await self._conductor.head(task.execution_id)
-        step = head.current if head is not None else None
-        if (
-            head is None
-            or step is None
-            or (step.number, step.attempt) != (task.number, task.attempt)
-            or step.state is not StepState.EXECUTABLE
-        ):
+        if head is None:
             return Reply.STALE
-        return self._grant(task, head, await self._snapshots.get(head.snapshot_id), None)
+        compiled = await self._snapshots.get(head.snapshot_id)
+        if not is_for_worker(head, task, compiled.workflow, self._rules, self._clock.now()):
+            return Reply.STALE
+        return self._grant(task, head, compiled, None)
 
     def _grant(self, task: Task, head: Head, compiled: Compiled, nonce: str | None) -> Grant:
         current = head.current
@@ -88,7 +87,7 @@ class Claims:
         signature = self._rules.types.find(step.type)
         always_safe = signature is not None and signature.always_safe
         return Grant(
-            task=task,
+            task=replace(task, since=current.since),
             tenant=head.tenant,
             step_type=step.type,
             nonce=nonce,
@@ -106,7 +105,7 @@ class Claims:
         """Hand in what an attempt came to. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
         task = grant.task
         event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
-        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started)
+        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since)
         return (await self._conductor.apply(task.execution_id, event)).reply
 
     async def log(self, execution_id: str, entries: Sequence[LogEntry]) -> None:

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from stepswitch.domain.decide import decide, pending_task
-from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, ServiceError, VersionConflictError
+from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StoreError, VersionConflictError
 from stepswitch.domain.events import Change, Decision, Event, Reply
 from stepswitch.domain.execution import ENDED, Head, LogEntry
 from stepswitch.domain.rules import Rules
@@ -20,8 +22,9 @@ from stepswitch.engine.snapshots import Compiled, Snapshots
 
 HEADS_KEPT: Final = 20_000
 TRIES: Final = 20
-"""How often a decision is made again because somebody else saved first, before it is called a fault of ours."""
+"""How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
 _T = TypeVar("_T")
+_log = structlog.get_logger("stepswitch.conductor")
 
 
 class Conductor:
@@ -76,11 +79,13 @@ class Conductor:
                 compiled = await self._snapshots.get(head.snapshot_id)
                 decision = decide(head, event, compiled.workflow, self._rules, self._clock.now())
                 if decision.head is head:
+                    if event.id in head.applied:
+                        self._submit_pending(head, compiled)  # whoever applied it may have failed before it was followed up
                     return decision
                 if await self._save(decision, event):
                     self._follow_up(decision)
                     return decision
-        raise ServiceError(f"execution {execution_id} was changed by somebody else {TRIES} times in a row")
+        raise StoreError(f"execution {execution_id} could not be saved, {TRIES} times in a row: others saved first, or COMMIT failed")
 
     async def drain(self) -> None:
         """Return when everything that was begun is saved and followed up; called before the store is closed."""
@@ -98,13 +103,23 @@ class Conductor:
         """Submit the task that a stored execution waits for, where it waits for one; a second copy does no harm."""
         if self._submit().holds(execution_id):
             return
-        head = await self.head(execution_id)
-        if head is None:
-            return
-        compiled = await self._snapshots.get(head.snapshot_id)
+        async with self._alone(execution_id):
+            head = await self.head(execution_id)
+            if head is not None:
+                self._submit_pending(head, await self._snapshots.get(head.snapshot_id))
+
+    def _submit_pending(self, head: Head, compiled: Compiled) -> None:
         task = pending_task(head, compiled.workflow, self._rules, self._clock.now())
         if task is not None:
             self._submit().submit(task)
+
+    async def remove_expired(self, execution_id: str) -> None:
+        """Remove an execution whose `retainedTil` has passed, unless somebody has reopened it or wants it kept longer by now."""
+        async with self._alone(execution_id):
+            self.forget(execution_id)
+            head = await self._store.load(execution_id)
+            if head is not None and head.status in ENDED and head.retained_til <= self._clock.now():
+                await self._store.delete(execution_id)
 
     def forget(self, execution_id: str) -> None:
         """Drop what is kept of an execution, so that the next event reads it from the store."""
@@ -140,22 +155,26 @@ class Conductor:
         return None
 
     def _follow_up(self, decision: Decision) -> None:
-        """Everything that may only happen after the commit, in the order in which people expect it."""
+        """Everything that may only happen after the commit. Nothing of it waits, so observers are told before a task begins."""
         self._remember(decision.head)
-        self._tell(decision)
         dispatcher = self._submit()
         for cancel in decision.cancels:
             dispatcher.cancel(cancel)
         for task in decision.tasks:
             dispatcher.submit(task)
+        self._tell(decision)
 
     def _tell(self, decision: Decision) -> None:
         if not self._observers:
             return
         head = decision.head
         steps = decision.rows if head.current is None else (*decision.rows, head.current)
+        change = Committed(head.id, head, steps, decision.logs)
         for observer in self._observers:
-            observer.committed(Committed(head.id, head, steps, decision.logs))
+            try:
+                observer.committed(change)
+            except Exception:  # noqa: BLE001 # what is committed is no less so because somebody could not take note of it
+                _log.exception("an observer failed", execution=head.id)
 
     def _remember(self, head: Head) -> None:
         if head.status in ENDED:

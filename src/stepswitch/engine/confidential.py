@@ -3,10 +3,12 @@
 Called by `views` for answers and by `claims` for what a step logs while it runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from stepswitch.domain.document import Declaration, InBinding, Workflow
+from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.execution import Head, LogEntry, StepError, StepExecution, Values
 from stepswitch.domain.values import Value, ValueType
 from stepswitch.engine.ports import Secrets
@@ -17,14 +19,21 @@ SHORTEST: Final = 4
 """A shorter secret is not masked by value: it would blank out everything."""
 
 
-def secrets_of(head: Head, snapshots: Iterable[Compiled]) -> tuple[str, ...]:
-    """Return every secret value that this execution knows."""
+def secrets_of(head: Head, snapshots: Iterable[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()) -> tuple[str, ...]:
+    """Return every secret value that this execution knows, and those that `steps` were given or wrote: they may be replaced since."""
     found: set[str] = set()
     for compiled in snapshots:
         found.update(compiled.secret_defaults)
         for values in (head.values, head.assignments) if compiled.secret_names else ():
-            found.update(value for name in compiled.secret_names if isinstance(value := values.get(name), str))
+            found.update(_texts(values, compiled.secret_names))
+    for step, of in steps:
+        found.update(_texts(step.variables, of.secret_names))
+        found.update(_texts(step.inputs, secret_inputs(of, step.step_id)))
     return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True))
+
+
+def _texts(values: Values, names: frozenset[str]) -> list[str]:
+    return [value for name in names if isinstance(value := values.get(name), str)] if values else []
 
 
 def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
@@ -35,12 +44,37 @@ def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
     return frozenset(binding.name for binding in step.in_bindings if binding.type is ValueType.PASSWORD)
 
 
+def masked_faults(path: str, given: Mapping[str, Any], workflow: Workflow) -> list[Fault]:
+    """Return a fault for each password in `given` that is the mask itself: nothing is stored that it could stand for."""
+    return [
+        _masked(f"{path}.{name}")
+        for name, declared in workflow.declarations.items()
+        if declared.type is ValueType.PASSWORD and given.get(name) == MASK
+    ]
+
+
+def masked_defaults(workflow: Workflow) -> list[Fault]:
+    """Return a fault for each default of type password that is the mask itself."""
+    sections = {"inputs": workflow.inputs, "variables": workflow.variables, "outputs": workflow.outputs}
+    places: list[tuple[str, Declaration | InBinding]] = [
+        (f"{section}.{name}", declared) for section, all_declared in sections.items() for name, declared in all_declared.items()
+    ]
+    places += [(f"steps.{step.id}.inBindings.{binding.name}", binding) for step in workflow.steps.values() for binding in step.in_bindings]
+    return [_masked(f"{path}.defaultValue") for path, each in places if each.type is ValueType.PASSWORD and each.default == MASK]
+
+
+def _masked(path: str) -> Fault:
+    return Fault(ErrorCode.INVALID_VALUE, path, f"{MASK} is how a stored password is shown; give the password itself")
+
+
 class Mask:
     """Takes the secrets of one execution out of whatever is shown of it."""
 
-    def __init__(self, secrets: Secrets, head: Head, snapshots: Sequence[Compiled]) -> None:
+    def __init__(
+        self, secrets: Secrets, head: Head, snapshots: Sequence[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()
+    ) -> None:
         unique = {compiled.snapshot.id: compiled for compiled in snapshots}
-        known = secrets_of(head, unique.values())
+        known = secrets_of(head, unique.values(), steps)
         self._text = secrets.masker(known) if known else None
 
     def text(self, text: str) -> str:

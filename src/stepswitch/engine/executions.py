@@ -16,6 +16,7 @@ from stepswitch.domain.validation import faults_to_execute
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.ports import Clock, FileStore, Ids, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled, compile_snapshot
 from stepswitch.engine.views import ExecutionView, Views
@@ -36,6 +37,8 @@ class ExecutionRequest:
     pause_at_failure: bool = False
     debug_step_ids: tuple[str, ...] = ()
     retained_til: int | None = None
+    faults: tuple[Fault, ...] = ()
+    """What was wrong with its shape already, so that everything is said in one answer."""
 
 
 class Executions:
@@ -64,7 +67,8 @@ class Executions:
         return self._views.fresh(await self._begin(caller, request, compiled))
 
     async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, workflow: Workflow) -> None:
-        faults = [*faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
+        faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
+        faults += masked_faults("assignments", request.assignments, workflow)
         faults += await self._attachment_faults(caller, request.attachments)
         if faults:
             raise InvalidRequestError(faults)

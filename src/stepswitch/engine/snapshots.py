@@ -42,7 +42,15 @@ def _compile(snapshot: Snapshot) -> Compiled:
     names = frozenset(name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD)
     declared = [(each.type, each.default) for each in workflow.declarations.values()]
     bound = [(binding.type, binding.default) for step in workflow.steps.values() for binding in step.in_bindings]
-    defaults = {default for kind, default in declared + bound if kind is ValueType.PASSWORD and isinstance(default, str) and default}
+    compared = [
+        (ValueType.PASSWORD, condition.value)
+        for step in workflow.steps.values()
+        for condition in step.conditions
+        if condition.name in names
+    ]
+    defaults = {
+        default for kind, default in declared + bound + compared if kind is ValueType.PASSWORD and isinstance(default, str) and default
+    }
     return Compiled(snapshot, workflow, names, tuple(defaults))
 
 

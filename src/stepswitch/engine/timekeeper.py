@@ -6,6 +6,7 @@ stop of the whole process (a suspended machine) one round is left out, so that w
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, Ids, OpenClaim, Runnable
 
 PAGE: Final = 500
+FOR_EVER: Final = 2**62
+"""Later than any stored time."""
 QUIET_AFTER_JUMP_SECONDS: Final = 600.0
 """How long retention deletes nothing after a start or a jump of the clock: a wrong clock must not empty the store."""
 
@@ -56,6 +59,8 @@ class Timekeeper:
         self._instance = instance
         self._rhythm = rhythm
         self._offset = self._clock_offset()
+        self._allowances: dict[str, int] = {}
+        """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
         self._quiet_until = clock.monotonic() + QUIET_AFTER_JUMP_SECONDS
         self._next_wake_up = clock.monotonic() + rhythm.wake_up_seconds
         self._next_retention = clock.monotonic()
@@ -94,12 +99,9 @@ class Timekeeper:
 
     async def look(self) -> None:
         """Do one round."""
-        now = self._clock.now()
-        for claim in await self._store.open_claims(now - round(self._rhythm.silence_seconds * 1000), now):
-            reason = "its time was over" if claim.deadline <= now else "its worker gave no sign of life"
-            await self._lose(claim, reason)
         moment = self._clock.monotonic()
-        self._watch_jumps(moment)
+        await self._watch_jumps(moment)
+        await self._lose_claims()
         if moment >= self._next_wake_up:
             self._next_wake_up = moment + self._rhythm.wake_up_seconds
             await self._wake_up()
@@ -107,11 +109,26 @@ class Timekeeper:
             self._next_retention = moment + self._rhythm.retention_seconds
             await self._retain()
 
-    def _watch_jumps(self, moment: float) -> None:
+    async def _lose_claims(self) -> None:
+        now = self._clock.now()
+        silent_since = now - round(self._rhythm.silence_seconds * 1000)
+        for claim in await self._store.open_claims(silent_since, now):
+            if claim.last_sign < silent_since:
+                await self._lose(claim, "its worker gave no sign of life")
+            elif claim.deadline + self._allowances.get(claim.nonce, 0) <= now:
+                await self._lose(claim, "its time was over")
+
+    async def _watch_jumps(self, moment: float) -> None:
+        """After a jump of the clock everybody counts as heard of now, and nobody's time is over any sooner."""
         offset = self._clock_offset()
-        if abs(offset - self._offset) > self._rhythm.jump_seconds:
-            _log.warning("the clock jumped; nothing is deleted for a while", seconds=round(offset - self._offset, 1))
+        jump = offset - self._offset
+        if abs(jump) > self._rhythm.jump_seconds:
+            _log.warning("the clock jumped; nothing is deleted for a while", seconds=round(jump, 1))
             self._quiet_until = moment + QUIET_AFTER_JUMP_SECONDS
+            now = self._clock.now()
+            nonces = [claim.nonce for claim in await self._store.open_claims(FOR_EVER, now)]
+            self._allowances = {nonce: self._allowances.get(nonce, 0) + max(0, round(jump * 1000)) for nonce in nonces}
+            await self._store.sign(nonces, now)
         self._offset = offset
 
     async def _lose(self, claim: OpenClaim, reason: str) -> None:
@@ -123,9 +140,12 @@ class Timekeeper:
 
     async def _confirm_cleanups(self) -> None:
         """Confirm what died with the process that held it: the sessions of every step type that runs in it."""
-        while found := await self._store.cleanups(PAGE):
-            for execution_id, number in found:
-                await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
+        confirmed: set[tuple[str, int]] = set()
+        while found := set(await self._store.cleanups(PAGE)) - confirmed:
+            for execution_id, number in sorted(found):
+                with suppress(NotFoundError):
+                    await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
+            confirmed |= found
 
     async def _wake_up(self) -> None:
         """Submit every execution that could run; what is queued or running already is not queued twice."""
@@ -141,5 +161,4 @@ class Timekeeper:
         await self._accounts.end_expired_sessions(now)
         while expired := await self._store.expired(now, PAGE):
             for execution_id in expired:
-                await self._store.delete(execution_id)
-                self._conductor.forget(execution_id)
+                await self._conductor.remove_expired(execution_id)

@@ -19,7 +19,10 @@ class TrustedHosts:
 
     async def accept_new(self, host: str, port: int, public_key: str) -> bool:
         """See `HostKeys`."""
-        if not self._accept_new or await self._store.trusted(host, port):
+        if not self._accept_new:
             return False
+        known = await self.trusted(host, port)
+        if known:
+            return public_key in known
         await self._store.trust(TrustedKey(host, port, public_key, "accept-new", self._clock.now()))
         return True

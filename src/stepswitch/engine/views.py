@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, StepExecution, Values
+from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask
@@ -84,8 +85,9 @@ class Views:
     def _view(
         self, head: Head, compiled: Compiled, steps: Sequence[tuple[StepExecution, Compiled]], logs: Sequence[LogEntry]
     ) -> ExecutionView:
-        mask = Mask(self._secrets, head, [compiled, *(of for _, of in steps)])
+        mask = Mask(self._secrets, head, [compiled, *(of for _, of in steps)], steps)
         waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
+        is_held = waiting is not None or self._dispatcher.holds(head.id)
         return ExecutionView(
             head=mask.head(head, compiled),
             compiled=compiled,
@@ -94,14 +96,24 @@ class Views:
             outputs=mask.values(
                 {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}, compiled.secret_names
             ),
-            waiting_for=_waiting_for(head, waiting),
+            waiting_for=_waiting_for(head, waiting, is_held=is_held),
             queue_position=waiting.position if waiting is not None and head.status is Status.QUEUED else None,
         )
 
 
-def _waiting_for(head: Head, waiting: Waiting | None) -> tuple[WaitingFor, ...]:
-    if head.status is Status.PAUSED and head.current is not None:
-        return (WaitingFor("person", head.pause_code or head.current.state.value, head.last_time),)
-    if waiting is None:
+def _waiting_for(head: Head, waiting: Waiting | None, *, is_held: bool) -> tuple[WaitingFor, ...]:
+    step = head.current
+    if step is not None and head.status is Status.PAUSED:
+        return (WaitingFor("person", head.pause_code or step.state.value, head.last_time),)
+    if waiting is not None:
+        return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
+    if step is None or is_held or step.state is not StepState.EXECUTABLE:
         return ()
-    return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
+    return (_waiting_to_be_woken(step),)
+
+
+def _waiting_to_be_woken(step: StepExecution) -> WaitingFor:
+    """Return what a step waits for whose wake-up was lost, or is still to come after a start: the timekeeper wakes it."""
+    if step.not_before is not None and step.not_before > step.since:
+        return WaitingFor("time", "delay", step.since, step.not_before)
+    return WaitingFor("place", "worker", step.since)

@@ -52,8 +52,7 @@ class SshStep:
         try:
             request = await read_request(inputs, context)
             await _load_driver()
-            outcome = await self._attempt(request, context, fresh=False)
-            return outcome or await self._certain_attempt(request, context)
+            return await self._attempt(request, context, fresh=False) or await self._fresh_attempt(request, context)
         except (InputFaultError, LoginError) as error:
             return failed(error.code, str(error))
 
@@ -65,9 +64,10 @@ class SshStep:
         """Close every session that is kept."""
         await self._connections.close()
 
-    async def _certain_attempt(self, request: Request, context: StepContext) -> Outcome:
-        outcome = await self._attempt(request, context, fresh=True)
-        assert outcome is not None, "only a kept session can turn out to be dead"  # noqa: S101 - said by _attempt
+    async def _fresh_attempt(self, request: Request, context: StepContext) -> Outcome:
+        outcome = None
+        while outcome is None:
+            outcome = await self._attempt(request, context, fresh=True)
         return outcome
 
     async def _attempt(self, request: Request, context: StepContext, *, fresh: bool) -> Outcome | None:

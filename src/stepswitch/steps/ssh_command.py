@@ -49,7 +49,7 @@ class Ending:
     status: int | None = None
     signal: str | None = None
     torn: bool = False
-    """Whether the connection broke while output was still on its way."""
+    """Whether the connection broke after the result, while output was still on its way."""
 
 
 class NotSentError(Exception):
@@ -262,4 +262,4 @@ class Run:
 
     def _ending(self, end: End) -> Ending:
         channel = self._channel
-        return Ending(end, channel.status, channel.signal, torn=channel.error is not None and not channel.complete)
+        return Ending(end, channel.status, channel.signal, torn=end is End.ENDED and channel.error is not None and not channel.complete)

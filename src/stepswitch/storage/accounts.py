@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.engine.ports import Account, Session
 from stepswitch.storage.database import Database, Op, Query, Statement
-from stepswitch.storage.encoding import dump, load
+from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import accounts, sessions
 
 _ADD_ACCOUNT = upsert(accounts)
@@ -36,12 +36,12 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_ACCOUNT, {"name": name})])
         if not found:
             return None
-        plain = load(found[0][0])
+        plain = load_row(found[0][0])
         return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]))
 
     async def put_account(self, account: Account) -> None:
         """See `AccountStore`."""
-        row = {"name": account.name, "tenant": account.tenant, "body": dump({"format": 1, **asdict(account)})}
+        row = {"name": account.name, "tenant": account.tenant, "body": dump_row(asdict(account))}
         await self._database.write([Op(_PUT_ACCOUNT, row)])
 
     async def count_accounts(self) -> int:
@@ -55,7 +55,7 @@ class SqlAccountStore:
             "token_hash": session.token_hash,
             "user": session.user,
             "expires_at": session.expires_at,
-            "body": dump({"format": 1, **asdict(session)}),
+            "body": dump_row(asdict(session)),
         }
         await self._database.write([Op(_PUT_SESSION, row)])
 
@@ -64,7 +64,7 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_SESSION, {"token_hash": token_hash})])
         if not found:
             return None
-        plain = load(found[0][0])
+        plain = load_row(found[0][0])
         return Session(plain["token_hash"], plain["user"], plain["tenant"], tuple(plain["roles"]), plain["expires_at"])
 
     async def end_session(self, token_hash: str) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, insert, select
 
 from stepswitch.engine.ports import StoredWorkflow
 from stepswitch.storage.database import Database, Op, Query, Statement
-from stepswitch.storage.encoding import dump, load
+from stepswitch.storage.encoding import dump_row, load_row, searchable
 from stepswitch.storage.tables import workflows
 
 _W = workflows.c
@@ -30,25 +30,28 @@ class SqlCatalogueStore:
         row = {
             "id": workflow.id,
             "tenant": workflow.tenant,
-            "name": workflow.document["name"],
+            "name": searchable(workflow.document["name"]),
             "created_at": workflow.created_at,
             "creation_user": workflow.creation_user,
             "revision": workflow.revision,
-            "body": dump(workflow.document),
+            "body": dump_row({"document": workflow.document}),
         }
         await self._database.write([Op(_INSERT, row, 1)])
 
     async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         """See `CatalogueStore`."""
         kept = self._kept.get((tenant, workflow_id))
-        return kept if kept is not None else await self._read(tenant, workflow_id)
+        if kept is None:
+            return await self._read(tenant, workflow_id)
+        self._kept.move_to_end((tenant, workflow_id))
+        return kept
 
     async def _read(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         (found,) = await self._database.read([Query(_GET, {"tenant": tenant, "id": workflow_id})])
         if not found:
             return None
         created_at, user, revision, body = found[0]
-        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load(body))
+        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
         self._kept[tenant, workflow_id] = workflow
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

@@ -6,9 +6,10 @@ decide or dispatch.
 
 import fcntl
 import os
-import sqlite3
 from pathlib import Path
 from typing import Final
+
+from sqlalchemy.exc import DatabaseError
 
 from stepswitch.domain.errors import SettingsError
 
@@ -37,17 +38,19 @@ class DataDir:
     def acquire(self) -> None:
         """Make the directory where it is missing and lock it; raises SettingsError where that cannot be."""
         self.prepare()
-        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SettingsError(f"the data directory {self.path} cannot be locked: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            raise SettingsError(f"the data directory {self.path} is in use by another service{_holder(lock)}") from None
+        except OSError as error:
             os.close(lock)
-            raise SettingsError(
-                f"the data directory {self.path} is in use by another service{f' (process {holder})' if holder else ''}"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            raise SettingsError(f"the data directory {self.path} cannot be locked: {error.strerror}") from error
         self._lock = lock
 
     def prepare(self) -> None:
@@ -66,8 +69,17 @@ class DataDir:
             self._lock = None
 
 
+def _holder(lock: int) -> str:
+    """Return who holds the lock, as the lock file says, and close it."""
+    try:
+        process = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+    finally:
+        os.close(lock)
+    return f" (process {process})" if process else ""
+
+
 def migrate(database: Path) -> None:
-    """Bring the database at `database` to the current schema; raises SettingsError where a later release made it."""
+    """Bring the database at `database` to the current schema; raises SettingsError where a later release made it, or it cannot be used."""
     from alembic import command  # noqa: PLC0415 # slow to import, and needed once
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util.exc import CommandError  # noqa: PLC0415
@@ -76,8 +88,11 @@ def migrate(database: Path) -> None:
     config.set_main_option("script_location", "stepswitch:storage/migrations")
     config.attributes["database"] = database
     try:
+        database.touch(mode=0o600, exist_ok=True)  # what SQLite puts beside it gets the same permissions
         command.upgrade(config, "head")
     except CommandError as error:
         raise SettingsError(f"the database {database} was made by a later release of Stepswitch: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise SettingsError(f"the database {database} cannot be used: {error}") from error
+    except DatabaseError as error:
+        raise SettingsError(f"the database {database} cannot be used: {error.orig}") from error
+    except OSError as error:
+        raise SettingsError(f"the database {database} cannot be used: {error.strerror}") from error

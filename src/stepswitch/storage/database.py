@@ -64,12 +64,15 @@ class Database(Protocol):
         """Carry out `ops` together and return the rows that each changed, after COMMIT.
 
         Raises VersionConflictError where one changed another number of rows than expected or met an existing key, CommitInDoubtError
-        where COMMIT failed, StoreError otherwise.
+        where COMMIT failed, StoreError otherwise. Whatever it raises but CommitInDoubtError: nothing of `ops` was written.
         """
         ...
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
-        """Return the rows of each query, all as of one moment; raises StoreError."""
+        """Return the rows of each query, all as of one moment; raises StoreError.
+
+        A query for a key that the database cannot even hold (a lone surrogate, a number over 64 bits) finds no row.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,13 +1,14 @@
 """Values to bytes and back. Called by the stores.
 
-JSON, by orjson; what orjson refuses (lone surrogates, integers over 64 bits) goes through the standard library, so that every
-value that got this far comes back the same. A string over 64 KiB is kept apart, once per execution, under the hash of its
-content, and stands in the body as `{"$large": digest}`.
+JSON, by orjson; what orjson refuses (lone surrogates, integers over 64 bits) goes through the standard library, behind a blank
+that says so, because orjson would read it as something else: every value that got this far comes back the same. A string over
+64 KiB is kept apart, once per execution, under the hash of its content, and stands in the body as `{"$large": digest}`.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, Final
 
@@ -19,6 +20,10 @@ from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
 
 LARGE: Final = 64 * 1024
+ROW_FORMAT: Final = 1
+"""Format number of the bodies of rows that are neither heads nor step executions."""
+_BY_HAND: Final = b" "
+"""The first byte of a body that the standard library wrote and has to read."""
 _LARGE_KEY: Final = "$large"
 _STEP_MAPS: Final = ("inputs", "outputs", "variables")
 _HEAD_MAPS: Final = ("context", "assignments", "values")
@@ -28,11 +33,19 @@ Large = dict[str, bytes]
 
 
 def dump(value: object) -> bytes:
-    """Return `value`, dataclasses and enumerations included, as JSON."""
+    """Return `value`, dataclasses and enumerations included, as JSON; raises StoreError where it has no such form."""
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
+        return _BY_HAND + _dump_by_hand(value)
+
+
+def _dump_by_hand(value: object) -> bytes:
+    try:
+        text = json.dumps(value, default=_plain, separators=(",", ":"), ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"a value cannot be stored: {error}") from error
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _plain(value: object) -> object:
@@ -44,12 +57,40 @@ def _plain(value: object) -> object:
 def load(body: bytes) -> Any:
     """Return what `dump` was given, as plain JSON values; raises StoreError where the bytes are none of ours."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(body)
-        except ValueError as error:
-            raise StoreError(f"a stored value cannot be read: {error}") from error
+        return json.loads(body.decode("utf-8", "surrogatepass")) if body.startswith(_BY_HAND) else orjson.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"a stored value cannot be read: {error}") from error
+
+
+def dump_row(fields_of_row: Mapping[str, object]) -> bytes:
+    """Return the fields of a row as JSON, with the number of their format."""
+    return dump({"format": ROW_FORMAT, **fields_of_row})
+
+
+def load_row(body: bytes) -> Any:
+    """Return what `dump_row` was given; raises StoreError where a later release wrote it in a format of its own."""
+    plain = load(body)
+    _refuse_later(plain["format"], ROW_FORMAT, "a stored row")
+    return plain
+
+
+def searchable(text: str) -> str:
+    """Return `text` as a column of every database can hold it; what is given back comes from the body."""
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
+def _refuse_later(found: int, known: int, what: str) -> None:
+    if found > known:
+        raise StoreError(f"{what} was written by a later release (format {found}); this one reads up to {known}")
+
+
+@contextmanager
+def _refuse_foreign(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a body of another shape into StoreError."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{what} cannot be read: {type(error).__name__} {error}") from error
 
 
 # --- large values ---
@@ -96,13 +137,27 @@ def dump_steps(steps: Sequence[StepExecution], large: Large) -> bytes:
     return dump([HEAD_FORMAT, *(strip_step(step, large) for step in steps)])
 
 
+def load_steps(body: bytes) -> list[dict[str, Any]]:
+    """Return the step executions of a chunk as plain JSON values; raises StoreError where a later release wrote them."""
+    found: int
+    steps: list[dict[str, Any]]
+    found, *steps = load(body)
+    _refuse_later(found, HEAD_FORMAT, "a chunk of step executions")
+    return steps
+
+
 def digests_of_step(plain: Mapping[str, Any]) -> Iterable[str]:
     """Return the digests of the large values of one loaded step execution."""
     return large_in(plain, _STEP_MAPS)
 
 
 def step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
-    """Return a step execution from what `load` gave."""
+    """Return a step execution from what `load_steps` gave; raises StoreError where it is none."""
+    with _refuse_foreign("a step execution"):
+        return _step_from(plain, large)
+
+
+def _step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
     known = _known(plain, _STEP_FIELDS)
     claim = plain["claim"]
     known["state"] = StepState(plain["state"])
@@ -146,14 +201,16 @@ def digests_of_head(plain: Mapping[str, Any]) -> set[str]:
 
 def head_from(plain: Mapping[str, Any], large: Large) -> Head:
     """Return a head from what `load` gave; raises StoreError where a later release wrote it in a format of its own."""
-    if plain["format"] > HEAD_FORMAT:
-        raise StoreError(
-            f"execution {plain['id']} was written by a later release (format {plain['format']}); this one reads up to {HEAD_FORMAT}"
-        )
+    _refuse_later(plain["format"], HEAD_FORMAT, f"execution {plain['id']}")
+    with _refuse_foreign(f"execution {plain['id']}"):
+        return _head_from(plain, large)
+
+
+def _head_from(plain: Mapping[str, Any], large: Large) -> Head:
     known = _known(plain, _HEAD_FIELDS)
     known["context_type"] = ContextType(plain["context_type"])
     known["status"] = Status(plain["status"])
-    known["current"] = step_from(plain["current"], large) if plain["current"] else None
+    known["current"] = _step_from(plain["current"], large) if plain["current"] else None
     known["debug_step_ids"] = tuple(plain["debug_step_ids"])
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
@@ -167,10 +224,13 @@ def head_from(plain: Mapping[str, Any], large: Large) -> Head:
 
 
 def dump_logs(entries: Sequence[LogEntry]) -> bytes:
-    """Return log entries as a JSON array of arrays."""
-    return dump([(entry.time, entry.level, entry.step, entry.message) for entry in entries])
+    """Return log entries as a JSON array of arrays, behind the number of the format."""
+    return dump([ROW_FORMAT, *((entry.time, entry.level, entry.step, entry.message) for entry in entries)])
 
 
 def logs_from(body: bytes) -> list[LogEntry]:
-    """Return log entries from their bytes."""
-    return [LogEntry(time, LogLevel(level), message, step) for time, level, step, message in load(body)]
+    """Return log entries from their bytes; raises StoreError where a later release wrote them."""
+    found, *entries = load(body)
+    _refuse_later(found, ROW_FORMAT, "a chunk of log entries")
+    with _refuse_foreign("a chunk of log entries"):
+        return [LogEntry(time, LogLevel(level), message, step) for time, level, step, message, *_ in entries]

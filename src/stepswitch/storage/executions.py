@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, not_, or_, select, update
+from sqlalchemy import LargeBinary, bindparam, delete, exists, func, insert, not_, or_, select, tuple_, union, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
@@ -14,19 +14,24 @@ from stepswitch.storage.encoding import (
     Large,
     digests_of_head,
     digests_of_step,
-    dump,
     dump_head,
     dump_logs,
+    dump_row,
     dump_steps,
     head_from,
     load,
+    load_row,
+    load_steps,
     logs_from,
     step_from,
 )
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
 
-_E, _S, _L, _C = executions.c, step_executions.c, logs.c, claims.c
+_E, _S, _L, _C, _U = executions.c, step_executions.c, logs.c, claims.c, snapshot_uses.c
 _DIGESTS_AT_ONCE: Final = 200
+_LAST_PLACE: Final = 2**63 - 1
+LOG_ROWS: Final = 500
+"""Rows of log in one page at most."""
 
 _INSERT: Final = Statement(insert(executions))
 _UPDATE: Final = Statement(
@@ -40,12 +45,22 @@ _UPDATE: Final = Statement(
     )
 )
 _ADD_SNAPSHOT: Final = Statement(upsert(snapshots).on_conflict_do_nothing())
-_ADD_USE: Final = Statement(upsert(snapshot_uses).on_conflict_do_nothing())
+_KEEP_USE: Final = Statement(
+    upsert(snapshot_uses)
+    .from_select(["snapshot_id", "execution_id"], select(_E.snapshot_id, _E.id).where(_E.id == bindparam("execution_id")))
+    .on_conflict_do_nothing()
+)
+"""Note, before an edit puts another snapshot into the head, that earlier steps refer to the one there now."""
 _ADD_STEPS: Final = Statement(insert(step_executions))
-_ADD_LOGS: Final = Statement(insert(logs).values(execution_id=bindparam("execution_id"), body=bindparam("body")))
+_ADD_LOGS: Final = Statement(
+    insert(logs).from_select(
+        ["execution_id", "body"], select(_E.id, bindparam("body", type_=LargeBinary)).where(_E.id == bindparam("execution_id"))
+    )
+)
+"""Nothing is logged for an execution that is gone: nobody could find it, or remove it."""
 _ADD_LARGE: Final = Statement(upsert(large_values).on_conflict_do_nothing())
-_ADD_CLAIM: Final = Statement(insert(claims))
-_END_CLAIM: Final = Statement(delete(claims).where(_C.execution_id == bindparam("execution_id")))
+_ADD_CLAIM: Final = Statement(upsert(claims).on_conflict_do_nothing())
+_END_CLAIM: Final = Statement(delete(claims).where(_C.execution_id == bindparam("execution_id"), _C.nonce != bindparam("kept_nonce")))
 _SIGN: Final = Statement(update(claims).where(_C.nonce == bindparam("the_nonce")).values(last_sign=bindparam("now")))
 
 _HEAD: Final = Statement(select(_E.body).where(_E.id == bindparam("id")))
@@ -63,12 +78,28 @@ _STEPS: Final = Statement(
     .order_by(_S.first)
     .limit(bindparam("rows"))
 )
-_LOGS: Final = Statement(
-    select(_L.place, _L.body)
+_PAGE: Final = (
+    select(_L.place, func.length(_L.body).label("size"))
     .where(_L.execution_id == bindparam("execution_id"), _L.place > bindparam("after"))
     .order_by(_L.place)
-    .limit(500)
+    .limit(LOG_ROWS)
+    .subquery()
 )
+_SIZES: Final = select(_PAGE.c.place, func.sum(_PAGE.c.size).over(order_by=_PAGE.c.place).label("total")).subquery()
+_LOGS: Final = Statement(
+    select(_L.place, _L.body)
+    .where(
+        _L.execution_id == bindparam("execution_id"),
+        _L.place > bindparam("after"),
+        _L.place
+        <= func.coalesce(
+            select(func.min(_SIZES.c.place)).where(_SIZES.c.total >= bindparam("limit_bytes")).scalar_subquery(), bindparam("last")
+        ),
+    )
+    .order_by(_L.place)
+    .limit(LOG_ROWS)
+)
+"""Up to the row that fills the limit: what is behind it is not even read."""
 _LARGE: Final = Statement(
     select(large_values.c.digest, large_values.c.body).where(
         large_values.c.execution_id == bindparam("execution_id"),
@@ -80,27 +111,18 @@ _OPEN_CLAIMS: Final = Statement(
     select(*_CLAIM_COLUMNS).where(or_(_C.last_sign < bindparam("silent_since"), _C.deadline <= bindparam("now")))
 )
 _FOREIGN_CLAIMS: Final = Statement(select(*_CLAIM_COLUMNS).where(_C.instance != bindparam("instance")))
-_NONCES: Final = Statement(select(_C.nonce))
 _CLEANUPS: Final = Statement(select(_E.id, _E.cleanup_number).where(_E.cleanup_number.is_not(None)).limit(bindparam("rows")))
 _RUNNABLE: Final = Statement(
     select(_E.id, _E.runnable_since)
     .where(
         _E.runnable_since.is_not(None),
-        or_(
-            _E.runnable_since > bindparam("since"),
-            and_(_E.runnable_since == bindparam("since"), _E.id > bindparam("id")),
-        ),
+        tuple_(_E.runnable_since, _E.id) > tuple_(bindparam("since"), bindparam("id")),
     )
     .order_by(_E.runnable_since, _E.id)
     .limit(bindparam("rows"))
 )
 _EXPIRED: Final = Statement(
     select(_E.id).where(_E.end_time.is_not(None), _E.retained_til <= bindparam("now")).order_by(_E.retained_til).limit(bindparam("rows"))
-)
-_USED: Final = Statement(
-    select(_E.snapshot_id)
-    .where(_E.id == bindparam("execution_id"))
-    .union(select(snapshot_uses.c.snapshot_id).where(snapshot_uses.c.execution_id == bindparam("execution_id")))
 )
 _DELETES: Final = tuple(
     Statement(delete(table).where(column == bindparam("execution_id")))
@@ -109,17 +131,22 @@ _DELETES: Final = tuple(
         (logs, _L.execution_id),
         (step_executions, _S.execution_id),
         (large_values, large_values.c.execution_id),
-        (snapshot_uses, snapshot_uses.c.execution_id),
+        (snapshot_uses, _U.execution_id),
         (executions, _E.id),
     )
 )
-_DROP_UNUSED: Final = Statement(
+_USED: Final = union(
+    select(_E.snapshot_id).where(_E.id == bindparam("execution_id")),
+    select(_U.snapshot_id).where(_U.execution_id == bindparam("execution_id")),
+)
+_DROP_SNAPSHOTS: Final = Statement(
     delete(snapshots).where(
-        snapshots.c.id == bindparam("snapshot_id"),
-        not_(exists().where(_E.snapshot_id == snapshots.c.id)),
-        not_(exists().where(snapshot_uses.c.snapshot_id == snapshots.c.id)),
+        snapshots.c.id.in_(_USED),
+        not_(exists().where(_E.snapshot_id == snapshots.c.id, _E.id != bindparam("execution_id"))),
+        not_(exists().where(_U.snapshot_id == snapshots.c.id, _U.execution_id != bindparam("execution_id"))),
     )
 )
+"""Remove the snapshots that only this execution has; before its own rows go."""
 
 
 class SqlExecutionStore:
@@ -149,26 +176,24 @@ class SqlExecutionStore:
         head = save.head
         large: Large = {}
         row = {**_columns(head, large), "the_id": head.id, "read_version": head.version - 1}
-        ops = [Op(_UPDATE, row, 1), *_row_ops(save, large)]
-        if snapshot is not None:
-            ops += [_add_snapshot(snapshot), Op(_ADD_USE, {"snapshot_id": snapshot.id, "execution_id": head.id})]
-        await self._database.write(ops)
+        edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
+        await self._database.write([*edit, Op(_UPDATE, row, 1), *_row_ops(save, large)])
 
     async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
         """See `ExecutionStore`."""
-        await self._database.write([Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(logs)})])
+        if logs:
+            await self._database.write([Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(logs)})])
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
         """See `ExecutionStore`."""
+        if not nonces:
+            return []
         counts = await self._database.write([Op(_SIGN, {"the_nonce": nonce, "now": now}) for nonce in nonces])
         return [nonce for nonce, count in zip(nonces, counts, strict=True) if count]
 
     async def delete(self, execution_id: str) -> None:
         """See `ExecutionStore`."""
-        params = {"execution_id": execution_id}
-        (used,) = await self._database.read([Query(_USED, params)])
-        drops = [Op(_DROP_UNUSED, {"snapshot_id": snapshot_id}) for (snapshot_id,) in used]
-        await self._database.write([*(Op(statement, params) for statement in _DELETES), *drops])
+        await self._database.write([Op(statement, {"execution_id": execution_id}) for statement in (_DROP_SNAPSHOTS, *_DELETES)])
 
     # --- reading ---
 
@@ -178,32 +203,29 @@ class SqlExecutionStore:
         if not found:
             return None
         plain = load(found[0][0])
-        return head_from(plain, await self._large(execution_id, digests_of_head(plain)))
+        large = await self._large(execution_id, digests_of_head(plain))
+        return None if large is None else head_from(plain, large)
 
     async def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See `ExecutionStore`."""
         (found,) = await self._database.read([Query(_SNAPSHOT, {"id": snapshot_id})])
-        return Snapshot(snapshot_id, found[0][0], load(found[0][1])) if found else None
+        return Snapshot(snapshot_id, found[0][0], load_row(found[0][1])["document"]) if found else None
 
     async def steps(self, execution_id: str, first: int = 0, count: int = 1_000) -> Sequence[StepExecution]:
         """See `ExecutionStore`."""
         params = {"execution_id": execution_id, "first": first, "last": first + count, "rows": count}
         (found,) = await self._database.read([Query(_STEPS, params)])
-        plain = [step for (body,) in found for step in load(body)[1:] if first <= step["number"] < first + count]
+        plain = [step for (body,) in found for step in load_steps(body) if first <= step["number"] < first + count]
         large = await self._large(execution_id, {digest for step in plain for digest in digests_of_step(step)})
-        return [step_from(step, large) for step in plain]
+        return [] if large is None else [step_from(step, large) for step in plain]
 
     async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
         """See `ExecutionStore`."""
-        (found,) = await self._database.read([Query(_LOGS, {"execution_id": execution_id, "after": after})])
-        entries: list[LogEntry] = []
-        size = 0
-        for place, body in found:
-            entries += logs_from(body)
-            size += len(body)
-            if size >= limit_bytes:
-                return entries, place
-        return entries, found[-1][0] if len(found) == 500 else None
+        params = {"execution_id": execution_id, "after": after, "limit_bytes": limit_bytes, "last": _LAST_PLACE}
+        (found,) = await self._database.read([Query(_LOGS, params)])
+        entries = [entry for _, body in found for entry in logs_from(body)]
+        is_full = len(found) == LOG_ROWS or sum(len(body) for _, body in found) >= limit_bytes
+        return entries, found[-1][0] if is_full else None
 
     async def open_claims(self, silent_since: int, now: int) -> Sequence[OpenClaim]:
         """See `ExecutionStore`."""
@@ -231,7 +253,8 @@ class SqlExecutionStore:
         (found,) = await self._database.read([Query(_EXPIRED, {"now": now, "rows": count})])
         return [execution_id for (execution_id,) in found]
 
-    async def _large(self, execution_id: str, digests: Iterable[str]) -> Large:
+    async def _large(self, execution_id: str, digests: Iterable[str]) -> Large | None:
+        """Return the large values of an execution; None where somebody deleted it meanwhile."""
         wanted = list(digests)
         if not wanted:
             return {}
@@ -240,7 +263,10 @@ class SqlExecutionStore:
             page = wanted[start : start + _DIGESTS_AT_ONCE]
             padded = {f"d{place}": page[min(place, len(page) - 1)] for place in range(_DIGESTS_AT_ONCE)}
             queries.append(Query(_LARGE, {"execution_id": execution_id, **padded}))
-        return {digest: body for rows in await self._database.read(queries) for digest, body in rows}
+        large = {digest: body for rows in await self._database.read(queries) for digest, body in rows}
+        if len(large) < len(wanted) and not (await self._database.read([Query(_HEAD, {"id": execution_id})]))[0]:
+            return None
+        return large
 
 
 def _columns(head: Head, large: Large) -> dict[str, Any]:
@@ -259,11 +285,11 @@ def _columns(head: Head, large: Large) -> dict[str, Any]:
 
 
 def _add_snapshot(snapshot: Snapshot) -> Op:
-    return Op(_ADD_SNAPSHOT, {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump(snapshot.document)})
+    return Op(_ADD_SNAPSHOT, {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump_row({"document": snapshot.document})})
 
 
 def _row_ops(save: Save, large: Large) -> list[Op]:
-    """Return what a save appends: step executions, log entries, large values, and the claim as it is now."""
+    """Return what a save appends: step executions, log entries, large values, and the claim where it is new."""
     execution_id = save.head.id
     ops: list[Op] = []
     if save.rows:
@@ -276,20 +302,21 @@ def _row_ops(save: Save, large: Large) -> list[Op]:
 
 
 def _claim_ops(save: Save) -> list[Op]:
+    """Return what makes the stored claim the one of the head. One that goes on is left alone: its last sign stands in its row only."""
     current = save.head.current
     if current is None or (current.claim is None and not any(row.claim for row in save.rows)):
         return []
-    ops = [Op(_END_CLAIM, {"execution_id": save.head.id})]
-    claim = current.claim
-    if claim is not None and current.state is StepState.EXECUTING:
-        row = {
-            "execution_id": save.head.id,
-            "number": current.number,
-            "attempt": current.attempt,
-            "nonce": claim.nonce,
-            "instance": claim.instance,
-            "last_sign": current.claimed_time,
-            "deadline": claim.deadline,
-        }
-        ops.append(Op(_ADD_CLAIM, row))
-    return ops
+    claim = current.claim if current.state is StepState.EXECUTING else None
+    end = Op(_END_CLAIM, {"execution_id": save.head.id, "kept_nonce": "" if claim is None else claim.nonce})
+    if claim is None:
+        return [end]
+    row = {
+        "execution_id": save.head.id,
+        "number": current.number,
+        "attempt": current.attempt,
+        "nonce": claim.nonce,
+        "instance": claim.instance,
+        "last_sign": current.claimed_time,
+        "deadline": claim.deadline,
+    }
+    return [end, Op(_ADD_CLAIM, row)]

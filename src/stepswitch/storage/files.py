@@ -7,58 +7,81 @@ Two files of equal content share one place on the disk; it goes with the last ro
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
-from stepswitch.domain.errors import StoreError, TooLargeError
+from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
 from stepswitch.engine.ports import Ids, StoredFile
 from stepswitch.storage.database import Database, Op, Query, Statement
+from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import files
 
 _F = files.c
 _INSERT: Final = Statement(insert(files))
-_FIND: Final = Statement(
-    select(_F.id, _F.tenant, _F.name, _F.sha256, _F.size).where(_F.tenant == bindparam("tenant"), _F.id == bindparam("id"))
-)
+_FIND: Final = Statement(select(_F.sha256, _F.body).where(_F.tenant == bindparam("tenant"), _F.id == bindparam("id")))
 _DELETE: Final = Statement(delete(files).where(_F.id == bindparam("id")))
-_SHARED: Final = Statement(select(func.count()).where(_F.sha256 == bindparam("sha256")))
+_ROWS: Final = Statement(select(func.count()).where(_F.sha256 == bindparam("sha256")))
+_UNFINISHED: Final = ".part"
 
 
 class DiskFileStore:
-    """Files in a directory, their rows in the database."""
+    """Files in a directory, their rows in the database. Made once, by the process that holds the data directory."""
 
     def __init__(self, directory: Path, database: Database, ids: Ids, limit_bytes: int) -> None:
         self._directory = directory
         self._database = database
         self._ids = ids
         self._limit = limit_bytes
+        self._one_by_one = asyncio.Lock()
+        """Content and rows change together, or a file that is being stored loses its content to the deletion of another."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in directory.glob(f"*{_UNFINISHED}"):
+            left.unlink(missing_ok=True)
 
     async def put(self, tenant: str, name: str, content: AsyncIterator[bytes]) -> StoredFile:
-        """See `FileStore`."""
+        """See `FileStore`; raises StoreError where there is no room on the disk."""
         file_id = self._ids.new()
-        part = self._directory / f"{file_id}.part"
-        digest, size = hashlib.sha256(), 0
+        part = self._directory / f"{file_id}{_UNFINISHED}"
         try:
-            with part.open("xb") as out:  # a write into the page cache
-                async for chunk in content:
-                    size += len(chunk)
-                    if size > self._limit:
-                        raise TooLargeError(f"the file {name} is over the limit of {self._limit} bytes")
-                    digest.update(chunk)
-                    out.write(chunk)
-                out.flush()
-                await asyncio.to_thread(os.fsync, out.fileno())
-            await asyncio.to_thread(self._settle, part, digest.hexdigest())
+            digest, size = await self._receive(part, name, content)
+            file = StoredFile(file_id, tenant, name, digest, size)
+            async with self._one_by_one:
+                await self._keep(part, file)
         finally:
             part.unlink(missing_ok=True)
-        file = StoredFile(file_id, tenant, name, digest.hexdigest(), size)
-        row = {"id": file.id, "tenant": tenant, "name": name, "sha256": file.sha256, "size": size}
-        await self._database.write([Op(_INSERT, row, 1)])
         return file
+
+    async def _receive(self, part: Path, name: str, content: AsyncIterator[bytes]) -> tuple[str, int]:
+        """Write `content` to `part` and to the disk; return its hash and size."""
+        digest, size = hashlib.sha256(), 0
+        with _told_as_store_error(name), part.open("xb") as out:
+            async for chunk in content:
+                size += len(chunk)
+                if size > self._limit:
+                    raise TooLargeError(f"the file {name} is over the limit of {self._limit} bytes")
+                digest.update(chunk)
+                out.write(chunk)  # into the page cache: no wait for the disk
+            out.flush()
+            await asyncio.to_thread(os.fsync, out.fileno())
+        return digest.hexdigest(), size
+
+    async def _keep(self, part: Path, file: StoredFile) -> None:
+        with _told_as_store_error(file.name):
+            await asyncio.to_thread(self._settle, part, file.sha256)
+        body = dump_row({"name": file.name, "size": file.size})
+        row = {"id": file.id, "tenant": file.tenant, "sha256": file.sha256, "body": body}
+        try:
+            await self._database.write([Op(_INSERT, row, 1)])
+        except CommitInDoubtError:
+            if await self.find(file.tenant, file.id) is None:
+                raise  # the content stays: a commit in doubt may yet turn out to be on disk
+        except StoreError:
+            await self._drop_unused(file.sha256)
+            raise
 
     def _settle(self, part: Path, digest: str) -> None:
         part.rename(self._directory / digest)
@@ -71,12 +94,19 @@ class DiskFileStore:
     async def find(self, tenant: str, file_id: str) -> StoredFile | None:
         """See `FileStore`."""
         (found,) = await self._database.read([Query(_FIND, {"tenant": tenant, "id": file_id})])
-        return StoredFile(*found[0]) if found else None
+        if not found:
+            return None
+        sha256, body = found[0]
+        plain = load_row(body)
+        return StoredFile(file_id, tenant, plain["name"], sha256, plain["size"])
 
     async def read(self, file: StoredFile) -> bytes:
         """See `FileStore`; raises StoreError where the content is gone or is no longer what was stored."""
+        return await asyncio.to_thread(self._read, file)
+
+    def _read(self, file: StoredFile) -> bytes:
         try:
-            content = await asyncio.to_thread((self._directory / file.sha256).read_bytes)
+            content = (self._directory / file.sha256).read_bytes()
         except OSError as error:
             raise StoreError(f"the file {file.name} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != file.sha256:
@@ -85,7 +115,20 @@ class DiskFileStore:
 
     async def delete(self, file: StoredFile) -> None:
         """See `FileStore`."""
-        await self._database.write([Op(_DELETE, {"id": file.id})])
-        ((count,),) = (await self._database.read([Query(_SHARED, {"sha256": file.sha256})]))[0]
+        async with self._one_by_one:
+            await self._database.write([Op(_DELETE, {"id": file.id})])
+            await self._drop_unused(file.sha256)
+
+    async def _drop_unused(self, sha256: str) -> None:
+        """Remove a content that no row names."""
+        (((count,),),) = await self._database.read([Query(_ROWS, {"sha256": sha256})])
         if not count:
-            (self._directory / file.sha256).unlink(missing_ok=True)
+            (self._directory / sha256).unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_as_store_error(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the file {name} cannot be stored: {error.strerror}") from error

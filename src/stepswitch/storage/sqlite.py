@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ import structlog
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
-from stepswitch.storage.database import Op, Query, Row
+from stepswitch.storage.database import Op, Params, Query, Row
 
 BATCH: Final = 200
 """Units of work in one commit at most."""
@@ -33,20 +34,29 @@ _PRAGMAS: Final = (
     "PRAGMA cache_spill=OFF",
     "PRAGMA temp_store=MEMORY",
 )
-_UNFIT: Final = (sqlite3.Error, UnicodeError, OverflowError)
-"""What a statement raises; the last two for values that the database cannot hold."""
+_NO_SUCH_KEY: Final = (UnicodeError, OverflowError)
+"""What the driver raises for a text or number that the database cannot hold."""
 _log = structlog.get_logger("stepswitch.storage")
-_Unit = tuple[Sequence[Op], "asyncio.Future[Sequence[int]]"]
 _Done = Sequence[int] | StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One unit of work: what is executed, and who waits for it."""
+
+    steps: Sequence[tuple[str, Params, int | None]]
+    done: "asyncio.Future[Sequence[int]]"
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode with the settings that durability needs."""
-    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute("PRAGMA busy_timeout=5000")
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-    connection.execute("PRAGMA busy_timeout=0")
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -56,7 +66,7 @@ class SqliteDatabase:
     def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self._path = path
         self._connect_to = connect_to
-        self._connection = connect_to(path)
+        self._connection: sqlite3.Connection | None = self._connect()
         self._committer = ThreadPoolExecutor(1, "commit")
         self._readers = _Readers(path, connect_to)
         self._waiting: deque[_Unit] = deque()
@@ -73,8 +83,9 @@ class SqliteDatabase:
         """See `Database`."""
         if self._closing or self._writer.done():
             raise StoreError("the database is closed")
+        steps = [(op.statement.text(DIALECT), op.statement.params(DIALECT, op.params), op.expect) for op in ops]
         done: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((ops, done))
+        self._waiting.append(_Unit(steps, done))
         self._wake.set()
         return await done
 
@@ -84,14 +95,13 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See `Database`."""
-        if self._closing:
-            return
-        self._closing = True
-        self._wake.set()
+        if not self._closing:
+            self._closing = True
+            self._wake.set()
         await asyncio.wait([self._writer])
-        await asyncio.get_running_loop().run_in_executor(None, self._committer.shutdown)
         await self._readers.close()
-        self._connection.close()
+        self._let_go()
+        await asyncio.to_thread(self._committer.shutdown)
 
     async def _write_forever(self) -> None:
         """Commit whatever is waiting until closed; answer every waiter whatever happens."""
@@ -102,75 +112,108 @@ class SqliteDatabase:
                 while self._waiting:
                     await self._write_batch([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
         finally:
-            for _, done in self._waiting:
-                _answer(done, StoreError("the writer has ended"))
+            for unit in self._waiting:
+                _answer(unit.done, StoreError("the writer has ended"))
 
     async def _write_batch(self, batch: Sequence[_Unit]) -> None:
-        results: list[_Done] = []
+        told: Sequence[_Done] = [StoreError("the writer has ended")] * len(batch)
         try:
-            await self._begin()
-            results = [self._carry_out(ops) for ops, _ in batch]
-            results = await self._commit(results)
+            connection = await self._begin()
+            results = [_carry_out(connection, unit) for unit in batch]
+            told = _in_doubt(results, "the writer has ended")
+            told = await self._commit(connection, results)
         except sqlite3.Error as error:
             _log.error("nothing of a batch could be written", error=str(error), units=len(batch))
-            results = [StoreError(f"the database cannot be written: {error}")] * len(batch)
+            self._let_go()
+            told = [StoreError(f"the database cannot be written: {error}")] * len(batch)
         finally:
-            for (_, done), result in zip(batch, results or [StoreError("the writer has ended")] * len(batch), strict=True):
-                _answer(done, result)
+            for unit, result in zip(batch, told, strict=True):
+                _answer(unit.done, result)
 
-    async def _begin(self) -> None:
-        """Begin to write, waiting for another process that writes."""
-        deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
+    async def _begin(self) -> sqlite3.Connection:
+        """Begin to write, waiting for another process that writes; on a new connection where the last one had failed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUSY_SECONDS
         while True:
             try:
+                if self._connection is None:
+                    self._connection = await loop.run_in_executor(self._committer, self._connect)
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
+                if not _is_busy(error) or loop.time() > deadline:
                     raise
             else:
-                return
+                return self._connection
             await asyncio.sleep(BUSY_PAUSE_SECONDS)
 
-    def _carry_out(self, ops: Sequence[Op]) -> _Done:
-        """Carry out one unit of work in its own savepoint."""
-        execute = self._connection.execute
-        if not self._connection.in_transaction:
-            return StoreError("the database undid the transaction")
-        try:
-            execute("SAVEPOINT unit")
-            counts = [execute(op.statement.text(DIALECT), op.statement.params(DIALECT, op.params)).rowcount for op in ops]
-        except sqlite3.IntegrityError as error:
-            return self._undo(VersionConflictError(f"the row is there already: {error}"))
-        except _UNFIT as error:
-            return self._undo(StoreError(f"the database did not take it: {error}"))
-        for op, count in zip(ops, counts, strict=True):
-            if op.expect is not None and count != op.expect:
-                return self._undo(VersionConflictError("the row is no longer the one that was read"))
-        execute("RELEASE unit")
-        return counts
-
-    def _undo(self, error: StoreError) -> StoreError:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK TO unit")
-            self._connection.execute("RELEASE unit")
-        return error
-
-    async def _commit(self, results: list[_Done]) -> list[_Done]:
+    async def _commit(self, connection: sqlite3.Connection, results: Sequence[_Done]) -> Sequence[_Done]:
         """Return what each unit is told; a COMMIT that failed leaves those that had succeeded in doubt."""
-        if not self._connection.in_transaction:
-            return [StoreError("the database undid the transaction")] * len(results)
+        if not connection.in_transaction:
+            return [result if isinstance(result, StoreError) else _undone() for result in results]
         try:
-            await asyncio.get_running_loop().run_in_executor(self._committer, self._connection.execute, "COMMIT")
+            await asyncio.get_running_loop().run_in_executor(self._committer, connection.execute, "COMMIT")
         except sqlite3.Error as error:
             _log.error("COMMIT failed", error=str(error))
-            self._reopen()
-            doubt = CommitInDoubtError(f"nobody knows yet what is on disk: {error}")
-            return [result if isinstance(result, StoreError) else doubt for result in results]
+            self._let_go()
+            return _in_doubt(results, str(error))
         return results
 
-    def _reopen(self) -> None:
-        self._connection.close()
-        self._connection = self._connect_to(self._path)
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._connect_to(self._path)
+        connection.execute("PRAGMA busy_timeout=0")  # the writer waits on the event loop, see `_begin`
+        return connection
+
+    def _let_go(self) -> None:
+        """Close the connection, which undoes what it had not committed; the next batch begins on a new one."""
+        if self._connection is not None:
+            self._committer.submit(self._connection.close)
+            self._connection = None
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
+    """Carry out one unit of work in its own savepoint; raises sqlite3.Error where the whole transaction is of no use any more."""
+    if not connection.in_transaction:
+        return _undone()
+    connection.execute("SAVEPOINT unit")
+    try:
+        counts = [_execute(connection, *step) for step in unit.steps]
+    except sqlite3.IntegrityError as error:
+        return _undo(connection, VersionConflictError(f"the row is there already: {error}"))
+    except (sqlite3.Error, *_NO_SUCH_KEY) as error:
+        return _undo(connection, StoreError(f"the database did not take it: {error}"))
+    except VersionConflictError as error:
+        return _undo(connection, error)
+    connection.execute("RELEASE unit")
+    return counts
+
+
+def _execute(connection: sqlite3.Connection, text: str, params: Params, expect: int | None) -> int:
+    count = connection.execute(text, params).rowcount
+    if expect is not None and count != expect:
+        raise VersionConflictError("the row is no longer the one that was read")
+    return count
+
+
+def _undo(connection: sqlite3.Connection, error: StoreError) -> StoreError:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+    return error
+
+
+def _undone() -> StoreError:
+    """Return what units are told when SQLite undoes all of a transaction by itself, as it may when the disk is full."""
+    return StoreError("the database undid the whole transaction")
+
+
+def _in_doubt(results: Sequence[_Done], reason: str) -> Sequence[_Done]:
+    doubt = CommitInDoubtError(f"nobody knows yet what is on disk: {reason}")
+    return [result if isinstance(result, StoreError) else doubt for result in results]
 
 
 class _Readers:
@@ -182,11 +225,14 @@ class _Readers:
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(READERS, "read")
+        self._closed = False
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        if self._closed:
+            raise StoreError("the database is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, queries)
-        except _UNFIT as error:
+        except sqlite3.Error as error:
             raise StoreError(f"the database cannot be read: {error}") from error
 
     def _read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
@@ -195,26 +241,31 @@ class _Readers:
         try:
             return [_fetch(connection, query) for query in queries]
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect_to(self._path)
-            connection.execute("PRAGMA busy_timeout=5000")
-            connection.execute("PRAGMA query_only=ON")
+            connection = self._connect_to(self._path)
             self._all.append(connection)
+            connection.execute("PRAGMA query_only=ON")
+            self._local.connection = connection
         return connection
 
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
-        for connection in self._all:
-            connection.close()
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+        while self._all:
+            self._all.pop().close()
 
 
 def _fetch(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
     statement = query.statement
-    return connection.execute(statement.text(DIALECT), statement.params(DIALECT, query.params)).fetchall()
+    try:
+        return connection.execute(statement.text(DIALECT), statement.params(DIALECT, query.params)).fetchall()
+    except _NO_SUCH_KEY:
+        return []
 
 
 def _answer(done: "asyncio.Future[Sequence[int]]", result: _Done) -> None:

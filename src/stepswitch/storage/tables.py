@@ -142,7 +142,7 @@ files: Final = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("tenant", String, nullable=False),
-    Column("name", String, nullable=False),
     Column("sha256", String, nullable=False),
-    Column("size", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("files_by_content", "sha256"),
 )

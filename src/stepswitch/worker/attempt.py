@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -11,10 +12,12 @@ from stepswitch.domain.execution import LogEntry, LogLevel
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.ports import Clock, FileStore, HostKeys
 
-FLUSH_AT_BYTES = 256 * 1024
+FLUSH_AT_BYTES: Final = 256 * 1024
 """A step that logs faster than it is written waits when so much is behind."""
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS: Final = 0.05
 """The least time between two writings of one step's log, so that a chatty step does not keep the disk busy."""
+RETRY_SECONDS: Final = 1.0
+"""How long to wait before log lines that could not be stored are tried again."""
 
 _log = structlog.get_logger("stepswitch.worker")
 
@@ -49,54 +52,86 @@ class StepLog:
         self._left = around.log_bytes
         self._writing: asyncio.Task[None] | None = None
         self._pause: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._keeps_trying = True
 
     async def add(self, message: str, level: LogLevel) -> None:
         """Add a line; waits while too much is unwritten."""
         if self._left <= 0:
             return
         text = self._grant.mask.text(message)
-        self._left -= len(text) + 1
-        self._put(text, level)
+        size = _size(text)
+        if size > self._left:
+            text = text.encode("utf-8", "replace")[: self._left].decode("utf-8", "ignore")
+        self._put(text, level, min(size, self._left))
+        self._left -= size + 1
         if self._left <= 0:
-            self._put(f"the log of this step was cut here, at {self._around.log_bytes} bytes", LogLevel.WARN)
+            self._put(f"the log of this step was cut here, at {self._around.log_bytes} bytes", LogLevel.WARN, 0)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
         if self._waiting_bytes > FLUSH_AT_BYTES:
             await asyncio.shield(self._writing)
 
-    def _put(self, text: str, level: LogLevel) -> None:
+    def _put(self, text: str, level: LogLevel, size: int) -> None:
         self._lines.append(LogEntry(self._around.clock.now(), level, text, self._grant.task.number))
-        self._waiting_bytes += len(text)
+        self._waiting_bytes += size
 
     async def _write(self) -> None:
         while self._lines:
             lines, self._lines, self._waiting_bytes = self._lines, [], 0
-            try:
-                await self._around.claims.log(self._grant.task.execution_id, lines)
-            except StoreError as error:
-                _log.error(
-                    "log lines of a step could not be stored", execution=self._grant.task.execution_id, lines=len(lines), error=str(error)
-                )
-            self._pause = asyncio.get_running_loop().create_task(self._around.clock.sleep(PAUSE_SECONDS))
-            await asyncio.wait([self._pause])
+            while not await self._store(lines):
+                await self._rest(RETRY_SECONDS)
+            if not self._is_closing:
+                await self._rest(PAUSE_SECONDS)
 
-    async def close(self) -> None:
-        """Return when every line is written."""
-        while self._lines or (self._writing is not None and not self._writing.done()):
-            if self._pause is not None:
-                self._pause.cancel()
-            if self._writing is None or self._writing.done():
-                self._writing = asyncio.get_running_loop().create_task(self._write())
-            await asyncio.wait([self._writing], timeout=PAUSE_SECONDS)
+    async def _store(self, lines: Sequence[LogEntry]) -> bool:
+        """Return whether nothing is left to do for `lines`: they are stored, or nobody keeps trying."""
+        try:
+            await self._around.claims.log(self._grant.task.execution_id, lines)
+        except StoreError as error:
+            _log.error(
+                "log lines of a step could not be stored",
+                execution=self._grant.task.execution_id,
+                lines=len(lines),
+                kept=self._keeps_trying,
+                error=str(error),
+            )
+            return not self._keeps_trying
+        return True
+
+    async def _rest(self, seconds: float) -> None:
+        self._pause = asyncio.get_running_loop().create_task(self._around.clock.sleep(seconds))
+        await asyncio.wait([self._pause])
+
+    async def close(self, *, keep_trying: bool = True) -> None:
+        """Return when every line is written; without `keep_trying` those that the store does not take are given up."""
+        self._is_closing = True
+        self._keeps_trying = keep_trying
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 class Attempt:
-    """Implements `StepContext` for one grant. `last_sign` is the monotonic moment of the last confirmed sign of life."""
+    """Implements `StepContext` for one grant.
 
-    def __init__(self, grant: Grant, around: Surroundings) -> None:
+    `last_sign` is the monotonic moment of the last confirmed sign of life, `is_over` whether the step type is done: from then on
+    what it came to is only handed in, and no missing sign stops that. `is_fenced`: nothing may be sent, whatever the signs say.
+    `is_stuck`: the step type was cancelled and does not end, so nobody can say that its session is closed.
+    """
+
+    def __init__(self, grant: Grant, around: Surroundings, last_sign: float) -> None:
         self.grant = grant
         self.sent = False
-        self.last_sign = around.clock.monotonic()
+        self.last_sign = last_sign
+        self.is_over = False
+        self.is_fenced = False
+        self.is_stuck = False
         self.step_log = StepLog(grant, around)
         self._around = around
 
@@ -142,9 +177,12 @@ class Attempt:
 
     def mark_sent(self) -> None:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""
-        if self.grant.nonce is not None and self._around.clock.monotonic() - self.last_sign > self._around.silence_seconds / 2:
-            raise FencedError("nothing was sent: this worker's last confirmed sign of life is too old")
+        if self.is_fenced or (self.grant.nonce is not None and self._is_silent()):
+            raise FencedError("this worker's last confirmed sign of life is too old to send anything")
         self.sent = True
+
+    def _is_silent(self) -> bool:
+        return self._around.clock.monotonic() - self.last_sign > self._around.silence_seconds / 2
 
 
 def _file_id(attachments: Mapping[str, str], key: str) -> str | None:

@@ -5,7 +5,7 @@ the step is lost.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 
 import structlog
 
@@ -54,24 +54,46 @@ class Pool:
         asked = self._clock.monotonic()
         nonces = list(self._running)
         try:
-            kept = set(await self._claims.sign(nonces))
+            kept = set(await self._signed(nonces))
         except StoreError as error:
             _log.error("no sign of life could be stored", error=str(error), steps=len(nonces))
             self._fence()
             return
         for nonce in nonces:
-            attempt, task = self._running.get(nonce, (None, None))
-            if attempt is not None and nonce in kept:
-                attempt.last_sign = asked
-            elif task is not None:
-                task.cancel()
+            if nonce not in self._running:
+                continue
+            if nonce in kept:
+                self._running[nonce][0].last_sign = asked
+            else:
+                self._stop(*self._running[nonce], "its claim is no longer stored")
+
+    async def _signed(self, nonces: Sequence[str]) -> Sequence[str]:
+        """Return the claims that are still stored; raises StoreError also where the store does not answer before the next sign is due."""
+        asking = asyncio.ensure_future(self._claims.sign(nonces))
+        limit = asyncio.ensure_future(self._clock.sleep(self._silence / 6))
+        try:
+            await asyncio.wait({asking, limit}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise StoreError("the store does not answer")
+            return asking.result()
+        finally:
+            for each in (asking, limit):
+                each.cancel()
 
     def _fence(self) -> None:
         oldest = self._clock.monotonic() - self._silence / 2
         for attempt, task in list(self._running.values()):
-            if attempt.last_sign < oldest and task is not None:
-                _log.error("a step is stopped: its worker cannot prove that it is alive", execution=attempt.execution_id)
-                task.cancel()
+            if attempt.last_sign < oldest:
+                self._stop(attempt, task, "its worker cannot prove that it is alive")
+
+    @staticmethod
+    def _stop(attempt: Attempt, task: "asyncio.Task[None] | None", reason: str) -> None:
+        """Cut an attempt off. One that is over is left alone: what it came to is worth more than the doubt."""
+        if attempt.is_over or attempt.is_fenced or task is None:
+            return
+        _log.error("a step is stopped", reason=reason, execution=attempt.execution_id, number=attempt.grant.task.number)
+        attempt.is_fenced = True
+        task.cancel()
 
     def committed(self, change: Committed) -> None:
         """Let step types go of what they keep for an execution that has ended or paused."""
@@ -79,12 +101,20 @@ class Pool:
         if head is None or (head.status not in ENDED and head.status is not Status.PAUSED):
             return
         for name in self._used.pop(head.id, ()):
-            release = asyncio.get_running_loop().create_task(self._types[name].release(head.id))
+            release = asyncio.get_running_loop().create_task(_outlive(name, self._types[name].release(head.id)))
             self._releasing.add(release)
             release.add_done_callback(self._releasing.discard)
 
     async def close(self) -> None:
         """Let every step type go of everything."""
-        await asyncio.gather(*self._releasing, return_exceptions=True)
+        await asyncio.gather(*self._releasing)
         for step_type in {id(each): each for each in self._types.values()}.values():
-            await step_type.close()
+            await _outlive(step_type.signature.name, step_type.close())
+
+
+async def _outlive(name: str, letting_go: Awaitable[None]) -> None:
+    """Wait for a step type to let go; a bug in it keeps nobody else from going on."""
+    try:
+        await letting_go
+    except Exception:  # noqa: BLE001 # whatever it was: the service goes on, or stops in order
+        _log.exception("a step type could not let go", step_type=name)

@@ -5,14 +5,16 @@ that is cancelled reports nothing: whoever cancelled it has decided already what
 """
 
 import asyncio
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from stepswitch.domain.errors import ErrorCode, NotFoundError, StoreError
+from stepswitch.domain.errors import ErrorCode, NotFoundError, ServiceError, StoreError
 from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import Outcome, Result, StepError
 from stepswitch.domain.values import Value
@@ -20,6 +22,8 @@ from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
 
+LET_GO_SECONDS: Final = 10.0
+"""How long a step type that was cancelled gets to close its session."""
 STORE_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between two tries at a store that says no; the last one again and again."""
 
@@ -54,54 +58,103 @@ class StepRunner:
 
     async def carry_out(self, task: Task) -> None:
         """Carry out one attempt and hand in its report; returns at once where somebody else has the step."""
-        grant = await until_stored(self._around.clock, lambda: self._claims.claim(task, self._instance))
-        if not isinstance(grant, Grant):
+        attempt = await self._claim(task)
+        if attempt is None:
             return
-        attempt = Attempt(grant, self._around)
         self._attempts.begin(attempt)
+        outcome: Outcome | None = None
         try:
             outcome = _bounded(await self._run(attempt), self._around.output_bytes, attempt)
+            attempt.is_over = True
             await attempt.step_log.close()
-            await until_stored(self._around.clock, lambda: self._claims.report(grant, outcome))
+            await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
         except asyncio.CancelledError:
-            await self._let_go(attempt)
+            await self._let_go(attempt, outcome)
             raise
         finally:
             self._attempts.end(attempt)
 
-    async def _let_go(self, attempt: Attempt) -> None:
-        """Say that the session is closed by now, to whoever waits for it."""
-        task = attempt.grant.task
+    async def _claim(self, task: Task) -> Attempt | None:
+        """Return the attempt that is ours; None where it is somebody else's or over.
+
+        The same nonce is given again where the store said no. The first sign of life is the moment of asking, not of the answer.
+        """
+        nonce, asked = uuid.uuid4().hex, 0.0
+
+        def ask() -> Awaitable[Grant | Reply]:
+            nonlocal asked
+            asked = self._around.clock.monotonic()
+            return self._claims.claim(task, self._instance, nonce)
+
         try:
-            await attempt.step_log.close()
+            grant = await until_stored(self._around.clock, ask)
+        except asyncio.CancelledError:
+            await self._confirm_cleanup(task)  # the claim may have been stored; nothing was opened yet
+            raise
+        return Attempt(grant, self._around, asked) if isinstance(grant, Grant) else None
+
+    async def _let_go(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        """Hand in what is known by now, once, and say that the session is closed, to whoever waits for it."""
+        await attempt.step_log.close(keep_trying=False)
+        if outcome is not None:
+            try:
+                await self._claims.report(attempt.grant, outcome)
+            except (ServiceError, NotFoundError) as error:
+                _log.error("what a stopped step came to could not be stored", execution=attempt.execution_id, error=str(error))
+        if not attempt.is_stuck:
+            await self._confirm_cleanup(attempt.grant.task)
+
+    async def _confirm_cleanup(self, task: Task) -> None:
+        try:
             await self._claims.cleaned_up(task.execution_id, task.number)
-        except (StoreError, NotFoundError) as error:
+        except (ServiceError, NotFoundError) as error:
             _log.warning("a cleanup could not be confirmed; the next start does", execution=task.execution_id, error=str(error))
 
     async def _run(self, attempt: Attempt) -> Outcome:
         grant = attempt.grant
-        step_type = self._types[grant.step_type]
-        running = asyncio.get_running_loop().create_task(step_type.run(grant.inputs, attempt))
-        limit = asyncio.get_running_loop().create_task(self._around.clock.sleep(grant.time_limit_seconds))
+        clock = self._around.clock
+        running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt))
+        limit = asyncio.get_running_loop().create_task(clock.sleep(grant.time_limit_seconds))
         try:
             await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
-                await _stop(running)
+                attempt.is_fenced = True
+                await _stop(running, attempt, clock)
                 return _timed_out(attempt)
-            return running.result()
+            return _bug(attempt, None) if running.cancelled() else running.result()
         except FencedError as error:
-            return Outcome(Result.FAILED, error=StepError(ErrorCode.LOST, str(error)))
-        except Exception:  # noqa: BLE001 # a bug in a step type must not take the worker with it
-            return _bug(attempt)
+            return _fenced(attempt, error)
+        except Exception as error:  # noqa: BLE001 # a bug in a step type must not take the worker with it
+            return _bug(attempt, error)
         finally:
             limit.cancel()
-            await _stop(running)
+            attempt.is_fenced = True
+            await _stop(running, attempt, clock)
 
 
-async def _stop(running: "asyncio.Task[Outcome]") -> None:
-    running.cancel()
-    await asyncio.wait({running})
-    if not running.cancelled():
+async def _call(step_type: StepType, attempt: Attempt) -> Outcome:
+    """Return what a step type came to; raises TypeError where that is no outcome."""
+    outcome = await step_type.run(attempt.grant.inputs, attempt)
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"a step type returned {type(outcome).__name__} in place of an outcome")
+    for name, value in outcome.outputs.items():
+        if not isinstance(name, str) or not isinstance(value, str | int | float):
+            raise TypeError(f"a step type gave an output {name!r} of type {type(value).__name__}")
+    return outcome
+
+
+async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock) -> None:
+    """Cancel a step type and wait until it has closed its session; one that does not is left behind after a while."""
+    limit = asyncio.get_running_loop().create_task(clock.sleep(LET_GO_SECONDS))
+    try:
+        if running.cancel():
+            await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        limit.cancel()
+    if not running.done():
+        attempt.is_stuck = True
+        _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
+    elif not running.cancelled():
         running.exception()
 
 
@@ -129,9 +182,17 @@ def _timed_out(attempt: Attempt) -> Outcome:
     return Outcome(Result.FAILED, error=StepError(ErrorCode.TIMEOUT, f"the time limit of {seconds} passed"))
 
 
-def _bug(attempt: Attempt) -> Outcome:
+def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
+    """Return what follows from a step type that wanted to send something and was not allowed to."""
+    if attempt.sent and not attempt.grant.safe:
+        message = f"{error}; something was sent before, and nobody can say whether the target acted"
+        return Outcome(Result.UNKNOWN, error=StepError(ErrorCode.LOST, message))
+    return Outcome(Result.FAILED, error=StepError(ErrorCode.LOST, f"nothing was sent: {error}"))
+
+
+def _bug(attempt: Attempt, fault: BaseException | None) -> Outcome:
     reference = uuid.uuid4().hex[:12]
-    _log.exception("a step type raised", reference=reference, step_type=attempt.grant.step_type, execution=attempt.execution_id)
+    _log.error("a step type raised", reference=reference, step_type=attempt.grant.step_type, execution=attempt.execution_id, exc_info=fault)
     result = Result.UNKNOWN if attempt.sent and not attempt.grant.safe else Result.FAILED
     return Outcome(
         result, error=StepError(ErrorCode.INTERNAL, f"the step type failed in a way that it should not; the service's log has {reference}")
@@ -155,6 +216,9 @@ def _bounded(outcome: Outcome, limit: int, attempt: Attempt) -> Outcome:
 
 
 def _clean(value: Value, limit: int) -> tuple[Value, bool]:
+    """Return `value` as JSON can carry it, and whether it was cut; a number that JSON has not stands as its text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value), False
     if not isinstance(value, str):
         return value, False
     if len(value) * 4 <= limit and value.isascii():

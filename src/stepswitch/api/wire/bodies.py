@@ -4,8 +4,10 @@ Stricter than most: no duplicate names (two readers would see two documents), no
 A byte order mark in front is let pass. Nothing here recurses, so no body can exhaust the stack.
 """
 
+import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -18,12 +20,16 @@ from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 _BOM: Final = b"\xef\xbb\xbf"
 _NAME_END: Final = re.compile(rb'"[ \t\r\n]*:')
 _FAULTS_SHOWN: Final = 100
+_LARGE: Final = 256 * 1024
 
 
 async def read_json(request: Request) -> Any:
     """Return the body as JSON; raises InvalidRequestError, and TooLargeError where it is over the limit."""
     _check_content_type(request.headers.get("content-type"))
-    return parse_json(await request.body())
+    body = await request.body()
+    if len(body) > _LARGE:  # seconds of work at the worst, during which others want their answers
+        return await asyncio.to_thread(parse_json, body)
+    return parse_json(body)
 
 
 def parse_json(body: bytes) -> Any:
@@ -70,10 +76,11 @@ class _Twice(dict[str, Any]):
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = _Twice(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        found.names = tuple({name for name, _ in pairs if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    found = _Twice(plain)
+    found.names = tuple(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
     return found
 
 
@@ -92,9 +99,10 @@ def _duplicates(value: Any) -> Iterator[str]:
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         path, each = waiting.pop()
-        if isinstance(each, _Twice):
+        if isinstance(each, dict):
             prefix = f"{path}." if path else ""
-            yield from (f"{prefix}{name}" for name in each.names)
+            if isinstance(each, _Twice):
+                yield from (f"{prefix}{name}" for name in each.names)
             waiting += [(f"{prefix}{name}", inner) for name, inner in each.items() if isinstance(inner, dict | list)]
         elif isinstance(each, list):
             waiting += [(f"{path}[{place}]", inner) for place, inner in enumerate(each) if isinstance(inner, dict | list)]

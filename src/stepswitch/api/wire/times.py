@@ -21,7 +21,7 @@ def format_time(milliseconds: int) -> str:
 
 @lru_cache(maxsize=8192)
 def _format_second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[: len("2026-01-31T08:15:00")]
 
 
 def parse_time(text: str) -> int:

@@ -33,11 +33,11 @@ def _catalogue() -> None:
         "files",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("files_by_content", "files", ["sha256"])
     op.create_table(
         "snapshots",
         sa.Column("id", sa.String(), nullable=False),

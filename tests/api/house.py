@@ -1,0 +1,252 @@
+"""The API over real use cases and stores in dicts, asked through ASGI. Used by the tests of the API.
+
+Nothing carries out steps here: what an execution looks like later is written into the store by the test.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx
+from fastapi import FastAPI
+
+from stepswitch.api.app import ApiServices, HostKeyTools, create_app
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError
+from stepswitch.domain.events import Cancel, Task
+from stepswitch.domain.execution import Head, LogEntry, StepExecution
+from stepswitch.domain.rules import Rules
+from stepswitch.engine.callers import ADMINISTRATOR, Caller
+from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.executions import Executions
+from stepswitch.engine.ports import (
+    ExecutionStore,
+    FileStore,
+    Save,
+    Session,
+    Snapshot,
+    StoredFile,
+    StoredWorkflow,
+    TrustedKey,
+    Waiting,
+)
+from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.views import Views
+from stepswitch.secrets.masking import Masking
+from stepswitch.steps.host_keys import fingerprint, parse_public_key
+from tests.domain.documents import TYPES
+
+NOW = 1_900_000_000_250
+NOW_TEXT = "2030-03-17T17:46:40.250Z"
+ADMIN_TOKEN, USER_TOKEN, STRANGER_TOKEN = "token-of-admin", "token-of-user", "token-of-stranger"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+PLAIN, TENANT = "/telco/api/workflows", "/tca/workflows/api/v1/orgs/default"
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += round(seconds * 1000)
+
+
+class CountedIds:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def new(self) -> str:
+        self.count += 1
+        return f"id-{self.count}"
+
+
+class DictCatalogueStore:
+    def __init__(self) -> None:
+        self.workflows: dict[str, StoredWorkflow] = {}
+        self.failure: Exception | None = None
+
+    async def create(self, workflow: StoredWorkflow) -> None:
+        self.workflows[workflow.id] = workflow
+
+    async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
+        if self.failure is not None:
+            raise self.failure
+        found = self.workflows.get(workflow_id)
+        return found if found is not None and found.tenant == tenant else None
+
+
+@dataclass
+class DictExecutionStore:
+    """What the use cases of this milestone's API ask of an execution store, and no more."""
+
+    heads: dict[str, Head] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    rows: dict[str, list[StepExecution]] = field(default_factory=dict)
+    lines: dict[str, list[LogEntry]] = field(default_factory=dict)
+
+    async def create(self, save: Save, snapshot: Snapshot) -> None:
+        self.heads[save.head.id] = save.head
+        self.rows[save.head.id] = list(save.rows)
+        self.lines[save.head.id] = list(save.logs)
+        self.snapshots[snapshot.id] = snapshot
+
+    async def load(self, execution_id: str) -> Head | None:
+        return self.heads.get(execution_id)
+
+    async def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        return self.snapshots.get(snapshot_id)
+
+    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000) -> Sequence[StepExecution]:
+        return self.rows[execution_id][first : first + count]
+
+    async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
+        page = self.lines[execution_id][after : after + 2]
+        return page, after + 2 if len(page) == 2 else None
+
+
+class SilentDispatcher:
+    def __init__(self) -> None:
+        self.submitted: list[Task] = []
+        self.wait: Waiting | None = None
+
+    def submit(self, task: Task) -> None:
+        self.submitted.append(task)
+
+    def cancel(self, cancel: Cancel) -> None:
+        raise AssertionError(f"nobody cancels here: {cancel}")
+
+    def holds(self, execution_id: str) -> bool:
+        return False
+
+    def waiting(self, execution_id: str) -> Waiting | None:
+        return self.wait
+
+
+class OneFile:
+    """Knows the file `file-1`."""
+
+    async def find(self, tenant: str, file_id: str) -> StoredFile | None:
+        return StoredFile("file-1", tenant, "check.js", "0" * 64, 4) if file_id == "file-1" else None
+
+
+class KnownTokens:
+    def __init__(self) -> None:
+        self.callers = {
+            ADMIN_TOKEN: Caller("admin", "default", (ADMINISTRATOR,)),
+            USER_TOKEN: Caller("user", "default", ("Workflow Executor",)),
+            STRANGER_TOKEN: Caller("stranger", "elsewhere", (ADMINISTRATOR,)),
+        }
+
+    async def login(self, username: str, password: str) -> tuple[str, Session]:
+        if (username, password) != ("admin", "correct horse"):
+            raise NotAuthenticatedError("no", ErrorCode.WRONG_CREDENTIALS)
+        return ADMIN_TOKEN, Session("hash", "admin", "default", (ADMINISTRATOR,), NOW + 1)
+
+    async def authenticate(self, token: str) -> Caller:
+        if token not in self.callers:
+            raise NotAuthenticatedError("unknown token")
+        return self.callers[token]
+
+    async def logout(self, token: str) -> None:
+        self.callers.pop(token, None)
+
+
+class DictHostKeys:
+    def __init__(self) -> None:
+        self.keys: list[TrustedKey] = []
+
+    async def trusted(self, host: str, port: int) -> Sequence[TrustedKey]:
+        return [key for key in self.keys if (key.host, key.port) == (host, port)]
+
+    async def all(self) -> Sequence[TrustedKey]:
+        return self.keys
+
+    async def trust(self, key: TrustedKey) -> None:
+        self.keys.append(key)
+
+    async def forget(self, host: str, port: int) -> int:
+        found = await self.trusted(host, port)
+        self.keys = [key for key in self.keys if key not in found]
+        return len(found)
+
+
+async def scan_one(host: str, port: int, timeout_seconds: float) -> Sequence[str]:
+    if host == "192.0.2.99":
+        raise TargetError(f"{host}:{port} does not answer")
+    return [KEY]
+
+
+class House:
+    """Everything behind the application, open to look at, and a client that is logged in as admin."""
+
+    def __init__(self, body_limit_bytes: int = 10 * 1024 * 1024) -> None:
+        self.clock, self.ids = HandClock(), CountedIds()
+        self.catalogue_store, self.store, self.dispatcher = DictCatalogueStore(), DictExecutionStore(), SilentDispatcher()
+        self.host_keys, self.tokens = DictHostKeys(), KnownTokens()
+        self.state: Mapping[str, Any] = {"status": "ok"}
+        rules = Rules(TYPES)
+        store = cast("ExecutionStore", self.store)
+        snapshots = Snapshots(store)
+        conductor = Conductor(store, snapshots, rules, self.clock)
+        conductor.dispatch_through(self.dispatcher)
+        self.conductor = conductor
+        self.catalogue = Catalogue(self.catalogue_store, TYPES, self.clock, self.ids)
+        self.views = Views(store, snapshots, conductor, self.dispatcher, Masking())
+        self.executions = Executions(
+            catalogue=self.catalogue,
+            conductor=conductor,
+            views=self.views,
+            files=cast("FileStore", OneFile()),
+            rules=rules,
+            clock=self.clock,
+            ids=self.ids,
+        )
+        self.app: FastAPI = create_app(
+            ApiServices(
+                catalogue=self.catalogue,
+                executions=self.executions,
+                views=self.views,
+                accounts=self.tokens,
+                host_keys=self.host_keys,
+                host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),
+                health=self._health,
+                clock=self.clock,
+                ids=self.ids,
+                version="1.2.3",
+                body_limit_bytes=body_limit_bytes,
+            )
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://house", headers={"x-hm-authorization": ADMIN_TOKEN}
+        )
+
+    async def _health(self) -> Mapping[str, Any]:
+        return self.state
+
+    async def put_workflow(self, document: Mapping[str, Any], root: str = PLAIN) -> str:
+        answer = await self.client.put(f"{root}/workflow", json=document)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    async def put_execution(self, root: str = PLAIN, **fields: Any) -> httpx.Response:
+        return await self.client.put(f"{root}/workflowExecution", json=fields)
+
+
+def messages(answer: httpx.Response) -> list[str]:
+    """Return what an errorResponse lists."""
+    body = answer.json()
+    assert set(body) == {"errors"}
+    assert all(set(error) == {"code", "message"} for error in body["errors"])
+    assert answer.headers["x-error-code"] == body["errors"][0]["code"]
+    return [error["message"] for error in body["errors"]]
+
+
+def codes(answer: httpx.Response) -> list[str]:
+    """Return the codes that an errorResponse lists."""
+    return [error["code"] for error in answer.json()["errors"]]

@@ -1,0 +1,84 @@
+"""Risk: a stop that was asked for loses a step that could have ended, or hangs on one that cannot."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.chaos.service import ROOT, ServiceProcess
+from tests.chaos.test_kill import settle, ssh_step, workflow
+from tests.openssh import OpenSshServer
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A pipe: a command that reads it has begun when somebody can write to it, and ends when somebody has."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    path.chmod(0o666)
+    tmp_path.chmod(0o755)
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    return path
+
+
+def begin(service: ServiceProcess, server: OpenSshServer, gate: Path, headers: dict[str, str]) -> str:
+    """Store and queue a workflow whose only step waits for the gate; return the execution's id."""
+    document: dict[str, Any] = {**workflow(), "startStepId": "first"}
+    document["steps"] = {"first": ssh_step("", "")}
+    del document["steps"]["first"]["nextStepId"], document["variables"]
+    document["steps"]["first"]["inBindings"]["cmd"]["defaultValue"] = "cat < {{tag}}"
+    assignments = {
+        "hostNameOrIP": server.host,
+        "username": server.user,
+        "port": server.port,
+        "password": server.password,
+        "tag": str(gate),
+    }
+    request = {"workflowId": service.store(document, headers), "contextType": "NONE", "assignments": assignments, "pauseAtFailure": True}
+    queued = httpx.put(f"{service.url}{ROOT}/workflowExecution", json=request, headers=headers)
+    assert queued.status_code == 200, queued.text
+    return str(queued.json()["id"])
+
+
+def service_on(directory: Path, grace_seconds: int) -> ServiceProcess:
+    return ServiceProcess(directory, STEPSWITCH_HOST_KEYS="accept-new", STEPSWITCH_GRACE_SECONDS=str(grace_seconds))
+
+
+def test_a_stop_lets_a_running_step_end(tmp_path: Path, gate: Path) -> None:
+    service = service_on(tmp_path / "data", 60)
+    with OpenSshServer() as server:
+        service.start()
+        headers = service.login()
+        execution_id = begin(service, server, gate, headers)
+        with gate.open("w") as writer:
+            service.process.send_signal(signal.SIGTERM)
+            service.wait_for_log("stopping")
+            writer.write("done\n")
+        assert service.ended() == 0
+        service.start()
+        execution = settle(service, execution_id, headers)
+        service.end()
+    assert execution["status"] == "COMPLETED"
+    assert execution["stepExecutions"][0]["outputs"]["outputText"] == "done\n"
+
+
+def test_a_second_signal_gives_the_step_up_and_says_so_at_the_next_start(tmp_path: Path, gate: Path) -> None:
+    service = service_on(tmp_path / "data", 600)
+    with OpenSshServer() as server:
+        service.start()
+        headers = service.login()
+        execution_id = begin(service, server, gate, headers)
+        with gate.open("w"):
+            service.process.send_signal(signal.SIGTERM)
+            service.wait_for_log("stopping")
+            assert service.end(signal.SIGTERM) == 0
+        service.start()
+        execution = settle(service, execution_id, headers)
+        service.end()
+        assert len(server.commands()) == 1
+    last = execution["stepExecutions"][-1]
+    assert (execution["status"], last["result"], last["error"]["code"]) == ("PAUSED", "UNKNOWN", "LOST")

@@ -1,0 +1,82 @@
+"""Claims: a step with effects is never given to two, and whoever asks gets an answer that is still true."""
+
+from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS, is_for_worker, time_limit_seconds
+from stepswitch.domain.events import Claimed, Reply
+from stepswitch.domain.execution import Claim, Status
+from stepswitch.domain.states import StepState as S
+from tests.domain.lives import START, TYPES, life
+
+
+def test_a_claim_is_stored_with_its_deadline() -> None:
+    one = life("a")
+    one.now += 7
+    assert one.claim("n") is Reply.GRANTED
+    assert (one.status, one.at) == (Status.RUNNING, ("a", S.EXECUTING))
+    assert one.step.claim == Claim("n", "w1", START + 7 + 60_000 + round(DEADLINE_GRACE_SECONDS * 1000))
+    assert one.step.claimed_time == one.head.start_time == START + 7
+    assert not one.tasks
+
+
+def test_a_second_worker_is_told_that_it_is_busy() -> None:
+    one = life("a")
+    one.claim("n")
+    before = one.head
+    assert one.claim("m", instance="w2") is Reply.BUSY
+    assert one.head is before
+
+
+def test_the_same_claimant_is_granted_again() -> None:
+    one = life("a")
+    one.claim("n")
+    before = one.head
+    assert one.claim("n") is Reply.GRANTED
+    assert one.head is before
+
+
+def test_a_claim_of_what_is_behind_is_stale() -> None:
+    one = life("a", "b")
+    first = one.step
+    one.ends()
+    assert one.claim("late", of=first) is Reply.STALE
+    assert one.claim("n0", of=first) is Reply.STALE
+    assert one.at == ("b", S.EXECUTABLE)
+
+
+def test_a_claim_of_another_attempt_is_stale() -> None:
+    one = life("a")
+    assert one.apply(Claimed("c", 0, 2, "n", "w")).reply is Reply.STALE
+    assert one.apply(Claimed("c", 1, 1, "n", "w")).reply is Reply.STALE
+
+
+def test_a_claim_of_what_waits_for_a_person_is_stale() -> None:
+    one = life("a", debug=("a",))
+    assert one.claim() is Reply.STALE
+    assert one.status is Status.PAUSED
+
+
+def test_a_claim_of_what_has_ended_is_stale() -> None:
+    one = life("a")
+    one.abort()
+    assert one.claim() is Reply.STALE
+
+
+def test_a_claim_of_a_step_that_needs_no_worker_is_stale() -> None:
+    one = life("a", of="NOOP")
+    assert one.claim() is Reply.STALE
+
+
+def test_the_policy_says_how_long_an_attempt_may_take() -> None:
+    one = life("a", "b", a={"policy": {"timeoutSeconds": 5}})
+    assert time_limit_seconds(one.workflow, TYPES, "a") == 5
+    assert time_limit_seconds(one.workflow, TYPES, "b") == 60
+    one.claim()
+    assert one.step.claim is not None
+    assert one.step.claim.deadline == START + 5_000 + round(DEADLINE_GRACE_SECONDS * 1000)
+
+
+def test_a_safe_step_is_asked_for_without_a_claim() -> None:
+    one = life("a", "b", of="LOOK")
+    task = one.task
+    assert is_for_worker(one.head, task, one.workflow, one.rules, one.now)
+    assert one.report(nonce=None)
+    assert not is_for_worker(one.head, task, one.workflow, one.rules, one.now)

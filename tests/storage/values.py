@@ -1,0 +1,165 @@
+"""Executions and their rows for the tests of the stores: plain ones by hand, any at all by Hypothesis."""
+
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.execution import Claim, ContextType, Head, LogEntry, LogLevel, Result, Status, StepError, StepExecution
+from stepswitch.domain.states import StepState
+from stepswitch.engine.ports import Save, Snapshot
+
+NOW: Final = 1_800_000_000_000
+SNAPSHOT: Final = Snapshot("snapshot-1", "default", {"name": "n", "steps": {"a": {"type": "NOOP"}}})
+STRANGE_TEXTS: Final = (
+    "",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "\udfff lone",
+    "\ud83d\ude00",  # the two halves of one character, each by itself
+    b"caf\xe9 \xff\xfe".decode("utf-8", "replace"),
+    b"caf\xe9 \xff\xfe".decode("utf-8", "surrogateescape"),
+    "\U0010ffff\u202e\ufeff",
+    "line\r\nline\u2028",
+    '{"$large": "x"}',
+)
+"""Texts that a database, a driver or an encoder is known to stumble over."""
+
+
+def step(number: int = 0, **changes: Any) -> StepExecution:
+    """Return a step execution that stands executable, with `changes`."""
+    made = StepExecution(number, "a", StepState.EXECUTABLE, NOW, NOW, SNAPSHOT.id)
+    return replace(made, **changes)
+
+
+def head(execution_id: str = "e1", **changes: Any) -> Head:
+    """Return the head of an execution at its first version, with `changes`."""
+    made = Head(
+        id=execution_id,
+        tenant="default",
+        snapshot_id=SNAPSHOT.id,
+        workflow_id="w1",
+        workflow_name="n",
+        creation_user="admin",
+        creation_time=NOW,
+        context_type=ContextType.NONE,
+        retained_til=NOW + 1_000,
+        current=step(),
+        version=1,
+    )
+    return replace(made, **changes)
+
+
+def next_of(before: Head, **changes: Any) -> Head:
+    """Return `before` one version later, with `changes`."""
+    return replace(before, version=before.version + 1, **changes)
+
+
+def finished(numbers: range) -> tuple[StepExecution, ...]:
+    """Return step executions that are behind."""
+    return tuple(step(number, state=StepState.FINISHED, result=Result.SUCCEEDED, end_time=NOW) for number in numbers)
+
+
+def entry(message: str = "hello", number: int | None = None) -> LogEntry:
+    """Return a log entry."""
+    return LogEntry(NOW, LogLevel.INFO, message, number)
+
+
+def claimed(nonce: str = "nonce-1", instance: str = "here", deadline: int = NOW + 60_000, **changes: Any) -> StepExecution:
+    """Return a step execution that somebody carries out."""
+    return step(state=StepState.EXECUTING, claimed_time=NOW, claim=Claim(nonce, instance, deadline), **changes)
+
+
+def save_of(a_head: Head, rows: tuple[StepExecution, ...] = (), logs: tuple[LogEntry, ...] = ()) -> Save:
+    """Return a save."""
+    return Save(a_head, rows, logs)
+
+
+# --- any value at all ---
+
+TEXTS: Final = st.one_of(st.text(st.characters(), max_size=20), st.sampled_from(STRANGE_TEXTS))
+TIMES: Final = st.integers(0, 2**53)
+_WHOLE: Final = st.one_of(st.integers(), st.sampled_from([2**63, 2**64, -(2**63) - 1, 10**40]))
+VALUES: Final = st.one_of(TEXTS, _WHOLE, st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
+MAPS: Final = st.dictionaries(TEXTS, VALUES, max_size=3)
+_PLAIN: Final = st.recursive(
+    st.one_of(st.none(), st.booleans(), _WHOLE, TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+def _extra(kind: type) -> st.SearchStrategy[dict[str, Any]]:
+    known = {each.name for each in fields(kind)}
+    return st.dictionaries(TEXTS.filter(lambda name: name not in known), _PLAIN, max_size=2)
+
+
+_ERRORS: Final = st.builds(StepError, st.sampled_from(ErrorCode), TEXTS)
+STEPS: Final = st.builds(
+    StepExecution,
+    number=st.integers(0, 2**31 - 1),
+    step_id=TEXTS,
+    state=st.sampled_from(StepState),
+    start_time=TIMES,
+    since=TIMES,
+    snapshot_id=TEXTS,
+    attempt=st.integers(1, 1_000),
+    attempts_before=st.integers(0, 1_000),
+    losses=st.integers(0, 3),
+    claimed_time=st.none() | TIMES,
+    end_time=st.none() | TIMES,
+    not_before=st.none() | TIMES,
+    aborted=st.booleans(),
+    result=st.none() | st.sampled_from(Result),
+    error=st.none() | _ERRORS,
+    inputs=MAPS,
+    outputs=MAPS,
+    variables=MAPS,
+    claim=st.none() | st.builds(Claim, TEXTS, TEXTS, TIMES),
+    cleanup_pending=st.booleans(),
+    device=st.none() | TEXTS,
+    site=TEXTS,
+    extra=_extra(StepExecution),
+)
+CURRENT: Final = STEPS.map(
+    lambda found: replace(found, claimed_time=NOW, claim=Claim(f"nonce-{found.number}", "here", NOW))
+    if found.state is StepState.EXECUTING
+    else found
+)
+"""Steps as a head has them: one that is executing has a claim, whose names are ours."""
+HEADS: Final = st.builds(
+    Head,
+    id=st.uuids().map(str),
+    tenant=st.just("default"),
+    snapshot_id=st.just(SNAPSHOT.id),
+    workflow_id=st.just("w1"),
+    workflow_name=TEXTS,
+    creation_user=st.just("admin"),
+    creation_time=TIMES,
+    context_type=st.sampled_from(ContextType),
+    retained_til=TIMES,
+    context=MAPS,
+    assignments=MAPS,
+    attachments=st.dictionaries(TEXTS, TEXTS, max_size=2),
+    values=MAPS,
+    pause_at_failure=st.booleans(),
+    debug_step_ids=st.lists(TEXTS, max_size=3).map(tuple),
+    status=st.sampled_from(Status),
+    current=st.none() | CURRENT,
+    steps_begun=st.integers(0, 2**31 - 1),
+    steps_allowed=st.integers(0, 2**31 - 1),
+    accepted_failures=st.integers(0, 1_000),
+    resume_at=st.none() | TEXTS,
+    pause_requested=st.booleans(),
+    pause_code=st.none() | st.sampled_from(ErrorCode),
+    error=st.none() | _ERRORS,
+    start_time=st.none() | TIMES,
+    end_time=st.none() | TIMES,
+    last_time=TIMES,
+    applied=st.lists(TEXTS, max_size=8).map(tuple),
+    version=st.just(1),
+    extra=_extra(Head),
+)
+LOGS: Final = st.builds(LogEntry, TIMES, st.sampled_from(LogLevel), TEXTS, st.none() | st.integers(0, 10_000))
