@@ -1,6 +1,6 @@
 """Accounts and sessions in dicts, and a clock that is moved by hand. Used by the tests of access."""
 
-from stepswitch.engine.ports import Account, Session
+from stepswitch.engine.records import Account, Session
 
 
 class HandClock:

@@ -10,7 +10,8 @@ from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import KEPT, TRUSTED_SECONDS, Sessions, _Kept
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
 from stepswitch.engine.callers import ADMINISTRATOR, Caller
-from stepswitch.engine.ports import Authenticator, Session
+from stepswitch.engine.ports import Authenticator
+from stepswitch.engine.records import Session
 from tests.access.account_store import DictAccountStore, HandClock
 
 HOUR = 3_600_000

@@ -19,17 +19,8 @@ from stepswitch.engine.callers import ADMINISTRATOR, Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
-from stepswitch.engine.ports import (
-    ExecutionStore,
-    FileStore,
-    Save,
-    Session,
-    Snapshot,
-    StoredFile,
-    StoredWorkflow,
-    TrustedKey,
-    Waiting,
-)
+from stepswitch.engine.ports import ExecutionStore, FileStore
+from stepswitch.engine.records import Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.views import Views
 from stepswitch.secrets.masking import Masking

@@ -12,7 +12,7 @@ from stepswitch.bootstrap.server import HttpServer
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.execution import ENDED
-from stepswitch.engine.ports import Committed
+from stepswitch.engine.records import Committed
 
 DOCUMENT = {
     "name": "Greet", "version": "1", "schemaVersion": "3.0", "startStepId": "say",

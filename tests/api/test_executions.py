@@ -9,7 +9,7 @@ from stepswitch.api.wire import models
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import LogEntry, LogLevel, Result, Status, StepError
 from stepswitch.domain.states import StepState
-from stepswitch.engine.ports import Waiting
+from stepswitch.engine.records import Waiting
 from tests.api.house import NOW, NOW_TEXT, STRANGER_TOKEN, House, codes, messages
 from tests.domain.documents import example
 

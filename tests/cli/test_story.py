@@ -13,7 +13,7 @@ from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Result, Status, StepError, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.engine.confidential import Mask
-from stepswitch.engine.ports import Committed
+from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import compile_snapshot
 from stepswitch.engine.views import ExecutionView
 from stepswitch.secrets.masking import Masking

@@ -83,9 +83,7 @@ class Life:
         self.tasks: tuple[Task, ...] = ()
         self.cancels: tuple[Cancel, ...] = ()
         self._ids = 0
-        order = Create(
-            "e", "t", "ann", "w", "s0", ContextType.NONE, START + 10**9, pause_at_failure=pause_at_failure, debug_step_ids=debug
-        )
+        order = Create("e", "t", "ann", "w", "s0", ContextType.NONE, START + 10**9, pause_at_failure=pause_at_failure, debug_step_ids=debug)
         given = {name: each.default for name, each in self.workflow.declarations.items() if each.default is not None}
         self._take(begin(order, {**given, **(values or {})}, self.workflow, self.rules, self.now))
 

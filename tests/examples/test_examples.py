@@ -14,7 +14,7 @@ from stepswitch.domain.execution import ENDED, ContextType, Status
 from stepswitch.domain.validation import check
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.executions import ExecutionRequest
-from stepswitch.engine.ports import Committed, TrustedKey
+from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
 from tests.examples.router import running_router, set_up
 from tests.openssh import OpenSshServer

@@ -7,7 +7,7 @@ import pytest
 
 from stepswitch.domain.errors import StoreError, VersionConflictError
 from stepswitch.domain.execution import Status
-from stepswitch.engine.ports import Snapshot
+from stepswitch.engine.records import Snapshot
 from stepswitch.storage.database import Database
 from stepswitch.storage.executions import SqlExecutionStore
 from tests.storage.rows import everything

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, update
 
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.execution import HEAD_FORMAT, Head, LogEntry, StepExecution
-from stepswitch.engine.ports import Snapshot
+from stepswitch.engine.records import Snapshot
 from stepswitch.storage import encoding
 from stepswitch.storage.database import Database, Op, Statement
 from stepswitch.storage.executions import SqlExecutionStore
@@ -197,9 +197,7 @@ async def test_rows_of_a_later_format_are_refused_with_a_sentence(executions: Sq
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b" \xff", b'{"format":1,"id":"e1"}', b'{"format":1,"id":"e1","current":{}}'])
-async def test_a_body_that_is_none_of_ours_is_an_error_of_the_store(
-    executions: SqlExecutionStore, database: Database, body: bytes
-) -> None:
+async def test_a_body_that_is_none_of_ours_is_an_error_of_the_store(executions: SqlExecutionStore, database: Database, body: bytes) -> None:
     await executions.create(save_of(head()), SNAPSHOT)
     await database.write([Op(_PUT_HEAD, {"new_body": body})])
     with pytest.raises(StoreError):

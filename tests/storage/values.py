@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import Claim, ContextType, Head, LogEntry, LogLevel, Result, Status, StepError, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.ports import Save, Snapshot
+from stepswitch.engine.records import Save, Snapshot
 
 NOW: Final = 1_800_000_000_000
 SNAPSHOT: Final = Snapshot("snapshot-1", "default", {"name": "n", "steps": {"a": {"type": "NOOP"}}})
@@ -124,9 +124,9 @@ STEPS: Final = st.builds(
     extra=_extra(StepExecution),
 )
 CURRENT: Final = STEPS.map(
-    lambda found: replace(found, claimed_time=NOW, claim=Claim(f"nonce-{found.number}", "here", NOW))
-    if found.state is StepState.EXECUTING
-    else found
+    lambda found: (
+        replace(found, claimed_time=NOW, claim=Claim(f"nonce-{found.number}", "here", NOW)) if found.state is StepState.EXECUTING else found
+    )
 )
 """Steps as a head has them: one that is executing has a claim, whose names are ours."""
 HEADS: Final = st.builds(

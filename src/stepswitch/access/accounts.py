@@ -9,7 +9,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from stepswitch.domain.errors import OverloadedError
 from stepswitch.engine.callers import ADMINISTRATOR
-from stepswitch.engine.ports import Account, AccountStore
+from stepswitch.engine.ports import AccountStore
+from stepswitch.engine.records import Account
 
 ADMIN: Final = "admin"
 DEFAULT_TENANT: Final = "default"

@@ -13,7 +13,8 @@ from typing import Final
 from stepswitch.access.accounts import Passwords
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
 from stepswitch.engine.callers import Caller
-from stepswitch.engine.ports import AccountStore, Clock, Session
+from stepswitch.engine.ports import AccountStore, Clock
+from stepswitch.engine.records import Session
 
 KEPT: Final = 10_000
 TRUSTED_SECONDS: Final = 30.0

@@ -11,7 +11,7 @@ from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.requests import TrustOrder, scan_order, server_of_query, trust_order
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, TargetError
-from stepswitch.engine.ports import TrustedKey
+from stepswitch.engine.records import TrustedKey
 
 SCAN_SECONDS: Final = 10.0
 

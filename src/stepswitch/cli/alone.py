@@ -24,7 +24,7 @@ from stepswitch.domain.execution import ENDED, Head, Status
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.confidential import Mask
 from stepswitch.engine.executions import ExecutionRequest
-from stepswitch.engine.ports import Committed
+from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView
 from stepswitch.secrets.masking import Masking

@@ -18,7 +18,8 @@ from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.errors import SettingsError
 
 if TYPE_CHECKING:
-    from stepswitch.engine.ports import HostKeyStore, TrustedKey
+    from stepswitch.engine.ports import HostKeyStore
+from stepswitch.engine.records import TrustedKey
 
 Answer = TypeVar("Answer")
 app = typer.Typer(no_args_is_help=True, help="See and change which host keys the service trusts.")
@@ -116,7 +117,7 @@ def list_keys(*, data_dir: DataDir = None, config: Config = None, as_json: AsJso
 
 
 def _trust(host: str, port: int, lines: Sequence[str], data_dir: Path | None, config: Path | None) -> None:
-    from stepswitch.engine.ports import TrustedKey  # noqa: PLC0415 - see above
+    from stepswitch.engine.records import TrustedKey  # noqa: PLC0415 - see above
     from stepswitch.system import SystemClock  # noqa: PLC0415
 
     now, user = SystemClock().now(), user_name()

@@ -46,6 +46,6 @@ def serve(
         "steps_at_once": steps_at_once,
     }
     settings = load_settings(options, config)
-    from stepswitch import bootstrap  # noqa: PLC0415 - loads everything; wrong settings are refused before
+    from stepswitch.bootstrap import serve as run_service  # noqa: PLC0415 - loads everything; wrong settings are refused before
 
-    raise typer.Exit(bootstrap.serve(settings))
+    raise typer.Exit(run_service(settings))

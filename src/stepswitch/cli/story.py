@@ -10,7 +10,7 @@ from typing import Protocol
 from stepswitch.domain.execution import LogEntry, LogLevel, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.engine.confidential import Mask
-from stepswitch.engine.ports import Committed
+from stepswitch.engine.records import Committed
 
 _OVER = frozenset({StepState.EXECUTED, StepState.WAITING_AFTER, StepState.READY_FOR_NEXT, StepState.RETRY, StepState.FINISHED})
 

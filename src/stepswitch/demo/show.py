@@ -22,7 +22,7 @@ from stepswitch.demo.acts import ACTS, Act
 from stepswitch.demo.router import Router
 from stepswitch.demo.session import ROOT, TOKEN, Session
 from stepswitch.domain.errors import SettingsError
-from stepswitch.engine.ports import TrustedKey
+from stepswitch.engine.records import TrustedKey
 
 ADMIN: Final = "admin"
 _MARKS: Final = {"SUCCEEDED": ("✔", "green"), "FAILED": ("✘", "red"), "UNKNOWN": ("?", "magenta"), "SKIPPED": ("–", "yellow")}

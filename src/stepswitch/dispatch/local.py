@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from stepswitch.domain.events import Cancel, Task, TaskKind
-from stepswitch.engine.ports import Clock, Waiting
+from stepswitch.engine.ports import Clock
+from stepswitch.engine.records import Waiting
 
 TURNS_AT_ONCE: Final = 64
 """Turns only wait for a commit: so many share one."""

@@ -10,7 +10,8 @@ from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.confidential import masked_defaults
-from stepswitch.engine.ports import CatalogueStore, Clock, Ids, StoredWorkflow
+from stepswitch.engine.ports import CatalogueStore, Clock, Ids
+from stepswitch.engine.records import StoredWorkflow
 
 _FILLED_IN = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
 

@@ -14,7 +14,8 @@ from stepswitch.domain.rules import Rules
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
-from stepswitch.engine.ports import Clock, Committed, ExecutionStore, Ids, Observer, Secrets
+from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
+from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
 

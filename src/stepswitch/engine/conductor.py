@@ -17,7 +17,8 @@ from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StoreErr
 from stepswitch.domain.events import Change, Decision, Event, Reply
 from stepswitch.domain.execution import ENDED, Head, LogEntry
 from stepswitch.domain.rules import Rules
-from stepswitch.engine.ports import Clock, Committed, Dispatcher, ExecutionStore, Observer, Save
+from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
+from stepswitch.engine.records import Committed, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
 HEADS_KEPT: Final = 20_000

@@ -17,7 +17,8 @@ from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
-from stepswitch.engine.ports import Clock, FileStore, Ids, StoredWorkflow
+from stepswitch.engine.ports import Clock, FileStore, Ids
+from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.snapshots import Compiled, compile_snapshot
 from stepswitch.engine.views import ExecutionView, Views
 

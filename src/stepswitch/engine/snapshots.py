@@ -11,7 +11,8 @@ from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.ports import ExecutionStore, Snapshot
+from stepswitch.engine.ports import ExecutionStore
+from stepswitch.engine.records import Snapshot
 
 KEPT: Final = 1_000
 

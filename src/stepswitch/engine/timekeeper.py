@@ -15,7 +15,8 @@ import structlog
 from stepswitch.domain.errors import NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, Ids, OpenClaim, Runnable
+from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, Ids
+from stepswitch.engine.records import OpenClaim, Runnable
 
 PAGE: Final = 500
 FOR_EVER: Final = 2**62

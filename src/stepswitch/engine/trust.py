@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from stepswitch.engine.ports import Clock, HostKeyStore, TrustedKey
+from stepswitch.engine.ports import Clock, HostKeyStore
+from stepswitch.engine.records import TrustedKey
 
 
 class TrustedHosts:

@@ -9,7 +9,8 @@ from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask
-from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets, Waiting
+from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets
+from stepswitch.engine.records import Waiting
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from stepswitch.engine.ports import Account, Session
+from stepswitch.engine.records import Account, Session
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import accounts, sessions

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, insert, select
 
-from stepswitch.engine.ports import StoredWorkflow
+from stepswitch.engine.records import StoredWorkflow
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row, searchable
 from stepswitch.storage.tables import workflows

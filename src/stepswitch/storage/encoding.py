@@ -109,7 +109,7 @@ def _set_aside(text: str, large: Large) -> dict[str, str]:
     return {_LARGE_KEY: digest}
 
 
-def large_in(plain: Mapping[str, Any], maps: Sequence[str]) -> Iterable[str]:
+def _large_in(plain: Mapping[str, Any], maps: Sequence[str]) -> Iterable[str]:
     """Return the digests that the maps of a loaded body refer to."""
     for name in maps:
         for value in plain[name].values():
@@ -147,8 +147,9 @@ def load_steps(body: bytes) -> list[dict[str, Any]]:
 
 
 def digests_of_step(plain: Mapping[str, Any]) -> Iterable[str]:
-    """Return the digests of the large values of one loaded step execution."""
-    return large_in(plain, _STEP_MAPS)
+    """Return the digests of the large values of one loaded step execution; raises StoreError where it is none."""
+    with _refuse_foreign("a step execution"):
+        return set(_large_in(plain, _STEP_MAPS))
 
 
 def step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
@@ -194,14 +195,15 @@ def dump_head(head: Head, large: Large) -> bytes:
 
 
 def digests_of_head(plain: Mapping[str, Any]) -> set[str]:
-    """Return the digests of the large values of a loaded head."""
-    found = set(large_in(plain, _HEAD_MAPS))
-    return found | set(digests_of_step(plain["current"])) if plain["current"] else found
+    """Return the digests of the large values of a loaded head; raises StoreError as `head_from` does."""
+    with _refuse_foreign("an execution"):
+        _refuse_later(plain["format"], HEAD_FORMAT, f"execution {plain['id']}")
+        found = set(_large_in(plain, _HEAD_MAPS))
+        return found | set(_large_in(plain["current"], _STEP_MAPS)) if plain["current"] else found
 
 
 def head_from(plain: Mapping[str, Any], large: Large) -> Head:
-    """Return a head from what `load` gave; raises StoreError where a later release wrote it in a format of its own."""
-    _refuse_later(plain["format"], HEAD_FORMAT, f"execution {plain['id']}")
+    """Return a head from what `load` gave; raises StoreError where it is none, or a later release wrote it in a format of its own."""
     with _refuse_foreign(f"execution {plain['id']}"):
         return _head_from(plain, large)
 

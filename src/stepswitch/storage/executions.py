@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.ports import OpenClaim, Runnable, Save, Snapshot
+from stepswitch.engine.records import OpenClaim, Runnable, Save, Snapshot
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import (
     Large,

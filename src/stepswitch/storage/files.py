@@ -15,7 +15,8 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
-from stepswitch.engine.ports import Ids, StoredFile
+from stepswitch.engine.ports import Ids
+from stepswitch.engine.records import StoredFile
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import files

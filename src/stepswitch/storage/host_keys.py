@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from stepswitch.engine.ports import TrustedKey
+from stepswitch.engine.records import TrustedKey
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.tables import host_keys
 

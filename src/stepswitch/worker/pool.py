@@ -12,7 +12,8 @@ import structlog
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.execution import ENDED, Status
 from stepswitch.engine.claims import Claims
-from stepswitch.engine.ports import Clock, Committed, StepType
+from stepswitch.engine.ports import Clock, StepType
+from stepswitch.engine.records import Committed
 from stepswitch.worker.attempt import Attempt
 
 _log = structlog.get_logger("stepswitch.worker")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from stepswitch.api.wire.documents import SnapshotTexts, encode, without_passwords
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import Head, LogEntry, Status, StepExecution
-from stepswitch.engine.ports import StoredWorkflow
+from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, WaitingFor
 

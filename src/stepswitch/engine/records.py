@@ -1,0 +1,122 @@
+"""What crosses the seams of `ports`: plain values, and nothing that acts. Times are milliseconds since 1970 in UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepswitch.domain.execution import Head, LogEntry, StepExecution
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One decision on its way to the disk: all of it or nothing. `head.version` is one more than the version that was read."""
+
+    head: Head
+    rows: tuple[StepExecution, ...] = ()
+    logs: tuple[LogEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A workflow as it was when an execution was made, or after an edit; `id` is a hash of its content."""
+
+    id: str
+    tenant: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """An execution that somebody has to go on with, as the store knows it."""
+
+    execution_id: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClaim:
+    """A claim that has not reported: whose, and until when it counts as alive."""
+
+    execution_id: str
+    number: int
+    attempt: int
+    nonce: str
+    instance: str
+    last_sign: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorkflow:
+    """A workflow of the catalogue. `document` is what is given back, without what the server fills in."""
+
+    id: str
+    tenant: str
+    created_at: int
+    creation_user: str
+    revision: int
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A local account; `password_hash` is argon2id's own text."""
+
+    name: str
+    tenant: str
+    password_hash: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login. `token_hash` is SHA-256 of the token in hex: the token itself is stored nowhere."""
+
+    token_hash: str
+    user: str
+    tenant: str
+    roles: tuple[str, ...]
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A host key that the service trusts: `public_key` is an OpenSSH line without comment (`ssh-ed25519 AAAA…`)."""
+
+    host: str
+    port: int
+    public_key: str
+    added_by: str
+    added_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that belongs to workflows or executions. `id` names it, `sha256` (hex) is its content."""
+
+    id: str
+    tenant: str
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a queued task does not run: `kind` is place, device or time; `position` counts from 1 in the order of turns."""
+
+    kind: str
+    name: str
+    since: int
+    position: int
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one save or one batch of log lines made known, after COMMIT. `steps` are those that changed, in their order; `head` is None for log lines."""
+
+    execution_id: str
+    head: Head | None = None
+    steps: tuple[StepExecution, ...] = ()
+    logs: tuple[LogEntry, ...] = field(default=())

@@ -1,0 +1,350 @@
+"""Any order of events, valid, stale, doubled or made up, at any time: what may never happen does not happen.
+
+The machine throws events at `decide` as a network full of second copies, workers that come back from the dead, impatient people
+and a clock that goes back would. After each one it checks what has to hold, and at the end it plays everything again.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from stepswitch.domain.decide import decide, pending_task
+from stepswitch.domain.document import Step
+from stepswitch.domain.errors import ErrorCode, StateConflictError
+from stepswitch.domain.events import (
+    Abort,
+    Change,
+    Claimed,
+    CleanedUp,
+    Decision,
+    Event,
+    Lost,
+    Pause,
+    Reply,
+    Reported,
+    Resume,
+    Retry,
+    SetValues,
+    Task,
+    TaskKind,
+    Turn,
+)
+from stepswitch.domain.execution import ENDED, Limits, Outcome, Result, Status, StepError, StepExecution
+from stepswitch.domain.states import TERMINAL, WAITING, StepState
+from tests.domain.documents import JsonObject, document, workflow_of
+from tests.domain.lives import TYPES, Life
+
+NAMES: Final = ("a", "b", "c", "d")
+VARIABLES: Final = {"x": {"type": "number"}, "y": {"type": "string", "defaultValue": "hello"}}
+LIMITS: Final = Limits(step_executions=6, inline_steps=3, values_bytes=200)
+COOPERATION: Final = 60
+"""So many cooperative events are tried before an abort has to end what is an endless loop."""
+
+names = st.sampled_from(NAMES)
+maybe_names = st.none() | names
+conditions = st.lists(
+    st.one_of(
+        st.builds(lambda to: {"name": "x", "comparator": "isDefined", **to}, st.builds(lambda name: {"nextStepId": name}, maybe_names)),
+        st.builds(lambda value, to: {"name": "x", "comparator": "greater", "value": value, "nextStepId": to}, st.integers(0, 3), names),
+    ),
+    max_size=2,
+)
+policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "delaySeconds": st.sampled_from([0, 1]),
+        "retry": st.fixed_dictionaries({"maxAttempts": st.integers(1, 3)}, optional={"delaySeconds": st.sampled_from([0, 1])}),
+        "onFailureStepId": names,
+        "onUnknownStepId": names,
+        "safeToRerun": st.booleans(),
+    },
+)
+one_step = st.fixed_dictionaries(
+    {"type": st.sampled_from(["NOOP", "LOOK", "ACT", "ACT", "NEED", "GONE"])},
+    optional={
+        "nextStepId": maybe_names,
+        "conditions": conditions,
+        "policy": policies,
+        "inBindings": st.just({"must": {"type": "string", "exportName": "y"}}),
+        "outBindings": st.just({"x": {"name": "code", "type": "number"}, "y": {"name": "text", "type": "string"}}),
+    },
+)
+documents = st.builds(lambda bodies: document(variables=VARIABLES, steps=bodies), st.fixed_dictionaries(dict.fromkeys(NAMES, one_step)))
+outcomes = st.builds(
+    lambda result, outputs, code, cut: Outcome(result, outputs, None if result is Result.SUCCEEDED else StepError(code, "why"), cut),
+    st.sampled_from([Result.SUCCEEDED, Result.SUCCEEDED, Result.FAILED, Result.UNKNOWN]),
+    st.fixed_dictionaries({}, optional={"code": st.sampled_from([0, 1, "2", "word"]), "text": st.sampled_from(["", "ok", "y" * 300])}),
+    st.sampled_from([ErrorCode.NON_ZERO_EXIT, ErrorCode.LOST, ErrorCode.TIMEOUT]),
+    st.sampled_from([(), ("code",)]),
+)
+nonces = st.sampled_from(["n1", "n2", "n3"])
+versions = st.sampled_from(["none", "now", "before"])
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One execution, and everybody who has to do with it."""
+
+    @initialize(source=documents, pause_at_failure=st.booleans(), debug=st.lists(names, max_size=2, unique=True))
+    def create(self, source: JsonObject, *, pause_at_failure: bool, debug: list[str]) -> None:
+        self.given: dict[str, Any] = {"limits": LIMITS, "pause_at_failure": pause_at_failure, "debug": tuple(debug)}
+        self.source = source
+        self.life = Life(source, **self.given)
+        self.sent: list[tuple[Event, int]] = []
+        self.holders: dict[tuple[int, int], set[str]] = {}
+        self.attempts: set[tuple[int, int]] = {(0, 1)}
+        self.task: Task | None = self.life.tasks[0] if self.life.tasks else None
+
+    # --- whoever may send something ---
+
+    @rule(back=st.integers(0, 2), attempt=st.sampled_from([0, 0, 0, 1]))
+    def take_turn(self, back: int, attempt: int) -> None:
+        step = self.around(back)
+        self.send(Turn(self.life.new_id(), step.number, step.attempt + attempt))
+
+    @rule(back=st.integers(0, 2), nonce=nonces, attempt=st.sampled_from([0, 0, 0, 1]))
+    def claim(self, back: int, nonce: str, attempt: int) -> None:
+        step = self.around(back)
+        nonce = f"{nonce}.{step.number}"
+        decision = self.send(Claimed(f"claim:{nonce}", step.number, step.attempt + attempt, nonce, nonce))
+        if decision is not None and decision.reply is Reply.GRANTED:
+            self.holders.setdefault((step.number, step.attempt + attempt), set()).add(nonce)
+
+    @rule(outcome=outcomes, back=st.integers(0, 3), nonce=nonces | st.none())
+    def report(self, outcome: Outcome, back: int, nonce: str | None) -> None:
+        step = self.around(back)
+        nonce = nonce and f"{nonce}.{step.number}"
+        self.send(Reported(self.life.new_id(), step.number, step.attempt, nonce, outcome, started=self.life.now - back))
+
+    @precondition(lambda self: self.life.step.state is StepState.EXECUTING)
+    @rule(outcome=outcomes)
+    def report_of_the_holder(self, outcome: Outcome) -> None:
+        step = self.life.step
+        assert step.claim is not None
+        self.send(Reported(f"report:{step.claim.nonce}", step.number, step.attempt, step.claim.nonce, outcome))
+
+    @rule(back=st.integers(0, 2), nonce=nonces)
+    def lose(self, back: int, nonce: str) -> None:
+        step = self.around(back)
+        nonce = step.claim.nonce if step.claim is not None and back == 0 else f"{nonce}.{step.number}"
+        self.send(Lost(self.life.new_id(), step.number, step.attempt, nonce, "silence"))
+
+    @rule(back=st.integers(0, 1))
+    def clean_up(self, back: int) -> None:
+        self.send(CleanedUp(self.life.new_id(), self.around(back).number))
+
+    @rule(kind=st.sampled_from([Resume, Resume, Resume, Retry, Retry, Pause]), seen=versions)
+    def steer(self, kind: type[Resume | Retry | Pause], seen: str) -> None:
+        self.send(kind(self.life.new_id(), "bob", self.version(seen)))
+
+    @precondition(lambda self: len(self.sent) > 15)
+    @rule(seen=versions)
+    def abort(self, seen: str) -> None:
+        self.send(Abort(self.life.new_id(), "bob", self.version(seen)))
+
+    @rule(pause=st.none() | st.booleans(), debug=st.none() | st.lists(names, max_size=2), start=st.none() | names, seen=versions)
+    def change(self, *, pause: bool | None, debug: list[str] | None, start: str | None, seen: str) -> None:
+        debugged = None if debug is None else tuple(debug)
+        event = Change(self.life.new_id(), "bob", self.version(seen), pause_at_failure=pause, debug_step_ids=debugged, start_step_id=start)
+        self.send(event)
+
+    @rule(name=names, body=one_step | st.none(), start=maybe_names, seen=versions)
+    def edit(self, name: str, body: JsonObject | None, start: str | None, seen: str) -> None:
+        bodies = {**self.life.workflow.source["steps"], name: body}
+        source = {**self.source, "steps": {key: value for key, value in bodies.items() if value is not None}}
+        event = Change(
+            self.life.new_id(),
+            "bob",
+            self.version(seen),
+            workflow=workflow_of({**source, "startStepId": next(iter(source["steps"]), None)}),
+            snapshot_id=f"s-{source}",
+            base_snapshot_id=self.life.head.snapshot_id,
+            start_step_id=start,
+        )
+        self.send(event)
+
+    @rule(value=st.sampled_from([None, 1, 2]), text=st.sampled_from([None, "new", "y" * 300]), seen=versions)
+    def correct(self, value: int | None, text: str | None, seen: str) -> None:
+        self.send(SetValues(self.life.new_id(), "bob", self.version(seen), values={"x": value, "y": text}))
+
+    @precondition(lambda self: bool(self.sent))
+    @rule(back=st.integers(1, 12))
+    def repeat(self, back: int) -> None:
+        self.send(self.sent[-min(back, len(self.sent))][0])
+
+    @rule(seconds=st.sampled_from([0.001, 1, 1, 90, -5, -100_000]))
+    def time_goes(self, seconds: float) -> None:
+        self.life.now += round(seconds * 1000)
+
+    # --- one event ---
+
+    def around(self, back: int) -> StepExecution:
+        """Return the current step execution, or one of the last that are behind."""
+        return self.life.step if back == 0 or len(self.life.rows) < back else self.life.rows[-back]
+
+    def version(self, seen: str) -> int | None:
+        return {"none": None, "now": self.life.head.version, "before": self.life.head.version - 1}[seen]
+
+    def send(self, event: Event) -> Decision | None:
+        life, before = self.life, self.life.head
+        printed = repr(before)
+        self.sent.append((event, life.now))
+        try:
+            decision = decide(before, event, life.workflow, life.rules, life.now)
+        except StateConflictError:
+            assert repr(before) == printed
+            return None
+        assert repr(before) == printed, "a decision changed what it was given"
+        workflow = life.workflow
+        assert life.apply(event) == decision, "the same event in the same state was decided otherwise"
+        self.check_decision(before, event, decision)
+        if decision.head is not before:
+            assert decide(decision.head, event, life.workflow, life.rules, life.now).head is decision.head, "an event counted twice"
+            self.check_attempts(event, workflow.steps)
+        self.follow_up(decision)
+        return decision
+
+    def check_decision(self, before: Any, event: Event, decision: Decision) -> None:
+        after = decision.head
+        if after is before:
+            assert not (decision.rows or decision.logs or decision.tasks or decision.cancels)
+            return
+        assert after.version == before.version + 1
+        assert after.last_time >= before.last_time
+        assert event.id in after.applied
+        assert all(entry.time == after.last_time for entry in decision.logs)
+        assert len(decision.tasks) <= 1
+        assert len(after.applied) <= 8
+
+    def check_attempts(self, event: Event, steps: Any) -> None:
+        """No step with effects runs again unless it failed for certain, or somebody said that this is safe."""
+        chain = (*self.life.rows, self.life.step)
+        for before, after in zip(chain, chain[1:], strict=False):
+            if after.number < len(self.attempts) or after.attempt == 1:
+                continue
+            assert (before.step_id, before.attempt + 1) == (after.step_id, after.attempt)
+            assert before.result is Result.FAILED or is_safe(steps[before.step_id]) or isinstance(event, Retry), (
+                "what may have reached its target was repeated unasked"
+            )
+        self.attempts = {(step.number, step.attempt) for step in chain}
+
+    def follow_up(self, decision: Decision) -> None:
+        """Do as a dispatcher does: forget what is cancelled or taken, and take what is new."""
+        for cancel in decision.cancels:
+            if self.task is not None and (self.task.number, self.task.attempt) == (cancel.number, cancel.attempt):
+                self.task = None
+        if decision.tasks:
+            self.task = decision.tasks[0]
+
+    # --- what has to hold, always ---
+
+    @invariant()
+    def exactly_one_reason_to_stand_still(self) -> None:
+        life = self.life
+        head, step = life.head, life.step
+        pending = pending_task(head, life.workflow, life.rules, life.now)
+        reasons = {
+            "somebody will take it": pending is not None,
+            "a worker has it": step.state is StepState.EXECUTING and step.claim is not None,
+            "a person is asked": head.status is Status.PAUSED and step.state in WAITING,
+            "it has ended": head.status in ENDED and step.state is StepState.FINISHED,
+        }
+        assert sum(reasons.values()) == 1, reasons
+        assert (head.status in ENDED) == (head.end_time is not None)
+        assert (head.status is Status.PAUSED) == (step.state in WAITING)
+        if pending is not None:
+            assert self.task == pending, "nobody was told of what can run"
+
+    @invariant()
+    def rows_are_written_once_and_in_order(self) -> None:
+        chain = (*self.life.rows, self.life.step)
+        assert [step.number for step in chain] == list(range(len(chain)))
+        assert self.life.head.steps_begun == len(chain)
+        assert all(step.state in TERMINAL and step.result is not None for step in self.life.rows)
+        assert all((step.attempt == 1) or step.step_id == before.step_id for before, step in zip(chain, chain[1:], strict=False))
+
+    @invariant()
+    def nobody_shares_a_claim(self) -> None:
+        assert all(len(holders) == 1 for holders in self.holders.values())
+
+    @invariant()
+    def times_only_grow(self) -> None:
+        chain = (*self.life.rows, self.life.step)
+        for step in chain:
+            times = [moment for moment in (step.start_time, step.claimed_time, step.end_time) if moment is not None]
+            assert times == sorted(times)
+        assert [step.start_time for step in chain] == sorted(step.start_time for step in chain)
+        assert [entry.time for entry in self.life.logs] == sorted(entry.time for entry in self.life.logs)
+
+    @invariant()
+    def values_stay_within_their_limit(self) -> None:
+        assert self.life.head.values.keys() <= VARIABLES.keys()
+        assert sum(len(str(value)) for value in self.life.head.values.values()) <= LIMITS.values_bytes
+
+    def teardown(self) -> None:
+        if not hasattr(self, "life"):
+            return
+        self.play_again()
+        self.abort_ends_it()
+        self.cooperation_ends_it()
+
+    def play_again(self) -> None:
+        again = Life(self.source, **self.given)
+        for event, now in self.sent:
+            again.now = now
+            try:
+                again.apply(event)
+            except StateConflictError:
+                continue
+        assert (again.head, again.rows, again.logs) == (self.life.head, self.life.rows, self.life.logs)
+
+    def abort_ends_it(self) -> None:
+        life = self.life
+        if life.status not in ENDED:
+            decision = decide(life.head, Abort("the end", "bob", None), life.workflow, life.rules, life.now)
+            assert decision.head.status is Status.ABORTED
+            assert not decision.tasks
+
+    def cooperation_ends_it(self) -> None:
+        """From wherever it stands, an execution goes on to an end when everybody does what is expected of them."""
+        life = self.life
+        visited = set()
+        for event in cooperation(life):
+            place = (life.step.step_id, life.step.state, life.head.status, repr(life.head.values))
+            life.apply(event)
+            visited.add(place)
+        if life.status not in ENDED:
+            assert len(visited) < COOPERATION, "it neither ended nor went in circles"
+
+
+def is_safe(step: Step) -> bool:
+    signature = TYPES.find(step.type)
+    return bool(step.policy.safe_to_rerun) or (signature is not None and signature.always_safe)
+
+
+def cooperation(life: Life) -> Iterator[Event]:
+    """Yield what a worker, a dispatcher and a person would do next, until it ends."""
+    for turn in range(COOPERATION):
+        step = life.step
+        if life.status in ENDED:
+            return
+        if life.status is Status.PAUSED:
+            yield Resume(f"go-{turn}", "bob", life.head.version)
+        elif step.state is StepState.EXECUTING:
+            assert step.claim is not None
+            yield Reported(f"did-{turn}", step.number, step.attempt, step.claim.nonce, Outcome(Result.SUCCEEDED))
+        else:
+            life.now = max(life.now, step.not_before or 0)
+            task = pending_task(life.head, life.workflow, life.rules, life.now)
+            assert task is not None
+            taken = Claimed(f"take-{turn}", step.number, step.attempt, f"c{turn}", "w")
+            yield Turn(f"turn-{turn}", step.number, step.attempt) if task.kind is TaskKind.TURN else taken
+            assert (life.step.number, life.step.state) != (step.number, StepState.EXECUTABLE), "it did not go on"
+
+
+AnyOrder.TestCase.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+test_any_order_of_events = AnyOrder.TestCase

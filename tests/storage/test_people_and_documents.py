@@ -1,0 +1,143 @@
+"""Risk: a workflow, an account, a login or a host key comes back as something else, or as somebody else's."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stepswitch.domain.errors import VersionConflictError
+from stepswitch.engine.records import Account, Session, StoredWorkflow, TrustedKey
+from stepswitch.storage.accounts import SqlAccountStore
+from stepswitch.storage.catalogue import KEPT, SqlCatalogueStore
+from stepswitch.storage.database import Database
+from stepswitch.storage.host_keys import SqlHostKeyStore
+from stepswitch.storage.tables import workflows
+from tests.storage.rows import everything, rows_of
+from tests.storage.values import NOW, STRANGE_TEXTS
+
+UNKNOWN_NAMES = ("", "\0", "admin\0", "\ud800", "Admin", "x" * 100_000)
+
+
+def _workflow(workflow_id: str = "w1", tenant: str = "default", **fields: Any) -> StoredWorkflow:
+    return StoredWorkflow(workflow_id, tenant, NOW, "admin", 1, {"name": "n", "steps": {}, **fields})
+
+
+# --- workflows ---
+
+
+@pytest.mark.parametrize("text", STRANGE_TEXTS, ids=ascii)
+async def test_a_workflow_comes_back_with_its_strange_texts(database: Database, text: str) -> None:
+    made = replace(_workflow(text=[text], large=2**70, empty={}), document={"name": text, text: {}})
+    await SqlCatalogueStore(database).create(made)
+    for store in (SqlCatalogueStore(database),) * 2:  # from the disk, then from what is kept
+        assert await store.get("default", "w1") == made
+
+
+async def test_creating_a_workflow_twice_changes_nothing(catalogue: SqlCatalogueStore, database: Database) -> None:
+    await catalogue.create(_workflow())
+    before = await everything(database)
+    with pytest.raises(VersionConflictError):
+        await catalogue.create(_workflow(tenant="other", steps={"a": {}}))
+    assert await everything(database) == before
+    assert await catalogue.get("default", "w1") == _workflow()
+
+
+async def test_workflows_of_another_tenant_do_not_exist(catalogue: SqlCatalogueStore) -> None:
+    await catalogue.create(_workflow())
+    assert await catalogue.get("default", "w1") is not None
+    assert await catalogue.get("other", "w1") is None
+
+
+@pytest.mark.parametrize("name", UNKNOWN_NAMES, ids=lambda name: ascii(name[:10]))
+async def test_a_workflow_that_nobody_can_have_is_not_found(catalogue: SqlCatalogueStore, name: str) -> None:
+    assert await catalogue.get("default", name) is None
+    assert await catalogue.get(name, "w1") is None
+
+
+async def test_more_workflows_than_are_kept_come_back(catalogue: SqlCatalogueStore, database: Database) -> None:
+    made = [_workflow(f"w{place}") for place in range(KEPT + 3)]
+    for each in made:
+        await catalogue.create(each)
+    assert [await catalogue.get("default", each.id) for each in made] == made
+    assert await catalogue.get("default", "w0") == made[0]
+    assert len(await rows_of(database, workflows)) == KEPT + 3
+
+
+# --- accounts and logins ---
+
+
+async def test_an_account_comes_back_and_can_be_replaced(accounts: SqlAccountStore) -> None:
+    made = Account("Ünï çode", "default", "$argon2id$\ud800\0", ("admin", "ops"))
+    assert await accounts.count_accounts() == 0
+    await accounts.put_account(made)
+    assert await accounts.account(made.name) == made
+    await accounts.put_account(replace(made, tenant="other", roles=()))
+    assert await accounts.account(made.name) == replace(made, tenant="other", roles=())
+    assert await accounts.count_accounts() == 1
+
+
+@pytest.mark.parametrize("name", UNKNOWN_NAMES, ids=lambda name: ascii(name[:10]))
+async def test_an_account_that_nobody_can_have_is_not_found(accounts: SqlAccountStore, name: str) -> None:
+    await accounts.put_account(Account("admin", "default", "hash", ()))
+    assert await accounts.account(name) is None
+    assert await accounts.session(name) is None
+    assert await accounts.account("admin") is not None
+
+
+async def test_a_login_comes_back_until_it_ends(accounts: SqlAccountStore) -> None:
+    made = Session("hash", "admin", "default", ("admin",), NOW)
+    await accounts.put_session(made)
+    assert await accounts.session("hash") == made
+    await accounts.end_session("other")
+    assert await accounts.session("hash") == made
+    await accounts.end_session("hash")
+    assert await accounts.session("hash") is None
+
+
+async def test_only_logins_that_are_over_are_forgotten(accounts: SqlAccountStore) -> None:
+    for name, expires in (("over", NOW - 1), ("now", NOW), ("later", NOW + 1)):
+        await accounts.put_session(Session(name, "admin", "default", (), expires))
+    await accounts.end_expired_sessions(NOW)
+    assert [await accounts.session(name) is not None for name in ("over", "now", "later")] == [False, True, True]
+
+
+# --- host keys ---
+
+
+def _key(host: str = "router", port: int = 22, public_key: str = "ssh-ed25519 AAAA") -> TrustedKey:
+    return TrustedKey(host, port, public_key, "admin", NOW)
+
+
+async def test_keys_belong_to_a_host_and_a_port(host_keys: SqlHostKeyStore) -> None:
+    for key in (_key(), _key(port=2222), _key(public_key="ssh-rsa BBBB"), _key("a-router")):
+        await host_keys.trust(key)
+    assert await host_keys.trusted("router", 22) == [_key(), _key(public_key="ssh-rsa BBBB")]
+    assert await host_keys.trusted("router", 23) == []
+    assert [(key.host, key.port) for key in await host_keys.all()] == [("a-router", 22), ("router", 22), ("router", 22), ("router", 2222)]
+
+
+async def test_trusting_twice_is_no_error_and_keeps_who_was_first(host_keys: SqlHostKeyStore) -> None:
+    await host_keys.trust(_key())
+    await host_keys.trust(replace(_key(), added_by="somebody else", added_at=NOW + 1))
+    assert await host_keys.all() == [_key()]
+
+
+async def test_forgetting_says_how_many_keys_there_were(host_keys: SqlHostKeyStore) -> None:
+    for key in (_key(), _key(public_key="ssh-rsa BBBB"), _key(port=2222)):
+        await host_keys.trust(key)
+    assert await host_keys.forget("router", 22) == 2
+    assert await host_keys.forget("router", 22) == 0
+    assert await host_keys.all() == [_key(port=2222)]
+
+
+@pytest.mark.parametrize(("host", "port"), [("\0", 22), ("\ud800", 22), ("", 0), ("router", 2**70), ("router", -1)])
+async def test_a_server_that_nobody_can_have_has_no_keys(host_keys: SqlHostKeyStore, host: str, port: int) -> None:
+    await host_keys.trust(_key())
+    assert await host_keys.trusted(host, port) == []
+
+
+async def test_what_one_store_trusts_every_other_trusts_at_once(database: Database) -> None:
+    reader, writer = SqlHostKeyStore(database), SqlHostKeyStore(database)
+    assert await reader.trusted("router", 22) == []
+    await writer.trust(_key())
+    assert await reader.trusted("router", 22) == [_key()]

@@ -1,0 +1,290 @@
+"""Risk: SQLite says no (a COMMIT that fails, a full disk, a lock, a dead writer), and somebody is told what is not true."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
+from stepswitch.storage import executions as statements
+from stepswitch.storage import files as file_statements
+from stepswitch.storage import sqlite
+from stepswitch.storage.database import Op, Query, Statement
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.sqlite import DIALECT, SqliteDatabase, connect
+from tests.storage.connections import Commits
+from tests.storage.rows import everything
+from tests.storage.values import SNAPSHOT, entry, head, next_of, save_of
+
+BUSY = 60.0
+
+
+@pytest.fixture
+def commits() -> Commits:
+    return Commits()
+
+
+@pytest_asyncio.fixture
+async def database(path: Path, commits: Commits) -> AsyncIterator[SqliteDatabase]:
+    opened = SqliteDatabase(path, commits.connect)
+    yield opened
+    await opened.close()
+
+
+async def created(store: SqlExecutionStore, *names: str) -> list[BaseException | None]:
+    """Create executions in one batch; return what each creator was told."""
+    return await asyncio.gather(*(store.create(save_of(head(name)), SNAPSHOT) for name in names), return_exceptions=True)
+
+
+async def stored(store: SqlExecutionStore, *names: str) -> list[bool]:
+    return [await store.load(name) is not None for name in names]
+
+
+# --- COMMIT fails ---
+
+
+@pytest.mark.parametrize("failure", ["before", "after"])
+async def test_a_commit_that_fails_leaves_all_of_its_batch_in_doubt(executions: SqlExecutionStore, commits: Commits, failure: str) -> None:
+    assert await created(executions, "taken") == [None]
+    commits.failures = [failure]
+    told = await created(executions, "a", "taken", "b")
+    assert [type(each) for each in told] == [CommitInDoubtError, VersionConflictError, CommitInDoubtError]
+    assert await stored(executions, "a", "b", "taken") == [failure == "after"] * 2 + [True]
+    assert await created(executions, "c") == [None]
+    assert await stored(executions, "c") == [True]
+
+
+async def test_a_database_that_cannot_be_opened_again_is_tried_again(executions: SqlExecutionStore, commits: Commits) -> None:
+    commits.failures = ["before"]
+    commits.refusals = 2
+    assert [type(each) for each in await created(executions, "a")] == [CommitInDoubtError]
+    assert [type(each) for each in await created(executions, "b")] == [StoreError]
+    assert [type(each) for each in await created(executions, "c")] == [StoreError]
+    assert await created(executions, "d") == [None]
+    assert await stored(executions, "a", "b", "c", "d") == [False, False, False, True]
+
+
+async def test_a_save_in_doubt_is_either_there_or_can_be_made_again(executions: SqlExecutionStore, commits: Commits) -> None:
+    at_version = head()
+    await executions.create(save_of(at_version), SNAPSHOT)
+    for failure in ("before", "after") * 3:
+        commits.failures = [failure]
+        wanted = next_of(at_version, workflow_name=failure)
+        with pytest.raises(CommitInDoubtError):
+            await executions.save(save_of(wanted, (), (entry(failure),)))
+        if failure == "before":
+            assert await executions.load("e1") == at_version
+            await executions.save(save_of(wanted, (), (entry(failure),)))
+        assert await executions.load("e1") == wanted
+        at_version = wanted
+    assert len((await executions.logs("e1"))[0]) == 6
+
+
+async def test_a_writer_that_dies_while_it_commits_promises_nothing(
+    database: SqliteDatabase, executions: SqlExecutionStore, commits: Commits
+) -> None:
+    release = commits.hold()
+    saving = asyncio.ensure_future(created(executions, "a"))
+    await asyncio.to_thread(commits.reached.wait, 30)
+    behind = asyncio.ensure_future(created(executions, "b"))
+    await asyncio.sleep(0)
+    database.writer.cancel()
+    await asyncio.wait([database.writer])
+    release.set()
+    assert [type(each) for each in await saving] == [CommitInDoubtError]
+    assert [type(each) for each in await behind] == [StoreError]
+    with pytest.raises(StoreError):
+        await executions.append_logs("a", [entry()])
+    assert database.writer.done()
+
+
+async def test_every_waiter_is_answered_when_the_writer_dies(
+    database: SqliteDatabase, executions: SqlExecutionStore, path: Path
+) -> None:
+    with _locked(path):
+        waiting = [asyncio.ensure_future(executions.create(save_of(head(f"e{place}")), SNAPSHOT)) for place in range(500)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        database.writer.cancel()
+        told = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 30)
+    assert {type(each) for each in told} == {StoreError}
+    assert not any(await stored(executions, "e0", "e499"))
+
+
+# --- the disk is full, the database is locked, closed or broken ---
+
+
+async def test_a_full_disk_stores_nothing_by_halves_and_works_again(path: Path, commits: Commits) -> None:
+    before = path.stat().st_size // 4096
+    commits.pages = before + 60
+    database = SqliteDatabase(path, commits.connect)
+    store = SqlExecutionStore(database)
+    try:
+        assert await created(store, "small") == [None]
+        stand = await everything(database)
+        large = {"v": "x" * 3_000_000}
+        told = await asyncio.gather(
+            store.create(save_of(head("neighbour")), SNAPSHOT),
+            store.create(save_of(head("large", values=large)), SNAPSHOT),
+            store.append_logs("small", [entry("y" * 3_000_000)]),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in told[1:]] == [StoreError, StoreError]
+        assert (told[0] is None) == (await stored(store, "neighbour"))[0]
+        assert told[0] is None or isinstance(told[0], StoreError)
+        await store.delete("neighbour")
+        assert await everything(database) == stand
+        assert await created(store, "again") == [None]
+        assert await store.load("again") == head("again")
+    finally:
+        await database.close()
+
+
+class _locked:  # noqa: N801 # reads as what it does
+    """Another process that writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+
+    def __enter__(self) -> "_locked":
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute("ROLLBACK")
+        self._connection.close()
+
+
+async def test_the_writer_waits_for_another_process_and_readers_do_not(executions: SqlExecutionStore, path: Path) -> None:
+    assert await created(executions, "before") == [None]
+    with _locked(path):
+        waiting = asyncio.ensure_future(created(executions, "a", "b"))
+        assert await stored(executions, "before", "a") == [True, False]
+        assert not waiting.done()
+    assert await waiting == [None, None]
+    assert await stored(executions, "a", "b") == [True, True]
+
+
+async def test_a_lock_that_is_never_given_back_is_an_error_of_the_store(
+    executions: SqlExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.0)
+    with _locked(path):
+        assert [type(each) for each in await created(executions, "a")] == [StoreError]
+    assert await created(executions, "b") == [None]
+
+
+async def test_a_closed_database_says_so(path: Path) -> None:
+    database = SqliteDatabase(path)
+    store = SqlExecutionStore(database)
+    last = asyncio.ensure_future(created(store, "last"))
+    await asyncio.sleep(0)
+    await asyncio.gather(database.close(), database.close())
+    assert await last == [None]
+    with pytest.raises(StoreError, match="closed"):
+        await store.append_logs("last", [entry()])
+    with pytest.raises(StoreError, match="closed"):
+        await store.load("last")
+    again = SqliteDatabase(path)
+    assert await SqlExecutionStore(again).load("last") == head("last")
+    await again.close()
+
+
+async def test_a_broken_statement_is_the_fault_of_its_caller_alone(database: SqliteDatabase, executions: SqlExecutionStore) -> None:
+    wrong = Statement(statements.insert(statements.executions))
+    told = await asyncio.gather(
+        executions.create(save_of(head("a")), SNAPSHOT),
+        database.write([Op(wrong, {"id": object()})]),
+        database.write([Op(wrong, {"id": "missing the rest"})]),
+        executions.create(save_of(head("b")), SNAPSHOT),
+        return_exceptions=True,
+    )
+    assert [told[0], told[3]] == [None, None]
+    assert {type(each) for each in told[1:3]} == {StoreError}
+    with pytest.raises(StoreError):
+        await database.read([Query(Statement(statements.select(statements.executions).where(statements.bindparam("x") == 1)))])
+    assert await stored(executions, "a", "b") == [True, True]
+
+
+async def test_what_is_not_committed_is_seen_by_nobody(executions: SqlExecutionStore, commits: Commits) -> None:
+    assert await created(executions, "before") == [None]
+    release = commits.hold()
+    saving = asyncio.ensure_future(created(executions, "a", "b"))
+    await asyncio.to_thread(commits.reached.wait, 30)
+    assert await stored(executions, "before", "a", "b") == [True, False, False]
+    assert not saving.done()
+    release.set()
+    assert await saving == [None, None]
+    assert await stored(executions, "a", "b") == [True, True]
+
+
+async def test_what_waits_while_one_batch_commits_shares_the_next_commit(executions: SqlExecutionStore, commits: Commits) -> None:
+    release = commits.hold()
+    first = asyncio.ensure_future(created(executions, "first"))
+    await asyncio.to_thread(commits.reached.wait, 30)
+    commits.failures = ["", ""][:0]
+    others = asyncio.ensure_future(created(executions, *(f"e{place}" for place in range(sqlite.BATCH))))
+    await asyncio.sleep(0)
+    again = commits.hold()
+    release.set()
+    await first
+    await asyncio.to_thread(commits.reached.wait, 30)
+    again.set()
+    assert await others == [None] * sqlite.BATCH
+
+
+# --- what the promise rests on ---
+
+
+def test_every_connection_waits_for_the_disk(path: Path) -> None:
+    connection = connect(path)
+    found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode", "cache_spill")}
+    connection.close()
+    assert found == {"synchronous": 2, "journal_mode": "wal", "cache_spill": 0}
+
+
+async def test_the_writers_own_connection_waits_for_the_disk(path: Path) -> None:
+    database = SqliteDatabase(path)
+    connection = database._connection
+    assert connection is not None
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await database.close()
+
+
+def test_a_file_that_is_no_database_leaves_no_connection_open(tmp_path: Path) -> None:
+    no_database = tmp_path / "stepswitch.db"
+    no_database.write_bytes(b"this is no database" * 1_000)
+    with pytest.raises(sqlite3.DatabaseError):
+        connect(no_database)
+
+
+_BOUNDED = {"_OPEN_CLAIMS", "_FOREIGN_CLAIMS"}
+"""They look at all claims, of which there are never more than places for steps."""
+_PARTIAL = {"_CLEANUPS"}
+"""It walks an index that holds what it looks for and nothing else."""
+HOT = {
+    f"{module.__name__.rsplit('.', 1)[-1]}.{name}": statement
+    for module in (statements, file_statements)
+    for name, statement in vars(module).items()
+    if isinstance(statement, Statement) and name not in _BOUNDED
+} | {f"executions._DELETES[{place}]": statement for place, statement in enumerate(statements._DELETES)}
+
+
+@pytest.mark.parametrize("name", sorted(HOT))
+def test_no_statement_reads_a_whole_table(path: Path, name: str) -> None:
+    connection = connect(path)
+    text = HOT[name].text(DIALECT)
+    compiled = HOT[name].element.compile(dialect=DIALECT).params
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(compiled, 1))]
+    connection.close()
+    tables = {"workflows", "snapshots", "executions", "snapshot_uses", "step_executions", "logs", "claims", "large_values", "files"}
+    scans = [line for line in plan if line.startswith("SCAN ") and line.split()[1] in tables]
+    if name.split(".")[1] in _PARTIAL:
+        assert scans == ["SCAN executions USING INDEX executions_cleanup"]
+    else:
+        assert not scans
+    assert not [line for line in plan if "TEMP B-TREE FOR ORDER BY" in line]
