@@ -18,6 +18,7 @@ class FakeClock:
         self._jumped = 0
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._begun = asyncio.Event()
 
     def now(self) -> int:
         return self._start + self._jumped + round(self._seconds * 1000)
@@ -31,12 +32,20 @@ class FakeClock:
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._order), woken))
+        self._begun.set()
         await woken
 
     @property
     def sleeping(self) -> int:
         """How many wait for this clock."""
         return sum(not woken.done() for _, _, woken in self._sleepers)
+
+    async def until_sleeping_for(self, seconds: float) -> None:
+        """Return as soon as somebody sleeps who wakes up in just so many seconds."""
+        async with asyncio.timeout(30):
+            while not any(abs(due - self._seconds - seconds) < 1e-6 and not woken.done() for due, _, woken in self._sleepers):
+                self._begun.clear()
+                await self._begun.wait()
 
     def jump(self, seconds: float) -> None:
         """Set the time of day forward or back; nobody wakes up."""

@@ -7,6 +7,7 @@ CHAOS_ROUNDS says how often (twenty unless told), CHAOS_SEED repeats a run's mom
 import asyncio
 import os
 import random
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class Load:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(7200)
-async def test_no_kill_loses_an_execution_or_repeats_a_command(tmp_path: Path) -> None:
+async def test_no_kill_loses_an_execution_or_repeats_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     moments = random.Random(SEED)
     settings = {"STEPSWITCH_SESSIONS_PER_DEVICE": "8", "STEPSWITCH_HOST_KEYS": "accept-new", "STEPSWITCH_LOG_LEVEL": "info"}
     service = ServiceProcess(tmp_path / "data", **settings)
@@ -117,7 +118,13 @@ async def test_no_kill_loses_an_execution_or_repeats_a_command(tmp_path: Path) -
             await asyncio.to_thread(service.start)
         executions = {execution_id: settle(service, execution_id, headers) for execution_id in load.accepted}
         service.end()
-        check(load.accepted, executions, Counter(server.commands()))
+        commands = Counter(server.commands())
+        check(load.accepted, executions, commands)
+    ends = Counter(execution["status"] for execution in executions.values())
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{ROUNDS} kills, {len(executions)} accepted executions: {dict(ends)}; {commands.total()} commands, none twice\n"
+        )
 
 
 def settle(service: ServiceProcess, execution_id: str, headers: dict[str, str]) -> dict[str, Any]:

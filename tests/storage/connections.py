@@ -13,11 +13,11 @@ class Commits:
 
     def __init__(self) -> None:
         self.failures: list[str] = []
-        """"before" or "after": whether the COMMIT that fails next has committed; "gone" loses the connection too."""
+        """"before" or "after": whether the COMMIT that fails next has not committed, or has."""
         self.reached = threading.Event()
         """Set when a COMMIT is held up."""
         self.held: threading.Event | None = None
-        self.opened = 0
+        self.count = 0
         self.refusals = 0
         """How many attempts to connect fail next."""
         self.pages: int | None = None
@@ -26,7 +26,6 @@ class Commits:
         if self.refusals:
             self.refusals -= 1
             raise sqlite3.OperationalError("unable to open database file")
-        self.opened += 1
         made = connect(path)
         made.close()
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=self._factory())
@@ -48,6 +47,7 @@ class Commits:
             def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
                 if sql != "COMMIT":
                     return super().execute(sql, parameters)
+                commits.count += 1
                 held, commits.held = commits.held, None
                 if held is not None:
                     commits.reached.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
-from stepswitch.engine.ports import StoredFile
+from stepswitch.engine.records import StoredFile
 from stepswitch.storage.database import Database, Op, Query, Row
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.tables import files
@@ -93,7 +93,7 @@ async def test_a_file_of_another_tenant_does_not_exist(store: DiskFileStore) -> 
 
 
 async def test_a_file_over_the_limit_leaves_nothing(store: DiskFileStore, database: Database, directory: Path) -> None:
-    with pytest.raises(TooLargeError, match="config.txt is over the limit of 2097152 bytes"):
+    with pytest.raises(TooLargeError, match=r"config\.txt is over the limit of 2097152 bytes"):
         await store.put("default", "config.txt", pieces(b"x" * LIMIT, b"x"))
     assert on_disk(directory) == []
     assert await count(database, files) == 0

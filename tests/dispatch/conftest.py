@@ -1,0 +1,28 @@
+"""The dispatchers that the conformance suite runs over."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from stepswitch.dispatch.local import Places
+from tests.dispatch.workplace import OPENERS, Workplace
+
+Open = Callable[..., Workplace]
+
+
+@pytest_asyncio.fixture(params=sorted(OPENERS))
+async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
+    """A function that opens a workplace with so many places; it is closed at the end."""
+    made: list[Workplace] = []
+
+    def open_(steps: int = 2, per_device: int = 1, *, started: bool = True) -> Workplace:
+        workplace = Workplace(OPENERS[request.param], Places(steps, per_device))
+        made.append(workplace)
+        if started:
+            workplace.start()
+        return workplace
+
+    yield open_
+    for each in made:
+        await each.dispatcher.stop(0)

@@ -1,0 +1,412 @@
+"""Risk: a step runs out of its turn, twice, beyond a limit or never; a slow device holds up others."""
+
+import asyncio
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from stepswitch.domain.events import TaskKind
+from stepswitch.engine.records import Waiting
+from tests.dispatch.conftest import Open
+from tests.dispatch.workplace import task, turn
+
+
+async def test_who_became_executable_first_goes_first(opened: Open) -> None:
+    place = opened(1, started=False)
+    await place.submit(*(task(f"e{since}", since) for since in (5, 1, 4, 2, 3)))
+    place.start()
+    for name in ("e1", "e2", "e3", "e4", "e5"):
+        await place.clock.settle()
+        assert place.names[-1] == name
+        await place.end(name)
+    assert len(place.begun) == 5
+
+
+async def test_equals_go_in_the_order_of_their_arrival(opened: Open) -> None:
+    place = opened(1)
+    names = [f"e{number}" for number in (7, 3, 9, 1)]
+    await place.submit(*(task(name, 100) for name in names))
+    for name in names:
+        await place.end(name)
+    assert place.names == names
+
+
+async def test_no_more_steps_than_places_run_at_once(opened: Open) -> None:
+    place = opened(3)
+    await place.submit(*(task(f"e{number}", number) for number in range(10)))
+    assert place.names == ["e0", "e1", "e2"]
+    await place.end("e1")
+    assert place.names == ["e0", "e1", "e2", "e3"]
+
+
+async def test_turns_wait_for_no_place_of_steps(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("e1"), task("e2"), turn("e3", 99), turn("e4", 98))
+    assert place.names == ["e1", "e3", "e4"]
+    await place.end("e3", kind=TaskKind.TURN)
+    assert place.names == ["e1", "e3", "e4"]
+    await place.end("e1")
+    assert place.names[-1] == "e2"
+
+
+async def test_turns_have_a_limit_too_and_keep_their_order(opened: Open) -> None:
+    place = opened(1, started=False)
+    await place.submit(*(turn(f"e{number:04}", 1_000 - number) for number in range(1_000)))
+    place.start()
+    await place.clock.settle()
+    at_once = len(place.begun)
+    assert at_once < 1_000
+    assert place.names == [f"e{number:04}" for number in range(999, 999 - at_once, -1)]
+    while place.running:
+        for event in place.running.values():
+            event.set()
+        await place.clock.settle()
+    assert place.names == [f"e{number:04}" for number in range(999, -1, -1)]
+
+
+# --- devices ---
+
+
+async def test_a_busy_device_holds_up_nobody_else_and_takes_no_place(opened: Open) -> None:
+    place = opened(2)
+    await place.submit(*(task(f"slow{number}", number, device="router") for number in range(50)))
+    await place.submit(task("quick", 99, device="switch"))
+    assert place.names == ["slow0", "quick"]
+    await place.submit(task("none", 100))
+    await place.end("quick")
+    assert place.names == ["slow0", "quick", "none"]
+
+
+async def test_a_freed_device_goes_to_its_oldest_waiter(opened: Open) -> None:
+    place = opened(9)
+    await place.submit(task("first", 10, device="router"))
+    await place.submit(*(task(f"e{since}", since, device="router") for since in (30, 5, 20)))
+    for name in ("e5", "e20", "e30"):
+        await place.end(place.names[-1])
+        assert place.names[-1] == name
+    assert len(place.begun) == 4
+
+
+async def test_a_device_may_have_more_sessions_than_one(opened: Open) -> None:
+    place = opened(9, per_device=2)
+    await place.submit(*(task(f"e{since}", since, device="router") for since in range(5)))
+    assert place.names == ["e0", "e1"]
+    place.running["e0", 0, TaskKind.STEP].set()
+    await place.end("e1")
+    assert place.names == ["e0", "e1", "e2", "e3"]
+
+
+async def test_a_waiter_that_was_cancelled_does_not_block_its_device(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(
+        task("first", 0, device="router"), task("other", 1), task("gone", 2, device="router"), task("last", 3, device="router")
+    )
+    await place.end("first")  # the device is free, the place is taken by "other": "gone" stands in line for it
+    assert place.names == ["first", "other"]
+    await place.cancel("gone")
+    await place.end("other")
+    assert place.names == ["first", "other", "last"]
+
+
+async def test_a_device_is_given_back_by_a_task_that_fails(opened: Open) -> None:
+    place = opened(1)
+    place.failures = {"bad"}
+    await place.submit(task("bad", 0, device="router"), task("good", 1, device="router"))
+    with capture_logs() as told:
+        await place.end("bad")
+    assert place.names == ["bad", "good"]
+    (logged,) = told
+    assert (logged["execution"], isinstance(logged["exc_info"], RuntimeError)) == ("bad", True)
+    assert not place.dispatcher.holds("bad")
+
+
+# --- cancelling ---
+
+
+async def test_a_queued_task_that_is_cancelled_never_runs(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("e1"), task("e2"), task("e3"))
+    await place.cancel("e2")
+    assert not place.dispatcher.holds("e2")
+    assert place.dispatcher.waiting("e2") is None
+    await place.end("e1")
+    assert place.names == ["e1", "e3"]
+
+
+async def test_a_running_task_that_is_cancelled_gives_its_place_and_device_back(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("e1", device="router"), task("e2", device="router"))
+    await place.cancel("e1")
+    assert [each.execution_id for each in place.cancelled] == ["e1"]
+    assert place.names == ["e1", "e2"]
+    assert not place.dispatcher.holds("e1")
+
+
+async def test_a_task_that_is_cancelled_before_it_has_begun_gives_its_place_and_device_back(opened: Open) -> None:
+    place = opened(1)
+    place.dispatcher.submit(task("e1", device="router"))
+    place.dispatcher.submit(task("e2", device="router"))
+    await place.cancel("e1")
+    assert place.names == ["e2"]
+    assert not place.dispatcher.holds("e1")
+
+
+@pytest.mark.parametrize(("number", "attempt"), [(1, 1), (0, 2)])
+async def test_a_cancel_of_another_attempt_stops_nothing(opened: Open, number: int, attempt: int) -> None:
+    place = opened(1)
+    await place.submit(task("e1"), task("e2"))
+    for name in ("e1", "e2", "unknown"):
+        await place.cancel(name, number, attempt)
+    await place.end("e1")
+    assert place.names == ["e1", "e2"]
+    assert place.cancelled == []
+
+
+async def test_a_delayed_task_that_is_cancelled_never_runs(opened: Open) -> None:
+    place = opened()
+    await place.submit(task("e1", not_before=place.clock.now() + 5_000))
+    await place.cancel("e1")
+    await place.clock.advance(10)
+    assert place.begun == []
+    assert place.clock.sleeping == 0
+
+
+async def test_a_cancel_of_a_step_does_not_stop_a_turn(opened: Open) -> None:
+    place = opened()
+    await place.submit(turn("e1"))
+    await place.cancel("e1")
+    assert place.cancelled == []
+
+
+# --- delays ---
+
+
+async def test_a_delayed_task_takes_no_place_and_runs_when_it_is_time(opened: Open) -> None:
+    place = opened(1)
+    now = place.clock.now()
+    await place.submit(task("later", 0, not_before=now + 5_000), task("now", 1, not_before=now), turn("turn", 0, number=3))
+    assert place.names == ["now", "turn"] or place.names == ["turn", "now"]
+    await place.end("now")
+    await place.clock.advance(4.999)
+    assert "later" not in place.names
+    await place.clock.advance(0.001)
+    assert place.names[-1] == "later"
+
+
+async def test_a_clock_that_is_set_back_does_not_let_a_task_run_too_soon(opened: Open) -> None:
+    place = opened()
+    await place.submit(task("later", not_before=place.clock.now() + 5_000))
+    place.clock.jump(-10)
+    await place.clock.advance(5)
+    assert place.begun == []
+    await place.clock.advance(10)
+    assert place.names == ["later"]
+
+
+async def test_a_delay_that_is_over_stands_in_line_by_its_age(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("busy", 0), task("delayed", 1, not_before=place.clock.now() + 1_000), task("young", 2))
+    await place.clock.advance(1)
+    await place.end("busy")
+    assert place.names == ["busy", "delayed"]
+
+
+# --- copies ---
+
+
+async def test_a_second_copy_of_a_task_is_not_queued(opened: Open) -> None:
+    place = opened(1)
+    for _ in range(3):
+        await place.submit(task("e1"), task("e2"), task("e3", not_before=place.clock.now() + 1_000), turn("e4"))
+    await place.clock.advance(1)
+    for name in ("e1", "e2", "e3"):
+        await place.end(name)
+    await place.end("e4", kind=TaskKind.TURN)
+    assert sorted(place.names) == ["e1", "e2", "e3", "e4"]
+    await place.submit(task("e1"))
+    assert place.names[-1] == "e1"
+
+
+async def test_what_follows_takes_the_place_of_what_was_queued(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("busy"), task("e1", 1), task("e1", 2, number=1))
+    await place.end("busy")
+    assert [(each.execution_id, each.number) for each in place.begun] == [("busy", 0), ("e1", 1)]
+    await place.end("e1", 1)
+    assert len(place.begun) == 2
+
+
+async def test_a_late_copy_does_not_take_the_place_of_what_follows(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("busy"), task("e1", 2, number=1), task("e1", 1, number=0))
+    await place.end("busy")
+    assert [(each.execution_id, each.number) for each in place.begun] == [("busy", 0), ("e1", 1)]
+
+
+async def test_what_follows_a_delayed_task_does_not_wait_for_its_time(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("busy"), task("e1", not_before=place.clock.now() + 60_000), task("e1", number=1))
+    assert place.dispatcher.waiting("e1") == Waiting("place", "worker", 0, 1)
+    await place.end("busy")
+    assert place.names == ["busy", "e1"]
+    assert place.clock.sleeping == 0
+
+
+async def test_what_follows_may_run_beside_what_is_being_stopped(opened: Open) -> None:
+    place = opened(2)
+    place.stubborn = {"e1"}
+    await place.submit(task("e1"))
+    await place.cancel("e1")
+    await place.submit(task("e1", number=1))
+    assert [each.number for each in place.begun] == [0, 1]
+    await place.clock.advance(1)
+    assert place.dispatcher.holds("e1")
+    await place.end("e1", 1)
+    assert not place.dispatcher.holds("e1")
+
+
+async def test_a_task_that_is_asked_for_while_it_is_being_stopped_follows_itself(opened: Open) -> None:
+    place = opened(2)
+    place.stubborn = {"e1"}
+    await place.submit(task("e1", device="router"))
+    await place.cancel("e1")
+    await place.submit(task("e1", device="router"))
+    assert len(place.begun) == 1
+    assert place.dispatcher.holds("e1")
+    await place.clock.advance(1)
+    assert len(place.begun) == 2
+    await place.end("e1")
+    assert len(place.begun) == 2
+
+
+async def test_a_task_that_is_taken_back_while_it_is_being_stopped_stays_away(opened: Open) -> None:
+    place = opened(2)
+    place.stubborn = {"e1"}
+    await place.submit(task("e1"))
+    await place.cancel("e1")
+    await place.submit(task("e1"))
+    place.stubborn = set()
+    await place.cancel("e1")
+    await place.clock.advance(1)
+    assert len(place.begun) == 1
+    assert not place.dispatcher.holds("e1")
+
+
+# --- what can be asked ---
+
+
+async def test_holds_is_true_from_the_queue_to_the_end(opened: Open) -> None:
+    place = opened(1)
+    assert not place.dispatcher.holds("e1")
+    await place.submit(task("e0"), task("e1"), task("e2", not_before=place.clock.now() + 1_000))
+    assert [place.dispatcher.holds(name) for name in ("e0", "e1", "e2")] == [True] * 3
+    await place.end("e0")
+    assert [place.dispatcher.holds(name) for name in ("e0", "e1", "e2")] == [False, True, True]
+    await place.end("e1")
+    assert [place.dispatcher.holds(name) for name in ("e0", "e1", "e2")] == [False, False, True]
+
+
+async def test_what_is_queued_knows_what_it_waits_for(opened: Open) -> None:
+    place = opened(2)
+    due = place.clock.now() + 60_000
+    await place.submit(task("r0", 10, device="router"), task("p0", 11))
+    await place.submit(task("r1", 12, device="router"), task("p1", 13), task("d1", 14, not_before=due), turn("t", 15))
+    waiting = place.dispatcher.waiting
+    assert waiting("r0") is None
+    assert waiting("unknown") is None
+    assert waiting("r1") == Waiting("device", "router", 12, 1)
+    assert waiting("p1") == Waiting("place", "worker", 13, 2)
+    assert waiting("d1") == Waiting("time", "delay", 14, 3, due)
+    await place.cancel("r1")
+    assert waiting("p1") == Waiting("place", "worker", 13, 1)
+
+
+async def test_positions_count_the_order_of_turns(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("busy"))
+    for name, since in (("c", 30), ("a", 10), ("b1", 20), ("b2", 20), ("d", 40)):
+        await place.submit(task(name, since))
+    positions = {name: found.position for name in ["a", "b1", "b2", "c", "d"] if (found := place.dispatcher.waiting(name)) is not None}
+    assert positions == {"a": 1, "b1": 2, "b2": 3, "c": 4, "d": 5}
+    for name in ("a", "b1", "b2", "c", "d"):
+        await place.end(place.names[-1])
+        assert place.names[-1] == name
+
+
+# --- stopping ---
+
+
+async def test_nothing_begins_before_the_start(opened: Open) -> None:
+    place = opened(1, started=False)
+    await place.submit(task("e1"), turn("e2"), task("e3", not_before=place.clock.now() + 1))
+    await place.clock.advance(1)
+    assert place.begun == []
+    place.start()
+    await place.clock.settle()
+    assert sorted(place.names) == ["e1", "e2"]
+    await place.end("e1")
+    assert sorted(place.names) == ["e1", "e2", "e3"]
+
+
+async def test_a_stop_waits_for_what_runs_and_begins_nothing(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("e1"), task("e2"), task("e3", not_before=place.clock.now() + 1_000))
+    stopping = asyncio.ensure_future(place.dispatcher.stop(20))
+    await place.clock.advance(10)
+    assert not stopping.done()
+    await place.submit(task("e4"), turn("e5"), task("e6", not_before=place.clock.now() + 1_000))
+    await place.end("e1")
+    await asyncio.wait_for(stopping, 30)
+    assert place.names == ["e1"]
+    assert place.cancelled == []
+    assert place.clock.sleeping == 0
+
+
+async def test_a_stop_cancels_what_does_not_end_within_the_grace_period(opened: Open) -> None:
+    place = opened(2)
+    await place.submit(task("e1"), turn("e2"))
+    stopping = asyncio.ensure_future(place.dispatcher.stop(20))
+    await place.clock.advance(19)
+    assert place.cancelled == []
+    await place.clock.advance(1)
+    await asyncio.wait_for(stopping, 30)
+    assert sorted(each.execution_id for each in place.cancelled) == ["e1", "e2"]
+
+
+async def test_a_stop_without_grace_cancels_at_once(opened: Open) -> None:
+    place = opened()
+    await place.submit(task("e1"))
+    await place.dispatcher.stop(0)
+    assert len(place.cancelled) == 1
+
+
+async def test_a_step_that_does_not_let_go_does_not_keep_the_service_from_stopping(opened: Open) -> None:
+    place = opened()
+    place.stubborn = {"e1"}
+    await place.submit(task("e1", number=-1))
+    stopping = asyncio.ensure_future(place.dispatcher.stop(0))
+    await place.clock.settle()
+    assert not stopping.done()
+    await place.clock.advance(10)
+    await asyncio.wait_for(stopping, 30)
+    await place.cancel("e1", -1)
+
+
+async def test_ten_thousand_tasks_are_a_matter_of_moments(opened: Open) -> None:
+    place = opened(100)
+    done = asyncio.Event()
+    ran: set[str] = set()
+
+    async def carry_out(one: object) -> None:
+        ran.add(one.execution_id)  # type: ignore[attr-defined] # it is a task
+        if len(ran) == 10_000:
+            done.set()
+
+    place.dispatcher.start(carry_out, carry_out)
+    began = time.perf_counter()
+    for number in range(10_000):
+        place.dispatcher.submit(task(f"e{number}", -number, device=f"router{number % 500}"))
+    await asyncio.wait_for(done.wait(), 30)
+    assert time.perf_counter() - began < 5
+    assert len(ran) == 10_000

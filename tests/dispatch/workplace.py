@@ -1,0 +1,86 @@
+"""Who carries out what a dispatcher hands out: every task stays until a test lets it end. A further dispatcher is one more opener."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.domain.events import Cancel, Task, TaskKind
+from stepswitch.engine.ports import Clock, Dispatcher
+from tests.clocks import FakeClock
+
+Run = Callable[[Task], Awaitable[None]]
+
+
+class StartedAndStopped(Dispatcher, Protocol):
+    """What the suite needs beside the port."""
+
+    def start(self, take_turn: Run, carry_out: Run) -> None: ...
+
+    async def stop(self, grace_seconds: float) -> None: ...
+
+
+Opener = Callable[[Places, Clock], StartedAndStopped]
+OPENERS: Final[dict[str, Opener]] = {"local": LocalDispatcher}
+
+
+class Workplace:
+    """A dispatcher with a clock, and everything that it has begun."""
+
+    def __init__(self, opener: Opener, places: Places) -> None:
+        self.clock = FakeClock()
+        self.dispatcher = opener(places, self.clock)
+        self.begun: list[Task] = []
+        self.ended: list[Task] = []
+        self.cancelled: list[Task] = []
+        self.failures: set[str] = set()
+        """Executions whose tasks raise at their end."""
+        self.stubborn: set[str] = set()
+        """Executions whose tasks take a while to let go when they are cancelled."""
+        self.running: dict[tuple[str, int, TaskKind], asyncio.Event] = {}
+
+    def start(self) -> None:
+        self.dispatcher.start(self._carry_out, self._carry_out)
+
+    async def _carry_out(self, task: Task) -> None:
+        self.begun.append(task)
+        event = self.running[task.execution_id, task.number, task.kind] = asyncio.Event()
+        try:
+            await event.wait()
+            if task.execution_id in self.failures:
+                raise RuntimeError("a task that fails")
+        except asyncio.CancelledError:
+            self.cancelled.append(task)
+            if task.execution_id in self.stubborn:
+                await asyncio.Event().wait() if task.number < 0 else await self.clock.sleep(1)
+            raise
+        finally:
+            del self.running[task.execution_id, task.number, task.kind]
+            self.ended.append(task)
+
+    async def submit(self, *tasks: Task) -> None:
+        for task in tasks:
+            self.dispatcher.submit(task)
+        await self.clock.settle()
+
+    async def end(self, execution_id: str, number: int = 0, kind: TaskKind = TaskKind.STEP) -> None:
+        self.running[execution_id, number, kind].set()
+        await self.clock.settle()
+
+    async def cancel(self, execution_id: str, number: int = 0, attempt: int = 1) -> None:
+        self.dispatcher.cancel(Cancel(execution_id, number, attempt))
+        await self.clock.settle()
+
+    @property
+    def names(self) -> list[str]:
+        """The executions whose tasks have begun, in that order."""
+        return [task.execution_id for task in self.begun]
+
+
+def task(execution_id: str, since: int = 0, *, number: int = 0, device: str | None = None, not_before: int | None = None,
+         attempt: int = 1, kind: TaskKind = TaskKind.STEP) -> Task:  # fmt: skip
+    return Task(execution_id, number, attempt, kind, since, not_before, device)
+
+
+def turn(execution_id: str, since: int = 0, number: int = 0) -> Task:
+    return task(execution_id, since, number=number, kind=TaskKind.TURN)

@@ -1,0 +1,236 @@
+"""A worker with everything that it needs, over a real SQLite file and a clock that is moved by hand; step types are scripted."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.domain.assignments import initial_values
+from stepswitch.domain.decide import begin
+from stepswitch.domain.errors import StoreError
+from stepswitch.domain.events import Create, Task
+from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Outcome, Result, Status, StepExecution, Values
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.step_types import StepSignature, collect
+from stepswitch.engine.claims import Claims
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.ports import StepContext
+from stepswitch.engine.records import Committed
+from stepswitch.engine.snapshots import Snapshots, compile_snapshot
+from stepswitch.engine.trust import TrustedHosts
+from stepswitch.secrets.masking import Masking
+from stepswitch.storage.database import Database, Op, Query, Row
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.files import DiskFileStore
+from stepswitch.storage.host_keys import SqlHostKeyStore
+from stepswitch.worker.attempt import Surroundings
+from stepswitch.worker.pool import Pool
+from stepswitch.worker.step_runner import StepRunner
+from tests.clocks import FakeClock
+
+SILENCE: Final = 30.0
+LIMIT: Final = 4_096
+Script = Callable[[Values, StepContext], Awaitable[Outcome]]
+
+
+async def succeed(_inputs: Values, _context: StepContext) -> Outcome:
+    return Outcome(Result.SUCCEEDED)
+
+
+class Scripted:
+    """A step type that does what a test tells it."""
+
+    def __init__(self, name: str, *, always_safe: bool) -> None:
+        self.signature = StepSignature(name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe)
+        self.script: Script = succeed
+        self.runs = 0
+        self.started = asyncio.Event()
+        self.cancelled = 0
+        self.released: list[str] = []
+        self.closed = False
+
+    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+        self.runs += 1
+        self.started.set()
+        try:
+            return await self.script(inputs, context)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    async def release(self, execution_id: str) -> None:
+        self.released.append(execution_id)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Numbers:
+    """Ids that can be read."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def new(self) -> str:
+        return f"id-{next(self._numbers)}"
+
+
+class Refusing:
+    """A database whose writing side says no, or nothing at all, while a test wants it to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.refuses = False
+        self.refused = 0
+        self.held: asyncio.Event | None = None
+
+    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+        if self.held is not None:
+            await self.held.wait()
+        if self.refuses:
+            self.refused += 1
+            raise StoreError("the database says no")
+        return await self._database.write(ops)
+
+    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        return await self._database.read(queries)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+class Notes:
+    """Writes down what was committed, and wakes up who waits for something."""
+
+    def __init__(self) -> None:
+        self.logs: list[LogEntry] = []
+        self.batches: list[tuple[LogEntry, ...]] = []
+        self._heads: dict[str, Head] = {}
+        self._changed = asyncio.Condition()
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def committed(self, change: Committed) -> None:
+        if change.head is not None:
+            self._heads[change.execution_id] = change.head
+        else:
+            self.batches.append(change.logs)
+        self.logs += [each for each in change.logs if each.step is not None]
+        telling = asyncio.get_running_loop().create_task(self._tell())
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30), self._changed:
+            await self._changed.wait_for(holds)
+
+    async def until_head(self, execution_id: str, holds: Callable[[Head], bool]) -> Head:
+        await self.until(lambda: execution_id in self._heads and holds(self._heads[execution_id]))
+        return self._heads[execution_id]
+
+    async def ended(self, execution_id: str) -> Head:
+        return await self.until_head(execution_id, lambda head: head.status in (Status.COMPLETED, Status.FAILED, Status.ABORTED))
+
+    @property
+    def lines(self) -> list[str]:
+        """What the steps have logged, as it was committed by their log."""
+        return [each.message for batch in self.batches for each in batch]
+
+
+class House:
+    """Everything wired. `dispatcher` is not started: tests carry out tasks themselves, or start it."""
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self.clock = FakeClock()
+        self.database = Refusing(database)
+        self.ask = Scripted("ASK", always_safe=False)
+        self.safe = Scripted("SAFE", always_safe=True)
+        types = {"ASK": self.ask, "SAFE": self.safe}
+        ids, secrets = Numbers(), Masking()
+        self.rules = Rules(collect((self.ask.signature, self.safe.signature)))
+        self.store = SqlExecutionStore(self.database)
+        snapshots = Snapshots(self.store)
+        self.conductor = Conductor(self.store, snapshots, self.rules, self.clock)
+        self.dispatcher = LocalDispatcher(Places(), self.clock)
+        self.conductor.dispatch_through(self.dispatcher)
+        self.claims = Claims(
+            conductor=self.conductor, store=self.store, snapshots=snapshots, rules=self.rules, secrets=secrets, clock=self.clock, ids=ids
+        )
+        self.pool = Pool(self.claims, types, self.clock, SILENCE)
+        self.notes = Notes()
+        for observed in (self.conductor, self.claims):
+            observed.observe(self.notes)
+        self.conductor.observe(self.pool)
+        self.files = DiskFileStore(directory / "files", self.database, ids, 1_048_576)
+        around = Surroundings(
+            claims=self.claims,
+            files=self.files,
+            host_keys=TrustedHosts(SqlHostKeyStore(self.database), self.clock, accept_new=False),
+            clock=self.clock,
+            output_bytes=LIMIT,
+            log_bytes=1_048_576,
+            silence_seconds=SILENCE,
+        )
+        self.runner = StepRunner(types=types, around=around, attempts=self.pool, instance="here")
+        self._made = itertools.count(1)
+
+    async def begin(self, step_type: str = "ASK", *, attachments: dict[str, str] | None = None, **step: Any) -> Task:
+        """Store an execution of one step; return the task that follows."""
+        document = {
+            "name": "n",
+            "version": "1",
+            "schemaVersion": "3.0",
+            "startStepId": "a",
+            "inputs": {"secret": {"type": "password"}},
+            "steps": {"a": {"type": step_type, **step}},
+        }
+        compiled = compile_snapshot("default", document)
+        order = Create(
+            execution_id=f"e{next(self._made)}",
+            tenant="default",
+            user="admin",
+            workflow_id="w1",
+            snapshot_id=compiled.snapshot.id,
+            context_type=ContextType.NONE,
+            retained_til=2**50,
+            assignments={"secret": "hunter22"},
+            attachments=attachments or {},
+        )
+        values = initial_values(compiled.workflow, order.assignments, {})
+        decision = begin(order, dict(values), compiled.workflow, self.rules, self.clock.now())
+        await self.conductor.create(decision, compiled)
+        (task,) = decision.tasks
+        return task
+
+    def carry_out(self, task: Task) -> "asyncio.Task[None]":
+        """Let the runner work at a task."""
+        return asyncio.get_running_loop().create_task(self.runner.carry_out(task))
+
+    async def done(self, task: Task) -> StepExecution:
+        """Carry out a task to its end; return the step execution as it is stored then."""
+        await asyncio.wait_for(self.runner.carry_out(task), 30)
+        return await self.step(task)
+
+    async def step(self, task: Task) -> StepExecution:
+        """Return the step execution of a task as it is stored now."""
+        head = await self.store.load(task.execution_id)
+        assert head is not None
+        assert head.current is not None
+        assert head.current.number == task.number
+        return head.current
+
+    async def logged(self, task: Task) -> list[LogEntry]:
+        """Return what a step itself has logged, as it is stored."""
+        entries = (await self.store.logs(task.execution_id))[0]
+        return [each for each in entries if each.step == task.number and each.level is not LogLevel.ERROR]
+
+
+def copy_of(task: Task) -> Task:
+    """Return a second copy of a task, as a second delivery would bring it."""
+    return replace(task)

@@ -1,0 +1,360 @@
+"""Risk: an attempt is reported as what it was not, runs twice, or is not reported at all."""
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from stepswitch.domain.errors import ErrorCode, StoreError, TargetError
+from stepswitch.domain.events import Abort, Cancel
+from stepswitch.domain.execution import Outcome, Result, Status, StepError, Values
+from stepswitch.domain.states import StepState
+from stepswitch.domain.values import Value
+from stepswitch.engine.ports import StepContext
+from stepswitch.worker.step_runner import LET_GO_SECONDS, STORE_PAUSES
+from tests.worker.house import LIMIT, House, copy_of
+
+
+class _Forever:
+    """Runs until it is cancelled; marks the command as sent where told."""
+
+    def __init__(self, *, sent: bool) -> None:
+        self._sent = sent
+
+    async def __call__(self, _inputs: Values, context: StepContext) -> Outcome:
+        if self._sent:
+            context.mark_sent()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody ends this")
+
+
+async def test_a_step_is_claimed_run_and_reported(house: House) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        assert context.execution_id == task.execution_id
+        assert (await house.step(task)).state is StepState.EXECUTING
+        assert len(await house.store.open_claims(2**62, 0)) == 1
+        return Outcome(Result.SUCCEEDED, {"answer": 42, "text": "fine"})
+
+    house.ask.script = script
+    step = await house.done(task)
+    assert (step.state, step.result, step.outputs) == (StepState.FINISHED, Result.SUCCEEDED, {"answer": 42, "text": "fine"})
+    assert (await house.notes.ended(task.execution_id)).status is Status.COMPLETED
+    assert await house.store.open_claims(2**62, 2**62) == []
+
+
+async def test_a_second_copy_of_a_task_runs_nothing(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _Forever(sent=True)
+    first = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.runner.carry_out(copy_of(task))
+    assert house.ask.runs == 1
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_copies_at_once_run_once(house: House) -> None:
+    task = await house.begin()
+    await asyncio.gather(*(house.runner.carry_out(copy_of(task)) for _ in range(10)))
+    assert house.ask.runs == 1
+    assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+async def test_a_task_of_an_execution_that_is_gone_is_forgotten(house: House) -> None:
+    task = await house.begin()
+    await house.store.delete(task.execution_id)
+    house.conductor.forget(task.execution_id)
+    await house.runner.carry_out(task)
+    assert house.ask.runs == 0
+
+
+@pytest.mark.parametrize(
+    ("step_type", "policy", "sent", "expected"),
+    [
+        ("ASK", {}, True, Result.UNKNOWN),
+        ("ASK", {}, False, Result.FAILED),
+        ("ASK", {"safeToRerun": True}, True, Result.FAILED),
+        ("SAFE", {}, True, Result.FAILED),
+    ],
+)
+async def test_a_time_limit_leaves_doubt_only_where_something_was_sent(
+    house: House, step_type: str, policy: dict[str, Any], sent: bool, expected: Result
+) -> None:
+    task = await house.begin(step_type, policy={"timeoutSeconds": 60, **policy})
+    scripted = house.ask if step_type == "ASK" else house.safe
+    scripted.script = _Forever(sent=sent)
+    running = house.carry_out(task)
+    await scripted.started.wait()
+    await house.clock.advance(59)
+    assert scripted.cancelled == 0
+    await house.clock.advance(1)
+    await running
+    step = await house.step(task)
+    assert scripted.cancelled == 1
+    assert step.result is expected
+    assert step.error is not None
+    assert step.error.code is ErrorCode.TIMEOUT
+    assert "60 s" in step.error.message
+
+
+async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place(house: House) -> None:
+    task = await house.begin(policy={"timeoutSeconds": 60})
+    never = asyncio.get_running_loop().create_future()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        context.mark_sent()
+        for _ in range(2):
+            try:
+                await asyncio.shield(never)
+            except asyncio.CancelledError:
+                continue
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.clock.advance(60)
+    await house.clock.until_sleeping_for(LET_GO_SECONDS)
+    await house.clock.advance(LET_GO_SECONDS)
+    await house.clock.advance(LET_GO_SECONDS)
+    await running
+    assert (await house.step(task)).result is Result.UNKNOWN
+    never.cancel()
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_a_bug_in_a_step_type_shows_a_reference_and_no_trace(house: House, sent: bool) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        if sent:
+            context.mark_sent()
+        raise ZeroDivisionError("the inner workings")
+
+    house.ask.script = script
+    with capture_logs() as told:
+        step = await house.done(task)
+    assert step.result is (Result.UNKNOWN if sent else Result.FAILED)
+    assert step.error is not None
+    assert step.error.code is ErrorCode.INTERNAL
+    assert "inner workings" not in step.error.message
+    assert "Traceback" not in step.error.message
+    (bug,) = [each for each in told if each["event"] == "a step type raised"]
+    assert bug["reference"] in step.error.message
+    assert isinstance(bug["exc_info"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize("wrong", [None, "fine", {"list": [1]}, {1: "x"}, {"none": None}], ids=str)
+async def test_what_is_no_outcome_is_a_bug(house: House, wrong: Any) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        return Outcome(Result.SUCCEEDED, wrong) if isinstance(wrong, dict) else wrong
+
+    house.ask.script = script
+    step = await house.done(task)
+    assert step.error is not None
+    assert (step.result, step.error.code) == (Result.FAILED, ErrorCode.INTERNAL)
+
+
+async def test_a_step_type_that_cancels_itself_is_a_bug_and_no_cancellation(house: House) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        raise asyncio.CancelledError
+
+    house.ask.script = script
+    step = await house.done(task)
+    assert step.error is not None
+    assert step.error.code is ErrorCode.INTERNAL
+
+
+async def test_a_step_type_that_is_not_async_is_a_bug(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object) -> Outcome:
+        raise RuntimeError("at once")
+
+    monkeypatch.setattr(house.ask, "run", run)
+    step = await house.done(await house.begin())
+    assert step.error is not None
+    assert step.error.code is ErrorCode.INTERNAL
+
+
+# --- cancellation ---
+
+
+async def test_an_aborted_step_reports_nothing_and_confirms_that_it_is_gone(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _Forever(sent=True)
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    head = await house.notes.until_head(
+        task.execution_id, lambda head: head.status is Status.ABORTED and head.current is not None and not head.current.cleanup_pending
+    )
+    assert house.ask.cancelled == 1
+    assert head.current is not None
+    assert head.current.result is Result.UNKNOWN
+    assert not any("reported" in each.message for each in (await house.store.logs(task.execution_id))[0])
+    assert await house.store.cleanups(10) == []
+
+
+async def test_a_step_that_is_aborted_while_it_is_being_claimed_is_cleaned_up_too(house: House) -> None:
+    task = await house.begin()
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    house.database.held = asyncio.Event()
+    await house.clock.settle()
+    aborting = asyncio.ensure_future(house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None)))
+    await house.clock.settle()
+    house.dispatcher.cancel(Cancel(task.execution_id, task.number, task.attempt))
+    house.database.held.set()
+    house.database.held = None
+    await aborting
+    await house.notes.until_head(
+        task.execution_id, lambda head: head.status is Status.ABORTED and head.current is not None and not head.current.cleanup_pending
+    )
+    assert house.ask.runs == 0
+    assert await house.store.cleanups(10) == []
+
+
+async def test_what_a_step_came_to_is_handed_in_although_it_is_stopped_meanwhile(house: House) -> None:
+    task = await house.begin()
+    house.database.refuses = False
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        house.database.refuses = True
+        return Outcome(Result.SUCCEEDED, {"answer": 42})
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    house.database.refuses = False
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    step = await house.step(task)
+    assert (step.result, step.outputs) == (Result.SUCCEEDED, {"answer": 42})
+
+
+# --- a store that says no ---
+
+
+async def test_a_report_is_repeated_until_it_is_stored(house: House) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        house.database.refuses = True
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    pauses = (*STORE_PAUSES, STORE_PAUSES[-1], STORE_PAUSES[-1])
+    for tries, pause in enumerate(pauses, 1):
+        await house.clock.until_sleeping_for(pause)
+        assert not running.done()
+        house.database.refuses = tries < len(pauses)
+        await house.clock.advance(pause)
+    await running
+    assert (await house.step(task)).result is Result.SUCCEEDED
+    assert house.ask.runs == 1
+
+
+async def test_a_claim_is_asked_for_until_it_is_stored(house: House) -> None:
+    task = await house.begin()
+    house.database.refuses = True
+    running = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    assert house.ask.runs == 0
+    house.database.refuses = False
+    await house.clock.advance(STORE_PAUSES[0])
+    await running
+    assert house.ask.runs == 1
+    assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+async def test_a_claim_that_was_stored_although_the_answer_was_lost_is_ones_own(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await house.begin()
+    save = house.store.save
+    lost: list[str] = []
+
+    async def save_and_lose(*args: Any, **kwargs: Any) -> None:
+        await save(*args, **kwargs)
+        if not lost:
+            lost.append("the answer")
+            raise StoreError("the answer was lost")
+
+    monkeypatch.setattr(house.store, "save", save_and_lose)
+    running = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    await house.clock.advance(STORE_PAUSES[0])
+    await running
+    assert lost
+    assert house.ask.runs == 1
+    assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+# --- what comes out ---
+
+
+async def test_outputs_are_cut_to_the_limit_and_named(house: House) -> None:
+    task = await house.begin()
+    outputs: dict[str, Value] = {
+        "short": "x" * LIMIT,
+        "long": "x" * (LIMIT + 1),
+        "wide": "ü" * LIMIT,
+        "torn": "x" * (LIMIT - 1) + "ü",
+        "number": 1,
+    }
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        return Outcome(Result.SUCCEEDED, outputs, truncated=("earlier",))
+
+    house.ask.script = script
+    step = await house.done(task)
+    assert {name: len(str(value).encode()) for name, value in step.outputs.items()} == {
+        "short": LIMIT, "long": LIMIT, "wide": LIMIT, "torn": LIMIT - 1, "number": 1,
+    }  # fmt: skip
+    assert step.result is Result.SUCCEEDED
+    assert step.error == StepError(ErrorCode.OUTPUT_TOO_LARGE, f"only the first {LIMIT} bytes were kept of earlier, long, wide, torn")
+
+
+async def test_outputs_hold_nothing_that_json_has_not(house: House) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        return Outcome(Result.SUCCEEDED, {"nan": math.nan, "inf": -math.inf, "lone": "a\ud800", "nul": "\0", "yes": True, "half": 0.5})
+
+    house.ask.script = script
+    assert (await house.done(task)).outputs == {"nan": "nan", "inf": "-inf", "lone": "a?", "nul": "\0", "yes": True, "half": 0.5}
+
+
+async def test_the_error_of_a_step_shows_no_secret(house: House) -> None:
+    task = await house.begin(inBindings={"password": {"type": "password", "exportName": "secret"}})
+
+    async def script(inputs: Values, _context: StepContext) -> Outcome:
+        assert inputs == {"password": "hunter22"}
+        return Outcome(Result.FAILED, error=StepError(ErrorCode.LOGIN_REFUSED, "hunter22 was refused"))
+
+    house.ask.script = script
+    step = await house.done(task)
+    assert step.error == StepError(ErrorCode.LOGIN_REFUSED, "******** was refused")
+
+
+async def test_an_attachment_is_read_by_its_key(house: House) -> None:
+    async def content() -> Any:
+        yield b"\0\xff"
+
+    stored = await house.files.put("default", "f", content())
+    task = await house.begin(attachments={"key": stored.id})
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        assert await context.attachment("key") == b"\0\xff"
+        with pytest.raises(TargetError, match="there is no attachment 'other'"):
+            await context.attachment("other")
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    assert (await house.done(task)).result is Result.SUCCEEDED
