@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.chaos.service import ROOT, ServiceProcess
 from tests.chaos.test_kill import settle, ssh_step, workflow
 from tests.openssh import OpenSshServer
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """A pipe: a command that reads it has begun when somebody can write to it, and ends when somebody has."""
-    path = tmp_path / "gate"
+def gate_of(server: OpenSshServer) -> Path:
+    """Return a new pipe: a command that reads it has begun when somebody can open it to write, and ends when they close it."""
+    path = server.work / "gate"
     os.mkfifo(path)
     path.chmod(0o666)
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
     return path
 
 
@@ -48,11 +43,11 @@ def service_on(directory: Path, grace_seconds: int) -> ServiceProcess:
     return ServiceProcess(directory, STEPSWITCH_HOST_KEYS="accept-new", STEPSWITCH_GRACE_SECONDS=str(grace_seconds))
 
 
-def test_a_stop_lets_a_running_step_end(tmp_path: Path, gate: Path) -> None:
+def test_a_stop_lets_a_running_step_end(tmp_path: Path) -> None:
     service = service_on(tmp_path / "data", 60)
     with OpenSshServer() as server:
         service.start()
-        headers = service.login()
+        headers, gate = service.login(), gate_of(server)
         execution_id = begin(service, server, gate, headers)
         with gate.open("w") as writer:
             service.process.send_signal(signal.SIGTERM)
@@ -66,11 +61,11 @@ def test_a_stop_lets_a_running_step_end(tmp_path: Path, gate: Path) -> None:
     assert execution["stepExecutions"][0]["outputs"]["outputText"] == "done\n"
 
 
-def test_a_second_signal_gives_the_step_up_and_says_so_at_the_next_start(tmp_path: Path, gate: Path) -> None:
+def test_a_second_signal_gives_the_step_up_and_says_so_at_the_next_start(tmp_path: Path) -> None:
     service = service_on(tmp_path / "data", 600)
     with OpenSshServer() as server:
         service.start()
-        headers = service.login()
+        headers, gate = service.login(), gate_of(server)
         execution_id = begin(service, server, gate, headers)
         with gate.open("w"):
             service.process.send_signal(signal.SIGTERM)

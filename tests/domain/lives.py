@@ -26,7 +26,18 @@ from stepswitch.domain.events import (
     TaskKind,
     Turn,
 )
-from stepswitch.domain.execution import ContextType, Head, Limits, LogEntry, Outcome, Result, Status, StepError, StepExecution
+from stepswitch.domain.execution import (
+    DEFAULT_LIMITS,
+    ContextType,
+    Head,
+    Limits,
+    LogEntry,
+    Outcome,
+    Result,
+    Status,
+    StepError,
+    StepExecution,
+)
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepState
 from stepswitch.domain.step_types import InputSpec, StepSignature, StepTypes, collect
@@ -67,7 +78,7 @@ class Life:
         self,
         source: JsonObject,
         *,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
         types: StepTypes = TYPES,
         pause_at_failure: bool = False,
         debug: tuple[str, ...] = (),

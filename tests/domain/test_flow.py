@@ -70,6 +70,9 @@ def test_a_doubled_or_early_turn_changes_nothing() -> None:
     before = one.head
     for number, attempt in ((first.number, first.attempt), (one.step.number, one.step.attempt), (7, 1)):
         assert one.apply(Turn(one.new_id(), number, attempt)).reply is Reply.STALE
+    one.now += 5_000
+    for number, attempt in ((first.number, first.attempt), (one.step.number, 2)):
+        assert one.apply(Turn(one.new_id(), number, attempt)).reply is Reply.STALE
     assert one.head is before
 
 

@@ -5,6 +5,7 @@ and a clock that goes back would. After each one it checks what has to hold, and
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
@@ -221,7 +222,7 @@ class AnyOrder(RuleBasedStateMachine):
         after = decision.head
         self.check_right(before, event, decision)
         if after is before:
-            assert not (decision.rows or decision.logs or decision.tasks or decision.cancels)
+            assert (decision.rows, decision.logs, decision.tasks, decision.cancels) == ((), (), (), ())
             return
         assert after.version == before.version + 1
         assert after.last_time >= before.last_time
@@ -261,7 +262,7 @@ class AnyOrder(RuleBasedStateMachine):
         """No step with effects runs again unless it failed for certain, or somebody said that this is safe."""
         chain = (*self.life.rows[self.checked :], self.life.step)
         self.checked = len(self.life.rows)
-        for before, after in zip(chain, chain[1:], strict=False):
+        for before, after in pairwise(chain):
             if after.attempt == 1:
                 continue
             assert (before.step_id, before.attempt + 1) == (after.step_id, after.attempt)
@@ -302,7 +303,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert [step.number for step in chain] == list(range(len(chain)))
         assert self.life.head.steps_begun == len(chain)
         assert all(step.state in TERMINAL and step.result is not None for step in self.life.rows)
-        assert all((step.attempt == 1) or step.step_id == before.step_id for before, step in zip(chain, chain[1:], strict=False))
+        assert all((step.attempt == 1) or step.step_id == before.step_id for before, step in pairwise(chain))
 
     @invariant()
     def nobody_shares_a_claim(self) -> None:

@@ -36,9 +36,9 @@ def test_a_breakpoint_at_the_first_step_pauses_what_is_queued() -> None:
     one = life("a", debug=("a",))
     assert (one.status, one.head.start_time) == (Status.PAUSED, None)
     one.resume()
-    assert one.status is Status.QUEUED
-    one.ends()
-    assert one.status is Status.COMPLETED
+    assert one.at == ("a", S.EXECUTABLE)
+    assert one.head.status is Status.QUEUED
+    assert one.ends().status is Status.COMPLETED
 
 
 def test_resume_runs_the_very_step_that_waits() -> None:
@@ -110,13 +110,14 @@ def test_a_pause_while_a_step_runs_lets_it_end_and_waits_before_the_next() -> No
 
 
 def test_a_pause_that_came_too_late_does_not_stop_whoever_reopens_the_run() -> None:
-    one = life("a")
+    one = life("a", "b")
     one.claim()
     one.pause()
     one.report(Result.FAILED)
     assert one.status is Status.FAILED
     one.retry()
-    assert one.at == ("a", S.EXECUTABLE)
+    one.ends()
+    assert one.at == ("b", S.EXECUTABLE)
 
 
 def test_a_pause_of_what_is_paused_changes_nothing() -> None:
@@ -152,8 +153,7 @@ def test_a_retry_reopens_what_has_failed() -> None:
     assert one.rows[-1].state is S.FINISHED
     assert one.rows[-1].end_time == START
     assert (one.step.attempt, one.task.number) == (2, 2)
-    one.ends()
-    assert one.status is Status.COMPLETED
+    assert one.ends().head.status is Status.COMPLETED
 
 
 def test_a_retry_of_what_waits_ends_the_attempt_as_repeated() -> None:

@@ -9,11 +9,11 @@ from typing import Any, Final
 from stepswitch.domain.decide import begin
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Cancel, Claimed, Create, Decision, Event, Reply, Reported, Task
-from stepswitch.domain.execution import ContextType, Head, Limits, Outcome, Result
+from stepswitch.domain.execution import DEFAULT_LIMITS, ContextType, Head, Limits, Outcome, Result
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.ports import Committed, Save, Snapshot, Waiting
+from stepswitch.engine.records import Committed, Save, Snapshot, Waiting
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.secrets.masking import Masking
@@ -130,7 +130,7 @@ class NotingObserver:
 class Rig:
     """Everything that the engine needs, and short words for what tests do with it."""
 
-    def __init__(self, database: SqliteDatabase, limits: Limits = Limits()) -> None:
+    def __init__(self, database: SqliteDatabase, limits: Limits = DEFAULT_LIMITS) -> None:
         self.notes: list[Note] = []
         self.database = database
         self.clock = FakeClock()
@@ -198,7 +198,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(directory: Path, limits: Limits = Limits()) -> AsyncIterator[Rig]:
+async def open_rig(directory: Path, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[Rig]:
     path = directory / "engine.db"
     await asyncio.to_thread(migrate, path)
     database = SqliteDatabase(path)

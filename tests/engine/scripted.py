@@ -14,7 +14,8 @@ from stepswitch.domain.execution import ContextType, Status
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.executions import ExecutionRequest
-from stepswitch.engine.ports import Committed, StepContext, StepType
+from stepswitch.engine.ports import StepContext, StepType
+from stepswitch.engine.records import Committed
 from stepswitch.engine.views import ExecutionView
 from stepswitch.plugin import Outcome, Result, Values
 from tests.clocks import FakeClock

@@ -9,7 +9,7 @@ from stepswitch.domain.events import Abort, Claimed, Lost, Pause, Reply, Resume,
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.conductor import TRIES
-from stepswitch.engine.ports import Committed
+from stepswitch.engine.records import Committed
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.rig import PATIENCE, Rig

@@ -8,7 +8,7 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.domain.events import Abort, Reply, Retry
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
-from stepswitch.engine.ports import Session
+from stepswitch.engine.records import Session
 from stepswitch.engine.timekeeper import QUIET_AFTER_JUMP_SECONDS
 from stepswitch.storage.accounts import SqlAccountStore
 from tests.domain.documents import JsonObject, document

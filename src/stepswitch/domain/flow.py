@@ -147,10 +147,7 @@ def run_inline(p: Progress) -> None:
         if outcome is None:
             return
         if not left:
-            p.current = replace(p.step, since=p.now)
-            p.tasks.clear()
-            p.dispatch(TaskKind.TURN)
-            return
+            return  # the step that is next was begun just now, and stands behind all others with its task
         left -= 1
         p.start()
         p.tasks.clear()

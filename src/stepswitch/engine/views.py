@@ -1,7 +1,7 @@
 """The reads: an execution as the API and the command line show it, with every secret masked. Called by both, and by `executions`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, StepExecution, Values
@@ -89,10 +89,12 @@ class Views:
         mask = Mask(self._secrets, head, [compiled, *(of for _, of in steps)], steps)
         waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
         is_held = waiting is not None or self._dispatcher.holds(head.id)
+        masked = [(mask.step(step, of), of) for step, of in steps]
+        shown = mask.head(head, compiled)
         return ExecutionView(
-            head=mask.head(head, compiled),
+            head=shown if head.current is None else replace(shown, current=masked[-1][0]),
             compiled=compiled,
-            steps=[(mask.step(step, of), of) for step, of in steps],
+            steps=masked,
             logs=[mask.entry(entry) for entry in logs],
             outputs=mask.values(
                 {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}, compiled.secret_names
