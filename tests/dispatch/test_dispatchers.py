@@ -98,15 +98,14 @@ async def test_a_device_may_have_more_sessions_than_one(opened: Open) -> None:
 
 
 async def test_a_waiter_that_was_cancelled_does_not_block_its_device(opened: Open) -> None:
-    place = opened(1)
-    await place.submit(
-        task("first", 0, device="router"), task("other", 1), task("gone", 2, device="router"), task("last", 3, device="router")
-    )
-    await place.end("first")  # the device is free, the place is taken by "other": "gone" stands in line for it
-    assert place.names == ["first", "other"]
+    place = opened(2)
+    await place.submit(task("first", 0, device="router"), task("gone", 2, device="router"), task("last", 3, device="router"))
+    await place.submit(task("other", 1), task("older", 1))
+    await place.end("first")  # the device is free, the place goes to "older": "gone" stands in line for it
+    assert place.names == ["first", "other", "older"]
     await place.cancel("gone")
-    await place.end("other")
-    assert place.names == ["first", "other", "last"]
+    await place.end("older")
+    assert place.names == ["first", "other", "older", "last"]
 
 
 async def test_a_device_is_given_back_by_a_task_that_fails(opened: Open) -> None:

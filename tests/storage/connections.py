@@ -21,6 +21,8 @@ class Commits:
         self.refusals = 0
         """How many attempts to connect fail next."""
         self.pages: int | None = None
+        self.broken: str | None = None
+        """A statement that fails once, and the transaction with it."""
 
     def connect(self, path: Path) -> sqlite3.Connection:
         if self.refusals:
@@ -45,6 +47,9 @@ class Commits:
 
         class Failing(sqlite3.Connection):
             def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+                if sql == commits.broken:
+                    commits.broken = None
+                    raise sqlite3.OperationalError("disk I/O error")
                 if sql != "COMMIT":
                     return super().execute(sql, parameters)
                 commits.count += 1

@@ -57,6 +57,18 @@ async def test_a_commit_that_fails_leaves_all_of_its_batch_in_doubt(executions: 
     assert await stored(executions, "c") == [True]
 
 
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SAVEPOINT unit", "RELEASE unit", "ROLLBACK TO unit"])
+async def test_a_transaction_that_breaks_stores_nothing_and_the_next_one_works(
+    executions: SqlExecutionStore, commits: Commits, statement: str
+) -> None:
+    assert await created(executions, "taken") == [None]
+    commits.broken = statement
+    assert [type(each) for each in await created(executions, "a", "taken", "b")] == [StoreError] * 3
+    assert await stored(executions, "a", "b") == [False, False]
+    assert [type(each) for each in await created(executions, "a", "taken", "b")] == [type(None), VersionConflictError, type(None)]
+    assert await stored(executions, "a", "b") == [True, True]
+
+
 async def test_a_database_that_cannot_be_opened_again_is_tried_again(executions: SqlExecutionStore, commits: Commits) -> None:
     commits.failures = ["before"]
     commits.refusals = 2

@@ -13,6 +13,7 @@ from stepswitch.domain.execution import Outcome, Result, Status, StepError, Valu
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
 from stepswitch.engine.ports import StepContext
+from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.step_runner import LET_GO_SECONDS, STORE_PAUSES
 from tests.worker.house import LIMIT, House, copy_of
 
@@ -237,6 +238,55 @@ async def test_what_a_step_came_to_is_handed_in_although_it_is_stopped_meanwhile
     assert running.cancelled()
     step = await house.step(task)
     assert (step.result, step.outputs) == (Result.SUCCEEDED, {"answer": 42})
+
+
+async def test_nothing_is_sent_any_more_once_a_step_is_stopped(house: House) -> None:
+    task = await house.begin(policy={"timeoutSeconds": 60})
+    refused: list[str] = []
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            try:
+                context.mark_sent()
+            except FencedError as error:
+                refused.append(str(error))
+            raise
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    house.safe.script = script
+    running = [house.carry_out(task), house.carry_out(await house.begin("SAFE", policy={"timeoutSeconds": 60}))]
+    await asyncio.gather(house.ask.started.wait(), house.safe.started.wait())
+    await house.clock.advance(60)
+    await asyncio.gather(*running)
+    assert len(refused) == 2
+    assert (await house.step(task)).result is Result.FAILED
+
+
+async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: House) -> None:
+    task = await house.begin()
+    never = asyncio.get_running_loop().create_future()
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        while not never.done():
+            try:
+                await asyncio.shield(never)
+            except asyncio.CancelledError:
+                continue
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    await house.clock.until_sleeping_for(LET_GO_SECONDS)
+    running = list(house.dispatcher._running.values())
+    await house.clock.advance(LET_GO_SECONDS)
+    await asyncio.wait(running)
+    never.set_result(None)
+    assert await house.store.cleanups(10) == [(task.execution_id, task.number)]
 
 
 # --- a store that says no ---

@@ -120,17 +120,16 @@ def _size(text: str) -> int:
 class Attempt:
     """Implements `StepContext` for one grant.
 
-    `last_sign` is the monotonic moment of the last confirmed sign of life, `is_over` whether the step type is done: from then on
-    what it came to is only handed in, and no missing sign stops that. `is_fenced`: nothing may be sent, whatever the signs say.
-    `is_stuck`: the step type was cancelled and does not end, so nobody can say that its session is closed.
+    `last_sign` is the monotonic moment of the last confirmed sign of life. `is_closed`: the step type is done or was stopped, so
+    nothing may be sent, and all that is left is to hand in what it came to: no missing sign keeps anybody from that.
+    `is_stuck`: the step type was stopped and does not end, so nobody can say that its session is closed.
     """
 
     def __init__(self, grant: Grant, around: Surroundings, last_sign: float) -> None:
         self.grant = grant
         self.sent = False
         self.last_sign = last_sign
-        self.is_over = False
-        self.is_fenced = False
+        self.is_closed = False
         self.is_stuck = False
         self.step_log = StepLog(grant, around)
         self._around = around
@@ -177,7 +176,7 @@ class Attempt:
 
     def mark_sent(self) -> None:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""
-        if self.is_fenced or (self.grant.nonce is not None and self._is_silent()):
+        if self.is_closed or (self.grant.nonce is not None and self._is_silent()):
             raise FencedError("this worker's last confirmed sign of life is too old to send anything")
         self.sent = True
 

@@ -89,11 +89,11 @@ class Pool:
 
     @staticmethod
     def _stop(attempt: Attempt, task: "asyncio.Task[None] | None", reason: str) -> None:
-        """Cut an attempt off. One that is over is left alone: what it came to is worth more than the doubt."""
-        if attempt.is_over or attempt.is_fenced or task is None:
+        """Cut an attempt off. One that is closed is left alone: what it came to is worth more than the doubt."""
+        if attempt.is_closed or task is None:
             return
         _log.error("a step is stopped", reason=reason, execution=attempt.execution_id, number=attempt.grant.task.number)
-        attempt.is_fenced = True
+        attempt.is_closed = True
         task.cancel()
 
     def committed(self, change: Committed) -> None:

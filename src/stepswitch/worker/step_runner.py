@@ -65,7 +65,6 @@ class StepRunner:
         outcome: Outcome | None = None
         try:
             outcome = _bounded(await self._run(attempt), self._around.output_bytes, attempt)
-            attempt.is_over = True
             await attempt.step_log.close()
             await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
         except asyncio.CancelledError:
@@ -118,7 +117,7 @@ class StepRunner:
         try:
             await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
-                attempt.is_fenced = True
+                attempt.is_closed = True
                 await _stop(running, attempt, clock)
                 return _timed_out(attempt)
             return _bug(attempt, None) if running.cancelled() else running.result()
@@ -128,7 +127,7 @@ class StepRunner:
             return _bug(attempt, error)
         finally:
             limit.cancel()
-            attempt.is_fenced = True
+            attempt.is_closed = True
             await _stop(running, attempt, clock)
 
 
