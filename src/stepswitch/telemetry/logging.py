@@ -1,4 +1,7 @@
-"""The service's own log: structured, to standard error. Set up once, by `bootstrap`."""
+"""The service's own log: structured, to standard error. Set up once, by `bootstrap`.
+
+Traces never show the values of local variables: they may be secrets.
+"""
 
 import logging
 import sys
@@ -11,13 +14,17 @@ def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
     """Log from `level` upwards, as text for people or as one JSON object a line."""
     numeric = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor
-    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    if form == "json":
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    plain = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    traces: list[structlog.typing.Processor] = [structlog.processors.dict_tracebacks] if form == "json" else []
+    traces: list[structlog.typing.Processor] = [plain] if form == "json" else []
     structlog.configure(
         processors=[*shared, *traces, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),

@@ -6,6 +6,7 @@ that is cancelled reports nothing: whoever cancelled it has decided already what
 
 import asyncio
 import math
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -191,7 +192,14 @@ def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
 
 def _bug(attempt: Attempt, fault: BaseException | None) -> Outcome:
     reference = uuid.uuid4().hex[:12]
-    _log.error("a step type raised", reference=reference, step_type=attempt.grant.step_type, execution=attempt.execution_id, exc_info=fault)
+    trace = "".join(traceback.format_exception(fault)) if fault is not None else "it gave no outcome"
+    _log.error(
+        "a step type raised",
+        reference=reference,
+        step_type=attempt.grant.step_type,
+        execution=attempt.execution_id,
+        trace=attempt.grant.mask.text(trace),
+    )
     result = Result.UNKNOWN if attempt.sent and not attempt.grant.safe else Result.FAILED
     return Outcome(
         result, error=StepError(ErrorCode.INTERNAL, f"the step type failed in a way that it should not; the service's log has {reference}")

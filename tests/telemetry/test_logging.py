@@ -1,0 +1,44 @@
+"""Risk: the service's own log shows a secret that a local variable held when something went wrong."""
+
+import json
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+import structlog
+
+from stepswitch.telemetry.logging import set_up_logging
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def fail_with_a_secret() -> None:
+    secret = "planted" + "-secret"
+    raise ZeroDivisionError(f"{len(secret)} characters")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_trace_shows_no_local_variables(form: Literal["text", "json"], capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("debug", form)
+    try:
+        fail_with_a_secret()
+    except ZeroDivisionError:
+        structlog.get_logger("test").exception("it failed")
+    logged = capsys.readouterr().err
+    assert "ZeroDivisionError" in logged
+    assert "14 characters" in logged
+    assert "planted-secret" not in logged
+
+
+def test_json_is_one_object_a_line_and_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("warning", "json")
+    log = structlog.get_logger("test")
+    log.info("not said")
+    log.warning("said", number=1)
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["event"], said["level"], said["number"]) == ("said", "warning", 1)
