@@ -115,6 +115,9 @@ class SilentDispatcher:
     def holds(self, execution_id: str) -> bool:
         return False
 
+    def running_since(self, execution_id: str) -> int | None:
+        return None
+
     def waiting(self, execution_id: str) -> Waiting | None:
         return self.wait
 
@@ -188,7 +191,9 @@ class House:
         conductor.dispatch_through(self.dispatcher)
         self.conductor = conductor
         self.catalogue = Catalogue(self.catalogue_store, TYPES, self.clock, self.ids)
-        self.views = Views(store, snapshots, conductor, self.dispatcher, Masking())
+        self.views = Views(
+            store=store, snapshots=snapshots, conductor=conductor, dispatcher=self.dispatcher, secrets=Masking(), types=TYPES
+        )
         self.executions = Executions(
             catalogue=self.catalogue,
             conductor=conductor,

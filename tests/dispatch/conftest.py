@@ -1,6 +1,6 @@
 """The dispatchers that the conformance suite runs over."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 import pytest_asyncio
@@ -16,8 +16,8 @@ async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """A function that opens a workplace with so many places; it is closed at the end."""
     made: list[Workplace] = []
 
-    def open_(steps: int = 2, per_device: int = 1, *, started: bool = True) -> Workplace:
-        workplace = Workplace(OPENERS[request.param], Places(steps, per_device))
+    def open_(steps: int = 2, per_device: int = 1, *, started: bool = True, by_type: Mapping[str, int] | None = None) -> Workplace:
+        workplace = Workplace(OPENERS[request.param], Places(steps, per_device, by_type or {}))
         made.append(workplace)
         if started:
             workplace.start()

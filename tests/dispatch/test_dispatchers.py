@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -95,6 +96,30 @@ async def test_a_device_may_have_more_sessions_than_one(opened: Open) -> None:
     place.running["e0", 0, TaskKind.STEP].set()
     await place.end("e1")
     assert place.names == ["e0", "e1", "e2", "e3"]
+
+
+async def test_a_type_with_few_places_holds_up_no_other_type(opened: Open) -> None:
+    place = opened(4, by_type={"JS": 2})
+    scripts = [replace(task(f"script{number}", number), step_type="JS") for number in range(20)]
+    await place.submit(*scripts, task("other", 50))
+    assert place.names == ["script0", "script1", "other"]
+    waiting = place.dispatcher.waiting("script2")
+    assert waiting is not None
+    assert (waiting.kind, waiting.name) == ("place", "JS")
+    await place.end("script1")
+    assert place.names == ["script0", "script1", "other", "script2"]
+
+
+async def test_who_asks_is_told_since_when_a_step_runs(opened: Open) -> None:
+    place = opened(1)
+    await place.clock.advance(5)
+    begun = place.clock.now()
+    await place.submit(task("e1"), task("e2"), turn("e3"))
+    assert place.dispatcher.running_since("e1") == begun
+    assert place.dispatcher.running_since("e2") is None
+    assert place.dispatcher.running_since("e3") is None
+    await place.end("e1")
+    assert place.dispatcher.running_since("e1") is None
 
 
 async def test_a_waiter_that_was_cancelled_does_not_block_its_device(opened: Open) -> None:

@@ -108,6 +108,9 @@ class NotingDispatcher:
     def cancel(self, cancel: Cancel) -> None:
         self.notes.append(("cancelled", cancel.number))
 
+    def running_since(self, execution_id: str) -> int | None:
+        return None
+
     def holds(self, execution_id: str) -> bool:
         return execution_id in self.held
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stepswitch.domain.events import Abort, Pause, SetValues
 from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.states import StepState
 from stepswitch.engine.views import ExecutionView
 from tests.domain.documents import document
 from tests.domain.lives import steps
@@ -161,3 +162,18 @@ async def test_an_abort_ends_an_execution_at_once_and_its_cleanup_is_confirmed(t
         view = await house.watch.until(house.service, execution, lambda view: not view.steps[0][0].cleanup_pending)
         ((step, _),) = view.steps
         assert (step.aborted, step.result) == (True, Result.UNKNOWN)
+
+
+async def test_a_step_that_needs_no_claim_is_shown_as_executing_while_it_runs(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        execution = await house.queue(document(steps=steps("a", of="LOOK")))
+        call = await house.look.next()
+        view = await house.view(execution)
+        ((step, _),) = view.steps
+        assert (view.head.status, step.state, view.waiting_for) == (Status.RUNNING, StepState.EXECUTING, ())
+        assert step.claimed_time is not None
+        assert view.head.start_time == step.claimed_time
+        call.end()
+        view = await house.until(execution, Status.COMPLETED)
+        ((step, _),) = view.steps
+        assert step.state is StepState.FINISHED

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -41,6 +42,10 @@ from stepswitch.worker.step_runner import StepRunner
 _log = structlog.get_logger("stepswitch")
 
 
+SCRIPTS_PER_WARM_PROCESS: Final = 4
+"""Scripts at once for each child process that is kept warm."""
+
+
 def installed_types(types: Mapping[str, StepType] | None = None) -> StepTypes:
     """Return the signatures of the step types of this installation."""
     found = installed() if types is None else types
@@ -50,10 +55,18 @@ def installed_types(types: Mapping[str, StepType] | None = None) -> StepTypes:
 def _step_types(settings: Settings) -> dict[str, StepType]:
     return installed(
         {
-            "JS": {"kept_children": settings.javascript_processes, "max_children": settings.javascript_processes * 4},
+            "JS": {"kept_children": settings.javascript_processes, "max_children": _scripts_at_once(settings)},
             "TCA_SSH": {"sessions_per_device": settings.sessions_per_device},
         }
     )
+
+
+def _places(settings: Settings) -> Places:
+    return Places(settings.steps_at_once, settings.sessions_per_device, {"JS": _scripts_at_once(settings)})
+
+
+def _scripts_at_once(settings: Settings) -> int:
+    return settings.javascript_processes * SCRIPTS_PER_WARM_PROCESS
 
 
 def _limits(settings: Settings) -> Limits:
@@ -91,7 +104,7 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store)
     conductor = Conductor(store, snapshots, rules, clock)
-    dispatcher = LocalDispatcher(Places(settings.steps_at_once, settings.sessions_per_device), clock)
+    dispatcher = LocalDispatcher(_places(settings), clock)
     conductor.dispatch_through(dispatcher)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     pool = Pool(claims, types, clock, settings.silence_seconds)
@@ -100,7 +113,7 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
     around = _surroundings(settings, claims, files, hosts, clock)
     instance, rhythm = ids.new(), Rhythm(silence_seconds=settings.silence_seconds)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents)
-    views = Views(store, snapshots, conductor, dispatcher, secrets)
+    views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
     return Service(
         settings=settings,
         clock=clock,

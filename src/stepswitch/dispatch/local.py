@@ -8,7 +8,7 @@ import asyncio
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,10 +30,11 @@ _log = structlog.get_logger("stepswitch.dispatch")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How much may go on at once: steps in this process, and sessions to one device."""
+    """How much may go on at once: steps in this process, sessions to one device, and steps of a type that has few places of its own."""
 
     steps: int = 100
     per_device: int = 1
+    by_type: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,7 +68,8 @@ class LocalDispatcher:
         self._turns: _Heap = []
         self._steps: _Heap = []
         self._delayed: dict[str, asyncio.Task[None]] = {}
-        self._by_device: dict[str, _Heap] = {}
+        self._by_scarce: dict[str, _Heap] = {}
+        self._since: dict[str, int] = {}
         self._busy: Counter[str] = Counter()
         self._turns_running = 0
         self._steps_running = 0
@@ -156,7 +158,11 @@ class LocalDispatcher:
             return Waiting("time", "delay", task.since, position, task.not_before)
         if task.device is not None and not self._is_free(task.device):
             return Waiting("device", task.device, task.since, position)
-        return Waiting("place", "worker", task.since, position)
+        return Waiting("place", task.step_type if task.step_type in self._places.by_type else "worker", task.since, position)
+
+    def running_since(self, execution_id: str) -> int | None:
+        """See `Dispatcher`."""
+        return self._since.get(execution_id)
 
     # --- queues ---
 
@@ -210,20 +216,25 @@ class LocalDispatcher:
             self._take(heapq.heappop(self._steps))
 
     def _take(self, entry: _Entry) -> None:
-        """Start a step, or let it wait for its device without a place."""
-        device = entry.task.device
+        """Start a step, or let it wait for its device, or for a place of its type, without a place among all."""
+        scarce = self._scarce(entry.task)
         if not self._is_meant(entry):
-            self._wake(device)
-        elif device is not None and not self._is_free(device):
-            heapq.heappush(self._by_device.setdefault(device, []), entry)
+            self._wake(scarce)
+        elif scarce is not None and not self._is_free(scarce):
+            heapq.heappush(self._by_scarce.setdefault(scarce, []), entry)
         else:
             self._steps_running += 1
-            if device is not None:
-                self._busy[device] += 1
+            if scarce is not None:
+                self._busy[scarce] += 1
+            self._since[entry.task.execution_id] = self._clock.now()
             self._begin(entry.task)
 
-    def _is_free(self, device: str) -> bool:
-        return self._busy[device] < self._places.per_device
+    def _scarce(self, task: Task) -> str | None:
+        """Return what the task needs of which there is little: its device, else its type where that has places of its own."""
+        return task.device or (task.step_type if task.step_type in self._places.by_type else None)
+
+    def _is_free(self, scarce: str) -> bool:
+        return self._busy[scarce] < self._places.by_type.get(scarce, self._places.per_device)
 
     def _begin(self, task: Task) -> None:
         del self._queued[task.execution_id]
@@ -243,26 +254,28 @@ class LocalDispatcher:
             self._turns_running -= 1
         else:
             self._steps_running -= 1
-            if task.device is not None:
-                _count_down(self._busy, task.device)
-                self._wake(task.device)
+            self._since.pop(task.execution_id, None)
+            scarce = self._scarce(task)
+            if scarce is not None:
+                _count_down(self._busy, scarce)
+                self._wake(scarce)
         again = self._again.pop(_key(task), None)
         if again is not None:
             self.submit(again)
         self._pump()
 
-    def _wake(self, device: str | None) -> None:
-        """Let the oldest task that waits for a free device stand in line again."""
-        if device is None or not self._is_free(device):
+    def _wake(self, scarce: str | None) -> None:
+        """Let the oldest task that waits for what has become free stand in line again."""
+        if scarce is None or not self._is_free(scarce):
             return
-        waiting = self._by_device.get(device)
+        waiting = self._by_scarce.get(scarce)
         while waiting:
             entry = heapq.heappop(waiting)
             if self._is_meant(entry):
                 heapq.heappush(self._steps, entry)
                 break
         if not waiting:
-            self._by_device.pop(device, None)
+            self._by_scarce.pop(scarce, None)
 
 
 def _count_down(counter: Counter[str], name: str) -> None:

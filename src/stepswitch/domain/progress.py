@@ -88,6 +88,8 @@ class Progress:
     def dispatch(self, kind: TaskKind) -> None:
         """Ask for somebody to go on with the current step."""
         step = self.step
+        definition = self.workflow.steps[step.step_id]
+        signature = self.signature(definition)
         self.tasks.append(
             Task(
                 execution_id=self.head.id,
@@ -98,7 +100,7 @@ class Progress:
                 not_before=step.not_before,
                 device=step.device,
                 site=step.site,
-                step_type=self.workflow.steps[step.step_id].type,
+                step_type=signature.name if signature is not None else definition.type,
             )
         )
 

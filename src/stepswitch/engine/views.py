@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, StepExecution, Values
-from stepswitch.domain.states import StepState
+from stepswitch.domain.states import StepEvent, StepState, advance
+from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask
@@ -41,7 +42,17 @@ class ExecutionView:
 class Views:
     """Builds views from committed state only."""
 
-    def __init__(self, store: ExecutionStore, snapshots: Snapshots, conductor: Conductor, dispatcher: Dispatcher, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        *,
+        store: ExecutionStore,
+        snapshots: Snapshots,
+        conductor: Conductor,
+        dispatcher: Dispatcher,
+        secrets: Secrets,
+        types: StepTypes,
+    ) -> None:
+        self._types = types
         self._store = store
         self._snapshots = snapshots
         self._conductor = conductor
@@ -53,16 +64,30 @@ class Views:
         head = await self._conductor.head(execution_id)
         if head is None or head.tenant != caller.tenant:
             raise NotFoundError(f"no execution {execution_id}")
+        compiled = await self._snapshots.get(head.snapshot_id)
+        head = self._as_it_runs(head, compiled)
         steps = await self._all_steps(head)
         logs = await self._all_logs(head.id)
         snapshots = {step.snapshot_id: await self._snapshots.get(step.snapshot_id) for step in steps}
-        compiled = await self._snapshots.get(head.snapshot_id)
         return self._view(head, compiled, [(step, snapshots[step.snapshot_id]) for step in steps], logs)
 
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
         head, compiled, logs = created
         return self._view(head, compiled, [(head.current, compiled)] if head.current else [], logs)
+
+    def _as_it_runs(self, head: Head, compiled: Compiled) -> Head:
+        """Return `head` with its step shown as executing where it runs here without a stored claim (docs/decisions/0006)."""
+        step = head.current
+        if step is None or step.state is not StepState.EXECUTABLE or head.status not in (Status.QUEUED, Status.RUNNING):
+            return head
+        signature = self._types.find(compiled.workflow.steps[step.step_id].type)
+        since = self._dispatcher.running_since(head.id) if signature is not None and signature.always_safe else None
+        if since is None:
+            return head
+        state = advance(step.state, StepEvent.CLAIMED)
+        started = since if head.start_time is None else head.start_time
+        return replace(head, status=Status.RUNNING, start_time=started, current=replace(step, state=state, claimed_time=since))
 
     async def _all_steps(self, head: Head) -> list[StepExecution]:
         """Return the rows and the current step; what was added since the head was read is left out."""
