@@ -126,6 +126,22 @@ async def test_a_body_over_the_limit_is_413() -> None:
             assert answer.headers["connection"] == "close"
 
 
+async def test_what_comes_after_the_limit_is_dropped_within_bounds() -> None:
+    house = House(body_limit_bytes=1_000)
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"x" * 1_000_000
+
+    async with house.client:
+        answer = await house.client.put("/telco/api/workflows/workflow", content=endless())
+    assert (answer.status_code, codes(answer)) == (413, ["BODY_TOO_LARGE"])
+    assert 16 <= taken <= 19
+
+
 async def _chunks(size: int) -> AsyncIterator[bytes]:
     for start in range(0, size, 100):
         yield b"x" * min(100, size - start)

@@ -69,17 +69,23 @@ def test_every_parameter_of_a_path_is_described() -> None:
 
 
 def test_401_403_404_have_no_body_and_400_500_list_errors() -> None:
-    for operation in OPERATIONS.values():
+    for (path, _), operation in OPERATIONS.items():
         for status, response in operation["responses"].items():
             if status in {"401", "403", "404", "204"}:
                 assert "content" not in response
+            elif path.endswith("/health") and status == "503":
+                assert response["content"] == operation["responses"]["200"]["content"]
             elif status != "200":
                 assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
 
 
+def test_every_operation_that_asks_the_store_may_be_503() -> None:
+    assert not [key for key, operation in OPERATIONS.items() if "503" not in operation["responses"]]
+
+
 def test_the_seeds_operation_is_described_as_its_page_says() -> None:
     operation = OPERATIONS["/telco/api/workflows/workflowExecution", "put"]
-    assert set(operation["responses"]) >= {"200", "400", "401", "404", "500"}
+    assert set(operation["responses"]) >= {"200", "400", "401", "403", "404", "500"}
     request = DOCUMENT["components"]["schemas"]["WorkflowExecutionCreateRequest"]
     assert set(request["required"]) == {"workflowId", "contextType"}
     assert set(request["properties"]) == {

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from stepswitch.api.problems import answer as answer_to
-from stepswitch.domain.errors import OverloadedError, StoreError, ValueMisfitError
+from stepswitch.domain.errors import CommitInDoubtError, OverloadedError, StoreError, TransitionError, ValueMisfitError
 from tests.api.house import ADMIN_TOKEN, NOW, PLAIN, USER_TOKEN, House, codes, messages
 from tests.domain.documents import example
 
@@ -134,15 +134,39 @@ async def test_a_fault_of_ours_is_500_with_a_reference_that_the_log_has_too(hous
 
 
 async def test_our_own_errors_are_logged_with_their_message(house: House) -> None:
-    error = StoreError("the database said no")
+    error = TransitionError("a state has no such row")
     error.__cause__ = ValueError("hunter22")
     house.catalogue_store.failure = error
     with capture_logs() as log:
         answer = await house.client.get(f"{PLAIN}/workflow/x")
     assert (answer.status_code, codes(answer)) == (500, ["INTERNAL"])
-    assert "StoreError: the database said no" in log[0]["trace"]
+    assert "TransitionError: a state has no such row" in log[0]["trace"]
     assert "builtins.ValueError" in log[0]["trace"]
     assert "hunter22" not in str(log)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StoreError("the database cannot be written: database or disk is full"), "nothing was stored"),
+        (CommitInDoubtError("nobody knows yet what is on disk"), "it may have been stored, or not"),
+    ],
+)
+async def test_a_database_that_says_no_is_503_with_one_line_of_log(house: House, error: StoreError, said: str) -> None:
+    house.catalogue_store.failure = error
+    with capture_logs() as log:
+        answer = await house.put_execution(workflowId="x", contextType="NONE")
+    assert (answer.status_code, codes(answer), answer.headers["retry-after"]) == (503, ["STORE_UNAVAILABLE"], "5")
+    assert said in messages(answer)[0]
+    reference = answer.headers["x-request-id"]
+    assert messages(answer)[0].endswith(reference)
+    assert log == [{"event": "the store said no", "log_level": "error", "reference": reference, "error": str(error)}]
+
+
+def test_an_error_while_looking_after_a_commit_in_doubt_is_in_doubt_too() -> None:
+    error = StoreError("the database cannot be read")
+    error.__context__ = CommitInDoubtError("nobody knows yet")
+    assert b"it may have been stored" in bytes(answer_to(error, "r").body)
 
 
 async def test_an_overload_is_503_and_says_when_to_come_back(house: House) -> None:

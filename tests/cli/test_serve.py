@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stepswitch.bootstrap.server import HttpServer, serve
+from stepswitch.config.settings import Settings
+from stepswitch.domain.errors import SettingsError
 from tests.cli.calling import Caller
 
 
@@ -80,6 +83,22 @@ def test_a_port_in_use_is_a_sentence(stepswitch: Caller, tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"cannot listen on 127.0.0.1 port {port}" in _refused(stepswitch, ["--port", port, "--data-dir", tmp_path / "data"])
+    with _serving("--data-dir", tmp_path / "data") as (_, url, said):  # the start that failed has made no account of its own
+        found = re.search(r"with the password (\S+)", said)
+        assert found, said
+        assert _log_in(url, found[1]) == 200
+
+
+def test_a_password_is_shown_before_anything_else_can_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_: object) -> None:
+        raise SettingsError("no more of it")
+
+    monkeypatch.setattr(HttpServer, "start", fail)
+    with pytest.raises(SettingsError, match="no more of it"):
+        serve(Settings.model_validate({"data_dir": tmp_path / "data", "port": 0}))
+    assert "with the password" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])

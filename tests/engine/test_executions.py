@@ -46,6 +46,15 @@ async def test_every_fault_is_listed_at_once_and_nothing_is_stored(tmp_path: Pat
         assert [rows(tmp_path, table) for table in ("executions", "snapshots", "logs")] == [0, 0, 0]
 
 
+async def test_more_values_than_the_limit_in_bytes_are_refused(tmp_path: Path) -> None:
+    async with open_house(tmp_path, start=False, max_values_bytes=1_024) as house:
+        await house.create(ONE, assignments={"host": "é" * 500})
+        with pytest.raises(InvalidRequestError) as caught:
+            await house.create(ONE, assignments={"host": "é" * 520})
+        assert [fault.code for fault in caught.value.faults] == [ErrorCode.TOO_LARGE]
+        assert rows(tmp_path, "executions") == 1
+
+
 async def test_what_is_created_is_shown_as_it_is_stored(tmp_path: Path) -> None:
     async with open_house(tmp_path, start=False) as house:
         fresh = await house.create(ONE, assignments={"host": "h"})

@@ -8,7 +8,7 @@ import pytest
 from stepswitch.domain.errors import VersionConflictError
 from stepswitch.engine.records import Account, Session, StoredWorkflow, TrustedKey
 from stepswitch.storage.accounts import SqlAccountStore
-from stepswitch.storage.catalogue import KEPT, SqlCatalogueStore
+from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.database import Database
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.tables import workflows
@@ -54,13 +54,15 @@ async def test_a_workflow_that_nobody_can_have_is_not_found(catalogue: SqlCatalo
     assert await catalogue.get(name, "w1") is None
 
 
-async def test_more_workflows_than_are_kept_come_back(catalogue: SqlCatalogueStore, database: Database) -> None:
-    made = [_workflow(f"w{place}") for place in range(KEPT + 3)]
+async def test_more_workflows_than_are_kept_come_back(database: Database) -> None:
+    catalogue = SqlCatalogueStore(database, kept_bytes=50_000)
+    made = [_workflow(f"w{place}", steps={"a": {"description": "x" * 10_000}}) for place in range(8)]
     for each in made:
         await catalogue.create(each)
     assert [await catalogue.get("default", each.id) for each in made] == made
+    assert len(catalogue._kept) == 3
     assert await catalogue.get("default", "w0") == made[0]
-    assert len(await rows_of(database, workflows)) == KEPT + 3
+    assert len(await rows_of(database, workflows)) == 8
 
 
 # --- accounts and logins ---

@@ -1,5 +1,7 @@
 """The outermost layer of every request: its id, the limit on its body, and the answer to whatever error comes back. Put on in `app`."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -13,6 +15,8 @@ from stepswitch.engine.ports import Ids
 
 _log = structlog.get_logger("stepswitch")
 _LONGEST_NUMBER: Final = 19
+DROPPED_BYTES: Final = 16 * 1024 * 1024
+DROPPING_SECONDS: Final = 2.0
 
 
 class Limits:
@@ -39,16 +43,18 @@ class Limits:
                 message["headers"].append(name)
             await send(message)
 
+        counted = _Counted(receive, self._limit)
         try:
             self._check_length(scope["headers"])
-            await self._app(scope, _Counted(receive, self._limit), send_named)
+            await self._app(scope, counted, send_named)
         except ClientDisconnect:
             return
         except Exception as error:
             if has_begun:
                 _log.error("answer cut", reference=request_id, trace=problems.described(error))
                 raise
-            await problems.answer(error, request_id)(scope, receive, send_named)
+            is_unread = isinstance(error, TooLargeError) and not counted.is_at_end
+            await problems.answer(error, request_id)(scope, receive, _Lingering(receive, send_named) if is_unread else send_named)
 
     def _check_length(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Refuse a body over the limit before it is read; raises InvalidRequestError where nobody can say how long it is."""
@@ -69,14 +75,42 @@ class _Counted:
         self._receive = receive
         self._limit = limit
         self._got = 0
+        self.is_at_end = False
 
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
+            self.is_at_end = not message.get("more_body", False)
             self._got += len(message.get("body", b""))
             if self._got > self._limit:
                 raise _too_large(self._limit)
         return message
+
+
+class _Lingering:
+    """Sends an answer, and closes when the client has had time to read it: one that is still sending would only see a reset."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        await self._send({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DROPPING_SECONDS):
+                await self._drop()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _drop(self) -> None:
+        dropped = 0
+        while dropped < DROPPED_BYTES:
+            message = await self._receive()
+            dropped += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
 
 
 def _too_large(limit: int) -> TooLargeError:

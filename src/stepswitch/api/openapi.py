@@ -18,7 +18,8 @@ The workflow operations are served under two roots, `/telco/api/workflows` and `
 second one a workflow also shows its `creationTenantId`. Log in first: `POST /hybridity/api/sessions`.
 
 400 and 500 list every fault; 401, 403 and 404 have no body. The header `x-error-code` names the reason, and `x-request-id` is
-what the log of the server calls the request."""
+what the log of the server calls the request. Before any operation is reached, a request can be refused with 400 (it is no HTTP), 408 (it
+does not come in time), 431 (its headers are over 64 KiB) or 503 (too many connections are open)."""
 _REFUSALS: Final = {
     400: "The request has faults; all of them are listed.",
     401: "No token, or one that is not (or no longer) good.",
@@ -26,7 +27,7 @@ _REFUSALS: Final = {
     404: "There is no such thing, or the caller may not see it.",
     413: "The body is over the limit of 10 MiB, or as it is set.",
     500: "A fault of the server. Its log says more under the reference that the message gives.",
-    503: "Too much is waiting; come back after the seconds in `Retry-After`.",
+    503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
 }
 _HEADERS: Final = {
     "x-error-code": "The code of the first fault.",
@@ -101,6 +102,12 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     found: JsonObject = {"200" if operation.answer is not None else "204": success}
     for status in sorted({*operation.refusals, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
+    if operation.answer is models.Health:  # which says 503 in the form that it says 200 in
+        found["503"] = {
+            "description": "The service cannot do its work; `status` and what stands beside it say why.",
+            "headers": _header_refs("x-request-id"),
+            "content": success["content"],
+        }
     return found
 
 

@@ -12,7 +12,7 @@ from stepswitch.api.wire import models
 
 ROOTS: Final = ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}")
 OWN_ROOT: Final = "/stepswitch/api/v1"
-_GUARDED: Final = (401, 404, 500)
+_GUARDED: Final = (401, 404, 500, 503)
 _WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
 
 
@@ -93,7 +93,7 @@ WORKFLOW_OPERATIONS: Final = (
         "createWorkflowExecution", "PUT", "/workflowExecution", executions.create_execution, "Executions", "Queue an execution",
         "Creates an execution of a workflow and queues it. When the answer is there, the execution is on disk, and its first step "
         "execution is in the answer. 404: there is no such workflow.",
-        models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=_WITH_BODY, example=_EXECUTION_EXAMPLE,
+        models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=(*_WITH_BODY, 403), example=_EXECUTION_EXAMPLE,
     ),
     Operation(
         "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", executions.read_execution, "Executions",
@@ -115,7 +115,7 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
         ),
         Operation(
             f"logout{suffix}", "DELETE", path, sessions.logout, "Sessions", "Log out", "Ends the session of the token that is sent.",
-            None, refusals=(401, 500),
+            None, refusals=(401, 500, 503),
         ),
     )  # fmt: skip
 
@@ -129,27 +129,27 @@ OTHER_OPERATIONS: Final = (
     *_session_operations("/hybridity/api/session", "Singular"),
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
-        "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500,), is_public=True,
+        "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503), is_public=True,
     ),
     Operation(
         "listHostKeys", "GET", f"{OWN_ROOT}/host-keys", host_keys.list_host_keys, "Host keys", "List the trusted host keys",
-        "Administrators only.", list[models.TrustedHostKey], refusals=(401, 403, 500),
+        "Administrators only.", list[models.TrustedHostKey], refusals=(401, 403, 500, 503),
     ),
     Operation(
         "trustHostKey", "POST", f"{OWN_ROOT}/host-keys", host_keys.trust_host_key, "Host keys", "Trust a host key",
         "Give the key, or its fingerprint: then the server is asked for its keys, and the one that fits is trusted. At once good for "
         "every worker. Administrators only.",
-        models.TrustedHostKey, request=models.TrustRequest, refusals=(400, 401, 403, 413, 500),
+        models.TrustedHostKey, request=models.TrustRequest, refusals=(400, 401, 403, 413, 500, 503),
         example={"host": "192.0.2.1", "port": 22, "fingerprint": "SHA256:…"},
     ),
     Operation(
         "forgetHostKeys", "DELETE", f"{OWN_ROOT}/host-keys", host_keys.forget_host_keys, "Host keys", "Forget a server's host keys",
-        "404 where none is trusted. Administrators only.", None, parameters=_SERVER, refusals=(400, 401, 403, 404, 500),
+        "404 where none is trusted. Administrators only.", None, parameters=_SERVER, refusals=(400, 401, 403, 404, 500, 503),
     ),
     Operation(
         "scanHostKeys", "POST", f"{OWN_ROOT}/host-keys/scan", host_keys.scan_host_keys, "Host keys", "Ask a server for its host keys",
         "Nothing is trusted by that, and nothing is proven: compare the fingerprints. Administrators only.",
-        list[models.ShownKey], request=models.ServerOrder, refusals=(400, 401, 403, 413, 500), example={"host": "192.0.2.1"},
+        list[models.ShownKey], request=models.ServerOrder, refusals=(400, 401, 403, 413, 500, 503), example={"host": "192.0.2.1"},
     ),
 )  # fmt: skip
 """The operations that have one path: the login, and what is ours."""

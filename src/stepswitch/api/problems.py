@@ -1,10 +1,10 @@
 """The only table from an error to a status. Called by `limits`, where every error of an operation arrives, and by `app`.
 
-400, 413, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
+400, 408, 413, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
 """
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -12,16 +12,20 @@ from starlette.responses import Response
 
 from stepswitch.api.wire.documents import encode
 from stepswitch.domain.errors import (
+    CommitInDoubtError,
     ErrorCode,
     Fault,
+    HeadersTooLargeError,
     InvalidRequestError,
     NotAuthenticatedError,
     NotFoundError,
     NotPermittedError,
     OverloadedError,
     StepswitchError,
+    StoreError,
     TargetError,
     TooLargeError,
+    TooSlowError,
     WorkflowError,
 )
 
@@ -31,13 +35,19 @@ STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
     (NotPermittedError, 403),
     (NotFoundError, 404),
     (TooLargeError, 413),
+    (HeadersTooLargeError, 431),
+    (TooSlowError, 408),
     (OverloadedError, 503),
+    (StoreError, 503),
     (WorkflowError, 400),
     (TargetError, 400),
     (StepswitchError, 500),
 )
 """The first row that fits decides. Whatever is no StepswitchError is a bug: 500."""
 BODILESS: Final = frozenset({401, 403, 404, 405})
+CLOSING: Final = frozenset({408, 413, 431})
+"""What was sent is not read to its end, so the connection is of no use any more."""
+STORE_RETRY_SECONDS: Final = 5
 FAULTS_SHOWN: Final = 1_000
 """A request of 10 MiB can have a million faults; the answer lists so many, and says how many more there are."""
 _log = structlog.get_logger("stepswitch")
@@ -52,11 +62,13 @@ def answer(error: Exception, reference: str) -> Response:
         _log.error("request failed", reference=reference, trace=described(error))
         text = f"internal error; the log of the server says more under the reference {reference}"
         return _with_faults(500, [Fault(ErrorCode.INTERNAL, "", text)], {"x-error-code": ErrorCode.INTERNAL.value})
+    if isinstance(error, StoreError):
+        return _store_unavailable(error, reference)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="stepswitch"'
     if isinstance(error, OverloadedError):
         headers["Retry-After"] = str(error.retry_after)
-    if status == 413:
+    if status in CLOSING:
         headers["Connection"] = "close"
     if status in BODILESS:
         return Response(None, status, headers)
@@ -67,6 +79,16 @@ def answer(error: Exception, reference: str) -> Response:
 def status_of(error: Exception) -> int:
     """Return the status that `error` is answered with."""
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def _store_unavailable(error: StoreError, reference: str) -> Response:
+    """Return the answer where the database said no: every request meets that while a disk is full, so the log gets one line and no trace."""
+    _log.error("the store said no", reference=reference, error=str(error))
+    in_doubt = any(isinstance(each, CommitInDoubtError) for each in _causes(error))
+    became = "it may have been stored, or not: read before you send it again" if in_doubt else "nothing was stored"
+    text = f"the database cannot be used now; {became}. The log of the server says more under the reference {reference}"
+    headers = {"x-error-code": error.code.value, "Retry-After": str(STORE_RETRY_SECONDS)}
+    return _with_faults(503, [Fault(error.code, "", text)], headers)
 
 
 def nothing_there() -> Response:
@@ -85,15 +107,20 @@ def described(error: BaseException) -> str:
     The message of an error that is not ours is left out: a driver's may hold the values that it was given, secrets too.
     """
     lines: list[str] = []
+    for cause in _causes(error):
+        message = f": {cause}" if isinstance(cause, StepswitchError) else ""
+        lines.append(f"{type(cause).__module__}.{type(cause).__qualname__}{message}")
+        lines += [f"  at {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)]
+    return "\n".join(lines)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        message = f": {cause}" if isinstance(cause, StepswitchError) else ""
-        lines.append(f"{type(cause).__module__}.{type(cause).__qualname__}{message}")
-        lines += [f"  at {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)]
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return "\n".join(lines)
 
 
 def _with_faults(status: int, faults: Sequence[Fault], headers: Mapping[str, str]) -> Response:

@@ -14,6 +14,7 @@ import uvloop
 
 from stepswitch.api.app import StepswitchApi, create_app
 from stepswitch.api.services import ApiServices, HostKeyTools
+from stepswitch.bootstrap.protocol import BoundedConfig, BoundedProtocol, Bounds
 from stepswitch.bootstrap.service import Service
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
@@ -50,17 +51,37 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    service = await open_service(settings)
+    listener = listen(settings)  # before the first start makes an account: one that fails must leave nothing behind
     try:
-        server = HttpServer(service)
+        service = await open_service(settings)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        _show_password(service)
+        server = HttpServer(service, listener)
         _obey_signals(server, service)
         await server.start()
-        _show_password(service)
         _log.info("listening", url=server.url, data_dir=str(settings.data_dir))
         return await server.until_stopped()
     finally:
+        listener.close()
         await service.stop()
         _log.info("stopped")
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens where the settings say; raises SettingsError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen()  # two sockets may be bound to one address; only one may listen
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}") from error
+    return listener
 
 
 def _obey_signals(server: "HttpServer", service: Service) -> None:
@@ -82,11 +103,20 @@ def _obey_signals(server: "HttpServer", service: Service) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling, which ends the process before running steps could be drained."""
+    """uvicorn without its own signal handling, which ends the process before running steps could be drained; it looks after connections."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Give up connections whose clients take too long, once a second; uvicorn calls this ten times a second."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.check(now)
+        return await super().on_tick(counter)
 
 
 def _show_password(service: Service) -> None:
@@ -98,14 +128,14 @@ def _show_password(service: Service) -> None:
 class HttpServer:
     """uvicorn around a service, on the event loop that runs."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, listener: socket.socket | None = None, bounds: Bounds | None = None) -> None:
         settings = service.settings
         self._service = service
-        self._config = uvicorn.Config(
+        self._listener = listener
+        self._config = BoundedConfig(
             application(service),
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
+            bounds or Bounds(settings.max_connections),
+            service.ids,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -123,23 +153,11 @@ class HttpServer:
 
     async def start(self) -> None:
         """Begin to carry out steps and to listen; raises SettingsError where the address cannot be had."""
-        listener = self._bind()
+        listener = self._listener or listen(self._service.settings)
         await self._service.start()
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._serving.done():  # noqa: ASYNC110 # uvicorn has no event for it
             await asyncio.sleep(0.005)
-
-    def _bind(self) -> socket.socket:
-        settings = self._service.settings
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            listener.close()
-            raise SettingsError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}") from error
-        return listener
 
     async def until_stopped(self) -> int:
         """Return 0 after a signal to stop, 1 where the service cannot go on."""

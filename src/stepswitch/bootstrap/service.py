@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
@@ -22,6 +22,8 @@ from stepswitch.storage.data_dir import DataDir
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner, until_stored
+
+PROBE_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -87,8 +89,17 @@ class Service:
             await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
 
     async def health(self) -> Mapping[str, object]:
-        """Return how the service is; raises StoreError where the store does not answer."""
-        await self.host_keys.trusted("", 0)
+        """Return how the service is: `status` is `ok`, or `failing` with the `reason`."""
+        try:
+            await self.host_keys.trusted("", 0)
+        except StoreError as error:
+            return {"status": "failing", "reason": str(error)}
         if self._database.writer.done():
-            raise StoreError("the database's writer has ended")
-        return {"status": "ok"}
+            return {"status": "failing", "reason": "the database's writer has ended"}
+        if self._database.last_failure is not None:
+            # Nobody else may be writing, least of all while a load balancer keeps everybody away: so the end of it would not be seen.
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await self._database.probe()
+        reason = self._database.last_failure
+        return {"status": "ok"} if reason is None else {"status": "failing", "reason": reason}

@@ -114,7 +114,7 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
     instance, rhythm = ids.new(), Rhythm(silence_seconds=settings.silence_seconds)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents)
     views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
-    return Service(
+    service = Service(
         settings=settings,
         clock=clock,
         ids=ids,
@@ -126,7 +126,7 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
         accounts=Sessions(account_store, passwords, clock, session_hours=settings.session_hours),
         host_keys=keys,
         files=files,
-        new_admin_password=await ensure_admin(account_store, passwords, settings.admin_password),
+        new_admin_password=None,
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
@@ -137,6 +137,9 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
     )
+    # Last, so that nothing can fail any more between the account and whoever shows its password.
+    service.new_admin_password = await ensure_admin(account_store, passwords, settings.admin_password)
+    return service
 
 
 def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_keys: HostKeys, clock: Clock) -> Surroundings:

@@ -7,13 +7,15 @@
     │   ├── NotAuthenticatedError   401
     │   ├── NotPermittedError       403
     │   ├── NotFoundError           404
-    │   └── TooLargeError           413
+    │   ├── TooLargeError           413
+    │   ├── HeadersTooLargeError    431
+    │   └── TooSlowError            408
     ├── WorkflowError           the document, or the values that it met, are at fault
     │   └── ValueMisfitError
     ├── TargetError             the device, host or service that a step acts on
     └── ServiceError            ours: the machine, the store or a bug
         ├── OverloadedError         503 with Retry-After
-        ├── StoreError              the database said no
+        ├── StoreError              503 with Retry-After: the database said no
         │   ├── VersionConflictError    somebody saved first: load and decide again
         │   └── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
         ├── TransitionError         a state was asked for an event that its table has no row for
@@ -31,6 +33,9 @@ class ErrorCode(StrEnum):
     """The one enumeration of codes: `errors[].code`, the header `x-error-code` and a step's `error.code`."""
 
     # The request.
+    MALFORMED_REQUEST = "MALFORMED_REQUEST"
+    HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
+    TOO_SLOW = "TOO_SLOW"
     MALFORMED_JSON = "MALFORMED_JSON"
     MISSING_FIELD = "MISSING_FIELD"
     UNKNOWN_FIELD = "UNKNOWN_FIELD"
@@ -53,6 +58,7 @@ class ErrorCode(StrEnum):
     STATE_CONFLICT = "STATE_CONFLICT"
     MOVED_ON = "MOVED_ON"
     OVERLOADED = "OVERLOADED"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     INTERNAL = "INTERNAL"
     # The workflow document.
     UNDECLARED_NAME = "UNDECLARED_NAME"
@@ -161,6 +167,18 @@ class TooLargeError(CallerError):
     code = ErrorCode.BODY_TOO_LARGE
 
 
+class HeadersTooLargeError(CallerError):
+    """The request line and the headers are over their limit."""
+
+    code = ErrorCode.HEADERS_TOO_LARGE
+
+
+class TooSlowError(CallerError):
+    """The request did not come in time."""
+
+    code = ErrorCode.TOO_SLOW
+
+
 class WorkflowError(StepswitchError):
     """The workflow, or a value that it met, is at fault."""
 
@@ -196,6 +214,8 @@ class OverloadedError(ServiceError):
 
 class StoreError(ServiceError):
     """The database said no."""
+
+    code = ErrorCode.STORE_UNAVAILABLE
 
 
 class VersionConflictError(StoreError):

@@ -108,4 +108,6 @@ def to_text(value: Value) -> str:
 
 def size_of(value: Value | None) -> int:
     """Return the bytes that `value` counts for in the limit on an execution's values."""
-    return len(value) if isinstance(value, str) else 8
+    if not isinstance(value, str):
+        return 8
+    return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))

@@ -5,7 +5,6 @@ what is committed, and a save that failed drops it.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -15,13 +14,14 @@ import structlog
 from stepswitch.domain.decide import decide, pending_task
 from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StoreError, VersionConflictError
 from stepswitch.domain.events import Change, Decision, Event, Reply
-from stepswitch.domain.execution import ENDED, Head, LogEntry
+from stepswitch.domain.execution import ENDED, Head, LogEntry, Status
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.budget import LARGE_BYTES, Kept
 from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
 from stepswitch.engine.records import Committed, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
-HEADS_KEPT: Final = 20_000
+HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
 _T = TypeVar("_T")
@@ -38,9 +38,14 @@ class Conductor:
         self._clock = clock
         self._observers = list(observers)
         self._dispatcher: Dispatcher | None = None
-        self._heads: OrderedDict[str, Head] = OrderedDict()
+        self._heads: Kept[str, Head] = Kept(HEADS_KEPT_BYTES)
         self._locks: dict[str, asyncio.Lock] = {}
         self._in_flight: set[asyncio.Task[Any]] = set()
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The snapshots at hand, so that whoever else needs them keeps none of their own."""
+        return self._snapshots
 
     def dispatch_through(self, dispatcher: Dispatcher) -> None:
         """Say who wakes up workers; once, before anything is created or recovered."""
@@ -124,7 +129,7 @@ class Conductor:
 
     def forget(self, execution_id: str) -> None:
         """Drop what is kept of an execution, so that the next event reads it from the store."""
-        self._heads.pop(execution_id, None)
+        self._heads.pop(execution_id)
 
     async def _load(self, execution_id: str) -> Head:
         head = self._heads.get(execution_id) or await self._store.load(execution_id)
@@ -178,13 +183,12 @@ class Conductor:
                 _log.exception("an observer failed", execution=head.id)
 
     def _remember(self, head: Head) -> None:
-        if head.status in ENDED:
-            self._heads.pop(head.id, None)
-            return
-        self._heads[head.id] = head
-        self._heads.move_to_end(head.id)
-        if len(self._heads) > HEADS_KEPT:
-            self._heads.popitem(last=False)
+        """Keep what the next event needs soon. One that waits for a person, or holds much and does not run yet, is read when it is wanted."""
+        size = _size_of(head)
+        if head.status in ENDED or head.status is Status.PAUSED or (size > LARGE_BYTES and head.status is not Status.RUNNING):
+            self._heads.pop(head.id)
+        else:
+            self._heads.put(head.id, head, size)
 
     def _submit(self) -> Dispatcher:
         if self._dispatcher is None:
@@ -202,6 +206,13 @@ class Conductor:
         finally:
             if not lock.locked() and not lock._waiters:  # noqa: SLF001 # asyncio offers no other way to see whether somebody waits
                 self._locks.pop(execution_id, None)
+
+
+def _size_of(head: Head) -> int:
+    """Return about how many bytes the values of an execution take; one that stands in several places is counted in each."""
+    step = head.current
+    values = (head.context, head.assignments, head.values, *((step.inputs, step.outputs, step.variables) if step is not None else ()))
+    return sum(len(value) for each in values for value in each.values() if isinstance(value, str))
 
 
 def was_granted(decision: Decision) -> bool:

@@ -1,9 +1,8 @@
 """The use cases of executions: create one, see `views` for the reads. Called by `api.executions` and the command line."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from stepswitch.domain.assignments import check_assignments, initial_values
 from stepswitch.domain.decide import begin
@@ -13,16 +12,15 @@ from stepswitch.domain.events import Create
 from stepswitch.domain.execution import ContextType, Head, LogEntry
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.validation import faults_to_execute
+from stepswitch.domain.values import size_of
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.records import StoredWorkflow
-from stepswitch.engine.snapshots import Compiled, compile_snapshot
+from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, Views
-
-COMPILED_KEPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,6 @@ class Executions:
         self._rules = rules
         self._clock = clock
         self._ids = ids
-        self._compiled: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
 
     async def create(self, caller: Caller, request: ExecutionRequest) -> ExecutionView:
         """Queue an execution and return it with its step execution 0; raises NotFoundError, or InvalidRequestError with every fault.
@@ -63,7 +60,7 @@ class Executions:
         When this returns, the execution is on disk.
         """
         stored = await self._catalogue.get(caller, request.workflow_id)
-        compiled = self._compile(stored)
+        compiled = await self._compile(stored)
         await self._refuse_faults(caller, request, compiled.workflow)
         return self._views.fresh(await self._begin(caller, request, compiled))
 
@@ -84,7 +81,14 @@ class Executions:
         ]
         if request.retained_til is not None and request.retained_til <= self._clock.now():
             faults.append(Fault(ErrorCode.INVALID_VALUE, "retainedTil", "lies in the past; give a time to come, or leave it out"))
-        return faults
+        return [*faults, *self._size_faults(request)]
+
+    def _size_faults(self, request: ExecutionRequest) -> list[Fault]:
+        given = (*request.assignments.values(), *request.context.values())
+        total = sum(size_of(value) for value in given if isinstance(value, str | int | float))
+        limit = self._rules.limits.values_bytes
+        message = f"the values of this execution would take {total} bytes; the limit is {limit}"
+        return [Fault(ErrorCode.TOO_LARGE, "assignments", message)] if total > limit else []
 
     async def _attachment_faults(self, caller: Caller, attachments: Mapping[str, str]) -> list[Fault]:
         return [
@@ -113,15 +117,9 @@ class Executions:
         values = initial_values(workflow, request.assignments, request.context)
         return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled)
 
-    def _compile(self, stored: StoredWorkflow) -> Compiled:
-        key = (stored.id, stored.revision)
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            compiled = compile_snapshot(stored.tenant, snapshot_document(stored))
-            self._compiled[key] = compiled
-            if len(self._compiled) > COMPILED_KEPT:
-                self._compiled.popitem(last=False)
-        return compiled
+    async def _compile(self, stored: StoredWorkflow) -> Compiled:
+        revision = (stored.id, stored.revision)
+        return await self._conductor.snapshots.of_revision(revision, stored.tenant, lambda: snapshot_document(stored))
 
 
 def snapshot_document(stored: StoredWorkflow) -> dict[str, Any]:

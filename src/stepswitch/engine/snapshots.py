@@ -1,8 +1,9 @@
 """Workflows as executions see them: parsed once, kept by the hash of their content. Called by the conductor and the use cases."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,10 +12,13 @@ from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
 from stepswitch.domain.values import ValueType
+from stepswitch.engine.budget import Kept, is_large, size_of_document
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot
 
-KEPT: Final = 1_000
+KEPT_BYTES: Final = 32 * 1024 * 1024
+"""Of documents as JSON; parsed, they take several times that."""
+REVISIONS_KEPT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Compiled:
     workflow: Workflow
     secret_names: frozenset[str]
     secret_defaults: tuple[str, ...]
+    size: int
+    """About how many bytes the document has as JSON."""
 
 
 def compile_snapshot(tenant: str, document: Mapping[str, Any]) -> Compiled:
@@ -52,30 +58,60 @@ def _compile(snapshot: Snapshot) -> Compiled:
     defaults = {
         default for kind, default in declared + bound + compared if kind is ValueType.PASSWORD and isinstance(default, str) and default
     }
-    return Compiled(snapshot, workflow, names, tuple(defaults))
+    return Compiled(snapshot, workflow, names, tuple(defaults), size_of_document(snapshot.document))
 
 
 class Snapshots:
     """The snapshots in use, read from the store when they are not at hand."""
 
-    def __init__(self, store: ExecutionStore) -> None:
+    def __init__(self, store: ExecutionStore, kept_bytes: int = KEPT_BYTES) -> None:
         self._store = store
-        self._kept: OrderedDict[str, Compiled] = OrderedDict()
+        self._kept: Kept[str, Compiled] = Kept(kept_bytes)
+        self._of_revision: OrderedDict[Hashable, str] = OrderedDict()
+        self._under_way: dict[Hashable, asyncio.Task[Compiled]] = {}
 
     async def get(self, snapshot_id: str) -> Compiled:
         """Return a snapshot; raises StoreError where the store does not have it."""
-        compiled = self._kept.get(snapshot_id)
-        if compiled is None:
-            snapshot = await self._store.snapshot(snapshot_id)
-            if snapshot is None:
-                raise StoreError(f"the snapshot {snapshot_id} is missing")
-            compiled = _compile(snapshot)
-        self.keep(compiled)
-        return compiled
+        return self._kept.get(snapshot_id) or await self._once(snapshot_id, lambda: self._read(snapshot_id))
+
+    async def of_revision(self, revision: Hashable, tenant: str, document: Callable[[], Mapping[str, Any]]) -> Compiled:
+        """Return the snapshot of `document`, which never changes for one `revision` of a workflow."""
+        snapshot_id = self._of_revision.get(revision)
+        compiled = None if snapshot_id is None else self._kept.get(snapshot_id)
+        return compiled or await self._once(revision, lambda: self._compile_revision(revision, tenant, document()))
 
     def keep(self, compiled: Compiled) -> None:
         """Keep a snapshot at hand."""
-        self._kept[compiled.snapshot.id] = compiled
-        self._kept.move_to_end(compiled.snapshot.id)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(compiled.snapshot.id, compiled, compiled.size)
+
+    async def _once(self, key: Hashable, work: Callable[[], Coroutine[None, None, Compiled]]) -> Compiled:
+        """Return what `work` returns, which everybody who asks meanwhile waits for too."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.get_running_loop().create_task(work())
+            task.add_done_callback(lambda done: self._end(key, done))
+        return await asyncio.shield(task)
+
+    def _end(self, key: Hashable, done: "asyncio.Task[Compiled]") -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone; then nobody else would look at it
+
+    async def _read(self, snapshot_id: str) -> Compiled:
+        snapshot = await self._store.snapshot(snapshot_id)
+        if snapshot is None:
+            raise StoreError(f"the snapshot {snapshot_id} is missing")
+        compiled = await asyncio.to_thread(_compile, snapshot) if is_large(snapshot.document) else _compile(snapshot)
+        self.keep(compiled)
+        return compiled
+
+    async def _compile_revision(self, revision: Hashable, tenant: str, document: Mapping[str, Any]) -> Compiled:
+        if is_large(document):
+            compiled = await asyncio.to_thread(compile_snapshot, tenant, document)
+        else:
+            compiled = compile_snapshot(tenant, document)
+        self.keep(compiled)
+        self._of_revision[revision] = compiled.snapshot.id
+        if len(self._of_revision) > REVISIONS_KEPT:
+            self._of_revision.popitem(last=False)
+        return compiled

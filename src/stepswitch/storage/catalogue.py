@@ -1,10 +1,10 @@
 """Workflows, over any `Database`. Implements `engine.ports.CatalogueStore`."""
 
-from collections import OrderedDict
 from typing import Final
 
 from sqlalchemy import bindparam, insert, select
 
+from stepswitch.engine.budget import Kept
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row, searchable
@@ -15,15 +15,15 @@ _INSERT: Final = Statement(insert(workflows))
 _GET: Final = Statement(
     select(_W.created_at, _W.creation_user, _W.revision, _W.body).where(_W.tenant == bindparam("tenant"), _W.id == bindparam("id"))
 )
-KEPT: Final = 500
+KEPT_BYTES: Final = 32 * 1024 * 1024
 
 
 class SqlCatalogueStore:
     """Workflows in a table; those read last are kept, and every change goes through here."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kept_bytes: int = KEPT_BYTES) -> None:
         self._database = database
-        self._kept: OrderedDict[tuple[str, str], StoredWorkflow] = OrderedDict()
+        self._kept: Kept[tuple[str, str], StoredWorkflow] = Kept(kept_bytes)
 
     async def create(self, workflow: StoredWorkflow) -> None:
         """See `CatalogueStore`."""
@@ -40,11 +40,7 @@ class SqlCatalogueStore:
 
     async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         """See `CatalogueStore`."""
-        kept = self._kept.get((tenant, workflow_id))
-        if kept is None:
-            return await self._read(tenant, workflow_id)
-        self._kept.move_to_end((tenant, workflow_id))
-        return kept
+        return self._kept.get((tenant, workflow_id)) or await self._read(tenant, workflow_id)
 
     async def _read(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         (found,) = await self._database.read([Query(_GET, {"tenant": tenant, "id": workflow_id})])
@@ -52,7 +48,5 @@ class SqlCatalogueStore:
             return None
         created_at, user, revision, body = found[0]
         workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
-        self._kept[tenant, workflow_id] = workflow
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put((tenant, workflow_id), workflow, len(body))
         return workflow

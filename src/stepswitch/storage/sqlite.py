@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from sqlalchemy import text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
-from stepswitch.storage.database import Op, Params, Query, Row
+from stepswitch.storage.database import Op, Params, Query, Row, Statement
 
 BATCH: Final = 200
 """Units of work in one commit at most."""
@@ -36,6 +37,8 @@ _PRAGMAS: Final = (
 )
 _NO_SUCH_KEY: Final = (UnicodeError, OverflowError)
 """What the driver raises for a text or number that the database cannot hold."""
+_PROBE: Final = Op(Statement(text("UPDATE alembic_version SET version_num = version_num")), {}, 1)
+"""Changes nothing, and is written to the disk all the same."""
 _log = structlog.get_logger("stepswitch.storage")
 _Done = Sequence[int] | StoreError
 
@@ -72,6 +75,8 @@ class SqliteDatabase:
         self._waiting: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self.last_failure: str | None = None
+        """Why the last thing that was to be written was not; None again as soon as something is."""
         self._writer = asyncio.get_running_loop().create_task(self._write_forever(), name="sqlite writer")
 
     @property
@@ -92,6 +97,10 @@ class SqliteDatabase:
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """See `Database`."""
         return await self._readers.read(queries)
+
+    async def probe(self) -> None:
+        """Write something that changes nothing; raises StoreError where that cannot be. What it came to is in `last_failure`."""
+        await self.write([_PROBE])
 
     async def close(self) -> None:
         """See `Database`."""
@@ -122,10 +131,12 @@ class SqliteDatabase:
             results = [_carry_out(connection, unit) for unit in batch]
             told = _in_doubt(results, "the writer has ended")
             told = await self._commit(connection, results)
+            self._note(told)
         except sqlite3.Error as error:
             _log.error("nothing of a batch could be written", error=str(error), units=len(batch))
             self._let_go()
             told = [StoreError(f"the database cannot be written: {error}")] * len(batch)
+            self.last_failure = str(told[0])
         finally:
             for unit, result in zip(batch, told, strict=True):
                 _answer(unit.done, result)
@@ -158,6 +169,15 @@ class SqliteDatabase:
             return _in_doubt(results, str(error))
         return results
 
+    def _note(self, told: Sequence[_Done]) -> None:
+        """Remember how a batch went. A transaction that changed nothing says nothing of the disk, and a fault of one value neither."""
+        refused = [each for each in told if isinstance(each, StoreError) and not isinstance(each, VersionConflictError)]
+        failed = [each for each in refused if each.__cause__ is None or isinstance(each.__cause__, sqlite3.OperationalError)]
+        if failed:
+            self.last_failure = str(failed[0])
+        elif any(not isinstance(each, StoreError) and sum(each) > 0 for each in told):
+            self.last_failure = None
+
     def _connect(self) -> sqlite3.Connection:
         connection = self._connect_to(self._path)
         connection.execute("PRAGMA busy_timeout=0")  # the writer waits on the event loop, see `_begin`
@@ -185,7 +205,9 @@ def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
     except sqlite3.IntegrityError as error:
         return _undo(connection, VersionConflictError(f"the row is there already: {error}"))
     except (sqlite3.Error, *_NO_SUCH_KEY) as error:
-        return _undo(connection, StoreError(f"the database did not take it: {error}"))
+        refusal = StoreError(f"the database did not take it: {error}")
+        refusal.__cause__ = error
+        return _undo(connection, refusal)
     except VersionConflictError as error:
         return _undo(connection, error)
     connection.execute("RELEASE unit")

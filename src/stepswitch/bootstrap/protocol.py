@@ -1,0 +1,185 @@
+"""How HTTP is read from a connection: uvicorn's protocol with bounds on what may come before anybody has logged in. Used by `server`.
+
+Headers have a limit and a deadline, a body has to make progress, connections have a number; and whatever is refused here is answered
+with the same `errorResponse` as everything else, so that a client needs to know one form only.
+"""
+
+import asyncio
+import http
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from stepswitch.api import problems
+from stepswitch.domain.errors import (
+    ErrorCode,
+    Fault,
+    HeadersTooLargeError,
+    InvalidRequestError,
+    OverloadedError,
+    StepswitchError,
+    TooSlowError,
+)
+from stepswitch.engine.ports import Ids
+
+SURPLUS: Final = 100
+"""So many connections over the limit are told so; any more are cut without a word."""
+LINGER_SECONDS: Final = 2.0
+LINGER_BYTES: Final = 16 * 1024 * 1024
+"""How much is read and dropped after a refusal. A connection that is closed with bytes unread is reset, and the refusal lost with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one connection, and all of them together, may take."""
+
+    max_connections: int
+    head_bytes: int = 64 * 1024
+    head_seconds: float = 30.0
+    body_seconds: float = 60.0
+    """How long a body may stand still."""
+    idle_seconds: int = 30
+
+
+class BoundedConfig(uvicorn.Config):
+    """uvicorn's configuration and the bounds: all that a protocol is given."""
+
+    def __init__(self, app: Any, bounds: Bounds, ids: Ids, **options: Any) -> None:
+        super().__init__(app, http=BoundedProtocol, ws="none", timeout_keep_alive=bounds.idle_seconds, **options)
+        self.bounds = bounds
+        self.ids = ids
+
+
+class _Reading(Enum):
+    """What comes next on the connection."""
+
+    NOTHING = "between requests"
+    HEAD = "request line and headers"
+    BODY = "body"
+    REST = "what is dropped after a refusal"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `check` is called about once a second: no request pays for timers of its own."""
+
+    def __init__(self, config: BoundedConfig, *arguments: Any, **named: Any) -> None:
+        super().__init__(config, *arguments, **named)
+        self._bounds = config.bounds
+        self._ids = config.ids
+        self._reading = _Reading.NOTHING
+        self._since = self.loop.time()
+        self._unused = 0
+        """Bytes read that were neither a body nor part of a complete head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Take a connection; one too many is answered 503 when its request is there, or cut where they are far too many."""
+        super().connection_made(transport)
+        surplus = len(self.connections) - self._bounds.max_connections
+        if surplus > SURPLUS:
+            transport.abort()
+        elif surplus > 0:
+            self.app = self._answer_overload
+
+    async def _answer_overload(self, scope: Any, receive: Any, send: Any) -> None:
+        error = OverloadedError(f"more than {self._bounds.max_connections} connections are open")
+        request_id = self._ids.new()
+        response = problems.answer(error, request_id)
+        response.headers.update({"x-request-id": request_id, "Connection": "close"})
+        await response(scope, receive, send)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        self._unused += len(data)
+        if self._reading is _Reading.REST:
+            if self._unused > LINGER_BYTES:
+                self.transport.close()
+            return
+        super().data_received(data)
+        if self._unused > self._bounds.head_bytes and not self.transport.is_closing():
+            self._refuse(self._head_too_large())
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        super().on_message_begin()
+        self._reading, self._since = _Reading.HEAD, self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Start the request, unless its head is over the limit."""
+        if self._unused > self._bounds.head_bytes:  # of which some may be the body's
+            size = len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+            if size > self._bounds.head_bytes:
+                raise self._head_too_large()
+        super().on_headers_complete()
+        self._reading, self._since, self._unused = _Reading.BODY, self.loop.time(), 0
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body: that is progress."""
+        super().on_body(body)
+        self._since, self._unused = self.loop.time(), 0
+
+    def on_message_complete(self) -> None:
+        """Note that nothing more belongs to this request."""
+        super().on_message_complete()
+        self._reading, self._since, self._unused = _Reading.NOTHING, self.loop.time(), 0
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 # uvicorn gives it
+        """Refuse what could not be parsed; called by uvicorn, also for an error that a callback of the parser raised."""
+        if self._unused > self._bounds.head_bytes:
+            self._refuse(self._head_too_large())
+        else:
+            self._refuse(InvalidRequestError([Fault(ErrorCode.MALFORMED_REQUEST, "", "this is no HTTP request")]))
+
+    def check(self, now: float) -> None:
+        """Give the connection up where its client takes too long."""
+        if self.flow.read_paused:  # it is us who do not read
+            self._since = now
+        waited = now - self._since
+        if self._reading is _Reading.BODY:
+            if waited > self._bounds.body_seconds:
+                self._refuse(TooSlowError(f"the body stood still for {self._bounds.body_seconds:g} seconds"))
+        elif waited > self._bounds.head_seconds and self._is_answered():
+            if self._reading is _Reading.HEAD:
+                self._refuse(TooSlowError(f"the headers were not there within {self._bounds.head_seconds:g} seconds"))
+            elif self._reading is _Reading.NOTHING and self.timeout_keep_alive_task is None:
+                self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close as soon as what was asked is answered; called by uvicorn when the service stops."""
+        if self._reading is _Reading.REST:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def _head_too_large(self) -> StepswitchError:
+        return HeadersTooLargeError(f"the request line and the headers are over the limit of {self._bounds.head_bytes} bytes")
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _refuse(self, error: StepswitchError) -> None:
+        """Answer with `error`, unless an answer has begun or is owed to an earlier request, and close when the client has had time to read."""
+        is_free = self._is_answered() if self._reading is not _Reading.BODY else not self.cycle.response_started
+        if self.cycle is not None and not self._is_answered():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not is_free or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._reading, self._unused = _Reading.REST, 0
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.transport.write(_raw(error, self._ids.new()))
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _raw(error: StepswitchError, request_id: str) -> bytes:
+    """Return the answer to `error` as bytes, for a connection on which there is no request that could be answered."""
+    response = problems.answer(error, request_id)
+    response.headers.update({"x-request-id": request_id, "Connection": "close"})
+    lines = [f"HTTP/1.1 {response.status_code} {http.HTTPStatus(response.status_code).phrase}".encode()]
+    lines += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])

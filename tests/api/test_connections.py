@@ -1,0 +1,197 @@
+"""Risk: somebody without a login takes the memory, the connections or the attention of the service, or is refused in a form nobody reads."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from stepswitch.bootstrap.protocol import SURPLUS, BoundedProtocol, Bounds
+from stepswitch.bootstrap.server import HttpServer
+from stepswitch.bootstrap.wiring import open_service
+from stepswitch.config.settings import Settings
+
+HEALTH = b"GET /stepswitch/api/v1/health HTTP/1.1\r\nHost: house\r\n"
+LOGIN = b"POST /hybridity/api/sessions HTTP/1.1\r\nHost: house\r\n"
+
+
+class Wire:
+    """One connection to the service."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
+        return int(head[0].split()[1]), headers, await self.reader.readexactly(int(headers["content-length"]))
+
+    async def refusal(self) -> tuple[int, str]:
+        """Return status and code of an errorResponse that ends the connection."""
+        status, headers, body = await self.answer()
+        (error,) = json.loads(body)["errors"]
+        assert (headers["x-error-code"], headers["connection"], headers["content-type"]) == (error["code"], "close", "application/json")
+        assert headers["x-request-id"]
+        assert await self.reader.read() == b""
+        return status, error["code"]
+
+
+class Front:
+    """The service as the network sees it."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self.server = server
+
+    @asynccontextmanager
+    async def wire(self) -> AsyncIterator[Wire]:
+        port = int(self.server.url.rpartition(":")[2])
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                yield Wire(reader, writer)
+            finally:
+                writer.transport.abort()
+
+    def connections(self) -> Iterable[BoundedProtocol]:
+        return [each for each in self.server._server.server_state.connections if isinstance(each, BoundedProtocol)]
+
+    async def until_reading(self, what: str) -> BoundedProtocol:
+        """Return the one connection, once it reads what is named."""
+        while True:
+            for each in self.connections():
+                if each._reading.name == what:
+                    return each
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def open_front(directory: Path, bounds: Bounds) -> AsyncIterator[Front]:
+    service = await open_service(Settings.model_validate({"data_dir": directory, "port": 0, "admin_password": "correct horse"}))
+    server = HttpServer(service, bounds=bounds)
+    await server.start()
+    try:
+        yield Front(server)
+    finally:
+        await server.stop()
+        await service.stop()
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with open_front(tmp_path, Bounds(100)) as front:
+        yield front
+
+
+async def test_a_header_that_never_ends_is_cut_off(front: Front) -> None:
+    async with front.wire() as wire:
+        await wire.send(HEALTH + b"x: ")
+        for _ in range(300):  # 300 KiB; 64 are read
+            await wire.send(b"y" * 1024)
+        assert await wire.refusal() == (431, "HEADERS_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "head", [HEALTH + b"x: " + b"y" * 2_000_000, HEALTH + b"x: y\r\n" * 20_000, b"GET /" + b"y" * 100_000 + b" HTTP/1.1\r\n"]
+)
+async def test_a_head_over_the_limit_is_431(front: Front, head: bytes) -> None:
+    async with front.wire() as wire:
+        await wire.send(head + b"\r\n\r\n")
+        assert await wire.refusal() == (431, "HEADERS_TOO_LARGE")
+
+
+async def test_headers_behind_a_body_are_limited_too(front: Front) -> None:
+    async with front.wire() as wire:
+        await wire.send(LOGIN + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        await wire.send(b"x: " + b"y" * 600_000)
+        assert await wire.refusal() == (431, "HEADERS_TOO_LARGE")
+
+
+async def test_a_large_body_beside_a_large_head_is_no_head(front: Front) -> None:
+    async with front.wire() as wire:
+        body = b" " * 200_000 + b"{}"
+        await wire.send(LOGIN + b"x: " + b"y" * 60_000 + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        status, headers, _ = await wire.answer()
+        assert (status, headers["x-error-code"]) == (400, "MISSING_FIELD")
+        await wire.send(HEALTH + b"\r\n")
+        assert (await wire.answer())[0] == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [b"hello\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", LOGIN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"]
+)
+async def test_what_is_no_http_is_told_so_like_everything_else(front: Front, sent: bytes) -> None:
+    async with front.wire() as wire:
+        await wire.send(sent)
+        assert await wire.refusal() == (400, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("sent", "reading", "seconds"), [(HEALTH, "HEAD", 30.0), (LOGIN + b"Content-Length: 100\r\n\r\n{", "BODY", 60.0)], ids=["head", "body"]
+)
+async def test_who_sends_too_slowly_is_given_up(front: Front, sent: bytes, reading: str, seconds: float) -> None:
+    async with front.wire() as wire:
+        await wire.send(sent)
+        connection = await front.until_reading(reading)
+        connection.check(connection._since + seconds)
+        assert connection._reading.name == reading
+        connection.check(connection._since + seconds + 0.1)
+        assert await wire.refusal() == (408, "TOO_SLOW")
+
+
+async def test_a_body_that_moves_on_is_waited_for(front: Front) -> None:
+    async with front.wire() as wire:
+        await wire.send(LOGIN + b"Content-Length: 2\r\n\r\n{")
+        connection = await front.until_reading("BODY")
+        connection._since -= 59
+        await wire.send(b"}")
+        assert (await wire.answer())[0] == 400
+        connection.check(asyncio.get_running_loop().time() + 2)
+        await wire.send(HEALTH + b"\r\n")
+        assert (await wire.answer())[0] == 200
+
+
+async def test_the_service_looks_after_its_connections_by_itself(tmp_path: Path) -> None:
+    async with open_front(tmp_path, Bounds(100, head_seconds=0.0)) as front, front.wire() as silent, front.wire() as half:
+        await half.send(HEALTH)
+        assert await half.refusal() == (408, "TOO_SLOW")
+        assert await silent.reader.read() == b""
+
+
+async def test_one_connection_too_many_is_503_and_far_too_many_are_cut(tmp_path: Path) -> None:
+    async with open_front(tmp_path, Bounds(1)) as front, front.wire() as first:
+        await first.send(HEALTH + b"\r\n")
+        assert (await first.answer())[0] == 200
+        async with front.wire() as second:
+            await second.send(HEALTH + b"\r\n")
+            assert await second.refusal() == (503, "OVERLOADED")
+        await _fill(front)
+
+
+async def _fill(front: Front) -> None:
+    wires = [front.wire() for _ in range(SURPLUS + 20)]
+    opened = [await each.__aenter__() for each in wires]
+    try:
+        assert await opened[-1].reader.read() == b""
+        assert len(list(front.connections())) <= SURPLUS + 1
+    finally:
+        for each in wires:
+            await each.__aexit__(None, None, None)
+
+
+async def test_a_client_that_sends_all_of_a_body_over_the_limit_first_is_told_so(front: Front) -> None:
+    for head, body in (
+        (b"Content-Length: 10485761", b"x" * 10_485_761),
+        (b"Transfer-Encoding: chunked", b"A00001\r\n" + b"x" * 10_485_761 + b"\r\n0\r\n\r\n"),
+    ):
+        async with front.wire() as wire:
+            await wire.send(LOGIN + head + b"\r\n\r\n" + body)
+            status, headers, _ = await wire.answer()
+            assert (status, headers["x-error-code"]) == (413, "BODY_TOO_LARGE")
+            assert await wire.reader.read() == b""
