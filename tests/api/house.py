@@ -3,7 +3,7 @@
 Nothing carries out steps here: what an execution looks like later is written into the store by the test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -19,9 +19,12 @@ from stepswitch.engine.callers import ADMINISTRATOR, Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
-from stepswitch.engine.ports import ExecutionStore, FileStore
-from stepswitch.engine.records import Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
+from stepswitch.engine.lists import Lists
+from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
+from stepswitch.engine.records import Revision, Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
 from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.views import Views
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.host_keys import fingerprint, parse_public_key
@@ -70,6 +73,18 @@ class DictCatalogueStore:
             raise self.failure
         found = self.workflows.get(workflow_id)
         return found if found is not None and found.tenant == tenant else None
+
+    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
+        self.workflows[workflow.id] = workflow
+
+    async def delete(self, workflow: StoredWorkflow) -> None:
+        del self.workflows[workflow.id]
+
+    async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
+        return [Revision(workflow.revision, workflow.created_at, workflow.creation_user)]
+
+    async def revision(self, workflow: StoredWorkflow, number: int) -> StoredWorkflow | None:
+        return workflow if workflow.revision == number else None
 
 
 @dataclass
@@ -127,6 +142,12 @@ class OneFile:
 
     async def find(self, tenant: str, file_id: str) -> StoredFile | None:
         return StoredFile("file-1", tenant, "check.js", "0" * 64, 4) if file_id == "file-1" else None
+
+    def hold(self, file_ids: Iterable[str]) -> None:
+        self.held = set(file_ids)
+
+    async def settle(self, file_ids: Iterable[str]) -> None:
+        assert self.held == set(file_ids)
 
 
 class KnownTokens:
@@ -207,8 +228,21 @@ class House:
             ApiServices(
                 catalogue=self.catalogue,
                 executions=self.executions,
+                steering=ExecutionSteering(
+                    conductor=conductor,
+                    catalogue=self.catalogue,
+                    snapshots=snapshots,
+                    views=self.views,
+                    files=cast("FileStore", OneFile()),
+                    rules=rules,
+                    clock=self.clock,
+                    ids=self.ids,
+                ),
+                logbook=Logbook(store, snapshots, conductor, Masking()),
                 views=self.views,
+                lists=Lists(cast("ListStore", self.store), self.views, snapshots),
                 accounts=self.tokens,
+                files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,
                 host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),
                 health=self._health,

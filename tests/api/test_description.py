@@ -36,6 +36,14 @@ def test_the_documented_operations_stand_under_both_roots() -> None:
         ("get", "/workflow/{workflowId}"),
         ("put", "/workflowExecution"),
         ("get", "/workflowExecution/{workflowExecutionId}"),
+        ("patch", "/workflowExecution/{workflowExecutionId}"),
+        ("delete", "/workflowExecution/{workflowExecutionId}"),
+        ("post", "/workflowExecution/{workflowExecutionId}/abort"),
+        ("post", "/workflowExecution/{workflowExecutionId}/resume"),
+        ("post", "/workflowExecution/{workflowExecutionId}/retry"),
+        ("get", "/workflowExecution/{workflowExecutionId}/logs"),
+        ("get", "/workflowExecution/{workflowExecutionId}/vroLoginDetails"),
+        ("post", "/workflowExecution/{workflowExecutionId}/updateWorkflow"),
     }
     for root in ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}"):
         assert documented <= {(method, path.removeprefix(root)) for path, method in OPERATIONS if path.startswith(root)}

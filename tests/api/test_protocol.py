@@ -105,8 +105,8 @@ async def test_a_path_that_leads_nowhere_is_404_without_a_body(house: House, pat
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/telco/api/workflows/workflowExecution", "PUT"),
-        ("OPTIONS", "/tca/workflows/api/v1/orgs/default/workflowExecution", "PUT"),
+        ("DELETE", "/telco/api/workflows/workflowExecution", "GET, HEAD, POST, PUT"),
+        ("OPTIONS", "/tca/workflows/api/v1/orgs/default/workflowExecution", "GET, HEAD, POST, PUT"),
         ("PUT", "/stepswitch/api/v1/host-keys", "DELETE, GET, HEAD, POST"),
         ("BREW", "/hybridity/api/sessions", "DELETE, POST"),
         ("PUT", "/docs", "GET, HEAD"),

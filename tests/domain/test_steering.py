@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepswitch.domain.errors import ErrorCode, StateConflictError
-from stepswitch.domain.events import Decision, Reply, Resume
+from stepswitch.domain.events import Decision, Reply, Resume, WrittenBack
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState as S
 from tests.domain.documents import document
@@ -146,7 +146,7 @@ def test_a_pause_keeps_the_delay_of_what_it_holds() -> None:
 
 def test_a_retry_reopens_what_has_failed() -> None:
     one = life("a", "b").ends().fails()
-    assert one.status is Status.FAILED
+    assert (one.status, one.at) == (Status.FAILED, ("b", S.FINISHED))
     one.now += 99
     one.retry()
     assert (one.status, one.head.end_time, one.at) == (Status.RUNNING, None, ("b", S.EXECUTABLE))
@@ -397,7 +397,69 @@ def test_a_failed_step_that_was_removed_cannot_be_retried() -> None:
     assert one.at == ("b", S.EXECUTABLE)
 
 
+def test_a_breakpoint_goes_with_its_step() -> None:
+    one = life("a", "b", "c", debug=("a", "b"))
+    one.edit({"b": None, "a": {"type": "ACT", "nextStepId": "c"}})
+    assert one.head.debug_step_ids == ("a",)
+    assert one.said("debugStepIds changed from a, b to a by bob")
+
+
+def test_an_edit_is_told_by_what_is_different_and_not_by_its_secrets() -> None:
+    bound = {"host": {"type": "string", "defaultValue": "old"}, "pw": {"type": "password", "defaultValue": "hunter22"}}
+    compared = [{"name": "pin", "comparator": "equals", "value": "hunter44"}]
+    one = life("a", "b", debug=("a",), inputs={"pin": {"type": "password"}}, a={"inBindings": bound, "conditions": compared})
+    told = len(one.messages)
+    edited = {
+        "host": {"type": "string", "defaultValue": "x" * 300},
+        "pw": {"type": "string", "defaultValue": "hunter33"},
+        "port": {"type": "number", "defaultValue": 22},
+    }
+    step = {"type": "ACT", "nextStepId": "b", "inBindings": edited, "conditions": [{**compared[0], "value": "hunter55"}]}
+    one.edit({"a": step, "c": {"type": "NOOP"}}, reason="slip")
+    assert one.messages[told:] == [
+        "steps changed: step a, inBindings.host.defaultValue: from old to a text of 300 characters by bob: slip",
+        "steps changed: step a, inBindings.pw.type: from password to string by bob: slip",
+        "steps changed: step a, inBindings.pw.defaultValue: from ******** to ******** by bob: slip",
+        "steps changed: step a, conditions.0.value: from ******** to ******** by bob: slip",
+        "steps changed: step a, inBindings.port.type: from none to number by bob: slip",
+        "steps changed: step a, inBindings.port.defaultValue: from none to 22 by bob: slip",
+        "steps changed: step c added (NOOP) by bob: slip",
+    ]
+
+
+def test_an_edit_of_everything_does_not_fill_the_log() -> None:
+    names = [f"s{number}" for number in range(80)]
+    one = life(*names, debug=("s0",))
+    told = len(one.messages)
+    one.edit({name: {"type": "LOOK", "nextStepId": "s0"} for name in names})
+    assert len(one.messages) - told == 51
+    assert one.said("more differences by bob")
+
+
+def test_retention_is_told_as_a_time() -> None:
+    one = life("a")
+    one.change(retained_til=1_900_000_000_250)
+    assert one.said("retainedTil changed from 1970-01-12T14:03:20.000Z to 2030-03-17T17:46:40.250Z by bob")
+
+
+def test_steps_that_were_written_back_are_told_once() -> None:
+    one = life("a", "b", debug=("a",))
+    assert one.head.catalogue_snapshot_id == one.head.snapshot_id
+    one.edit({"b": {"type": "NOOP"}})
+    assert one.head.catalogue_snapshot_id != one.head.snapshot_id
+    for number in range(2):
+        one.apply(WrittenBack(f"w{number}", "bob", None, "proven", snapshot_id=one.head.snapshot_id, revision=2))
+    assert one.head.catalogue_snapshot_id == one.head.snapshot_id
+    assert sum("given the steps of this execution, as revision 2, by bob: proven" in message for message in one.messages) == 1
+
+
 # --- values ---
+
+
+def test_a_long_value_is_told_by_its_length() -> None:
+    one = life("a", debug=("a",), variables=X)
+    one.set_values({"x": "y" * 201})
+    assert one.said("value x changed from old to a text of 201 characters")
 
 
 def test_a_corrected_value_is_what_the_retry_takes() -> None:

@@ -152,6 +152,7 @@ HEADS: Final = st.builds(
     steps_allowed=st.integers(0, 2**31 - 1),
     accepted_failures=st.integers(0, 1_000),
     resume_at=st.none() | TEXTS,
+    catalogue_snapshot_id=st.none() | TEXTS,
     pause_requested=st.booleans(),
     pause_code=st.none() | st.sampled_from(ErrorCode),
     error=st.none() | _ERRORS,

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from stepswitch.api import problems
 from stepswitch.api.limits import Limits
 from stepswitch.api.openapi import openapi_document
-from stepswitch.api.operations import Operation, served
+from stepswitch.api.operation import Operation
+from stepswitch.api.operations import served
 from stepswitch.api.reference_page import POLICY, reference_page
 from stepswitch.api.services import NOBODY, ApiServices, Call, HostKeyTools
 from stepswitch.api.sessions import token_of

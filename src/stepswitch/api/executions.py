@@ -2,6 +2,8 @@
 
 from starlette.responses import Response
 
+from stepswitch.api.list_requests import fields_request
+from stepswitch.api.lists import execution_lists
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.requests import execution_request, existing_id
@@ -17,4 +19,5 @@ async def create_execution(call: Call) -> Response:
 async def read_execution(call: Call) -> Response:
     """Answer with an execution as it is on disk."""
     execution_id = existing_id(call.request.path_params["workflowExecutionId"])
-    return json_response(call.answers.execution(await call.services.views.execution(call.caller, execution_id), call.root))
+    fields = fields_request(call.request, execution_lists().shape)
+    return json_response(call.answers.execution(await call.services.views.execution(call.caller, execution_id), call.root, fields))

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepswitch.api import problems
+from stepswitch.api.wire.multipart import is_multipart
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooLargeError
 from stepswitch.engine.ports import Ids
 
@@ -43,7 +44,7 @@ class Limits:
                 message["headers"].append(name)
             await send(message)
 
-        counted = _Counted(receive, self._limit)
+        counted = _Counted(receive, None if _is_in_parts(scope["headers"]) else self._limit)
         try:
             self._check_length(scope["headers"])
             await self._app(scope, counted, send_named)
@@ -56,7 +57,7 @@ class Limits:
             is_unread = isinstance(error, TooLargeError) and not counted.is_at_end
             await problems.answer(error, request_id)(scope, receive, _Lingering(receive, send_named) if is_unread else send_named)
 
-    def _check_length(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def _check_length(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Refuse a body over the limit before it is read; raises InvalidRequestError where nobody can say how long it is."""
         lengths = {value.strip() for name, value in headers if name == b"content-length"}
         if not lengths:
@@ -64,14 +65,19 @@ class Limits:
         text = lengths.pop()
         if lengths or not text.isdigit() or len(text) > _LONGEST_NUMBER:
             raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, "Content-Length", "is no number of bytes")])
-        if int(text) > self._limit:
+        if int(text) > self._limit and not _is_in_parts(headers):
             raise _too_large(self._limit)
+
+
+def _is_in_parts(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Return whether a body comes in parts: these are read one by one, and each is limited by itself."""
+    return any(name == b"content-type" and is_multipart(value.decode("latin-1")) for name, value in headers)
 
 
 class _Counted:
     """Receives the parts of a body until they are too much: how a body without a length, or with a wrong one, is limited."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int | None) -> None:
         self._receive = receive
         self._limit = limit
         self._got = 0
@@ -82,7 +88,7 @@ class _Counted:
         if message["type"] == "http.request":
             self.is_at_end = not message.get("more_body", False)
             self._got += len(message.get("body", b""))
-            if self._got > self._limit:
+            if self._limit is not None and self._got > self._limit:
                 raise _too_large(self._limit)
         return message
 

@@ -6,7 +6,8 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from stepswitch.api.operations import TENANT, Operation, Parameter, served
+from stepswitch.api.operation import Operation, Parameter
+from stepswitch.api.operations import TENANT, served
 from stepswitch.api.problems import BODILESS
 from stepswitch.api.wire import models
 
@@ -25,6 +26,7 @@ _REFUSALS: Final = {
     401: "No token, or one that is not (or no longer) good.",
     403: "Known, but without the privilege.",
     404: "There is no such thing, or the caller may not see it.",
+    412: "What is to be changed is no longer what `If-Match` names; nothing was changed.",
     413: "The body is over the limit of 10 MiB, or as it is set.",
     500: "A fault of the server. Its log says more under the reference that the message gives.",
     503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
@@ -38,6 +40,7 @@ _HEADERS: Final = {
 _TAGS: Final = {
     "Workflows": "The catalogue.",
     "Executions": "Workflows at work.",
+    "Steering": "What people do to executions.",
     "Sessions": "Login and logout.",
     "Host keys": "The servers that are trusted.",
     "Service": "The service itself.",
@@ -78,7 +81,7 @@ def _operation(operation: Operation, *, has_tenant: bool) -> JsonObject:
         content: JsonObject = {"schema": _schema_of(operation.request)}
         if operation.example is not None:
             content["example"] = operation.example
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+        described["requestBody"] = {"required": True, "content": {operation.request_media_type: content}}
     if operation.is_public:
         described["security"] = []
     return described
@@ -98,7 +101,7 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     own = {name: {"description": text, "schema": {"type": "string"}} for name, text in operation.answer_headers.items()}
     success: JsonObject = {"description": "Done.", "headers": {**own, **_header_refs("x-request-id")}}
     if operation.answer is not None:
-        success["content"] = {"application/json": {"schema": _schema_of(operation.answer)}}
+        success["content"] = {operation.media_type: {"schema": _schema_of(operation.answer)}}
     found: JsonObject = {"200" if operation.answer is not None else "204": success}
     for status in sorted({*operation.refusals, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
@@ -135,6 +138,8 @@ def _security_schemes() -> JsonObject:
 
 
 def _schema_of(answer: Any) -> JsonObject:
+    if answer is str:
+        return {"type": "string"}
     if inner := get_args(answer):
         return {"type": "array", "items": _schema_of(inner[0])}
     return {"$ref": f"{_REF}{answer.__name__}"}
@@ -160,5 +165,5 @@ def _models() -> Iterator[type[BaseModel]]:
     for _, operation, _ in served():
         if operation.request is not None:
             yield operation.request
-        if operation.answer is not None:
+        if operation.answer is not None and operation.answer is not str:
             yield (get_args(operation.answer) or (operation.answer,))[0]

@@ -1,72 +1,17 @@
 """Every operation of the API in one table: its path, who carries it out, and what the reference says of it. Read by `app` and `openapi`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from pydantic import BaseModel
-
-from stepswitch.api import executions, health, host_keys, sessions, workflows
-from stepswitch.api.services import Handler
+from stepswitch.api import executions, health, host_keys, sessions
+from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS
+from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
+from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
+from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
+from stepswitch.api.operation import WITH_BODY as _WITH_BODY
+from stepswitch.api.steering_operations import OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
 from stepswitch.api.wire import models
 
-ROOTS: Final = ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}")
-OWN_ROOT: Final = "/stepswitch/api/v1"
-_GUARDED: Final = (401, 404, 500, 503)
-_WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter in the path, the query or a header."""
-
-    name: str
-    description: str
-    place: str = "path"
-    is_required: bool = True
-    kind: str = "string"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method on one path. `answer` is the type of the 200's body, None where the success is 204."""
-
-    id: str
-    method: str
-    path: str
-    handler: Handler
-    tag: str
-    summary: str
-    description: str
-    answer: Any
-    request: type[BaseModel] | None = None
-    parameters: Sequence[Parameter] = ()
-    refusals: Sequence[int] = _GUARDED
-    answer_headers: dict[str, str] = field(default_factory=dict)
-    is_public: bool = False
-    example: Any = None
-    """A request that works, where there is one worth showing."""
-
-
 TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.")
-_WORKFLOW_EXAMPLE: Final = {
-    "name": "Say hello",
-    "version": "1",
-    "schemaVersion": "3.0",
-    "startStepId": "greet",
-    "inputs": {"who": {"type": "string", "required": True}},
-    "outputs": {"greeting": {"type": "string"}},
-    "steps": {
-        "greet": {
-            "type": "JS",
-            "inBindings": {
-                "script": {"type": "string", "defaultValue": "return { text: 'Hello, ' + who }"},
-                "who": {"type": "string", "exportName": "who"},
-            },
-            "outBindings": {"greeting": {"name": "text", "type": "string"}},
-        }
-    },
-}
 _EXECUTION_EXAMPLE: Final = {
     "workflowId": "5f0c3b1e-6d0f-4a9e-9d52-3c1f6f0a7b11",
     "contextType": "NONE",
@@ -77,18 +22,9 @@ _EXECUTION_EXAMPLE: Final = {
 }
 
 WORKFLOW_OPERATIONS: Final = (
-    Operation(
-        "createWorkflow", "PUT", "/workflow", workflows.create_workflow, "Workflows", "Create a workflow",
-        "Stores a workflow in the catalogue. Every fault of the document is listed. A document without steps or without "
-        "`startStepId` is stored as a draft.",
-        models.WorkflowResponse, request=models.WorkflowBase, refusals=_WITH_BODY, example=_WORKFLOW_EXAMPLE,
-        answer_headers={"x-stepswitch-warnings": "How many warnings the document draws; absent where there are none."},
-    ),
-    Operation(
-        "getWorkflow", "GET", "/workflow/{workflowId}", workflows.read_workflow, "Workflows", "Read a workflow",
-        "Answers with the workflow as it was sent, unknown fields included; passwords in it are shown as `********`.",
-        models.WorkflowResponse, parameters=(Parameter("workflowId", "Id of the workflow."),),
-    ),
+    *CATALOGUE_OPERATIONS,
+    *ATTACHMENT_OPERATIONS,
+    *LIST_OPERATIONS,
     Operation(
         "createWorkflowExecution", "PUT", "/workflowExecution", executions.create_execution, "Executions", "Queue an execution",
         "Creates an execution of a workflow and queues it. When the answer is there, the execution is on disk, and its first step "
@@ -98,8 +34,9 @@ WORKFLOW_OPERATIONS: Final = (
     Operation(
         "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", executions.read_execution, "Executions",
         "Read an execution", "Answers with the execution, all its step executions and its log, secrets masked.",
-        models.WorkflowExecution, parameters=(Parameter("workflowExecutionId", "Id of the execution."),),
+        models.WorkflowExecution, parameters=(Parameter("workflowExecutionId", "Id of the execution."), *FIELDS), refusals=(400, 401, 404, 500, 503),
     ),
+    *STEERING_OPERATIONS,
 )  # fmt: skip
 """The documented operations; each is served under both roots."""
 
@@ -127,6 +64,8 @@ _SERVER: Final = (
 OTHER_OPERATIONS: Final = (
     *_session_operations("/hybridity/api/sessions", ""),
     *_session_operations("/hybridity/api/session", "Singular"),
+    *OWN_CATALOGUE_OPERATIONS,
+    *OWN_STEERING_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503), is_public=True,

@@ -1,6 +1,6 @@
 """The only table from an error to a status. Called by `limits`, where every error of an operation arrives, and by `app`.
 
-400, 408, 413, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
+400, 408, 412, 413, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
 """
 
 import traceback
@@ -21,6 +21,7 @@ from stepswitch.domain.errors import (
     NotFoundError,
     NotPermittedError,
     OverloadedError,
+    PreconditionFailedError,
     StepswitchError,
     StoreError,
     TargetError,
@@ -34,6 +35,7 @@ STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
     (NotAuthenticatedError, 401),
     (NotPermittedError, 403),
     (NotFoundError, 404),
+    (PreconditionFailedError, 412),
     (TooLargeError, 413),
     (HeadersTooLargeError, 431),
     (TooSlowError, 408),

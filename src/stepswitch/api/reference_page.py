@@ -62,7 +62,7 @@ def _operations(document: JsonObject) -> Iterator[str]:
 def _request(operation: JsonObject) -> Iterator[str]:
     body = operation.get("requestBody")
     if body is not None:
-        content = body["content"]["application/json"]
+        content = next(iter(body["content"].values()))
         yield f"<p>Request: {_type_of(content['schema'])}</p>"
         if "example" in content:
             yield f"<pre>{escape(json.dumps(content['example'], indent=2, ensure_ascii=False), quote=False)}</pre>"
@@ -70,7 +70,7 @@ def _request(operation: JsonObject) -> Iterator[str]:
 
 def _response(status: str, response: JsonObject) -> tuple[str, str, str]:
     content = response.get("content")
-    return status, _type_of(content["application/json"]["schema"]) if content else "none", _prose(response["description"])
+    return status, _type_of(next(iter(content.values()))["schema"]) if content else "none", _prose(response["description"])
 
 
 def _structure(name: str, schema: JsonObject) -> Iterator[str]:

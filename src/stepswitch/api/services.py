@@ -11,7 +11,10 @@ from stepswitch.api.wire.answers import Answers, Root
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.executions import Executions
-from stepswitch.engine.ports import Authenticator, Clock, HostKeyStore, Ids
+from stepswitch.engine.lists import Lists
+from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
+from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.views import Views
 
 NOBODY: Final = Caller("")
@@ -37,8 +40,12 @@ class ApiServices:
 
     catalogue: Catalogue
     executions: Executions
+    steering: ExecutionSteering
+    logbook: Logbook
     views: Views
+    lists: Lists
     accounts: Authenticator
+    files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools
     health: Callable[[], Awaitable[Mapping[str, Any]]]
@@ -46,6 +53,7 @@ class ApiServices:
     ids: Ids
     version: str
     body_limit_bytes: int = 10 * 1024 * 1024
+    shows_vro_login: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,74 @@
-"""The operations of the workflow catalogue. Listed in `operations`."""
+"""The operations of the workflow catalogue. Listed in `catalogue_operations`; earlier revisions are in `revisions`."""
+
+from collections.abc import Sequence
 
 from starlette.responses import Response
 
+from stepswitch.api.list_requests import fields_request
+from stepswitch.api.lists import workflow_lists
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
-from stepswitch.api.wire.requests import existing_id, workflow_document
+from stepswitch.api.wire.documents import encode, without_passwords
+from stepswitch.api.wire.etags import etag, wanted_tags
+from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
+from stepswitch.domain.errors import Fault
+from stepswitch.engine.catalogue import Checked, tag_of
+
+
+def checked_response(call: Call, checked: Checked) -> Response:
+    """Return the 200 with a workflow that was stored a moment ago."""
+    headers = {"ETag": etag(tag_of(checked.workflow))}
+    if checked.warnings:
+        headers["x-stepswitch-warnings"] = str(len(checked.warnings))
+    return json_response(call.answers.workflow(checked.workflow, call.root), headers)
 
 
 async def create_workflow(call: Call) -> Response:
     """Store a workflow; answer with it as it is now."""
     document = workflow_document(await read_json(call.request))
-    checked = await call.services.catalogue.create(call.caller, document)
-    headers = {"x-stepswitch-warnings": str(len(checked.warnings))} if checked.warnings else None
-    return json_response(call.answers.workflow(checked.workflow, call.root), headers)
+    return checked_response(call, await call.services.catalogue.create(call.caller, document))
+
+
+async def create_workflow_as(call: Call) -> Response:
+    """Store a workflow under the id that the path gives."""
+    document = workflow_document(await read_json(call.request))
+    workflow_id = new_id(call.request.path_params["workflowId"])
+    return checked_response(call, await call.services.catalogue.create(call.caller, document, workflow_id))
 
 
 async def read_workflow(call: Call) -> Response:
     """Answer with a workflow."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
-    return json_response(call.answers.workflow(await call.services.catalogue.get(call.caller, workflow_id), call.root))
+    fields = fields_request(call.request, workflow_lists().shape)
+    workflow = await call.services.catalogue.get(call.caller, workflow_id)
+    return json_response(call.answers.workflow(workflow, call.root, fields), {"ETag": etag(tag_of(workflow))})
+
+
+async def replace_workflow(call: Call) -> Response:
+    """Store the next revision of a workflow; answer with it as it is now."""
+    workflow_id = existing_id(call.request.path_params["workflowId"])
+    document, tags = workflow_document(await read_json(call.request)), wanted_tags(call.request)
+    return checked_response(call, await call.services.catalogue.replace(call.caller, workflow_id, document, tags))
+
+
+async def delete_workflow(call: Call) -> Response:
+    """Remove a workflow."""
+    workflow_id = existing_id(call.request.path_params["workflowId"])
+    await call.services.catalogue.delete(call.caller, workflow_id, wanted_tags(call.request))
+    return Response(None, 204)
+
+
+async def convert_workflow(call: Call) -> Response:
+    """Answer with a document of an older schema in schema 3.0; nothing is stored."""
+    original, owner = conversion(await read_json(call.request))
+    return json_response(encode(without_passwords(call.services.catalogue.convert(original, owner))))
+
+
+async def validate_workflow(call: Call) -> Response:
+    """Answer with everything that can be said about a document; nothing is stored."""
+    review = call.services.catalogue.validate(workflow_document(await read_json(call.request)))
+    return json_response(encode({"faults": _listed(review.faults), "warnings": _listed(review.warnings)}))
+
+
+def _listed(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    return [{"code": fault.code, "path": fault.path, "message": fault.message} for fault in faults]

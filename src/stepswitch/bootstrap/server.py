@@ -31,8 +31,12 @@ def application(service: Service) -> StepswitchApi:
         ApiServices(
             catalogue=service.catalogue,
             executions=service.executions,
+            steering=service.steering,
+            logbook=service.logbook,
             views=service.views,
+            lists=service.lists,
             accounts=service.accounts,
+            files=service.files,
             host_keys=service.host_keys,
             host_key_tools=HostKeyTools(scan, parse_public_key, fingerprint),
             health=service.health,
@@ -40,6 +44,7 @@ def application(service: Service) -> StepswitchApi:
             ids=service.ids,
             version=version("stepswitch"),
             body_limit_bytes=service.settings.body_limit_bytes,
+            shows_vro_login=service.settings.vro_login_details,
         )
     )
 

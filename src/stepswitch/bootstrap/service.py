@@ -15,7 +15,10 @@ from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.lists import Lists
+from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids, Observer
+from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.views import Views
 from stepswitch.storage.data_dir import DataDir
@@ -36,7 +39,10 @@ class Service:
     rules: Rules
     catalogue: Catalogue
     executions: Executions
+    steering: ExecutionSteering
+    logbook: Logbook
     views: Views
+    lists: Lists
     conductor: Conductor
     accounts: Authenticator
     host_keys: HostKeyStore

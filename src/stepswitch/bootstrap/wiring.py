@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 import structlog
 
@@ -20,8 +20,11 @@ from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
-from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, StepType
+from stepswitch.engine.lists import Lists
+from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, StepType
 from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
 from stepswitch.engine.views import Views
@@ -33,6 +36,7 @@ from stepswitch.storage.data_dir import DataDir, migrate
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
+from stepswitch.storage.lists import SqlListStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.worker.attempt import Surroundings
@@ -97,6 +101,17 @@ async def open_service(settings: Settings, clock: Clock | None = None, types: Ma
         raise
 
 
+class _UseCases(TypedDict):
+    """What every use case of executions is given."""
+
+    catalogue: Catalogue
+    views: Views
+    files: FileStore
+    rules: Rules
+    clock: Clock
+    ids: Ids
+
+
 async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType], data_dir: DataDir, database: SqliteDatabase) -> Service:
     ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
     rules = Rules(installed_types(types), _limits(settings))
@@ -112,16 +127,20 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
     hosts = TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new")
     around = _surroundings(settings, claims, files, hosts, clock)
     instance, rhythm = ids.new(), Rhythm(silence_seconds=settings.silence_seconds)
-    catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents)
+    catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents, files=files)
     views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
+    use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids)
     service = Service(
         settings=settings,
         clock=clock,
         ids=ids,
         rules=rules,
         catalogue=catalogue,
-        executions=Executions(catalogue=catalogue, conductor=conductor, views=views, files=files, rules=rules, clock=clock, ids=ids),
+        executions=Executions(conductor=conductor, **use_cases),
+        steering=ExecutionSteering(strict=settings.strict_documents, conductor=conductor, snapshots=snapshots, **use_cases),
+        logbook=Logbook(store, snapshots, conductor, secrets),
         views=views,
+        lists=Lists(SqlListStore(database, store), views, snapshots),
         conductor=conductor,
         accounts=Sessions(account_store, passwords, clock, session_hours=settings.session_hours),
         host_keys=keys,
@@ -131,7 +150,7 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
         _database=database,
         _dispatcher=dispatcher,
         _timekeeper=Timekeeper(
-            store=store, accounts=account_store, conductor=conductor, clock=clock, ids=ids, instance=instance, rhythm=rhythm
+            store=store, accounts=account_store, conductor=conductor, clock=clock, ids=ids, instance=instance, rhythm=rhythm, files=files
         ),
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),

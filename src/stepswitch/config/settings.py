@@ -32,6 +32,9 @@ class Settings(BaseSettings):
         "strict", description="Whether a host key that was never seen is refused or trusted."
     )
     strict_documents: bool = Field(default=False, description="Whether unknown fields of a workflow document are faults.")
+    vro_login_details: bool = Field(
+        default=False, description="Whether administrators may read the login of the vRO that an execution used, password included."
+    )
     session_hours: float = Field(8.0, gt=0, le=24 * 365, description="Hours until a login expires.")
     retention_days: float = Field(30.0, gt=0, le=36_500, description="Days that an ended execution is kept where nobody says otherwise.")
     max_connections: int = Field(1_000, ge=1, le=100_000, description="Connections at once; whoever comes then is answered 503.")

@@ -1,4 +1,4 @@
-"""What an execution starts with: assignments of inputs, defaults, and what its context gives. Called when one is created.
+"""What an execution starts with: assignments of inputs, defaults, and what its context gives. Called when one is created or corrected.
 
 Keys of a context are readable as variables: one that a workflow declares as a variable is filled by it. `vnfId` and `nsId` are
 injected and cannot be overwritten; an input `vimLocation` may be given as an assignment or by the context. A context fills no
@@ -37,6 +37,32 @@ def check_assignments(
     _check_injected(assignments, context, context_type, report)
     _check_required(workflow, assignments, context, report, files)
     return report.faults
+
+
+def check_values(
+    workflow: Workflow, values: Mapping[str, Any], context: Mapping[str, Any], attachments: Collection[str] = ()
+) -> tuple[Fault, ...]:
+    """Return every fault of what somebody wants inputs and variables of an execution to be; null takes a value away."""
+    report = Report()
+    for name, value in values.items():
+        path = f"values.{shown(name)}"
+        declaration = workflow.inputs.get(name) or workflow.variables.get(name)
+        if name in INJECTED and context.get(name) is not None:
+            report.fault(ErrorCode.INVALID_VALUE, path, "is given by the context and cannot be overwritten")
+        elif declaration is None:
+            known = [*workflow.inputs, *workflow.variables]
+            why = "is an output, which steps write" if name in workflow.outputs else f"the workflow has none{report.hint(name, known)}"
+            report.fault(ErrorCode.UNKNOWN_INPUT, path, f"{why}; only inputs and variables can be corrected")
+        elif value is None and declaration.required:
+            report.fault(ErrorCode.MISSING_INPUT, path, "is required: its value can be replaced, and not taken away")
+        else:
+            _check_value(value, declaration, path, report, {*workflow.attachments, *attachments})
+    return report.faults
+
+
+def fitting_values(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, Value | None]:
+    """Return values that `check_values` finds no fault with as they are stored."""
+    return {name: None if value is None else fit(value, workflow.declarations[name].type) for name, value in values.items()}
 
 
 def initial_values(workflow: Workflow, assignments: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Value]:

@@ -30,6 +30,7 @@ from stepswitch.domain.events import (
     SetValues,
     Task,
     Turn,
+    WrittenBack,
 )
 from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Result
 from stepswitch.domain.progress import Progress
@@ -50,6 +51,7 @@ def begin(order: Create, values: dict[str, Value], workflow: Workflow, rules: Ru
         id=order.execution_id,
         tenant=order.tenant,
         snapshot_id=order.snapshot_id,
+        catalogue_snapshot_id=order.snapshot_id,
         workflow_id=order.workflow_id,
         workflow_name=workflow.name,
         creation_user=order.user,
@@ -199,5 +201,5 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     Reported: _reported,
     Lost: _lost,
     CleanedUp: _cleaned_up,
-    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues), steering.steer),
+    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, WrittenBack), steering.steer),
 }

@@ -7,6 +7,7 @@
     │   ├── NotAuthenticatedError   401
     │   ├── NotPermittedError       403
     │   ├── NotFoundError           404
+    │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
     │   ├── HeadersTooLargeError    431
     │   └── TooSlowError            408
@@ -17,7 +18,8 @@
         ├── OverloadedError         503 with Retry-After
         ├── StoreError              503 with Retry-After: the database said no
         │   ├── VersionConflictError    somebody saved first: load and decide again
-        │   └── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
+        │   ├── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
+        │   └── QueryTooSlowError       a read ran over its limit and was given up
         ├── TransitionError         a state was asked for an event that its table has no row for
         └── SettingsError           a setting is wrong; the service does not start
 
@@ -54,6 +56,9 @@ class ErrorCode(StrEnum):
     NOT_PERMITTED = "NOT_PERMITTED"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    READ_ONLY = "READ_ONLY"
+    PRECONDITION_FAILED = "PRECONDITION_FAILED"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
     DRAFT = "DRAFT"
     STATE_CONFLICT = "STATE_CONFLICT"
     MOVED_ON = "MOVED_ON"
@@ -150,15 +155,25 @@ class NotAuthenticatedError(CallerError):
 
 
 class NotPermittedError(CallerError):
-    """Known, but without the privilege."""
+    """Known, but without the privilege; or what is to be changed must not be changed (READ_ONLY)."""
 
     code = ErrorCode.NOT_PERMITTED
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.NOT_PERMITTED) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class NotFoundError(CallerError):
     """There is no such thing, or the caller may not see it."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class PreconditionFailedError(CallerError):
+    """What is to be changed is no longer what the caller has seen."""
+
+    code = ErrorCode.PRECONDITION_FAILED
 
 
 class TooLargeError(CallerError):
@@ -224,6 +239,10 @@ class VersionConflictError(StoreError):
 
 class CommitInDoubtError(StoreError):
     """COMMIT failed, so what is on disk has to be read again before anybody is told anything."""
+
+
+class QueryTooSlowError(StoreError):
+    """A read ran over its limit and was given up."""
 
 
 class TransitionError(ServiceError):

@@ -135,7 +135,15 @@ class SetValues(Steered):
     values: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Steering = Resume | Retry | Abort | Pause | Change | SetValues
+@dataclass(frozen=True, slots=True)
+class WrittenBack(Steered):
+    """The catalogue's workflow was given the steps of this execution: it is `snapshot_id` now, and of that revision."""
+
+    snapshot_id: str = ""
+    revision: int = 0
+
+
+Steering = Resume | Retry | Abort | Pause | Change | SetValues | WrittenBack
 Event = Turn | Claimed | Reported | Lost | CleanedUp | Steering
 
 

@@ -160,6 +160,8 @@ class Head:
     start_time: int | None = None
     end_time: int | None = None
     last_time: int = 0
+    catalogue_snapshot_id: str = ""
+    """The catalogue's workflow as it was copied from, or last given these steps: from another one, nobody's work may be lost."""
     applied: tuple[str, ...] = ()
     """Ids of the latest events, so that one whose commit was in doubt is recognised."""
     version: int = 0

@@ -7,17 +7,17 @@ after, why. Source: `workflow-semantics`, section 5, "Steering".
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from datetime import UTC, datetime
 
 from stepswitch.domain import flow
+from stepswitch.domain.document import Workflow
+from stepswitch.domain.edits import MASK, told_edits, told_value
 from stepswitch.domain.errors import ErrorCode, StateConflictError
-from stepswitch.domain.events import Abort, Change, Decision, Pause, Reply, Resume, Retry, SetValues, Steered, Steering
+from stepswitch.domain.events import Abort, Change, Decision, Pause, Reply, Resume, Retry, SetValues, Steered, Steering, WrittenBack
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.values import Value
-
-_MASK: Final = "********"
 
 
 def steer(p: Progress, event: Steering) -> Decision:
@@ -31,6 +31,8 @@ def steer(p: Progress, event: Steering) -> Decision:
             return _change(p, event)
         case SetValues():
             return _set_values(p, event)
+        case WrittenBack():
+            return _written_back(p, event)
         case Resume():
             _refuse_moved_on(p, event)
             _resume(p, event)
@@ -159,14 +161,32 @@ def _change(p: Progress, event: Change) -> Decision:
     if "snapshot_id" in changed or "resume_at" in changed:
         _refuse_moved_on(p, event)
     _refuse_unfit_change(p, event)
+    if event.workflow is not None and event.debug_step_ids is None and "snapshot_id" in changed:
+        changed |= _breakpoints_left(p, event.workflow)
     for name, value in changed.items():
-        _log(p, event, f"{fields[name][0]} changed from {_shown(getattr(head, name))} to {_shown(value)}")
+        if name == "snapshot_id":
+            _log_edits(p, event)
+        else:
+            _log(p, event, f"{fields[name][0]} changed from {_shown(name, getattr(head, name))} to {_shown(name, value)}")
     p.change(**changed)
     return p.decision(event.id)
 
 
-def _shown(value: object) -> str:
-    return ", ".join(value) or "none" if isinstance(value, tuple) else "none" if value is None else str(value)
+def _log_edits(p: Progress, event: Change) -> None:
+    for difference in told_edits(p.workflow, event.workflow) if event.workflow is not None else ():
+        _log(p, event, f"steps changed: {difference}")
+
+
+def _breakpoints_left(p: Progress, workflow: Workflow) -> dict[str, object]:
+    """Return the breakpoints that an edit leaves, where it takes some of their steps away."""
+    left = tuple(step_id for step_id in p.head.debug_step_ids if step_id in workflow.steps)
+    return {} if left == p.head.debug_step_ids else {"debug_step_ids": left}
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "retained_til" and isinstance(value, int):
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return ", ".join(value) or "none" if isinstance(value, tuple) else told_value(value)
 
 
 def _refuse_ended(p: Progress, event: Change) -> None:
@@ -222,6 +242,12 @@ def _is_secret(p: Progress, name: str) -> bool:
 
 def _show_value(values: Mapping[str, object], name: str, *, secret: bool) -> str:
     value = values[name]
-    if value is None:
-        return "none"
-    return _MASK if secret else str(value)[:200]
+    return MASK if value is not None and secret else told_value(value)
+
+
+def _written_back(p: Progress, event: WrittenBack) -> Decision:
+    if p.head.catalogue_snapshot_id == event.snapshot_id:
+        return Decision(p.head, Reply.DONE)
+    _log(p, event, f"the workflow in the catalogue was given the steps of this execution, as revision {event.revision},")
+    p.change(catalogue_snapshot_id=event.snapshot_id)
+    return p.decision(event.id)

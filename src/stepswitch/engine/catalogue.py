@@ -1,21 +1,36 @@
-"""The use cases of the workflow catalogue. Called by `api.workflows` and the command line."""
+"""The use cases of the workflow catalogue. Called by `api.workflows`, `api.revisions` and the command line."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
+from stepswitch.domain.conversion import convert, schema_of, upgraded
 from stepswitch.domain.document import OwnerType
-from stepswitch.domain.errors import Fault, InvalidRequestError, NotFoundError
+from stepswitch.domain.errors import (
+    ErrorCode,
+    Fault,
+    InvalidRequestError,
+    NotFoundError,
+    NotPermittedError,
+    PreconditionFailedError,
+    VersionConflictError,
+)
+from stepswitch.domain.names import MAX_NAME, shown, unfit_name
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check
 from stepswitch.engine.budget import is_large
 from stepswitch.engine.callers import Caller
-from stepswitch.engine.confidential import masked_defaults
-from stepswitch.engine.ports import CatalogueStore, Clock, Ids
-from stepswitch.engine.records import StoredWorkflow
+from stepswitch.engine.kept_passwords import with_kept_passwords
+from stepswitch.engine.ports import CatalogueStore, Clock, FileStore, Ids
+from stepswitch.engine.records import Revision, StoredFile, StoredWorkflow
 
-_FILLED_IN = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
+JsonObject = Mapping[str, Any]
+Tags = frozenset[str] | None
+"""The tags of which one must be the stored workflow's; None where nobody asks."""
+_FILLED_IN: Final = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
+_TRIES: Final = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +41,44 @@ class Checked:
     warnings: tuple[Fault, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What can be said about a document: every fault, and every warning."""
+
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+def tag_of(workflow: StoredWorkflow) -> str:
+    """Return what changes whenever a workflow does, also where it was deleted and another one has its id."""
+    return f"{workflow.created_at:x}-{workflow.revision}"
+
+
 class Catalogue:
     """Workflows as their designers see them."""
 
-    def __init__(self, store: CatalogueStore, types: StepTypes, clock: Clock, ids: Ids, *, strict: bool = False) -> None:
+    def __init__(
+        self, store: CatalogueStore, types: StepTypes, clock: Clock, ids: Ids, *, strict: bool = False, files: FileStore | None = None
+    ) -> None:
         self._store = store
         self._types = types
         self._clock = clock
         self._ids = ids
         self._strict = strict
+        self._files = files
 
-    async def create(self, caller: Caller, document: Mapping[str, Any]) -> Checked:
-        """Store a new workflow; raises InvalidRequestError with every fault of the document."""
-        faults, warnings = await asyncio.to_thread(self._examine, document) if is_large(document) else self._examine(document)
-        if faults:
-            raise InvalidRequestError(faults)
-        kept = {name: value for name, value in document.items() if name not in _FILLED_IN}
+    async def create(self, caller: Caller, document: JsonObject, workflow_id: str | None = None) -> Checked:
+        """Store a new workflow, under `workflow_id` where one is given; raises InvalidRequestError with every fault of the document."""
+        kept, warnings = await self._checked(document, {})
         kept.setdefault("owner", {"id": caller.user, "type": OwnerType.USER.value})
         kept.setdefault("readOnly", False)
-        workflow = StoredWorkflow(self._ids.new(), caller.tenant, self._clock.now(), caller.user, 1, kept)
-        await self._store.create(workflow)
-        return Checked(workflow, warnings)
-
-    def _examine(self, document: Mapping[str, Any]) -> tuple[list[Fault], tuple[Fault, ...]]:
-        """Return the faults of a document and its warnings."""
-        parsed = check(document, self._types, strict=self._strict)
-        return [*parsed.faults, *(masked_defaults(parsed.workflow) if parsed.workflow else ())], parsed.warnings
+        workflow = StoredWorkflow(workflow_id or self._ids.new(), caller.tenant, self._clock.now(), caller.user, 1, kept)
+        try:
+            await self._store.create(workflow)
+        except VersionConflictError:
+            message = "there is a workflow of this id already; replace it, or choose another id"
+            raise InvalidRequestError([Fault(ErrorCode.ALREADY_EXISTS, "id", message)]) from None
+        return Checked(workflow, (*warnings, *await self.missing_files(caller, kept)))
 
     async def get(self, caller: Caller, workflow_id: str) -> StoredWorkflow:
         """Return a workflow of the caller's tenant; raises NotFoundError."""
@@ -59,3 +86,201 @@ class Catalogue:
         if workflow is None:
             raise NotFoundError(f"no workflow {workflow_id}")
         return workflow
+
+    async def replace(self, caller: Caller, workflow_id: str, document: JsonObject, only_if: Tags = None) -> Checked:
+        """Store `document` as the next revision; passwords that are sent as `********` stay as they are.
+
+        Raises NotFoundError, PreconditionFailedError, NotPermittedError where it is readOnly, InvalidRequestError with every fault.
+        """
+
+        async def store(stored: StoredWorkflow) -> Checked:
+            return await self._replace(caller, stored, document)
+
+        return await self._on_stored(caller, workflow_id, only_if, store)
+
+    async def _replace(self, caller: Caller, stored: StoredWorkflow, document: JsonObject) -> Checked:
+        if _is_read_only(stored) and document.get("readOnly") is not False:
+            _refuse_change(stored)
+        kept, warnings = await self._checked(document, stored.document)
+        kept.setdefault("owner", stored.document["owner"])
+        kept.setdefault("readOnly", False)
+        if _is_read_only(stored):
+            _check_unlock(caller, stored, kept)
+        return await self._next(caller, stored, kept, warnings)
+
+    async def _next(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, warnings: tuple[Fault, ...]) -> Checked:
+        workflow = replace(stored, revision=stored.revision + 1, document=document)
+        await self._store.replace(workflow, self._clock.now(), caller.user)
+        return Checked(workflow, (*warnings, *await self.missing_files(caller, document)))
+
+    async def delete(self, caller: Caller, workflow_id: str, only_if: Tags = None) -> None:
+        """Remove a workflow with its revisions; executions keep their snapshot. Raises as `replace` does."""
+
+        async def remove(stored: StoredWorkflow) -> None:
+            if _is_read_only(stored):
+                _refuse_change(stored)
+            await self._store.delete(stored)
+
+        await self._on_stored(caller, workflow_id, only_if, remove)
+        if self._files is not None:
+            await self._files.sweep()
+
+    async def revisions(self, caller: Caller, workflow_id: str) -> Sequence[Revision]:
+        """Return every revision of a workflow, oldest first; raises NotFoundError."""
+        return await self._store.revisions(await self.get(caller, workflow_id))
+
+    async def revision(self, caller: Caller, workflow_id: str, number: int) -> StoredWorkflow:
+        """Return a workflow as it was in one of its revisions; raises NotFoundError."""
+        found = await self._store.revision(await self.get(caller, workflow_id), number)
+        if found is None:
+            raise NotFoundError(f"the workflow {workflow_id} has no revision {number}")
+        return found
+
+    async def restore(self, caller: Caller, workflow_id: str, number: int, only_if: Tags = None) -> Checked:
+        """Make an earlier revision the current one again, as a revision of its own; raises as `replace` does."""
+        wanted = await self.revision(caller, workflow_id, number)
+
+        async def store(stored: StoredWorkflow) -> Checked:
+            if _is_read_only(stored):
+                _refuse_change(stored)
+            kept, warnings = await self._checked(wanted.document, wanted.document)
+            return await self._next(caller, stored, kept, warnings)
+
+        return await self._on_stored(caller, workflow_id, only_if, store)
+
+    async def attach(self, caller: Caller, workflow_id: str, file: StoredFile, only_if: Tags = None) -> tuple[str, Checked]:
+        """Add a file that was stored a moment ago, in place of one that goes by the same key; return the key. Raises as `replace` does."""
+        key = attachment_key(file.name)
+
+        async def add(stored: StoredWorkflow) -> Checked:
+            if _is_read_only(stored):
+                _refuse_change(stored)
+            attachments = {**attachments_of(stored), key: {"id": file.id, "reference": file.name}}
+            return await self._next(caller, stored, {**stored.document, "attachments": attachments}, ())
+
+        return key, await self._on_stored(caller, workflow_id, only_if, add)
+
+    async def detach(self, caller: Caller, workflow_id: str, attachment: str, only_if: Tags = None) -> None:
+        """Take a file, by its id or its key, away; earlier revisions and executions keep it. Raises as `replace` does."""
+
+        async def remove(stored: StoredWorkflow) -> None:
+            key = find_attachment(attachments_of(stored), attachment)
+            if _is_read_only(stored):
+                _refuse_change(stored)
+            left = {name: entry for name, entry in attachments_of(stored).items() if name != key}
+            await self._next(caller, stored, {**stored.document, "attachments": left}, ())
+
+        await self._on_stored(caller, workflow_id, only_if, remove)
+
+    async def attachment(self, caller: Caller, workflow_id: str, attachment: str) -> StoredFile:
+        """Return a file of a workflow by its id or its key; raises NotFoundError."""
+        attachments = attachments_of(await self.get(caller, workflow_id))
+        entry = attachments[find_attachment(attachments, attachment)]
+        file = await self._files.find(caller.tenant, str(entry.get("id"))) if self._files is not None else None
+        if file is None:
+            raise NotFoundError("the file was never uploaded here")
+        return file
+
+    async def missing_files(self, caller: Caller, document: JsonObject) -> list[Fault]:
+        """Return a warning for each attachment whose file is not here: without it the workflow is a draft."""
+        files = self._files
+        attachments = document.get("attachments")
+        if files is None or not isinstance(attachments, Mapping):
+            return []
+        message = "names no file that was uploaded here: the workflow is a draft until it is"
+        return [
+            Fault(ErrorCode.UNKNOWN_ATTACHMENT, f"attachments.{shown(key)}.id", message)
+            for key, entry in attachments.items()
+            if isinstance(entry, Mapping) and await files.find(caller.tenant, str(entry.get("id"))) is None
+        ]
+
+    def validate(self, document: JsonObject) -> Review:
+        """Return every fault and every warning of a document of any schema; nothing is stored."""
+        review = self._review(document)
+        return Review((*review.faults, *with_kept_passwords(document, {})[1]), review.warnings)
+
+    def _review(self, document: JsonObject) -> Review:
+        if schema_of(document) is None:
+            parsed = check(document, self._types, strict=self._strict)
+            return Review(parsed.faults, parsed.warnings)
+        converted = convert(document, self._types, strict=self._strict)
+        if document.get("schemaVersion") is not None:
+            return Review(converted.faults, converted.warnings)
+        return Review((Fault(ErrorCode.MISSING_FIELD, "schemaVersion", "is required"), *converted.faults), converted.warnings)
+
+    def convert(self, original: JsonObject, owner: JsonObject) -> dict[str, Any]:
+        """Return a document of schema 1.0 or 2.0 in schema 3.0; raises InvalidRequestError with every fault, by its place in `original`."""
+        converted = convert(original, self._types, strict=self._strict)
+        if converted.document is None:
+            raise InvalidRequestError([replace(fault, path=_inside("original", fault.path)) for fault in converted.faults])
+        kept = {name: value for name, value in converted.document.items() if name not in _FILLED_IN}
+        return {**kept, "owner": dict(owner), "readOnly": converted.document.get("readOnly") or False}
+
+    async def _checked(self, document: JsonObject, stored: JsonObject) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+        """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault."""
+        whole, masked = with_kept_passwords(document, stored)
+        review = await asyncio.to_thread(self._review, whole) if is_large(whole) else self._review(whole)
+        if review.faults or masked:
+            raise InvalidRequestError([*review.faults, *masked])
+        kept = {name: value for name, value in whole.items() if name not in _FILLED_IN}
+        for name in ("owner", "readOnly"):
+            if kept.get(name, ...) is None:
+                del kept[name]
+        if "readOnly" in kept:
+            kept["readOnly"] = str(kept["readOnly"]).lower() == "true"
+        return kept, review.warnings
+
+    async def _on_stored(self, caller: Caller, workflow_id: str, only_if: Tags, act: Callable[[StoredWorkflow], Awaitable[_T]]) -> _T:
+        """Return what `act` makes of the stored workflow; again where somebody else changed it meanwhile."""
+        for left in reversed(range(_TRIES)):
+            stored = await self.get(caller, workflow_id)
+            if only_if is not None and tag_of(stored) not in only_if:
+                raise PreconditionFailedError("the workflow has changed since it was read; read it again")
+            try:
+                return await act(stored)
+            except VersionConflictError:
+                if not left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+
+def attachments_of(workflow: StoredWorkflow) -> dict[str, JsonObject]:
+    """Return the files that a workflow names, by key."""
+    attachments = upgraded(workflow.document).get("attachments")
+    return dict(attachments) if isinstance(attachments, Mapping) else {}
+
+
+def find_attachment(attachments: Mapping[str, JsonObject], wanted: str) -> str:
+    """Return the key of the file that `wanted` is the id or the key of; raises NotFoundError."""
+    by_id = (key for key, entry in attachments.items() if isinstance(entry, Mapping) and entry.get("id") == wanted)
+    key = next(by_id, wanted)
+    if key not in attachments:
+        raise NotFoundError("there is no such attachment")
+    return key
+
+
+def attachment_key(name: str) -> str:
+    """Return the key that a file goes by: its name, as far as that can be a key. `reference` has the name as it is."""
+    fit = "".join(character if unfit_name(f"x{character}") is None else "\ufffd" for character in name)[:MAX_NAME]
+    return fit if unfit_name(fit) is None else "file"
+
+
+def _inside(field: str, path: str) -> str:
+    return f"{field}.{path}" if path else field
+
+
+def _is_read_only(workflow: StoredWorkflow) -> bool:
+    return workflow.document.get("readOnly") is True
+
+
+def _refuse_change(workflow: StoredWorkflow) -> None:
+    raise NotPermittedError(f"the workflow {workflow.id} is readOnly", ErrorCode.READ_ONLY)
+
+
+def _check_unlock(caller: Caller, stored: StoredWorkflow, wanted: JsonObject) -> None:
+    """Let the user who owns a workflow, and administrators, make it writable; a change beyond that comes afterwards."""
+    owner = stored.document.get("owner")
+    is_users = isinstance(owner, Mapping) and owner.get("type") == OwnerType.USER
+    is_own = isinstance(owner, Mapping) and owner.get("id") == caller.user
+    if not is_users or not (is_own or caller.is_administrator) or {**stored.document, "readOnly": False} != dict(wanted):
+        _refuse_change(stored)

@@ -12,11 +12,12 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from stepswitch.domain.decide import decide, pending_task
-from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StoreError, VersionConflictError
+from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StateConflictError, StoreError, VersionConflictError
 from stepswitch.domain.events import Change, Decision, Event, Reply
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.budget import LARGE_BYTES, Kept
+from stepswitch.engine.confidential import searched_context
 from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
 from stepswitch.engine.records import Committed, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -68,7 +69,7 @@ class Conductor:
         self._snapshots.keep(compiled)
         head = decision.head
         try:
-            await self._store.create(Save(head, decision.rows, decision.logs), compiled.snapshot)
+            await self._store.create(Save(head, decision.rows, decision.logs, searched_context(head, compiled)), compiled.snapshot)
         except CommitInDoubtError:
             if await self._store.load(head.id) is None:
                 raise
@@ -118,6 +119,23 @@ class Conductor:
         task = pending_task(head, compiled.workflow, self._rules, self._clock.now())
         if task is not None:
             self._submit().submit(task)
+
+    async def remove(self, execution_id: str) -> Head:
+        """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended."""
+        return await self._to_the_end(self._remove(execution_id))
+
+    async def _remove(self, execution_id: str) -> Head:
+        async with self._alone(execution_id):
+            self.forget(execution_id)
+            head = await self._load(execution_id)
+            if head.status not in ENDED:
+                raise StateConflictError(f"the execution is {head.status}; only one that has ended can be deleted: abort it first")
+            try:
+                await self._store.delete(execution_id)
+            except CommitInDoubtError:
+                if await self._store.load(execution_id) is not None:
+                    raise
+            return head
 
     async def remove_expired(self, execution_id: str) -> None:
         """Remove an execution whose `retainedTil` has passed, unless somebody has reopened it or wants it kept longer by now."""

@@ -44,6 +44,18 @@ def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
     return frozenset(binding.name for binding in step.in_bindings if binding.type is ValueType.PASSWORD)
 
 
+def searched_context(head: Head, compiled: Compiled) -> Values:
+    """Return what of the context lists may be filtered by: a filter must not tell what an answer masks."""
+    if not head.context:
+        return head.context
+    secrets = secrets_of(head, [compiled])
+    return {
+        name: value
+        for name, value in head.context.items()
+        if name not in compiled.secret_names and not (isinstance(value, str) and any(secret in value for secret in secrets))
+    }
+
+
 def masked_faults(path: str, given: Mapping[str, Any], workflow: Workflow) -> list[Fault]:
     """Return a fault for each password in `given` that is the mask itself: nothing is stored that it could stand for."""
     return [

@@ -1,10 +1,11 @@
 """The use cases of executions: create one, see `views` for the reads. Called by `api.executions` and the command line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepswitch.domain.assignments import check_assignments, initial_values
+from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.decide import begin
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
@@ -14,7 +15,7 @@ from stepswitch.domain.rules import Rules
 from stepswitch.domain.validation import faults_to_execute
 from stepswitch.domain.values import size_of
 from stepswitch.engine.callers import Caller
-from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.ports import Clock, FileStore, Ids
@@ -61,6 +62,16 @@ class Executions:
         """
         stored = await self._catalogue.get(caller, request.workflow_id)
         compiled = await self._compile(stored)
+        held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
+        if not held:
+            return await self._create(caller, request, compiled)
+        self._files.hold(held)  # until they belong to the execution
+        try:
+            return await self._create(caller, request, compiled)
+        finally:
+            await self._files.settle(held)
+
+    async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled) -> ExecutionView:
         await self._refuse_faults(caller, request, compiled.workflow)
         return self._views.fresh(await self._begin(caller, request, compiled))
 
@@ -68,6 +79,7 @@ class Executions:
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
         faults += masked_faults("assignments", request.assignments, workflow)
         faults += await self._attachment_faults(caller, request.attachments)
+        faults += [replace(fault, code=ErrorCode.DRAFT) for fault in await self._catalogue.missing_files(caller, workflow.source)]
         if faults:
             raise InvalidRequestError(faults)
 
@@ -118,10 +130,10 @@ class Executions:
         return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled)
 
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
-        revision = (stored.id, stored.revision)
+        revision = (stored.id, tag_of(stored))
         return await self._conductor.snapshots.of_revision(revision, stored.tenant, lambda: snapshot_document(stored))
 
 
 def snapshot_document(stored: StoredWorkflow) -> dict[str, Any]:
-    """Return the document of a workflow with what the server filled in: it is part of what an execution shows for ever."""
-    return {**stored.document, "id": stored.id, "createdAt": stored.created_at, "creationUser": stored.creation_user}
+    """Return the document of a workflow, in schema 3.0, with what the server filled in: it is part of what an execution shows for ever."""
+    return {**upgraded(stored.document), "id": stored.id, "createdAt": stored.created_at, "creationUser": stored.creation_user}

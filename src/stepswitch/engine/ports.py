@@ -4,7 +4,7 @@ Implemented in the rooms above (`storage`, `dispatch`, `steps`, `access`, …), 
 conformance suite each. Times are milliseconds since 1970 in UTC unless a name ends in `_seconds`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from stepswitch.domain.events import Cancel, Task
@@ -15,6 +15,7 @@ from stepswitch.engine.records import (
     Account,
     Committed,
     OpenClaim,
+    Revision,
     Runnable,
     Save,
     Session,
@@ -24,6 +25,7 @@ from stepswitch.engine.records import (
     TrustedKey,
     Waiting,
 )
+from stepswitch.engine.selection import Page, Selection
 
 # --- time, names -----------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,46 @@ class CatalogueStore(Protocol):
         """Return a workflow."""
         ...
 
+    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
+        """Store a workflow over the revision before its own, which is kept; raises VersionConflictError where that is not the stored one."""
+        ...
+
+    async def delete(self, workflow: StoredWorkflow) -> None:
+        """Remove a workflow with all its revisions; raises VersionConflictError where this is no longer the stored one."""
+        ...
+
+    async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
+        """Return every revision of a workflow, oldest first."""
+        ...
+
+    async def revision(self, workflow: StoredWorkflow, number: int) -> StoredWorkflow | None:
+        """Return a workflow as it was in one of its revisions."""
+        ...
+
+
+class ListStore(Protocol):
+    """Pages of what is stored, and their rows in few reads. A page never holds what another tenant has."""
+
+    async def execution_page(self, tenant: str, selection: Selection) -> Page[str]:
+        """Return the ids of a page of executions; raises QueryTooSlowError."""
+        ...
+
+    async def workflow_page(self, tenant: str, selection: Selection) -> Page[StoredWorkflow]:
+        """Return a page of workflows; raises QueryTooSlowError."""
+        ...
+
+    async def heads(self, ids: Sequence[str]) -> Sequence[Head]:
+        """Return the heads of executions in the order of `ids`, without those that are gone."""
+        ...
+
+    async def steps_of(self, ids: Sequence[str]) -> Mapping[str, Sequence[StepExecution]]:
+        """Return, by execution, the step executions that are behind, in the order of their numbers."""
+        ...
+
+    async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:
+        """Return stored snapshots."""
+        ...
+
 
 class AccountStore(Protocol):
     """Accounts and sessions."""
@@ -199,7 +241,19 @@ class FileStore(Protocol):
     """Files beside the database: written, fsynced and renamed before the row that names them commits."""
 
     async def put(self, tenant: str, name: str, content: AsyncIterator[bytes]) -> StoredFile:
-        """Store a file under a new id; raises TooLargeError over the limit."""
+        """Store a file under a new id and hold it, until `settle`; raises TooLargeError over the limit."""
+        ...
+
+    def hold(self, file_ids: Iterable[str]) -> None:
+        """Keep files that somebody is about to use; each `hold` wants a `settle`."""
+        ...
+
+    async def settle(self, file_ids: Iterable[str]) -> None:
+        """Hold these files no longer, and remove those that belong to nobody."""
+        ...
+
+    async def sweep(self) -> None:
+        """Remove every file that belongs to nobody and is not held."""
         ...
 
     async def find(self, tenant: str, file_id: str) -> StoredFile | None:
@@ -208,6 +262,10 @@ class FileStore(Protocol):
 
     async def read(self, file: StoredFile) -> bytes:
         """Return the content of a file."""
+        ...
+
+    def stream(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """Return the content of a file in pieces."""
         ...
 
     async def delete(self, file: StoredFile) -> None:

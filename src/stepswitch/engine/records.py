@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepswitch.domain.execution import Head, LogEntry, StepExecution
+from stepswitch.domain.execution import Head, LogEntry, StepExecution, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,8 @@ class Save:
     head: Head
     rows: tuple[StepExecution, ...] = ()
     logs: tuple[LogEntry, ...] = ()
+    searched_context: Values = field(default_factory=dict)
+    """Of a new execution: what of its context lists may be filtered by, which is what holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class StoredWorkflow:
     creation_user: str
     revision: int
     document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """That a workflow was created or changed: since when it is so, and by whom."""
+
+    number: int
+    changed_at: int
+    changed_by: str
 
 
 @dataclass(frozen=True, slots=True)

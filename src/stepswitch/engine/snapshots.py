@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,6 +79,16 @@ class Snapshots:
         snapshot_id = self._of_revision.get(revision)
         compiled = None if snapshot_id is None else self._kept.get(snapshot_id)
         return compiled or await self._once(revision, lambda: self._compile_revision(revision, tenant, document()))
+
+    def missing(self, snapshot_ids: Iterable[str]) -> list[str]:
+        """Return which of the snapshots are not at hand."""
+        return [each for each in dict.fromkeys(snapshot_ids) if each not in self._kept]
+
+    def compile(self, snapshot: Snapshot) -> Compiled:
+        """Keep a stored snapshot at hand, and return it ready for use."""
+        compiled = _compile(snapshot)
+        self.keep(compiled)
+        return compiled
 
     def keep(self, compiled: Compiled) -> None:
         """Keep a snapshot at hand."""

@@ -15,7 +15,7 @@ import structlog
 from stepswitch.domain.errors import NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, Ids
+from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, FileStore, Ids
 from stepswitch.engine.records import OpenClaim, Runnable
 
 PAGE: Final = 500
@@ -51,6 +51,7 @@ class Timekeeper:
         ids: Ids,
         instance: str,
         rhythm: Rhythm = Rhythm(),
+        files: FileStore | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -59,6 +60,7 @@ class Timekeeper:
         self._ids = ids
         self._instance = instance
         self._rhythm = rhythm
+        self._files = files
         self._offset = self._clock_offset()
         self._allowances: dict[str, int] = {}
         """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
@@ -163,3 +165,5 @@ class Timekeeper:
         while expired := await self._store.expired(now, PAGE):
             for execution_id in expired:
                 await self._conductor.remove_expired(execution_id)
+        if self._files is not None:
+            await self._files.sweep()

@@ -1,6 +1,6 @@
 """The reads: an execution as the API and the command line show it, with every secret masked. Called by both, and by `executions`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stepswitch.domain.errors import NotFoundError
@@ -75,6 +75,19 @@ class Views:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
         head, compiled, logs = created
         return self._view(head, compiled, [(head.current, compiled)] if head.current else [], logs)
+
+    def listed(
+        self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled], logs: Sequence[LogEntry]
+    ) -> ExecutionView:
+        """Return the view of an execution of a list from what was read with others; `steps` are those that are behind."""
+        head = self._as_it_runs(head, snapshots[head.snapshot_id])
+        behind = steps[: head.steps_begun - (head.current is not None)]
+        current = [head.current] if head.current is not None else []
+        return self._view(head, snapshots[head.snapshot_id], [(step, snapshots[step.snapshot_id]) for step in (*behind, *current)], logs)
+
+    async def logs_of(self, execution_id: str) -> Sequence[LogEntry]:
+        """Return the whole log of an execution, not masked."""
+        return await self._all_logs(execution_id)
 
     def _as_it_runs(self, head: Head, compiled: Compiled) -> Head:
         """Return `head` with its step shown as executing where it runs here without a stored claim (docs/decisions/0006)."""

@@ -1,20 +1,39 @@
-"""Workflows, over any `Database`. Implements `engine.ports.CatalogueStore`."""
+"""Workflows with their revisions, over any `Database`. Implements `engine.ports.CatalogueStore`."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
+from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.engine.budget import Kept
-from stepswitch.engine.records import StoredWorkflow
+from stepswitch.engine.records import Revision, StoredWorkflow
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row, searchable
-from stepswitch.storage.tables import workflows
+from stepswitch.storage.file_uses import add_uses, drop_uses, workflow_owner
+from stepswitch.storage.searched import SEARCHED, searched_of_workflow
+from stepswitch.storage.tables import workflow_revisions, workflows
 
-_W = workflows.c
+_W, _R = workflows.c, workflow_revisions.c
 _INSERT: Final = Statement(insert(workflows))
 _GET: Final = Statement(
     select(_W.created_at, _W.creation_user, _W.revision, _W.body).where(_W.tenant == bindparam("tenant"), _W.id == bindparam("id"))
 )
+_REPLACE: Final = Statement(
+    update(workflows)
+    .where(_W.id == bindparam("the_id"), _W.tenant == bindparam("the_tenant"), _W.revision == bindparam("read_revision"))
+    .values({name: bindparam(name) for name in ("name", "revision", "body", *SEARCHED)})
+)
+_DELETE: Final = Statement(
+    delete(workflows).where(_W.id == bindparam("id"), _W.tenant == bindparam("tenant"), _W.revision == bindparam("revision"))
+)
+_ADD_REVISION: Final = Statement(insert(workflow_revisions))
+_DELETE_REVISIONS: Final = Statement(delete(workflow_revisions).where(_R.workflow_id == bindparam("id")))
+_REVISIONS: Final = Statement(
+    select(_R.revision, _R.changed_at, _R.changed_by).where(_R.workflow_id == bindparam("id")).order_by(_R.revision)
+)
+_REVISION: Final = Statement(select(_R.body).where(_R.workflow_id == bindparam("id"), _R.revision == bindparam("number")))
 KEPT_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -23,6 +42,7 @@ class SqlCatalogueStore:
 
     def __init__(self, database: Database, kept_bytes: int = KEPT_BYTES) -> None:
         self._database = database
+        self._changes = 0
         self._kept: Kept[tuple[str, str], StoredWorkflow] = Kept(kept_bytes)
 
     async def create(self, workflow: StoredWorkflow) -> None:
@@ -30,23 +50,91 @@ class SqlCatalogueStore:
         row = {
             "id": workflow.id,
             "tenant": workflow.tenant,
-            "name": searchable(workflow.document["name"]),
             "created_at": workflow.created_at,
             "creation_user": workflow.creation_user,
-            "revision": workflow.revision,
-            "body": dump_row({"document": workflow.document}),
+            **_columns(workflow),
         }
-        await self._database.write([Op(_INSERT, row, 1)])
+        revision = _revision(workflow, workflow.created_at, workflow.creation_user)
+        await self._database.write([Op(_INSERT, row, 1), revision, *_uses(workflow)])
+
+    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
+        """See `CatalogueStore`."""
+        row = {
+            "the_id": workflow.id,
+            "the_tenant": workflow.tenant,
+            "read_revision": workflow.revision - 1,
+            **_columns(workflow),
+        }
+        await self._change(workflow, [Op(_REPLACE, row, 1), _revision(workflow, changed_at, changed_by), *_uses(workflow)])
+
+    async def delete(self, workflow: StoredWorkflow) -> None:
+        """See `CatalogueStore`."""
+        row = {"id": workflow.id, "tenant": workflow.tenant, "revision": workflow.revision}
+        ops = [Op(_DELETE, row, 1), Op(_DELETE_REVISIONS, {"id": workflow.id}), drop_uses(workflow_owner(workflow.id))]
+        await self._change(workflow, ops)
+
+    async def _change(self, workflow: StoredWorkflow, ops: Sequence[Op]) -> None:
+        """Write `ops`; nothing that was read before they were on disk is kept."""
+        try:
+            await self._database.write(ops)
+        except CommitInDoubtError:
+            self._forget(workflow)
+            raise
+        self._forget(workflow)
+
+    def _forget(self, workflow: StoredWorkflow) -> None:
+        self._changes += 1
+        self._kept.pop((workflow.tenant, workflow.id))
 
     async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         """See `CatalogueStore`."""
         return self._kept.get((tenant, workflow_id)) or await self._read(tenant, workflow_id)
 
     async def _read(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
+        changes = self._changes
         (found,) = await self._database.read([Query(_GET, {"tenant": tenant, "id": workflow_id})])
         if not found:
             return None
         created_at, user, revision, body = found[0]
         workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
-        self._kept.put((tenant, workflow_id), workflow, len(body))
+        if changes == self._changes:  # else it may be this very workflow that has just changed
+            self._kept.put((tenant, workflow_id), workflow, len(body))
         return workflow
+
+    async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
+        """See `CatalogueStore`."""
+        (found,) = await self._database.read([Query(_REVISIONS, {"id": workflow.id})])
+        return [Revision(*row) for row in found]
+
+    async def revision(self, workflow: StoredWorkflow, number: int) -> StoredWorkflow | None:
+        """See `CatalogueStore`."""
+        (found,) = await self._database.read([Query(_REVISION, {"id": workflow.id, "number": number})])
+        return replace(workflow, revision=number, document=load_row(found[0][0])["document"]) if found else None
+
+
+def _columns(workflow: StoredWorkflow) -> dict[str, Any]:
+    return {
+        "name": searchable(workflow.document["name"]),
+        "revision": workflow.revision,
+        "body": dump_row({"document": workflow.document}),
+        **searched_of_workflow(workflow.document),
+    }
+
+
+def _revision(workflow: StoredWorkflow, changed_at: int, changed_by: str) -> Op:
+    row = {
+        "workflow_id": workflow.id,
+        "revision": workflow.revision,
+        "changed_at": changed_at,
+        "changed_by": changed_by,
+        "body": dump_row({"document": workflow.document}),
+    }
+    return Op(_ADD_REVISION, row, 1)
+
+
+def _uses(workflow: StoredWorkflow) -> Sequence[Op]:
+    """Return what keeps the files of this revision; those of the ones before stay, for they can be brought back."""
+    attachments = workflow.document.get("attachments")
+    entries = attachments.values() if isinstance(attachments, Mapping) else attachments if isinstance(attachments, list) else ()
+    ids = {entry["id"] for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)}
+    return add_uses(workflow.tenant, workflow_owner(workflow.id), ids)

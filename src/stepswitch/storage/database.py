@@ -55,6 +55,8 @@ class Query:
 
     statement: Statement
     params: Params = field(default_factory=dict)
+    limit_seconds: float | None = None
+    """How long it may run; a read with such a query keeps no other read waiting."""
 
 
 class Database(Protocol):
@@ -69,7 +71,7 @@ class Database(Protocol):
         ...
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
-        """Return the rows of each query, all as of one moment; raises StoreError.
+        """Return the rows of each query, all as of one moment; raises StoreError, QueryTooSlowError where one ran over its limit.
 
         A query for a key that the database cannot even hold (a lone surrogate, a number over 64 bits) finds no row.
         """

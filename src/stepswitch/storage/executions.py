@@ -23,8 +23,11 @@ from stepswitch.storage.encoding import (
     load_row,
     load_steps,
     logs_from,
+    searchable,
     step_from,
 )
+from stepswitch.storage.file_uses import add_uses, drop_uses, execution_owner
+from stepswitch.storage.searched import searched_context
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
 
 _E, _S, _L, _C, _U = executions.c, step_executions.c, logs.c, claims.c, snapshot_uses.c
@@ -168,8 +171,12 @@ class SqlExecutionStore:
             "workflow_id": head.workflow_id,
             "creation_user": head.creation_user,
             "creation_time": head.creation_time,
+            "workflow_name": searchable(head.workflow_name),
+            "context_type": head.context_type.value,
+            "context": searched_context(save.searched_context),
         }
-        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1), *_row_ops(save, large)])
+        uses = add_uses(head.tenant, execution_owner(head.id), set(head.attachments.values()))
+        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1), *_row_ops(save, large), *uses])
 
     async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
         """See `ExecutionStore`."""
@@ -193,7 +200,8 @@ class SqlExecutionStore:
 
     async def delete(self, execution_id: str) -> None:
         """See `ExecutionStore`."""
-        await self._database.write([Op(statement, {"execution_id": execution_id}) for statement in (_DROP_SNAPSHOTS, *_DELETES)])
+        ops = [Op(statement, {"execution_id": execution_id}) for statement in (_DROP_SNAPSHOTS, *_DELETES)]
+        await self._database.write([*ops, drop_uses(execution_owner(execution_id))])
 
     # --- reading ---
 

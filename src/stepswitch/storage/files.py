@@ -7,24 +7,31 @@ Two files of equal content share one place on the disk; it goes with the last ro
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, exists, func, insert, not_, select
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
 from stepswitch.engine.ports import Ids
 from stepswitch.engine.records import StoredFile
-from stepswitch.storage.database import Database, Op, Query, Statement
+from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
-from stepswitch.storage.tables import files
+from stepswitch.storage.tables import file_uses, files
 
 _F = files.c
+PAGE: Final = 500
+CHUNK: Final = 256 * 1024
 _INSERT: Final = Statement(insert(files))
 _FIND: Final = Statement(select(_F.sha256, _F.body).where(_F.tenant == bindparam("tenant"), _F.id == bindparam("id")))
 _DELETE: Final = Statement(delete(files).where(_F.id == bindparam("id")))
+_UNUSED: Final = select(_F.id, _F.sha256).where(not_(exists().where(file_uses.c.file_id == _F.id)))
+_UNUSED_PAGE: Final = Statement(_UNUSED.where(_F.id > bindparam("after")).order_by(_F.id).limit(PAGE))
+_UNUSED_ONE: Final = Statement(_UNUSED.where(_F.id == bindparam("id")))
+_DELETE_UNUSED: Final = Statement(delete(files).where(_F.id == bindparam("id"), not_(exists().where(file_uses.c.file_id == _F.id))))
 _ROWS: Final = Statement(select(func.count()).where(_F.sha256 == bindparam("sha256")))
 _UNFINISHED: Final = ".part"
 
@@ -39,6 +46,8 @@ class DiskFileStore:
         self._limit = limit_bytes
         self._one_by_one = asyncio.Lock()
         """Content and rows change together, or a file that is being stored loses its content to the deletion of another."""
+        self._held: Counter[str] = Counter()
+        """Files that somebody is about to use: nobody takes them for unused."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in directory.glob(f"*{_UNFINISHED}"):
             left.unlink(missing_ok=True)
@@ -52,6 +61,7 @@ class DiskFileStore:
             file = StoredFile(file_id, tenant, name, digest, size)
             async with self._one_by_one:
                 await self._keep(part, file)
+                self._held[file.id] += 1
         finally:
             part.unlink(missing_ok=True)
         return file
@@ -119,6 +129,49 @@ class DiskFileStore:
         async with self._one_by_one:
             await self._database.write([Op(_DELETE, {"id": file.id})])
             await self._drop_unused(file.sha256)
+
+    async def stream(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """See `FileStore`; raises StoreError where the content is gone, before anything is given."""
+        try:
+            content = await asyncio.to_thread((self._directory / file.sha256).open, "rb")
+        except OSError as error:
+            raise StoreError(f"the file {file.name} cannot be read: {error.strerror}") from error
+        try:
+            while chunk := await asyncio.to_thread(content.read, CHUNK):
+                yield chunk
+        finally:
+            content.close()
+
+    def hold(self, file_ids: Iterable[str]) -> None:
+        """See `FileStore`."""
+        self._held.update(file_ids)
+
+    async def settle(self, file_ids: Iterable[str]) -> None:
+        """See `FileStore`."""
+        for file_id in file_ids:
+            self._held[file_id] -= 1
+            if self._held[file_id] <= 0:
+                del self._held[file_id]
+                (found,) = await self._database.read([Query(_UNUSED_ONE, {"id": file_id})])
+                await self._drop(found)
+
+    async def sweep(self) -> None:
+        """See `FileStore`."""
+        after = ""
+        while True:
+            (page,) = await self._database.read([Query(_UNUSED_PAGE, {"after": after})])
+            await self._drop(page)
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
+
+    async def _drop(self, unused: Iterable[Row]) -> None:
+        """Remove files that nobody uses or is about to use, unless somebody began to meanwhile."""
+        for file_id, sha256 in unused:
+            async with self._one_by_one:
+                if file_id not in self._held:
+                    await self._database.write([Op(_DELETE_UNUSED, {"id": file_id})])
+                    await self._drop_unused(sha256)
 
     async def _drop_unused(self, sha256: str) -> None:
         """Remove a content that no row names."""

@@ -7,6 +7,7 @@ waits for the disk, runs in a thread (docs/decisions/0002). What `write` returne
 import asyncio
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +16,41 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import FromClause, text
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
+from stepswitch.domain.errors import CommitInDoubtError, QueryTooSlowError, StoreError, VersionConflictError
 from stepswitch.storage.database import Op, Params, Query, Row, Statement
 
 BATCH: Final = 200
 """Units of work in one commit at most."""
 READERS: Final = 2
+SCANNERS: Final = 2
+"""Readers of their own for what may take long, so that nobody else waits for it."""
+OPERATIONS_BETWEEN_LOOKS: Final = 20_000
+"""Operations of SQLite's machine, about a millisecond, after which a query with a limit looks at the clock."""
 BUSY_SECONDS: Final = 30.0
 """How long the writer waits for another process (a host key that is being trusted) to finish its own writing."""
 BUSY_PAUSE_SECONDS: Final = 0.005
-DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="named")
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes what a statement says about indexes (`INDEXED BY …`) behind its table."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002 # the signature is SQLAlchemy's
+        """Return the hint as it is."""
+        return text
+
+
+class _Dialect(SQLiteDialect_pysqlite):
+    """SQLite with hints."""
+
+    supports_statement_cache = False
+    statement_compiler = _Compiler
+
+
+DIALECT: Final = _Dialect(paramstyle="named")
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -71,7 +94,8 @@ class SqliteDatabase:
         self._connect_to = connect_to
         self._connection: sqlite3.Connection | None = self._connect()
         self._committer = ThreadPoolExecutor(1, "commit")
-        self._readers = _Readers(path, connect_to)
+        self._readers = _Readers(path, connect_to, READERS)
+        self._scanners = _Readers(path, connect_to, SCANNERS)
         self._waiting: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -96,7 +120,8 @@ class SqliteDatabase:
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """See `Database`."""
-        return await self._readers.read(queries)
+        is_limited = any(query.limit_seconds is not None for query in queries)
+        return await (self._scanners if is_limited else self._readers).read(queries)
 
     async def probe(self) -> None:
         """Write something that changes nothing; raises StoreError where that cannot be. What it came to is in `last_failure`."""
@@ -109,6 +134,7 @@ class SqliteDatabase:
             self._wake.set()
         await asyncio.wait([self._writer])
         await self._readers.close()
+        await self._scanners.close()
         self._let_go()
         await asyncio.to_thread(self._committer.shutdown)
 
@@ -241,12 +267,12 @@ def _in_doubt(results: Sequence[_Done], reason: str) -> Sequence[_Done]:
 class _Readers:
     """A few threads with a connection each; every read is one short transaction, so that none outlives one page."""
 
-    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection], threads: int) -> None:
         self._path = path
         self._connect_to = connect_to
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
-        self._threads = ThreadPoolExecutor(READERS, "read")
+        self._threads = ThreadPoolExecutor(threads, "read")
         self._closed = False
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
@@ -284,10 +310,20 @@ class _Readers:
 
 def _fetch(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
     statement = query.statement
+    if query.limit_seconds is not None:
+        deadline = time.monotonic() + query.limit_seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, OPERATIONS_BETWEEN_LOOKS)
     try:
         return connection.execute(statement.text(DIALECT), statement.params(DIALECT, query.params)).fetchall()
     except _NO_SUCH_KEY:
         return []
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise QueryTooSlowError(f"the query ran over its limit of {query.limit_seconds} s") from error
+        raise
+    finally:
+        if query.limit_seconds is not None:
+            connection.set_progress_handler(None, 0)
 
 
 def _answer(done: "asyncio.Future[Sequence[int]]", result: _Done) -> None:

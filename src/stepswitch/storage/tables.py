@@ -19,9 +19,36 @@ workflows: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("creation_user", String, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("workflow_version", String, nullable=False),
+    Column("owner_id", String),
+    Column("owner_sub_id", String),
+    Column("owner_type", String),
+    Column("read_only", Integer, nullable=False),
+    Column("hierarchy", String),
+    Column("tags", String),
     Column("body", LargeBinary, nullable=False),
     Index("workflows_by_tenant", "tenant", "created_at", "id"),
+    Index("workflows_by_id", "tenant", "id"),
+    Index("workflows_by_name", "tenant", "name", "created_at", "id"),
+    Index("workflows_by_version", "tenant", "workflow_version", "created_at", "id"),
+    Index("workflows_by_user", "tenant", "creation_user", "created_at", "id"),
+    Index("workflows_by_owner", "tenant", "owner_id", "created_at", "id"),
+    Index("workflows_by_owner_part", "tenant", "owner_sub_id", "created_at", "id"),
+    Index("workflows_by_owner_type", "tenant", "owner_type", "created_at", "id"),
+    Index("workflows_by_read_only", "tenant", "read_only", "created_at", "id"),
 )
+
+workflow_revisions: Final = Table(
+    "workflow_revisions",
+    metadata,
+    Column("workflow_id", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("workflow_id", "revision"),
+)
+"""Every revision of a workflow, the current one too; written once, gone with the workflow."""
 
 snapshots: Final = Table(
     "snapshots",
@@ -46,8 +73,19 @@ executions: Final = Table(
     Column("retained_til", BigInteger, nullable=False),
     Column("runnable_since", BigInteger),
     Column("cleanup_number", Integer),
+    Column("workflow_name", String, nullable=False),
+    Column("context_type", String, nullable=False),
+    Column("context", String),
     Column("body", LargeBinary, nullable=False),
     Index("executions_by_tenant", "tenant", "creation_time", "id"),
+    Index("executions_by_id", "tenant", "id"),
+    Index("executions_by_status", "tenant", "status", "creation_time", "id"),
+    Index("executions_by_workflow", "tenant", "workflow_id", "creation_time", "id"),
+    Index("executions_by_name", "tenant", "workflow_name", "creation_time", "id"),
+    Index("executions_by_user", "tenant", "creation_user", "creation_time", "id"),
+    Index("executions_by_context_type", "tenant", "context_type", "creation_time", "id"),
+    Index("executions_by_end", "tenant", "end_time", "creation_time", "id"),
+    Index("executions_by_retention", "tenant", "retained_til", "creation_time", "id"),
     Index("executions_by_snapshot", "snapshot_id"),
     Index("executions_runnable", "runnable_since", "id", sqlite_where=text("runnable_since IS NOT NULL")),
     Index("executions_retained", "retained_til", sqlite_where=text("end_time IS NOT NULL")),
@@ -146,3 +184,14 @@ files: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Index("files_by_content", "sha256"),
 )
+
+file_uses: Final = Table(
+    "file_uses",
+    metadata,
+    Column("file_id", String, nullable=False),
+    Column("owner", String, nullable=False),
+    PrimaryKeyConstraint("file_id", "owner"),
+    Index("file_uses_by_owner", "owner"),
+    sqlite_with_rowid=False,
+)
+"""Whom a file belongs to: a workflow (`w:` and its id; any revision of it) or an execution (`e:`). A file without a use goes."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stepswitch.api.wire.documents import SnapshotTexts, encode, without_passwords
+from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import Head, LogEntry, Status, StepExecution
 from stepswitch.engine.records import StoredWorkflow
@@ -41,8 +42,8 @@ class Answers:
     def __init__(self) -> None:
         self._texts = SnapshotTexts()
 
-    def workflow(self, stored: StoredWorkflow, root: Root) -> bytes:
-        """Return a `workflowResponse`."""
+    def workflow(self, stored: StoredWorkflow, root: Root, fields: Fields = ALL) -> bytes:
+        """Return a `workflowResponse`, or what of it is asked for."""
         place = f"{root.prefix}/workflow/{stored.id}"
         answer: dict[str, Any] = without_passwords(stored.document)
         answer |= {"id": stored.id, "createdAt": format_time(stored.created_at), "creationUser": stored.creation_user}
@@ -53,19 +54,25 @@ class Answers:
             "executions": f"{root.prefix}/workflowExecution?filter=(eq,workflow/id,{stored.id})",
             "attachments": f"{place}/attachments",
         }
-        return encode(answer)
+        return encode(fields.of(answer))
 
-    def execution(self, view: ExecutionView, root: Root) -> bytes:
-        """Return a `workflowExecution`."""
+    def execution(self, view: ExecutionView, root: Root, fields: Fields = ALL) -> bytes:
+        """Return a `workflowExecution`, or what of it is asked for."""
         logs, step_logs = _logs_by_step(view.logs)
         answer = self._head(view, root)
-        answer["stepExecutions"] = [self._step(step, of, root, step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
+        if fields.looks_into("workflow"):
+            answer["workflow"] = self._texts.get(view.compiled, with_tenant=root.with_tenant).document
+        steps = [self._step(step, of, root, step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
+        if fields.looks_into("stepExecutions", "stepSnapshot"):
+            for made, (step, of) in zip(steps, view.steps, strict=True):
+                made["stepSnapshot"] = self._texts.get(of, with_tenant=root.with_tenant).step_document(step.step_id)
+        answer["stepExecutions"] = steps
         answer["logs"] = logs
         answer["links"] = {
             "self": f"{root.prefix}/workflowExecution/{view.head.id}",
             "workflow": f"{root.prefix}/workflow/{view.head.workflow_id}",
         }
-        return encode(answer)
+        return encode(fields.of(answer))
 
     def _head(self, view: ExecutionView, root: Root) -> dict[str, Any]:
         head = view.head

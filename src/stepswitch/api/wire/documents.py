@@ -12,8 +12,10 @@ from typing import Any, Final
 import orjson
 
 from stepswitch.api.wire.times import format_time
+from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.confidential import MASK
+from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.snapshots import Compiled
 
 KEPT_BYTES: Final = 64 * 1024 * 1024
@@ -27,6 +29,7 @@ class SnapshotText:
     """A snapshot as JSON, and its steps by id, each made when it is first asked for."""
 
     workflow: orjson.Fragment
+    document: JsonObject
     size: int
     _steps: JsonObject
     _made: dict[str, orjson.Fragment] = field(default_factory=dict)
@@ -35,9 +38,13 @@ class SnapshotText:
         """Return a step as it was written, with its id."""
         made = self._made.get(step_id)
         if made is None:
-            written = self._steps.get(step_id)
-            made = self._made[step_id] = orjson.Fragment(encode({**(written if isinstance(written, Mapping) else {}), "id": step_id}))
+            made = self._made[step_id] = orjson.Fragment(encode(self.step_document(step_id)))
         return made
+
+    def step_document(self, step_id: str) -> JsonObject:
+        """Return a step as it was written, with its id, where only some of it is shown."""
+        written = self._steps.get(step_id)
+        return {**(written if isinstance(written, Mapping) else {}), "id": step_id}
 
 
 class SnapshotTexts:
@@ -69,11 +76,13 @@ def _snapshot_text(compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
     if with_tenant:
         document["creationTenantId"] = compiled.snapshot.tenant
     body = encode(document)
-    return SnapshotText(orjson.Fragment(body), len(body), document.get("steps") or {})
+    return SnapshotText(orjson.Fragment(body), document, len(body), document.get("steps") or {})
 
 
 def without_passwords(document: JsonObject) -> dict[str, Any]:
     """Return `document` with `********` for every default of type password, and for what a condition compares a password with."""
+    if document.get("schemaVersion") != SCHEMA_VERSION:
+        return masked_document(document)
     shown = dict(document)
     secret: set[str] = set()
     for section in _DECLARATIONS:

@@ -147,13 +147,15 @@ class Step(Kept):
     description: str = maybe("For people.")
     next_step_id: str = maybe("The step that is next where no condition holds; the workflow ends where there is none.")
     conditions: list[Condition] = maybe("Tried in this order.")
-    in_bindings: dict[str, InBinding] = maybe("The step's inputs by name.")
-    out_bindings: dict[str, OutBinding] = maybe("The step's outputs, by the variable or output of the workflow that is written.")
+    in_bindings: dict[str, InBinding] | list[Any] = maybe("The step's inputs by name.")
+    out_bindings: dict[str, OutBinding] | list[Any] = maybe(
+        "The step's outputs, by the variable or output of the workflow that is written."
+    )
     policy: Policy = maybe("Time limits, repetitions, and what comes after a failure.")
 
 
 class WorkflowBase(Kept):
-    """A workflow as it is written. What the server fills in may stand in it, and is ignored."""
+    """A workflow as it is written. What the server fills in may stand in it, and is ignored. In schema 1.0 and 2.0 maps may be arrays."""
 
     name: str = must("Name; need not be unique.", examples=["Register gNB"])
     version: str = must("Free text, for people.", examples=["7"])
@@ -164,11 +166,11 @@ class WorkflowBase(Kept):
     description: str = maybe("For people.")
     hierarchy: list[str] = maybe("Folders in which it is shown.")
     tags: list[Tag] = maybe("Labels.")
-    inputs: dict[str, Input] = maybe("Inputs by name.")
-    outputs: dict[str, Declaration] = maybe("Outputs by name.")
-    variables: dict[str, Declaration] = maybe("Variables by name.")
+    inputs: dict[str, Input] | list[Any] = maybe("Inputs by name.")
+    outputs: dict[str, Declaration] | list[Any] = maybe("Outputs by name.")
+    variables: dict[str, Declaration] | list[Any] = maybe("Variables by name.")
     attachments: dict[str, FileReference] = maybe("Files by key.")
-    steps: dict[str, Step] = maybe("Steps by id.")
+    steps: dict[str, Step] | list[Any] = maybe("Steps by id.")
 
 
 class Workflow(WorkflowBase):
@@ -177,6 +179,8 @@ class Workflow(WorkflowBase):
     id: str = must("Its id.")
     created_at: Time = must("When it was created.")
     creation_user: str = must("Who created it.", examples=["admin"])
+    owner: Owner = must("Who it belongs to.")
+    read_only: bool = must("Whether it can be changed.")
     creation_tenant_id: str = maybe("Its tenant; shown under the root that names the tenant.")
 
 
@@ -257,15 +261,15 @@ class StepExecution(Structure):
     start_time: Time = must("When the way came here.")
     aborted: bool = must("Whether somebody stopped it.")
     end_time: Time = maybe("When it ended.")
-    inputs: dict[str, Scalar] = must("The values that it was given.")
-    outputs: dict[str, Scalar] = must("The values that it gave.")
-    variables: dict[str, Scalar] = must("The variables of the workflow when the way came here.")
-    logs: list[LogLine] = must("What it and its target said.")
+    inputs: dict[str, Scalar] = maybe("The values that it was given.")
+    outputs: dict[str, Scalar] = maybe("The values that it gave.")
+    variables: dict[str, Scalar] = maybe("The variables of the workflow when the way came here.")
+    logs: list[LogLine] = maybe("What it and its target said.")
     claimed_time: Time = maybe("When a worker took it.")
     result: Result = maybe("What it came to. UNKNOWN: the target may or may not have acted.")
     error: ErrorEntry = maybe("Why it did not succeed.")
-    attempt: int = must("Counts from 1 at each visit.")
-    site: str = must("Where it is carried out.", examples=["default"])
+    attempt: int = maybe("Counts from 1 at each visit.")
+    site: str = maybe("Where it is carried out.", examples=["default"])
 
 
 class WaitingFor(Structure):
@@ -288,22 +292,22 @@ class WorkflowExecution(ExecutionRoot):
     """An execution."""
 
     id: str = must("Its id.")
-    status: Status = must("Where it stands, in one word.")
+    status: Status = maybe("Where it stands, in one word.")
     context_type: ContextType = must("What it is about.")
     workflow: Workflow = must("The workflow as it was when the execution was created.")
-    attachments: dict[str, FileReference] = must("Files by key, those of the workflow too.")
-    retained_til: Time = must("Until when it is kept once it has ended.")
+    attachments: dict[str, FileReference] = maybe("Files by key, those of the workflow too.")
+    retained_til: Time = maybe("Until when it is kept once it has ended.")
     creation_time: Time = must("When it was created.")
     creation_user: str = must("Who created it.", examples=["admin"])
     aborted: bool = must("Whether somebody stopped it.")
     start_time: Time = maybe("When its first step was taken.")
     end_time: Time = maybe("When it ended.")
-    outputs: dict[str, Scalar] = must("The outputs of the workflow that have a value.")
-    accepted_failures: int = must("How many failed steps somebody has let pass.")
+    outputs: dict[str, Scalar] = maybe("The outputs of the workflow that have a value.")
+    accepted_failures: int = maybe("How many failed steps somebody has let pass.")
     queue_position: int = maybe("Its place in the queue, from 1.")
     waiting_for: list[WaitingFor] = maybe("Why nothing happens at the moment.")
-    step_executions: list[StepExecution] = must("Every attempt at a step, in order.")
-    logs: list[LogLine] = must("What was done with the execution and which way it took.")
+    step_executions: list[StepExecution] = maybe("Every attempt at a step, in order.")
+    logs: list[LogLine] = maybe("What was done with the execution and which way it took.")
     links: ExecutionLinks = must("Where to go from here.")
 
 

@@ -8,18 +8,24 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stepswitch.api.wire.times import parse_time
+from stepswitch.domain.document import OwnerType
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, ValueMisfitError
 from stepswitch.domain.execution import ContextType
-from stepswitch.domain.names import MAX_NAME, shown
+from stepswitch.domain.names import MAX_NAME, shown, unfit_name
 from stepswitch.domain.readers import ObjectReader, Report
 from stepswitch.engine.executions import ExecutionRequest
+from stepswitch.engine.steering import ChangeOrder, ValuesOrder
 
 JsonObject = dict[str, Any]
 _EXECUTION_FIELDS: Final = frozenset(
     {"workflowId", "contextType", "context", "assignments", "attachments", "pauseAtFailure", "debugStepIds", "retainedTil"}
 )
+_CHANGE_FIELDS: Final = frozenset({"startStepId", "pauseAtFailure", "retainedTil", "debugStepIds", "steps"})
+_VALUES_FIELDS: Final = frozenset({"values"})
 _ATTACHMENT_FIELDS: Final = frozenset({"id", "reference"})
 _CREDENTIALS_FIELDS: Final = frozenset({"username", "password"})
+_CONVERSION_FIELDS: Final = frozenset({"owner", "original"})
+_OWNER_FIELDS: Final = frozenset({"id", "subId", "type"})
 _HOST_FIELDS: Final = frozenset({"host", "port"})
 _TRUST_FIELDS: Final = _HOST_FIELDS | {"publicKey", "fingerprint"}
 _HOST_LENGTH: Final = 253
@@ -43,6 +49,40 @@ def execution_request(body: object) -> ExecutionRequest:
     if reader.source.get("workflowId") is None or not isinstance(reader.source["workflowId"], str):
         _refuse_faults(reader)
     return replace(request, faults=reader.report.faults)
+
+
+def change_order(body: object) -> ChangeOrder:
+    """Return a `workflowExecutionChange` with the faults of its shape."""
+    reader = _reader(body, _CHANGE_FIELDS)
+    debug_step_ids = _texts(reader, "debugStepIds")
+    order = ChangeOrder(
+        start_step_id=reader.text("startStepId"),
+        pause_at_failure=reader.flag("pauseAtFailure"),
+        retained_til=_time(reader, "retainedTil"),
+        debug_step_ids=None if reader.source.get("debugStepIds") is None else debug_step_ids,
+        steps=_step_edits(reader),
+    )
+    return replace(order, faults=reader.report.faults)
+
+
+def _step_edits(reader: ObjectReader) -> dict[str, JsonObject | None]:
+    """Return the steps to change; null, which removes one, means something here."""
+    inside = reader.child("steps")
+    edits: dict[str, JsonObject | None] = {}
+    for step_id, step in inside.source.items() if inside is not None else ():
+        if step is None or isinstance(step, dict):
+            edits[step_id] = step
+        else:
+            reader.fault(ErrorCode.WRONG_TYPE, f"steps.{shown(step_id)}", str(ValueMisfitError(step, "step; send an object, or null")))
+    return edits
+
+
+def values_order(body: object) -> ValuesOrder:
+    """Return values to correct; null takes one away. Raises InvalidRequestError with the faults of the shape."""
+    reader = _reader(body, _VALUES_FIELDS, "values")
+    inside = reader.child("values")
+    _refuse_faults(reader)
+    return ValuesOrder({} if inside is None else inside.source)
 
 
 def workflow_document(body: object) -> JsonObject:
@@ -95,6 +135,32 @@ def server_of_query(query: Mapping[str, str]) -> tuple[str, int]:
     if port.isascii() and port.isdecimal() and len(port) <= len(str(_LAST_PORT)):
         body["port"] = int(port)
     return scan_order(body)
+
+
+def conversion(body: object) -> tuple[JsonObject, JsonObject]:
+    """Return the document and the owner of a `workflowConversion`."""
+    reader = _reader(body, _CONVERSION_FIELDS, "owner", "original")
+    owner, original = reader.child("owner"), reader.child("original")
+    if owner is not None:
+        _refuse_unknown(owner, _OWNER_FIELDS)
+        owner.require("id", "type")
+        owner.name("id")
+        owner.name("subId")
+        owner.word("type", OwnerType)
+    _refuse_faults(reader)
+    return dict(original.source if original else {}), {
+        name: value for name, value in (owner.source if owner else {}).items() if value is not None
+    }
+
+
+def new_id(text: str) -> str:
+    """Return `text` where something may be called so from now on; raises InvalidRequestError."""
+    why = unfit_name(text) or ("holds what cannot be printed" if not text.isprintable() else None)
+    if why is None and text in (".", ".."):
+        why = "a path cannot end in it"
+    if why is not None:
+        raise InvalidRequestError([Fault(ErrorCode.INVALID_VALUE, "id", why)])
+    return text
 
 
 def existing_id(text: str) -> str:

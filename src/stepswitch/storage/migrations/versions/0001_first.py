@@ -6,17 +6,37 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_WORKFLOW_LISTS = {
+    "name": "name",
+    "version": "workflow_version",
+    "user": "creation_user",
+    "owner": "owner_id",
+    "owner_part": "owner_sub_id",
+    "owner_type": "owner_type",
+    "read_only": "read_only",
+}
+_EXECUTION_LISTS = {
+    "status": "status",
+    "workflow": "workflow_id",
+    "name": "workflow_name",
+    "user": "creation_user",
+    "context_type": "context_type",
+    "end": "end_time",
+    "retention": "retained_til",
+}
+
 
 def upgrade() -> None:
     """Make every table."""
     _catalogue()
+    _files()
     _executions()
     _rows()
     _people()
 
 
 def _catalogue() -> None:
-    """Make the catalogue and its files."""
+    """Make the catalogue."""
     op.create_table(
         "workflows",
         sa.Column("id", sa.String(), nullable=False),
@@ -25,10 +45,33 @@ def _catalogue() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("creation_user", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("workflow_version", sa.String(), nullable=False),
+        sa.Column("owner_id", sa.String(), nullable=True),
+        sa.Column("owner_sub_id", sa.String(), nullable=True),
+        sa.Column("owner_type", sa.String(), nullable=True),
+        sa.Column("read_only", sa.Integer(), nullable=False),
+        sa.Column("hierarchy", sa.String(), nullable=True),
+        sa.Column("tags", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("workflows_by_tenant", "workflows", ["tenant", "created_at", "id"])
+    op.create_index("workflows_by_id", "workflows", ["tenant", "id"])
+    for name, column in _WORKFLOW_LISTS.items():
+        op.create_index(f"workflows_by_{name}", "workflows", ["tenant", column, "created_at", "id"])
+    op.create_table(
+        "workflow_revisions",
+        sa.Column("workflow_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_by", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("workflow_id", "revision"),
+    )
+
+
+def _files() -> None:
+    """Make the files, and the snapshots of workflows."""
     op.create_table(
         "files",
         sa.Column("id", sa.String(), nullable=False),
@@ -38,6 +81,14 @@ def _catalogue() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("files_by_content", "files", ["sha256"])
+    op.create_table(
+        "file_uses",
+        sa.Column("file_id", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("file_id", "owner"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("file_uses_by_owner", "file_uses", ["owner"])
     op.create_table(
         "snapshots",
         sa.Column("id", sa.String(), nullable=False),
@@ -63,11 +114,17 @@ def _executions() -> None:
         sa.Column("retained_til", sa.BigInteger(), nullable=False),
         sa.Column("runnable_since", sa.BigInteger(), nullable=True),
         sa.Column("cleanup_number", sa.Integer(), nullable=True),
+        sa.Column("workflow_name", sa.String(), nullable=False),
+        sa.Column("context_type", sa.String(), nullable=False),
+        sa.Column("context", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("executions_by_snapshot", "executions", ["snapshot_id"])
     op.create_index("executions_by_tenant", "executions", ["tenant", "creation_time", "id"])
+    op.create_index("executions_by_id", "executions", ["tenant", "id"])
+    for name, column in _EXECUTION_LISTS.items():
+        op.create_index(f"executions_by_{name}", "executions", ["tenant", column, "creation_time", "id"])
     op.create_index("executions_cleanup", "executions", ["id"], sqlite_where=sa.text("cleanup_number IS NOT NULL"))
     op.create_index("executions_retained", "executions", ["retained_til"], sqlite_where=sa.text("end_time IS NOT NULL"))
     op.create_index("executions_runnable", "executions", ["runnable_since", "id"], sqlite_where=sa.text("runnable_since IS NOT NULL"))

@@ -1,0 +1,56 @@
+"""What the reference says of the operations of files. Taken in by `operations`."""
+
+from typing import Final
+
+from stepswitch.api import attachments
+from stepswitch.api.catalogue_operations import IF_MATCH, STORED, WORKFLOW_ID
+from stepswitch.api.operation import WITH_BODY, Operation, Parameter
+from stepswitch.api.wire import catalogue_models, models
+
+_ATTACHMENT: Final = Parameter("attachmentId", "The id of the file; its key is understood too.", "query")
+_DOWNLOAD: Final = {
+    "ETag": "SHA-256 of the content, in hex.",
+    "Content-Disposition": "The name of the file, made safe.",
+}
+_BYTES: Final = "application/octet-stream"
+
+ATTACHMENT_OPERATIONS: Final = (
+    Operation(
+        "createWorkflowWithFiles", "POST", "/workflow", attachments.create_workflow_with_files, "Workflows", "Create a workflow with its files",
+        "As the create, with the document as part `workflow` (or `workflowExecution`) and a part `files` for each file. A file's name is "
+        "its key in `attachments`. A file may have 50 MiB, or as it is set.",
+        models.WorkflowResponse, request=catalogue_models.WorkflowWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
+        answer_headers=STORED,
+    ),
+    Operation(
+        "attachToWorkflow", "POST", "/workflow/{workflowId}/attachments", attachments.attach_to_workflow, "Workflows", "Add a file",
+        "Stores the file and makes a new revision of the workflow that names it. A file of the same name is replaced. A `readOnly` workflow "
+        "is 403.",
+        catalogue_models.FileAttachment, request=catalogue_models.FileUpload, request_media_type="multipart/form-data", parameters=(WORKFLOW_ID, IF_MATCH),
+        refusals=(400, 401, 403, 404, 412, 413, 500, 503), answer_headers={"ETag": STORED["ETag"]},
+    ),
+    Operation(
+        "readAttachment", "GET", "/workflow/{workflowId}/attachments", attachments.read_attachment, "Workflows", "Download a file",
+        "Answers with the content.", str, parameters=(WORKFLOW_ID, _ATTACHMENT), refusals=(400, 401, 404, 500, 503), media_type=_BYTES,
+        answer_headers=_DOWNLOAD,
+    ),
+    Operation(
+        "detachFromWorkflow", "DELETE", "/workflow/{workflowId}/attachments", attachments.detach_from_workflow, "Workflows", "Remove a file",
+        "Makes a new revision without it. Earlier revisions keep it, and so do executions. A `readOnly` workflow is 403.",
+        None, parameters=(WORKFLOW_ID, _ATTACHMENT, IF_MATCH), refusals=(400, 401, 403, 404, 412, 500, 503),
+    ),
+    Operation(
+        "createWorkflowExecutionWithFiles", "POST", "/workflowExecution", attachments.create_execution_with_files, "Executions",
+        "Queue an execution with its files",
+        "As the create, with the request as part `workflowExecution` and a part `files` for each file. A file's name is its key in "
+        "`attachments`.",
+        models.WorkflowExecution, request=catalogue_models.ExecutionWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
+    ),
+    Operation(
+        "readExecutionAttachment", "GET", "/workflowExecution/{workflowExecutionId}/attachments", attachments.read_execution_attachment,
+        "Executions", "Download a file of an execution", "Answers with the content; the files of its workflow's snapshot are there too.",
+        str, parameters=(Parameter("workflowExecutionId", "Id of the execution."), _ATTACHMENT), refusals=(400, 401, 404, 500, 503),
+        media_type=_BYTES, answer_headers=_DOWNLOAD,
+    ),
+)  # fmt: skip
+"""The documented ones; each is served under both roots."""

@@ -1,0 +1,172 @@
+"""The operations of files: up, down and away, and the creates that bring their files along. Listed in `attachment_operations`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stepswitch.api.services import Call, json_response
+from stepswitch.api.wire.bodies import parse_json
+from stepswitch.api.wire.documents import encode
+from stepswitch.api.wire.etags import etag, wanted_tags
+from stepswitch.api.wire.multipart import Part, parts_of
+from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
+from stepswitch.api.workflows import checked_response
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError
+from stepswitch.engine.catalogue import attachment_key, tag_of
+from stepswitch.engine.records import StoredFile
+
+_EXECUTION_PART: Final = "workflowExecution"
+_WORKFLOW_PARTS: Final = ("workflow", _EXECUTION_PART)
+_NO_VALUE: Final = object()
+
+
+@dataclass
+class _Received:
+    """What a request brought: its JSON part, and its files by key, which are held until the request ends."""
+
+    value: Any = _NO_VALUE
+    files: dict[str, StoredFile] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+async def attach_to_workflow(call: Call) -> Response:
+    """Add a file to a workflow; answer with how it is named now."""
+    workflow_id, tags = existing_id(call.request.path_params["workflowId"]), wanted_tags(call.request)
+    await call.services.catalogue.get(call.caller, workflow_id)  # before a file of any size is taken
+    async with _received(call, (), "file") as received:
+        file = _only_file(received)
+        key, checked = await call.services.catalogue.attach(call.caller, workflow_id, file, tags)
+    return json_response(encode(_written(key, file)), {"ETag": etag(tag_of(checked.workflow))})
+
+
+async def read_attachment(call: Call) -> Response:
+    """Answer with the content of a file of a workflow, as it is read from the disk."""
+    workflow_id = existing_id(call.request.path_params["workflowId"])
+    return _download(call, await call.services.catalogue.attachment(call.caller, workflow_id, _attachment_id(call.request)))
+
+
+async def detach_from_workflow(call: Call) -> Response:
+    """Take a file of a workflow away."""
+    workflow_id, tags = existing_id(call.request.path_params["workflowId"]), wanted_tags(call.request)
+    await call.services.catalogue.detach(call.caller, workflow_id, _attachment_id(call.request), tags)
+    return Response(None, 204)
+
+
+async def read_execution_attachment(call: Call) -> Response:
+    """Answer with the content of a file of an execution."""
+    execution_id, wanted = existing_id(call.request.path_params["workflowExecutionId"]), _attachment_id(call.request)
+    view = await call.services.views.execution(call.caller, execution_id)
+    named = view.head.attachments
+    file_id = wanted if wanted in named.values() else named.get(wanted)
+    file = None if file_id is None else await call.services.files.find(call.caller.tenant, file_id)
+    if file is None:
+        raise NotFoundError("there is no such attachment")
+    return _download(call, file)
+
+
+async def create_workflow_with_files(call: Call) -> Response:
+    """Store a workflow that brings its files along; answer with it as it is now."""
+    async with _received(call, _WORKFLOW_PARTS, "files") as received:
+        document = workflow_document(_value(received, "workflow"))
+        if received.files:
+            named = document.get("attachments")
+            if named is not None and not isinstance(named, dict):
+                raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "attachments", "is no object, so no file can be added")])
+            own = {key: {"id": file.id, "reference": file.name} for key, file in received.files.items()}
+            document = {**document, "attachments": {**(named or {}), **own}}
+        return checked_response(call, await call.services.catalogue.create(call.caller, document))
+
+
+async def create_execution_with_files(call: Call) -> Response:
+    """Queue an execution that brings its files along."""
+    async with _received(call, (_EXECUTION_PART,), "files") as received:
+        request = execution_request(_value(received, _EXECUTION_PART))
+        existing_id(request.workflow_id)
+        own = {key: file.id for key, file in received.files.items()}
+        request = replace(request, attachments={**request.attachments, **own})
+        return json_response(call.answers.execution(await call.services.executions.create(call.caller, request), call.root))
+
+
+@asynccontextmanager
+async def _received(call: Call, value_parts: tuple[str, ...], file_part: str) -> AsyncIterator[_Received]:
+    """Give what a request brought; files that belong to nobody at the end of the block are removed."""
+    received = _Received()
+    try:
+        async for part in parts_of(call.request):
+            if part.name == file_part:
+                await _take_file(call, received, part)
+            elif part.name in value_parts and received.value is _NO_VALUE:
+                received.value = parse_json(await part.read(call.services.body_limit_bytes))
+            else:
+                known = ", ".join((*value_parts, file_part))
+                received.faults.append(
+                    Fault(ErrorCode.UNKNOWN_FIELD, part.name[:100], f"is no part of this request, or stands twice; it has {known}")
+                )
+        if received.faults:
+            raise InvalidRequestError(received.faults)
+        yield received
+    finally:
+        await call.services.files.settle([file.id for file in received.files.values()])
+
+
+async def _take_file(call: Call, received: _Received, part: Part) -> None:
+    if part.file_name is None:
+        received.faults.append(Fault(ErrorCode.MISSING_FIELD, part.name, "has no file name"))
+        return
+    key = attachment_key(part.file_name)
+    if key in received.files:
+        received.faults.append(Fault(ErrorCode.INVALID_VALUE, part.name, f"two files are called {key!r}"))
+        return
+    received.files[key] = await call.services.files.put(call.caller.tenant, part.file_name, part.content)
+
+
+def _value(received: _Received, name: str) -> Any:
+    if received.value is _NO_VALUE:
+        raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, name, "the part is missing")])
+    return received.value
+
+
+def _only_file(received: _Received) -> StoredFile:
+    if len(received.files) != 1:
+        raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, "file", "send one part of this name, with a file name")])
+    return next(iter(received.files.values()))
+
+
+def _attachment_id(request: Request) -> str:
+    wanted = request.query_params.get("attachmentId")
+    if not wanted:
+        raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, "attachmentId", "is required: the id of the file, or its key")])
+    return wanted
+
+
+def _download(call: Call, file: StoredFile) -> Response:
+    headers = {
+        "ETag": etag(file.sha256),
+        "Content-Length": str(file.size),
+        "Content-Disposition": _disposition(file.name),
+        "X-Content-Type-Options": "nosniff",
+    }
+    if call.request.method == "HEAD":
+        return Response(None, 200, headers, "application/octet-stream")
+    return StreamingResponse(call.services.files.stream(file), 200, headers, "application/octet-stream")
+
+
+def _disposition(name: str) -> str:
+    """Return a header that offers the file under its name: no part of it is a path, ends the header, or means anything to a shell."""
+    last = name.replace("\\", "/").rpartition("/")[2].lstrip(".")
+    safe = _spelled(last, lambda character: character.isalnum() or character in "-_. ()+=@,") or "file"
+    plain = _spelled(safe, lambda character: character.isascii())
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
+
+
+def _spelled(text: str, is_fit: Callable[[str], bool]) -> str:
+    return "".join(character if is_fit(character) else "_" for character in text)[:200]
+
+
+def _written(key: str, file: StoredFile) -> dict[str, Any]:
+    return {"id": file.id, "reference": file.name, "key": key, "size": file.size, "sha256": file.sha256}

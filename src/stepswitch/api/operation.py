@@ -1,0 +1,49 @@
+"""What the table of operations is made of. Used by `operations`, and by the tables of single topics that it takes in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from stepswitch.api.services import Handler
+
+ROOTS: Final = ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}")
+OWN_ROOT: Final = "/stepswitch/api/v1"
+GUARDED: Final = (401, 404, 500, 503)
+WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter in the path, the query or a header."""
+
+    name: str
+    description: str
+    place: str = "path"
+    is_required: bool = True
+    kind: str = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path. `answer` is the type of the 200's body: a model, a list of one, or str for a text; None where the success is 204."""
+
+    id: str
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    summary: str
+    description: str
+    answer: Any
+    request: type[BaseModel] | None = None
+    parameters: Sequence[Parameter] = ()
+    refusals: Sequence[int] = GUARDED
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    is_public: bool = False
+    media_type: str = "application/json"
+    """Of the 200's body."""
+    request_media_type: str = "application/json"
+    example: Any = None
+    """A request that works, where there is one worth showing."""

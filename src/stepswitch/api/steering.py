@@ -1,0 +1,111 @@
+"""The operations that steer an execution, and its log. Listed in `steering_operations`.
+
+Every act takes a reason in the header `x-stepswitch-reason`, which goes into the execution's log.
+"""
+
+from typing import Final
+
+import structlog
+from starlette.responses import Response, StreamingResponse
+
+from stepswitch.api.services import Call, json_response
+from stepswitch.api.wire.bodies import read_json
+from stepswitch.api.wire.log_lines import log_lines
+from stepswitch.api.wire.requests import change_order, existing_id, values_order
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
+from stepswitch.engine.views import ExecutionView
+
+REASON_HEADER: Final = "x-stepswitch-reason"
+LONGEST_REASON: Final = 1_000
+_log = structlog.get_logger("stepswitch.api")
+
+
+async def change_execution(call: Call) -> Response:
+    """Change an execution, as a whole or not at all."""
+    reason = _reason(call)
+    order = change_order(await read_json(call.request))
+    changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason)
+    headers = {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None
+    return json_response(call.answers.execution(changed.view, call.root), headers)
+
+
+async def delete_execution(call: Call) -> Response:
+    """Remove an execution that has ended. Its log goes with it, so who did it and why is in the service's own."""
+    execution_id, reason = _execution_id(call), _reason(call)
+    await call.services.steering.delete(call.caller, execution_id)
+    _log.info("an execution was deleted", user=call.caller.user, execution=execution_id, reason=reason)
+    return Response(None, 204)
+
+
+async def abort_execution(call: Call) -> Response:
+    """Stop an execution at once."""
+    return _shown(call, await call.services.steering.abort(call.caller, _execution_id(call), _reason(call)))
+
+
+async def resume_execution(call: Call) -> Response:
+    """Let a paused execution go on."""
+    return _shown(call, await call.services.steering.resume(call.caller, _execution_id(call), _reason(call)))
+
+
+async def retry_execution(call: Call) -> Response:
+    """Run the failed step again."""
+    return _shown(call, await call.services.steering.retry(call.caller, _execution_id(call), _reason(call)))
+
+
+async def pause_execution(call: Call) -> Response:
+    """Pause an execution before its next step."""
+    return _shown(call, await call.services.steering.pause(call.caller, _execution_id(call), _reason(call)))
+
+
+async def set_values(call: Call) -> Response:
+    """Correct values of inputs and variables."""
+    reason = _reason(call)
+    order = values_order(await read_json(call.request))
+    return _shown(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason))
+
+
+async def read_logs(call: Call) -> Response:
+    """Answer with the log as text, while it is read."""
+    execution_id = _execution_id(call)
+    pages = await call.services.logbook.pages(call.caller, execution_id)
+    headers = {"Content-Disposition": 'attachment; filename="execution.log"', "Cache-Control": "no-store"}
+    return StreamingResponse((log_lines(page) async for page in pages), 200, headers, "text/plain; charset=utf-8")
+
+
+async def update_workflow(call: Call) -> Response:
+    """Write the steps of an execution back to the workflow in the catalogue."""
+    stored = await call.services.steering.update_workflow(call.caller, _execution_id(call), _reason(call))
+    return json_response(call.answers.workflow(stored, call.root))
+
+
+async def read_vro_login(call: Call) -> Response:
+    """Refuse: no step type of this release uses a vRO. Whoever asks is noted all the same."""
+    execution_id = _execution_id(call)
+    await call.services.views.execution(call.caller, execution_id)
+    if not call.caller.is_administrator:
+        raise NotPermittedError("only a System Administrator may see the login of a vRO")
+    if not call.services.shows_vro_login:
+        raise NotPermittedError("the setting vro_login_details does not allow it")
+    _log.warning("the login of a vRO was asked for", user=call.caller.user, execution=execution_id)
+    raise NotFoundError("none of its steps used a vRO")
+
+
+def _execution_id(call: Call) -> str:
+    return existing_id(call.request.path_params["workflowExecutionId"])
+
+
+def _shown(call: Call, view: ExecutionView) -> Response:
+    return json_response(call.answers.execution(view, call.root))
+
+
+def _reason(call: Call) -> str:
+    """Return why somebody does it; what is not ASCII is sent as UTF-8. Raises InvalidRequestError where it is no short text."""
+    sent = call.request.headers.get(REASON_HEADER, "").encode("latin-1")
+    try:
+        reason = sent.decode().strip()
+    except UnicodeDecodeError:
+        reason = sent.decode("latin-1").strip()
+    if len(reason) > LONGEST_REASON:
+        text = f"has {len(reason)} characters; a reason has at most {LONGEST_REASON}"
+        raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, REASON_HEADER, text)])
+    return " ".join("".join(each if each.isprintable() else " " for each in reason).split())

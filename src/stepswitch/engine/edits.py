@@ -1,0 +1,103 @@
+"""A snapshot with edited steps: put together from what somebody sent and what is stored, with every fault of the whole. Called by `steering`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.names import shown
+from stepswitch.domain.step_types import StepTypes
+from stepswitch.domain.validation import check, faults_to_execute
+from stepswitch.engine.confidential import MASK
+from stepswitch.engine.kept_passwords import password_places, value_at, with_kept_passwords
+from stepswitch.engine.snapshots import Compiled, compile_snapshot
+
+JsonObject = Mapping[str, Any]
+StepEdits = Mapping[str, JsonObject | None]
+"""Steps to add or to replace, by id; None removes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edited snapshot; `compiled` is None where there are faults. `step_ids` are those of the steps that it has, or would have."""
+
+    compiled: Compiled | None
+    step_ids: frozenset[str]
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+
+
+def edit(compiled: Compiled, steps: StepEdits, goes_on_at: str | None, types: StepTypes, *, strict: bool = False) -> Edit:
+    """Return the snapshot with `steps` changed, checked as a whole; `goes_on_at` is the step at which the execution goes on."""
+    stored = compiled.snapshot.document
+    document, faults = with_kept_passwords({**stored, "steps": _changed(stored, steps)}, stored)
+    faults += [*_misplaced_masks(document, steps), *_sent_elsewhere(document, stored, steps, types)]
+    checked = check(_startable(document, goes_on_at), types, strict=strict)
+    faults += checked.faults
+    if checked.workflow is not None:
+        faults += faults_to_execute(checked.workflow, types)
+    whole = None if faults else compile_snapshot(compiled.snapshot.tenant, document)
+    return Edit(whole, frozenset(document["steps"]), tuple(faults), checked.warnings)
+
+
+def _changed(stored: JsonObject, steps: StepEdits) -> dict[str, JsonObject]:
+    """Return all steps as they shall be. An execution shows its steps with their id, and what it shows can be sent back."""
+    changed = dict(stored["steps"])
+    for step_id, step in steps.items():
+        if step is None:
+            changed.pop(step_id, None)
+        else:
+            changed[step_id] = {name: value for name, value in step.items() if name != "id" or value != step_id}
+    return changed
+
+
+def _startable(document: JsonObject, goes_on_at: str | None) -> JsonObject:
+    """Return `document` as it is to be checked: its first step may be removed once the way is past it."""
+    if document.get("startStepId") in document["steps"] or goes_on_at not in document["steps"]:
+        return document
+    return {**document, "startStepId": goes_on_at}
+
+
+def _misplaced_masks(document: JsonObject, steps: StepEdits) -> list[Fault]:
+    """Return a fault for each `********` that stands where no password belongs: whoever sent it means one that is not there."""
+    own = {place.keys for place in password_places(document)}
+    text = f"{MASK} is how a stored password is shown, and here is none; give the value itself"
+    return [
+        Fault(ErrorCode.INVALID_VALUE, f"steps.{shown(keys[0])}.{path}", text)
+        for keys, path in ((keys, path) for step_id in steps for keys, path in _defaults_and_values(document, step_id))
+        if ("steps", *keys) not in own and value_at(document["steps"], keys) == MASK
+    ]
+
+
+def _sent_elsewhere(document: JsonObject, stored: JsonObject, steps: StepEdits, types: StepTypes) -> list[Fault]:
+    """Return a fault for each step that sends `********` and acts elsewhere than before, by what its type says that it acts on."""
+    faults = []
+    for step_id, sent in steps.items():
+        bindings = value_at(sent, ("inBindings",))
+        if not isinstance(bindings, Mapping) or all(value_at(each, ("defaultValue",)) != MASK for each in bindings.values()):
+            continue
+        kind = value_at(sent, ("type",))
+        signature = types.find(kind) if isinstance(kind, str) else None
+        names = () if signature is None else (signature.device_input, signature.port_input)
+        for name in names:
+            keys = ("steps", step_id, "inBindings", name or "")
+            if name is not None and _source(value_at(document, keys)) != _source(value_at(stored, keys)):
+                path = f"steps.{shown(step_id)}.inBindings.{name}"
+                text = f"changes where the step acts, so that a stored password ({MASK}) cannot be kept; give the password itself"
+                faults.append(Fault(ErrorCode.INVALID_VALUE, path, text))
+    return faults
+
+
+def _source(binding: object) -> object:
+    """Return where an input takes its value from."""
+    return [value_at(binding, (field,)) for field in ("type", "exportName", "defaultValue")]
+
+
+def _defaults_and_values(document: JsonObject, step_id: str) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield every place of a step where a default or the value of a condition may stand, and how it is called."""
+    step = document["steps"].get(step_id)
+    bindings, conditions = value_at(step, ("inBindings",)), value_at(step, ("conditions",))
+    for name in bindings if isinstance(bindings, Mapping) else ():
+        yield (step_id, "inBindings", name, "defaultValue"), f"inBindings.{shown(name)}.defaultValue"
+    for place in range(len(conditions)) if isinstance(conditions, list) else ():
+        yield (step_id, "conditions", place, "value"), f"conditions[{place}].value"

@@ -1,0 +1,218 @@
+"""The use cases of steering: what people do to an execution that exists. Called by `api.steering` and the command line.
+
+Each reads the execution when the request comes and names the version that it saw, so that nothing is applied to a state that nobody
+saw: when two people steer at once, the second is told that the run has moved on. What does not fit the state is refused by
+`domain.steering` with StateConflictError, as a whole; everybody's act is in the execution's log.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from stepswitch.domain.assignments import check_values, fitting_values
+from stepswitch.domain.errors import (
+    ErrorCode,
+    Fault,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    StateConflictError,
+    StoreError,
+)
+from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetValues, Steering, WrittenBack
+from stepswitch.domain.execution import Head
+from stepswitch.domain.rules import Rules
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.catalogue import Catalogue, tag_of
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.confidential import masked_faults
+from stepswitch.engine.edits import Edit, StepEdits, edit
+from stepswitch.engine.executions import snapshot_document
+from stepswitch.engine.ports import Clock, FileStore, Ids
+from stepswitch.engine.records import StoredWorkflow
+from stepswitch.engine.snapshots import Compiled, Snapshots, compile_snapshot
+from stepswitch.engine.views import ExecutionView, Views
+
+_CHANGED_SINCE: Final = "the workflow in the catalogue has changed since this execution was given its steps; look at both and decide"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrder:
+    """A `workflowExecutionChange` whose fields have their types; None leaves one as it is. Times in milliseconds."""
+
+    start_step_id: str | None = None
+    pause_at_failure: bool | None = None
+    retained_til: int | None = None
+    debug_step_ids: tuple[str, ...] | None = None
+    steps: StepEdits | None = None
+    faults: tuple[Fault, ...] = ()
+    """What was wrong with its shape already, so that everything is said in one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An execution after a change, and what the author of edited steps should know of them."""
+
+    view: ExecutionView
+    warnings: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesOrder:
+    """Values of inputs and variables to correct; None takes one away."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ExecutionSteering:
+    """What people do to executions of their tenant. `reason` is free text for the log."""
+
+    def __init__(
+        self,
+        *,
+        conductor: Conductor,
+        catalogue: Catalogue,
+        snapshots: Snapshots,
+        views: Views,
+        files: FileStore,
+        rules: Rules,
+        clock: Clock,
+        ids: Ids,
+        strict: bool = False,
+    ) -> None:
+        self._conductor = conductor
+        self._catalogue = catalogue
+        self._snapshots = snapshots
+        self._views = views
+        self._files = files
+        self._rules = rules
+        self._clock = clock
+        self._ids = ids
+        self._strict = strict
+
+    async def abort(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+        """Stop an execution at once; it has ended when this returns. One that is aborted already is no error."""
+        head = await self._head(caller, execution_id)
+        return await self._steer(caller, Abort(self._ids.new(), caller.user, head.version, reason), head)
+
+    async def resume(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+        """Go on after a pause, or reopen a failed execution where a change said that it goes on."""
+        head = await self._head(caller, execution_id)
+        return await self._steer(caller, Resume(self._ids.new(), caller.user, head.version, reason), head)
+
+    async def retry(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+        """Run the failed step again; reopens an execution that has ended FAILED."""
+        head = await self._head(caller, execution_id)
+        return await self._steer(caller, Retry(self._ids.new(), caller.user, head.version, reason), head)
+
+    async def pause(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+        """Pause before the next step that nobody has begun; one that waits already is no error."""
+        head = await self._head(caller, execution_id)
+        return await self._steer(caller, Pause(self._ids.new(), caller.user, head.version, reason), head)
+
+    async def change(self, caller: Caller, execution_id: str, order: ChangeOrder, reason: str = "") -> Changed:
+        """Change an execution, all of it or nothing; raises InvalidRequestError with every fault."""
+        head = await self._head(caller, execution_id)
+        compiled = await self._compiled(head)
+        edited = self._edit(head, compiled, order)
+        faults = [*order.faults, *edited.faults, *self._unfit(head, order, edited)]
+        if faults:
+            raise InvalidRequestError(faults)
+        new = edited.compiled if order.steps else None
+        if new is not None:
+            self._snapshots.keep(new)
+        event = Change(
+            self._ids.new(),
+            caller.user,
+            head.version,
+            reason,
+            pause_at_failure=order.pause_at_failure,
+            debug_step_ids=order.debug_step_ids,
+            retained_til=order.retained_til,
+            start_step_id=order.start_step_id,
+            workflow=None if new is None else new.workflow,
+            snapshot_id=None if new is None else new.snapshot.id,
+            base_snapshot_id=None if new is None else head.snapshot_id,
+        )
+        return Changed(await self._steer(caller, event, head), edited.warnings)
+
+    def _edit(self, head: Head, compiled: Compiled, order: ChangeOrder) -> Edit:
+        if not order.steps:
+            return Edit(compiled, frozenset(compiled.workflow.steps))
+        current = None if head.current is None else head.current.step_id
+        goes_on_at = order.start_step_id or head.resume_at or current
+        return edit(compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict)
+
+    def _unfit(self, head: Head, order: ChangeOrder, edited: Edit) -> list[Fault]:
+        faults = [
+            Fault(ErrorCode.UNKNOWN_STEP, f"debugStepIds[{place}]", f"the workflow has no step {step_id!r}")
+            for place, step_id in enumerate(order.debug_step_ids or ())
+            if step_id not in edited.step_ids
+        ]
+        if order.start_step_id is not None and order.start_step_id not in edited.step_ids:
+            faults.append(Fault(ErrorCode.UNKNOWN_STEP, "startStepId", f"the workflow has no step {order.start_step_id!r}"))
+        if order.retained_til is not None and order.retained_til <= self._clock.now() and order.retained_til != head.retained_til:
+            faults.append(Fault(ErrorCode.INVALID_VALUE, "retainedTil", "lies in the past; give a time to come, or leave it out"))
+        return faults
+
+    async def set_values(self, caller: Caller, execution_id: str, order: ValuesOrder, reason: str = "") -> ExecutionView:
+        """Correct values of inputs and variables; raises InvalidRequestError with every fault."""
+        head = await self._head(caller, execution_id)
+        workflow = (await self._compiled(head)).workflow
+        faults = [*check_values(workflow, order.values, head.context, head.attachments), *masked_faults("values", order.values, workflow)]
+        if faults:
+            raise InvalidRequestError(faults)
+        values = fitting_values(workflow, order.values)
+        return await self._steer(caller, SetValues(self._ids.new(), caller.user, head.version, reason, values=values), head)
+
+    async def update_workflow(self, caller: Caller, execution_id: str, reason: str = "") -> StoredWorkflow:
+        """Give the workflow in the catalogue the steps of an execution, and return it; raises NotFoundError where it is gone.
+
+        Raises StateConflictError where it has changed since it was copied, NotPermittedError where it is readOnly.
+        """
+        head = await self._head(caller, execution_id)
+        compiled = await self._compiled(head)
+        stored = await self._catalogue.get(caller, head.workflow_id)
+        there = compile_snapshot(stored.tenant, snapshot_document(stored)).snapshot.id
+        if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id}:
+            raise StateConflictError(_CHANGED_SINCE)
+        if there != head.snapshot_id:
+            stored = await self._write_back(caller, stored, compiled)
+        event = WrittenBack(self._ids.new(), caller.user, head.version, reason, snapshot_id=head.snapshot_id, revision=stored.revision)
+        await self._conductor.apply(head.id, event)
+        return stored
+
+    async def _write_back(self, caller: Caller, stored: StoredWorkflow, compiled: Compiled) -> StoredWorkflow:
+        try:
+            return (await self._catalogue.replace(caller, stored.id, compiled.snapshot.document, frozenset({tag_of(stored)}))).workflow
+        except PreconditionFailedError:
+            raise StateConflictError(_CHANGED_SINCE) from None
+
+    async def delete(self, caller: Caller, execution_id: str) -> None:
+        """Remove an execution that has ended, with all that is its own: a file goes where nobody else has it."""
+        await self._head(caller, execution_id)
+        removed = await self._conductor.remove(execution_id)
+        files = set(removed.attachments.values())
+        self._files.hold(files)
+        with suppress(StoreError):  # the execution is gone, and so is what names the files: the timekeeper sweeps them
+            await self._files.settle(files)
+
+    async def _steer(self, caller: Caller, event: Steering, head: Head) -> ExecutionView:
+        await self._conductor.apply(head.id, event)
+        return await self._views.execution(caller, head.id)
+
+    async def _head(self, caller: Caller, execution_id: str) -> Head:
+        """Return the head as it is now; raises NotFoundError where the caller's tenant has no such execution."""
+        head = await self._conductor.head(execution_id)
+        if head is None or head.tenant != caller.tenant:
+            raise NotFoundError(f"no execution {execution_id}")
+        return head
+
+    async def _compiled(self, head: Head) -> Compiled:
+        try:
+            return await self._snapshots.get(head.snapshot_id)
+        except StoreError:
+            if await self._conductor.head(head.id) is None:
+                raise NotFoundError(f"no execution {head.id}") from None
+            raise

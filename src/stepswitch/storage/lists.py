@@ -1,0 +1,218 @@
+"""Pages of executions and workflows, over any `Database`. Implements `engine.ports.ListStore`.
+
+Which index a page is read along is decided by counting first, up to a bound, what fits the conditions that have one: where
+few rows fit they are found and sorted; where many fit, the order's own index is walked and soon gives a page of them.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, bindparam, select
+
+from stepswitch.domain.errors import StoreError
+from stepswitch.domain.execution import Head, StepExecution
+from stepswitch.domain.filters import Operator
+from stepswitch.engine.ports import ExecutionStore
+from stepswitch.engine.records import Snapshot, StoredWorkflow
+from stepswitch.engine.selection import Page, Place, Selection
+from stepswitch.storage.database import Database, Query, Row, Statement
+from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
+from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, term_of
+from stepswitch.storage.selects import Branch, Form, count_statement, is_plain, parts_of, rows_statement, walked
+from stepswitch.storage.tables import executions, snapshots, step_executions, workflows
+
+LIMIT_SECONDS: Final = 1.8
+"""How long all queries for one page may run: an answer is promised within two seconds."""
+FEW: Final = 40_000
+"""So many rows are found and sorted in some 100 ms; where more of a million fit, a walk soon meets a page of them."""
+COVERED: Final = 5
+"""So many times as many are sorted in that time where the index holds all that is asked, and no row has to be looked at."""
+AT_ONCE: Final = 100
+"""Ids in one statement."""
+_IDS: Final[list[BindParameter[str]]] = [bindparam(f"id{place}") for place in range(AT_ONCE)]
+_HEADS: Final = Statement(select(executions.c.id, executions.c.body).where(executions.c.id.in_(_IDS)))
+_STEPS: Final = Statement(
+    select(step_executions.c.execution_id, step_executions.c.body)
+    .where(step_executions.c.execution_id.in_(_IDS))
+    .order_by(step_executions.c.execution_id, step_executions.c.first)
+)
+_SNAPSHOTS: Final = Statement(select(snapshots.c.id, snapshots.c.tenant, snapshots.c.body).where(snapshots.c.id.in_(_IDS)))
+_W = workflows.c
+_WORKFLOWS: Final = Statement(select(_W.id, _W.tenant, _W.created_at, _W.creation_user, _W.revision, _W.body).where(_W.id.in_(_IDS)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which branches give the rows, or None where the order's index is walked; `terms` are all conditions."""
+
+    branches: tuple[Branch, ...] | None
+    terms: tuple[Term, ...]
+
+
+class SqlListStore:
+    """Lists over tables. `executions` reads the few that keep large values aside."""
+
+    def __init__(self, database: Database, executions: ExecutionStore, limit_seconds: float = LIMIT_SECONDS, few: int = FEW) -> None:
+        self._database = database
+        self._executions = executions
+        self._limit = limit_seconds
+        self._few = few
+
+    # --- pages ---
+
+    async def execution_page(self, tenant: str, selection: Selection) -> Page[str]:
+        """See `ListStore`."""
+        return await self._page(EXECUTIONS, tenant, selection)
+
+    async def workflow_page(self, tenant: str, selection: Selection) -> Page[StoredWorkflow]:
+        """See `ListStore`."""
+        page = await self._page(WORKFLOWS, tenant, selection)
+        rows = await self._by_id(_WORKFLOWS, page.items)
+        found = {row[0]: _workflow(row) for row in rows}
+        return Page(tuple(found[row_id] for row_id in page.items if row_id in found), page.last, page.total)
+
+    async def _page(self, listed: Listed, tenant: str, selection: Selection) -> Page[str]:
+        reading = _Reading(self._database, listed, tenant, selection, self._limit)
+        plan = await reading.plan(self._few)
+        wanted = selection.skip + selection.size
+        rows: list[tuple[int, Row]] = []
+        for part in parts_of(listed, selection.order):
+            if selection.after is None or _is_reached(listed, selection, part):
+                rows += [(part, row) for row in await reading.rows(plan, part, wanted + 1 - len(rows))]
+            if len(rows) > wanted:
+                break
+        shown = rows[selection.skip : wanted]
+        last = Place(shown[-1][0], tuple(shown[-1][1])) if shown and len(rows) > wanted else None
+        total = await reading.count(plan) if selection.is_counted else None
+        return Page(tuple(row[-1] for _, row in shown), last, total)
+
+    # --- rows by id ---
+
+    async def heads(self, ids: Sequence[str]) -> Sequence[Head]:
+        """See `ListStore`."""
+        found: dict[str, Head] = {}
+        for execution_id, body in await self._by_id(_HEADS, ids):
+            plain_head = load(body)
+            head = await self._executions.load(execution_id) if digests_of_head(plain_head) else head_from(plain_head, {})
+            if head is not None:
+                found[execution_id] = head
+        return [found[each] for each in ids if each in found]
+
+    async def steps_of(self, ids: Sequence[str]) -> Mapping[str, Sequence[StepExecution]]:
+        """See `ListStore`."""
+        found: dict[str, list[StepExecution]] = {}
+        aside: set[str] = set()
+        for execution_id, body in await self._by_id(_STEPS, ids):
+            for each in load_steps(body):
+                if execution_id in aside or digests_of_step(each):
+                    aside.add(execution_id)
+                    break
+                found.setdefault(execution_id, []).append(step_from(each, {}))
+        return {**found, **{execution_id: await self._steps_with_large(execution_id) for execution_id in aside}}
+
+    async def _steps_with_large(self, execution_id: str) -> list[StepExecution]:
+        steps: list[StepExecution] = []
+        while page := await self._executions.steps(execution_id, len(steps)):
+            steps += page
+        return steps
+
+    async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:
+        """See `ListStore`."""
+        rows = await self._by_id(_SNAPSHOTS, ids)
+        return [Snapshot(snapshot_id, tenant, load_row(body)["document"]) for snapshot_id, tenant, body in rows]
+
+    async def _by_id(self, statement: Statement, ids: Sequence[str]) -> list[Row]:
+        queries = []
+        for start in range(0, len(ids), AT_ONCE):
+            page = ids[start : start + AT_ONCE]
+            queries.append(Query(statement, {f"id{place}": page[min(place, len(page) - 1)] for place in range(AT_ONCE)}))
+        return [row for rows in await self._database.read(queries) for row in rows] if queries else []
+
+
+def _workflow(row: Row) -> StoredWorkflow:
+    workflow_id, tenant, created_at, user, revision, body = row
+    return StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
+
+
+def _is_reached(listed: Listed, selection: Selection, part: int) -> bool:
+    """Return whether a part is not behind the place where the page begins; raises StoreError where there is no such place."""
+    parts = parts_of(listed, selection.order)
+    if selection.after is None or selection.after.part not in parts:
+        raise StoreError("there is no such place in this list")
+    return parts.index(part) >= parts.index(selection.after.part)
+
+
+class _Reading:
+    """The queries for one page, with the time that is left for them."""
+
+    def __init__(self, database: Database, listed: Listed, tenant: str, selection: Selection, limit_seconds: float) -> None:
+        self._database = database
+        self._listed = listed
+        self._selection = selection
+        self._conditions = [plain(each) for each in selection.conditions]
+        self._terms = tuple(term_of(each, place) for place, each in enumerate(self._conditions))
+        self._params: dict[str, Any] = {"tenant": tenant, "order_entry": selection.order.entry}
+        for condition, term in zip(self._conditions, self._terms, strict=True):
+            self._params |= params_of(condition, term, listed)
+        self._deadline = asyncio.get_running_loop().time() + limit_seconds
+
+    async def plan(self, few: int) -> _Plan:
+        """Return along which indexes to go: those by which few rows are found."""
+        groups = self._indexed()
+        if not groups:
+            return _Plan(None, self._terms)
+        tables = self._listed.table.name
+        statements = [count_statement(tables, (branch,), is_limited=True) for branch in groups]
+        counts = [rows[0][0] for rows in await self._read(statements, {"rows": few * COVERED})]
+        if self._selection.any_match:
+            all_few = len(groups) == len(self._terms) and sum(counts) < few
+            return _Plan(tuple(groups) if all_few else None, self._terms)
+        fewest, best = min(zip(counts, groups, strict=True), key=lambda each: each[0])
+        is_covered = len(best.terms) == len(self._terms) and self._is_by_creation()
+        if fewest < few * (COVERED if is_covered else 1) or self._is_in_order(best):
+            return _Plan((Branch(best.index, self._terms),), self._terms)
+        ordered = next((group for group in groups if self._is_in_order(group)), None)
+        return _Plan(None if ordered is None else (Branch(ordered.index, self._terms),), self._terms)
+
+    def _indexed(self) -> list[Branch]:
+        """Return what each index finds: for OR one condition at a time, for AND all conditions on its attribute."""
+        indexable = [term for term in self._terms if term.operator in INDEXABLE and is_plain(self._listed, term.attribute)]
+        if self._selection.any_match:
+            return [Branch(self._listed.indexes[term.attribute], (term,)) for term in indexable]
+        groups: dict[str, list[Term]] = {}
+        for term in indexable:
+            groups.setdefault(term.attribute, []).append(term)
+        return [Branch(self._listed.indexes[attribute], tuple(terms)) for attribute, terms in groups.items()]
+
+    def _is_in_order(self, branch: Branch) -> bool:
+        """Return whether the rows of one value stand in the order that is asked for: every index goes on with the time of creation."""
+        is_one = any(
+            term.operator is Operator.EQ or term.count == 1 for term in branch.terms if term.operator in (Operator.EQ, Operator.IN)
+        )
+        return is_one and self._is_by_creation()
+
+    def _is_by_creation(self) -> bool:
+        return self._listed.columns[self._selection.order.attribute] is self._listed.created
+
+    async def rows(self, plan: _Plan, part: int, count: int) -> Sequence[Row]:
+        """Return what up to `count` rows of a part are sorted by, their ids last."""
+        selection, order, after = self._selection, self._selection.order, self._selection.after
+        has_place = after is not None and after.part == part
+        branches = plan.branches or (Branch(walked(self._listed, order, part), plan.terms, selection.any_match),)
+        form = Form(self._listed.table.name, branches, order.attribute, bool(order.entry), order.descending, part, has_place)
+        places = {f"place{place}": key for place, key in enumerate(after.keys)} if after is not None and has_place else {}
+        (rows,) = await self._read([rows_statement(form)], {**places, "rows": count})
+        return rows
+
+    async def count(self, plan: _Plan) -> int:
+        """Return how many rows fit in all."""
+        created = next(name for name, column in self._listed.columns.items() if column is self._listed.created)
+        branches = plan.branches or (Branch(self._listed.indexes[created], plan.terms, self._selection.any_match),)
+        ((row,),) = await self._read([count_statement(self._listed.table.name, branches, is_limited=False)], {})
+        return int(row[0])
+
+    async def _read(self, statements: Sequence[Statement], params: Mapping[str, Any]) -> Sequence[Sequence[Row]]:
+        left = max(0.0, self._deadline - asyncio.get_running_loop().time())
+        return await self._database.read([Query(statement, {**self._params, **params}, left) for statement in statements])

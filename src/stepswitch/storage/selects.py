@@ -1,0 +1,124 @@
+"""From the form of a list to its statement: which rows, in which order, along which index. Called by `lists`.
+
+A statement depends on the form only, never on a value, and is compiled once per form.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Select, and_, bindparam, func, literal_column, not_, or_, select, true, tuple_, union
+
+from stepswitch.domain.execution import Status
+from stepswitch.engine.selection import Kind, Order
+from stepswitch.storage.database import Statement
+from stepswitch.storage.listed import EXECUTIONS, WORKFLOWS, Expression, Listed, Term, Test, entry_value, test_of
+
+FORMS_KEPT: Final = 500
+"""Compiled statements at hand."""
+LISTS: Final = {each.table.name: each for each in (EXECUTIONS, WORKFLOWS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Rows that fit `terms`, all or any of them, found along an index."""
+
+    index: str
+    terms: tuple[Term, ...]
+    any_match: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One part of a sorted list: the rows of any branch, from the start or behind a place."""
+
+    table: str
+    branches: tuple[Branch, ...]
+    attribute: str
+    is_entry: bool
+    descending: bool
+    part: int
+    has_place: bool
+
+
+def parts_of(listed: Listed, order: Order) -> tuple[int, ...]:
+    """Return the parts of a sorted list in their turn: 1 are the rows without the attribute, or those that were aborted."""
+    if order.attribute != "aborted" and not order.entry and not listed.columns[order.attribute].nullable:
+        return (0,)
+    return (1, 0) if order.descending else (0, 1)
+
+
+@lru_cache(FORMS_KEPT)
+def rows_statement(form: Form) -> Statement:
+    """Return the statement for what the rows of a form are sorted by, their ids last; parameters `tenant`, `rows`, and `place0` and so on."""
+    listed = LISTS[form.table]
+    keys = _keys(listed, form)
+    selects = [_branch(listed, branch, keys).where(_part(listed, form), _behind(keys, form)) for branch in form.branches]
+    if len(selects) == 1:
+        ordered = [key.desc() if form.descending else key.asc() for key in keys]
+        return Statement(selects[0].order_by(*ordered).limit(bindparam("rows")))
+    places: list[Expression] = [literal_column(str(place + 1)) for place in range(len(keys))]
+    return Statement(
+        union(*selects).order_by(*(place.desc() if form.descending else place.asc() for place in places)).limit(bindparam("rows"))
+    )
+
+
+@lru_cache(FORMS_KEPT)
+def count_statement(table: str, branches: tuple[Branch, ...], *, is_limited: bool) -> Statement:
+    """Return the statement for the number of rows of the branches, each once; it stops at the parameter `rows` where that is limited."""
+    listed = LISTS[table]
+    selects = [_branch(listed, branch, [listed.columns["id"]]) for branch in branches]
+    if len(selects) > 1:
+        return Statement(select(func.count()).select_from(union(*selects).subquery()))
+    found = selects[0].limit(bindparam("rows")) if is_limited else selects[0]
+    return Statement(select(func.count()).select_from(found.subquery()))
+
+
+def _branch(listed: Listed, branch: Branch, keys: list[Expression]) -> Select[Any]:
+    tests = [test_of(listed, term) for term in branch.terms]
+    fits = (or_ if branch.any_match else and_)(*tests) if tests else true()
+    found = select(*keys).where(listed.table.c.tenant == bindparam("tenant"), fits)
+    return found.with_hint(listed.table, f"INDEXED BY {branch.index}", "sqlite")
+
+
+def _keys(listed: Listed, form: Form) -> list[Expression]:
+    """Return what the part is sorted by: what its rows have in common, or have not, is left out."""
+    created, row_id = listed.created, listed.columns["id"]
+    if form.attribute == "id":
+        return [row_id]
+    column = entry_value(listed, form.attribute) if form.is_entry else listed.columns[form.attribute]
+    if form.part == 1 or form.attribute == "aborted" or column is created:
+        return [created, row_id]
+    return [column, created, row_id]
+
+
+def _part(listed: Listed, form: Form) -> Test:
+    column = listed.columns[form.attribute]
+    if form.attribute == "aborted":
+        was_aborted = column == Status.ABORTED.value
+        return was_aborted if form.part else not_(was_aborted)
+    if form.is_entry:
+        column = entry_value(listed, form.attribute)
+    elif not column.nullable:
+        return true()
+    return column.is_(None) if form.part else column.is_not(None)
+
+
+def _behind(keys: list[Expression], form: Form) -> Test:
+    if not form.has_place:
+        return true()
+    places: list[Expression] = [bindparam(f"place{place}") for place in range(len(keys))]
+    left, right = (keys[0], places[0]) if len(keys) == 1 else (tuple_(*keys), tuple_(*places))
+    return left < right if form.descending else left > right
+
+
+def is_plain(listed: Listed, attribute: str) -> bool:
+    """Return whether an attribute is a column by itself, with an index of its own."""
+    return listed.kinds.get(attribute, Kind.TEXT) is Kind.TEXT
+
+
+def walked(listed: Listed, order: Order, part: int) -> str:
+    """Return the index along which a part of a sorted list is in order."""
+    if (order.attribute == "aborted" and part == 0) or order.attribute not in listed.indexes:
+        return listed.indexes["creationTime" if listed is EXECUTIONS else "createdAt"]
+    return listed.indexes[order.attribute]

@@ -1,0 +1,372 @@
+"""Risk: a list leaves out what fits, shows what does not fit or is another tenant's, repeats or skips a row, or reads the whole table."""
+
+import asyncio
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepswitch.domain.errors import QueryTooSlowError, ValueMisfitError
+from stepswitch.domain.execution import ContextType, Head, Status
+from stepswitch.domain.filters import Operator
+from stepswitch.domain.values import parse_number
+from stepswitch.engine.records import Save, StoredWorkflow
+from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Selection
+from stepswitch.storage.catalogue import SqlCatalogueStore
+from stepswitch.storage.database import Database, Query, Row
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.sqlite import DIALECT, SqliteDatabase
+from tests.storage.values import NOW, SNAPSHOT, finished, head, next_of, save_of
+
+WORDS: Final = ("a", "b", "ab", "B", "é", "10", "9", "true", "x'y", "\U0001f600")
+TIMES: Final = tuple(range(NOW, NOW + 5))
+NEWEST: Final = Order("creationTime", descending=True)
+Read = Callable[[Any], object]
+
+
+def some_executions(count: int, seed: int) -> list[Head]:
+    chance = random.Random(seed)
+    heads = []
+    for number in range(count):
+        status = chance.choice([*Status])
+        heads.append(
+            head(
+                f"e{chance.randrange(10**6):06d}-{number}",
+                workflow_id=chance.choice(WORDS),
+                workflow_name=chance.choice(WORDS),
+                creation_user=chance.choice(WORDS),
+                creation_time=chance.choice(TIMES),
+                retained_til=chance.choice(TIMES),
+                end_time=chance.choice([None, *TIMES]),
+                status=status,
+                context_type=chance.choice([*ContextType]),
+                context={
+                    name: chance.choice([*WORDS, 9, 10, 10.5, True, False]) for name in chance.sample(["k", "l"], chance.randrange(3))
+                },
+            )
+        )
+    return heads
+
+
+READ_EXECUTION: Final[dict[str, Read]] = {
+    "id": lambda each: each.id,
+    "status": lambda each: each.status.value,
+    "workflow/id": lambda each: each.workflow_id,
+    "workflow/name": lambda each: each.workflow_name,
+    "creationUser": lambda each: each.creation_user,
+    "creationTime": lambda each: each.creation_time,
+    "endTime": lambda each: each.end_time,
+    "contextType": lambda each: each.context_type.value,
+    "aborted": lambda each: each.status is Status.ABORTED,
+    "retainedTil": lambda each: each.retained_til,
+    "context": lambda each: each.context,
+}
+READ_WORKFLOW: Final[dict[str, Read]] = {
+    "id": lambda each: each.id,
+    "name": lambda each: each.document["name"],
+    "version": lambda each: each.document["version"],
+    "createdAt": lambda each: each.created_at,
+    "creationUser": lambda each: each.creation_user,
+    "owner/id": lambda each: each.document["owner"]["id"],
+    "owner/subId": lambda each: each.document["owner"].get("subId"),
+    "owner/type": lambda each: each.document["owner"]["type"],
+    "readOnly": lambda each: each.document["readOnly"],
+    "hierarchy": lambda each: each.document.get("hierarchy", []),
+    "tags/name": lambda each: [tag["name"] for tag in each.document.get("tags", [])],
+}
+OPPOSITE: Final = {Operator.NEQ: Operator.EQ, Operator.NIN: Operator.IN, Operator.NCONT: Operator.CONT}
+
+
+def fits(read: Read, each: Any, condition: Condition) -> bool:
+    """Say what a condition means, in the plainest way."""
+    if condition.operator in OPPOSITE:
+        return not fits(read, each, replace(condition, operator=OPPOSITE[condition.operator]))
+    found = read(each)
+    if isinstance(found, dict):
+        return condition.entry in found and fits_any_value(found[condition.entry], condition)
+    return any(
+        compared(value, condition.operator, condition.values)
+        for value in (found if isinstance(found, list) else [found])
+        if value is not None
+    )
+
+
+def fits_any_value(value: object, condition: Condition) -> bool:
+    if isinstance(value, bool):
+        return condition.operator in (Operator.EQ, Operator.IN) and ("true" if value else "false") in condition.values
+    if isinstance(value, str):
+        return compared(value, condition.operator, condition.values)
+    numbers = [number for each in condition.values if (number := as_number(str(each))) is not None]
+    return condition.operator is not Operator.CONT and bool(numbers) and compared(value, condition.operator, numbers)
+
+
+def as_number(text: str) -> int | float | None:
+    try:
+        return parse_number(text)
+    except ValueMisfitError:
+        return None
+
+
+def compared(value: Any, operator: Operator, wanted: Sequence[Any]) -> bool:
+    first = wanted[0]
+    match operator:
+        case Operator.EQ:
+            return bool(value == first)
+        case Operator.GT:
+            return bool(value > first)
+        case Operator.GTE:
+            return bool(value >= first)
+        case Operator.LT:
+            return bool(value < first)
+        case Operator.LTE:
+            return bool(value <= first)
+        case Operator.IN:
+            return value in wanted
+        case _:
+            return any(each in value for each in wanted)
+
+
+def conditions(kinds: Any) -> st.SearchStrategy[Condition]:
+    return st.sampled_from(sorted(kinds)).flatmap(lambda name: condition_on(name, kinds[name]))
+
+
+@st.composite
+def condition_on(draw: st.DrawFn, name: str, kind: Kind) -> Condition:
+    operators = [*Operator]
+    values: Sequence[Any] = [*WORDS, "COMPLETED", "ABORTED", "VNF", "USER"]
+    if kind is Kind.FLAG:
+        operators, values = [Operator.EQ, Operator.NEQ, Operator.IN, Operator.NIN], [True, False]
+    elif kind is Kind.TIME:
+        operators, values = [each for each in operators if each not in (Operator.CONT, Operator.NCONT)], TIMES
+    operator = draw(st.sampled_from(operators))
+    several = operator in (Operator.IN, Operator.NIN, Operator.CONT, Operator.NCONT)
+    chosen = draw(st.lists(st.sampled_from(values), min_size=1, max_size=3 if several else 1))
+    return Condition(name, operator, tuple(chosen), draw(st.sampled_from(["k", "l"])) if kind is Kind.ANY else "")
+
+
+@st.composite
+def orders(draw: st.DrawFn, kinds: Any) -> Order:
+    name = draw(st.sampled_from(sorted(kinds)))
+    return Order(name, draw(st.sampled_from(["k", "l"])) if kinds[name] is Kind.ANY else "", draw(st.booleans()))
+
+
+async def all_pages(page_of: Any, selection: Selection) -> list[str]:
+    found: list[str] = []
+    while True:
+        page = await page_of("default", selection)
+        found += [each if isinstance(each, str) else each.id for each in page.items]
+        if page.last is None:
+            return found
+        assert len(page.items) == selection.size
+        selection = replace(selection, after=page.last, skip=0)
+
+
+def ordered(read: Read, order: Order, all_rows: Sequence[Any], created: Read) -> list[str]:
+    """Sort as the documentation says: those without the attribute behind the others, what is equal by creation and id."""
+
+    def key(each: Any) -> tuple[Any, ...]:
+        value = read(each)
+        if isinstance(value, dict):
+            value = value.get(order.entry)
+            value = None if value is None else (isinstance(value, str), value)
+        elif isinstance(value, list):
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else None
+        return (value is None, () if value is None else (value,), created(each), each.id)
+
+    return [each.id for each in sorted(all_rows, key=key, reverse=order.descending)]
+
+
+@pytest.mark.parametrize("few", [0, 7, 10_000], ids=["walks", "both", "finds"])
+async def test_executions_are_those_that_a_naive_reading_gives(database: Database, executions: SqlExecutionStore, few: int) -> None:
+    heads = some_executions(60, few)
+    await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in heads))
+    await executions.create(save_of(head("foreign", tenant="elsewhere")), SNAPSHOT)
+    lists = SqlListStore(database, executions, few=few)
+    await check(lists.execution_page, heads, READ_EXECUTION, EXECUTION_ATTRIBUTES, "creationTime")
+
+
+@pytest.mark.parametrize("few", [0, 10_000], ids=["walks", "finds"])
+async def test_workflows_are_those_that_a_naive_reading_gives(
+    database: Database, catalogue: SqlCatalogueStore, executions: SqlExecutionStore, few: int
+) -> None:
+    rows = some_workflows(40, few)
+    await asyncio.gather(*map(catalogue.create, rows))
+    await catalogue.create(replace(rows[0], id="foreign", tenant="elsewhere"))
+    lists = SqlListStore(database, executions, few=few)
+    await check(lists.workflow_page, rows, READ_WORKFLOW, WORKFLOW_ATTRIBUTES, "createdAt")
+
+
+def some_workflows(count: int, seed: int) -> list[StoredWorkflow]:
+    chance = random.Random(seed)
+    made = []
+    for number in range(count):
+        document: dict[str, Any] = {"name": chance.choice(WORDS), "version": chance.choice(WORDS), "readOnly": chance.random() < 0.5}
+        document["owner"] = {"id": chance.choice(WORDS), "type": chance.choice(["USER", "VNF"])}
+        if chance.random() < 0.5:
+            document["owner"]["subId"] = chance.choice(WORDS)
+        if chance.random() < 0.7:
+            document["hierarchy"] = chance.sample(WORDS, chance.randrange(3))
+            document["tags"] = [{"name": name} for name in chance.sample(WORDS, chance.randrange(3))]
+        made.append(StoredWorkflow(f"w{number}", "default", chance.choice(TIMES), chance.choice(WORDS), 1, document))
+    return made
+
+
+async def check(page_of: Any, rows: Sequence[Any], read: dict[str, Read], kinds: Any, created: str) -> None:
+    """Compare many random selections with what is said in plain Python."""
+    drawn: list[Selection] = []
+
+    @settings(max_examples=150, deadline=None, database=None)
+    @given(st.lists(conditions(kinds), max_size=3).map(tuple), st.booleans(), orders(kinds), st.integers(1, 30))
+    def draw(chosen: tuple[Condition, ...], any_match: bool, order: Order, size: int) -> None:
+        drawn.append(Selection(order, chosen, any_match, size, is_counted=True))
+
+    draw()
+    for selection in drawn:
+        join = any if selection.any_match and selection.conditions else all
+        fitting = [each for each in rows if join(fits(read[one.attribute], each, one) for one in selection.conditions)]
+        expected = ordered(read[selection.order.attribute], selection.order, fitting, read[created])
+        assert await all_pages(page_of, selection) == expected, selection
+        assert (await page_of("default", selection)).total == len(expected), selection
+        skipped = await all_pages(page_of, replace(selection, skip=5))
+        assert skipped == expected[5:], selection
+        assert (await page_of("nobody", selection)).items == ()
+
+
+@pytest.mark.parametrize(
+    "order", [NEWEST, Order("workflow/name"), Order("endTime", descending=True), Order("id")], ids=lambda each: each.attribute
+)
+async def test_rows_that_were_there_are_neither_repeated_nor_skipped_while_others_come_and_go(
+    database: Database, executions: SqlExecutionStore, order: Order
+) -> None:
+    chance = random.Random(3)
+    there, added = some_executions(40, 1), some_executions(60, 2)
+    added = [replace(each, id=f"{each.id}-new") for each in added]
+    await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in there))
+    gone = {each.id for each in chance.sample(there, 10)}
+    going, selection = sorted(gone), Selection(order, size=3)
+    lists, found = SqlListStore(database, executions), list[str]()
+    while True:
+        page = await lists.execution_page("default", selection)
+        found += page.items
+        for _ in range(3):
+            if added:
+                await executions.create(save_of(added.pop()), SNAPSHOT)
+        if going:
+            await executions.delete(going.pop())
+        if page.last is None:
+            break
+        selection = replace(selection, after=page.last)
+    assert len(found) == len(set(found))
+    assert {each.id for each in there} - gone <= set(found)
+    stayed = [each for each in there if each.id in found]
+    expected = ordered(READ_EXECUTION[order.attribute], order, stayed, READ_EXECUTION["creationTime"])
+    assert [each for each in found if not each.endswith("-new")] == expected
+
+
+class Explaining:
+    """A database that notes how SQLite carries out what it is asked."""
+
+    def __init__(self, inner: Database, path: Path) -> None:
+        self._inner = inner
+        self._connection = sqlite3.connect(path)
+        self.plans: list[str] = []
+
+    async def write(self, ops: Any) -> Any:
+        return await self._inner.write(ops)
+
+    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        for query in queries:
+            params = query.statement.params(DIALECT, query.params)
+            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {query.statement.text(DIALECT)}", params).fetchall()
+            self.plans.append("; ".join(row[3] for row in plan))
+        return await self._inner.read(queries)
+
+    async def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.mark.parametrize("attribute", [name for name, kind in EXECUTION_ATTRIBUTES.items() if kind is not Kind.ANY])
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.IN, Operator.GTE])
+async def test_equality_in_and_ranges_use_an_index(
+    database: Database, path: Path, executions: SqlExecutionStore, attribute: str, operator: Operator
+) -> None:
+    kind = EXECUTION_ATTRIBUTES[attribute]
+    if kind is Kind.FLAG and operator is Operator.GTE:
+        operator = Operator.EQ
+    value: Any = {Kind.TIME: NOW, Kind.FLAG: True}.get(kind, "x")
+    explaining = Explaining(database, path)
+    lists = SqlListStore(explaining, executions)
+    await lists.execution_page("default", Selection(Order("creationUser"), (Condition(attribute, operator, (value,)),)))
+    column = {
+        "workflow/id": "workflow_id", "workflow/name": "workflow_name", "creationUser": "creation_user", "creationTime": "creation_time",
+        "endTime": "end_time", "contextType": "context_type", "aborted": "status", "retainedTil": "retained_til",
+    }.get(attribute, attribute)  # fmt: skip
+    sign = ">" if operator is Operator.GTE else "="
+    for plan in explaining.plans:
+        assert f"(tenant=? AND {column}{sign}?" in plan, explaining.plans
+        assert "SCAN executions" not in plan
+    await explaining.close()
+
+
+@pytest.mark.parametrize("attribute", [name for name, kind in EXECUTION_ATTRIBUTES.items() if kind is not Kind.ANY])
+async def test_a_page_in_any_order_is_read_along_an_index_and_not_sorted(
+    database: Database, path: Path, executions: SqlExecutionStore, attribute: str
+) -> None:
+    await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in some_executions(20, 1)))
+    explaining = Explaining(database, path)
+    lists = SqlListStore(explaining, executions)
+    for descending in (False, True):
+        await all_pages(lists.execution_page, Selection(Order(attribute, descending=descending), size=3))
+    assert explaining.plans
+    assert not [plan for plan in explaining.plans if "TEMP B-TREE" in plan or "SCAN" in plan]
+    await explaining.close()
+
+
+async def test_a_filter_that_takes_too_long_is_given_up_and_nobody_else_waits(database: Database, executions: SqlExecutionStore) -> None:
+    await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in some_executions(3_000, 1)))
+    lists = SqlListStore(database, executions, limit_seconds=0.0)
+    nothing = Condition("context", Operator.CONT, ("nowhere",), "k")
+    with pytest.raises(QueryTooSlowError):
+        await lists.execution_page("default", Selection(NEWEST, (nothing,)))
+    assert (await lists.heads(["nobody"])) == []
+    patient = SqlListStore(database, executions, limit_seconds=60.0)
+    assert (await patient.execution_page("default", Selection(NEWEST, (nothing,)))).items == ()
+
+
+async def test_a_filter_follows_what_changes(database: Database, executions: SqlExecutionStore, catalogue: SqlCatalogueStore) -> None:
+    first = head("e1")
+    await executions.create(save_of(first), SNAPSHOT)
+    ended = next_of(first, status=Status.FAILED, end_time=NOW + 5, retained_til=NOW + 9)
+    await executions.save(save_of(ended))
+    lists = SqlListStore(database, executions)
+    for attribute, old, new in (("status", "QUEUED", "FAILED"), ("endTime", NOW, NOW + 5), ("retainedTil", NOW + 1_000, NOW + 9)):
+        for value, expected in ((old, ()), (new, ("e1",))):
+            page = await lists.execution_page("default", Selection(NEWEST, (Condition(attribute, Operator.EQ, (value,)),)))
+            assert page.items == expected, (attribute, value)
+    stored = some_workflows(1, 1)[0]
+    await catalogue.create(stored)
+    changed = replace(stored, revision=2, document={**stored.document, "tags": [{"name": "new tag"}], "version": "77"})
+    await catalogue.replace(changed, NOW, "admin")
+    for condition in (Condition("tags/name", Operator.EQ, ("new tag",)), Condition("version", Operator.EQ, ("77",))):
+        assert (await lists.workflow_page("default", Selection(Order("id"), (condition,)))).items == (changed,)
+
+
+async def test_what_is_read_together_is_what_is_read_alone(database: SqliteDatabase, executions: SqlExecutionStore) -> None:
+    large = "x" * 70_000
+    plain, heavy = head("e1", steps_begun=3), head("e2", values={"v": large}, steps_begun=2)
+    await executions.create(save_of(plain, finished(range(2))), SNAPSHOT)
+    with_large = (replace(finished(range(1))[0], outputs={"o": large}),)
+    await executions.create(save_of(heavy, with_large), SNAPSHOT)
+    lists = SqlListStore(database, executions)
+    assert await lists.heads(["e2", "gone", "e1"]) == [heavy, plain]
+    steps = await lists.steps_of(["e1", "e2", "gone"])
+    assert {name: tuple(found) for name, found in steps.items()} == {"e1": finished(range(2)), "e2": with_large}
+    assert await lists.snapshots([SNAPSHOT.id, "gone"]) == [SNAPSHOT]
