@@ -85,6 +85,16 @@ async def test_no_password_of_a_document_is_shown(house: House, root: str) -> No
     assert stored.document["inputs"]["pw"]["defaultValue"] == "hunter22"
 
 
+async def test_a_password_of_the_document_is_shown_nowhere_else_in_it(house: House, root: str) -> None:
+    document = secret_document()
+    document["steps"]["ask"]["inBindings"]["cmd"]["defaultValue"] = "login hunter22"
+    created = await house.client.put(f"{root}/workflow", json=document)
+    begun = await house.put_execution(root, workflowId=created.json()["id"], contextType="NONE")
+    assert begun.status_code == 200
+    assert "hunter22" not in begun.text
+    assert begun.json()["workflow"]["steps"]["ask"]["inBindings"]["cmd"]["defaultValue"] == "login ********"
+
+
 async def test_a_draft_is_stored_and_not_executed(house: House, root: str) -> None:
     draft = {"name": "later", "version": "0", "schemaVersion": "3.0"}
     workflow_id = await house.put_workflow(draft, root)

@@ -37,11 +37,11 @@ def test_a_draft_is_called_one(stepswitch: Caller, tmp_path: Path) -> None:
 
 def test_a_syntax_error_has_line_and_column(stepswitch: Caller, tmp_path: Path) -> None:
     file = tmp_path / "broken.json"
-    file.write_text('{\n  "name": "n"\n  "version": "1"\n}')
+    file.write_text('{\n  "name": "n"\n  "password": "s3cr3t"\n}')
     called = stepswitch("validate", file)
     assert called.exit == 2
     assert called.out.startswith(f"{file}: is not JSON: line 3, column 3: ")
-    assert '\'"version": "1"\'' in called.out
+    assert "s3cr3t" not in called.out
 
 
 def test_the_worst_of_several_files_decides(stepswitch: Caller, tmp_path: Path) -> None:

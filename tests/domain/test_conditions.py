@@ -171,3 +171,10 @@ def test_deciding_is_quick() -> None:
     for _ in range(10_000):
         choose(step, {}, {"x": "word"})
     assert time.process_time() - begun < 2
+
+
+def test_a_broken_pattern_is_not_shown() -> None:
+    why = unfit(Condition("pw", Comparator.MATCH, "(s3cr3t-of-the-router"), ValueType.PASSWORD)
+    assert why is not None
+    assert "missing )" in why
+    assert "s3cr3t" not in why

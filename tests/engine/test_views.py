@@ -177,3 +177,28 @@ async def test_a_step_that_needs_no_claim_is_shown_as_executing_while_it_runs(tm
         view = await house.until(execution, Status.COMPLETED)
         ((step, _),) = view.steps
         assert step.state is StepState.FINISHED
+
+
+async def test_a_secret_is_shown_neither_as_the_name_of_an_output_nor_as_a_number(tmp_path: Path) -> None:
+    digits = "83947261"
+    pins = document(inputs={"pin": {"type": "password", "required": True}}, steps=steps("a"))
+    async with open_house(tmp_path) as house:
+        fresh = await house.create(pins, assignments={"pin": digits})
+        (await house.act.next()).end(outputs={digits: 1, f"{digits}!": 2, "number": int(digits), "other": 7})
+        view = await house.until(fresh.head.id, Status.COMPLETED)
+        assert digits not in shown(view)
+        outputs = view.steps[0][0].outputs
+        assert len(outputs) == 4
+        assert outputs["other"] == 7
+
+
+async def test_what_is_bound_as_a_password_is_a_secret_whatever_the_variable_is_declared(tmp_path: Path) -> None:
+    bound = document(
+        variables={"made": {"type": "string"}},
+        steps=steps("a", a={"outBindings": {"made": {"name": "made", "type": "password"}}}),
+    )
+    async with open_house(tmp_path) as house:
+        execution = await house.queue(bound)
+        (await house.act.next()).end(outputs={"made": "made-by-the-device"})
+        view = await house.until(execution, Status.COMPLETED)
+        assert "made-by-the-device" not in shown(view)

@@ -151,3 +151,21 @@ def test_a_long_secret_does_not_make_a_stream_slow() -> None:
     stream = ChunkMasker(["a" * 5_000, "b" * 100_000 + "c"])
     out = "".join(stream.feed("a" * 100) for _ in range(1_000)) + "".join(stream.feed("b" * 100) for _ in range(500)) + stream.flush()
     assert out == MASK + "b" * 50_000
+
+
+@pytest.mark.parametrize(
+    "escaped",
+    [
+        "Zq7!xW9%23kLm2",
+        "Zq7!xW9#kLm2",
+        "Zq7%21xW9%23kLm2",
+        "Zq7%21xW9%23kLm2".lower().replace("zq7", "Zq7").replace("xw9", "xW9").replace("klm2", "kLm2"),
+    ],
+)
+def test_what_scripts_escape_for_addresses_is_masked(escaped: str) -> None:
+    assert "kLm2" not in Masking().masker(["Zq7!xW9#kLm2"])(f"http://192.0.2.1/?p={escaped}&x=1")
+
+
+def test_a_secret_with_blanks_around_it_is_masked_without_them() -> None:
+    mask = Masking().masker(["New5ecret!Pass\n"])
+    assert "New5ecret" not in mask("the password is New5ecret!Pass now")

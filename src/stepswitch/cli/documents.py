@@ -49,12 +49,5 @@ def _refuse_bad_syntax(content: bytes) -> None:
         with suppress(RecursionError):
             json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
-        message = f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}{_shown(text, error.lineno)}"
+        message = f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         raise UnreadableError(message, error.lineno, error.colno) from None
-
-
-def _shown(text: str, number: int) -> str:
-    """Return the line at fault, so that nobody has to open the file to see a missing comma."""
-    line = text.splitlines()[number - 1 : number]
-    shown = line[0].strip() if line else ""
-    return f" in {shown[:80]!r}" if shown else ""

@@ -96,7 +96,8 @@ def _pattern(value: Value) -> Any:
     try:
         return _compiled(text)
     except (re2.error, UnicodeEncodeError) as error:
-        why = str(error.args[0], "utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else "it is no text"
+        whole = str(error.args[0], "utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else "it is no text"
+        why = whole.partition(":")[0]  # behind the colon stands the pattern, which may be a secret
         raise UncomparableError(f"the value is no regular expression of RE2: {why}") from None
 
 

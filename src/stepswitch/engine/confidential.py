@@ -10,7 +10,7 @@ from typing import Any, Final
 from stepswitch.domain.document import Declaration, InBinding, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.execution import Head, LogEntry, StepError, StepExecution, Values
-from stepswitch.domain.values import Value, ValueType
+from stepswitch.domain.values import Value, ValueType, to_text
 from stepswitch.engine.ports import Secrets
 from stepswitch.engine.snapshots import Compiled
 
@@ -97,10 +97,21 @@ class Mask:
         """Return `values`, those named in `secret` as `********`."""
         if not values or (self._text is None and not secret):
             return values
-        return {name: MASK if name in secret else self._value(value) for name, value in values.items()}
+        shown: dict[str, Value] = {}
+        for name, value in values.items():
+            shown[self._name(name, shown)] = MASK if name in secret else self._value(value)
+        return shown
+
+    def _name(self, name: str, taken: Values) -> str:
+        """Return `name`, which a script may have made of a secret; two that look alike then are told apart by a number."""
+        masked = self.text(name)
+        return masked if masked == name or masked not in taken else f"{masked} ({len(taken)})"
 
     def _value(self, value: Value) -> Value:
-        return self.text(value) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return self.text(value)
+        text = to_text(value)
+        return value if isinstance(value, bool) or self.text(text) == text else MASK
 
     def entry(self, entry: LogEntry) -> LogEntry:
         """Return a log entry without secrets."""

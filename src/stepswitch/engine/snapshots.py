@@ -46,7 +46,10 @@ def _compile(snapshot: Snapshot) -> Compiled:
     workflow = parse(snapshot.document).workflow
     if workflow is None:
         raise StoreError(f"the stored snapshot {snapshot.id} cannot be read")
-    names = frozenset(name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD)
+    names = frozenset(
+        {name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD}
+        | {each.target for step in workflow.steps.values() for each in step.out_bindings if each.type is ValueType.PASSWORD}
+    )
     declared = [(each.type, each.default) for each in workflow.declarations.values()]
     bound = [(binding.type, binding.default) for step in workflow.steps.values() for binding in step.in_bindings]
     compared = [

@@ -122,11 +122,15 @@ class ChunkMasker:
         return "".join(pieces)
 
 
+_SCRIPT_SAFE: Final = ("!~*'()", ";,/?:@&=+$!~*'()#")
+"""What JavaScript's encodeURIComponent and encodeURI leave as it is, beside letters, digits, `-`, `_` and `.` (ECMA-262, 19.2.6)."""
+
+
 def forms(secrets: Sequence[str]) -> tuple[Form, ...]:
     """Return every spelling of `secrets` that is looked for, the longest first."""
     found: dict[str, bool] = {}
     for secret in secrets:
-        for part in (secret, *_lines(secret)):
+        for part in (secret, secret.strip(), *_lines(secret)):
             if len(part) >= SHORTEST:
                 for form in _spellings(part):
                     found[form.text] = found.get(form.text, False) or form.open_end
@@ -154,7 +158,7 @@ def _json(text: str) -> set[str]:
 
 
 def _url(data: bytes) -> set[str]:
-    quoted = {quote(data, safe=""), quote(data), quote_plus(data)}
+    quoted = {quote(data, safe=""), quote(data), quote_plus(data), *(quote(data, safe=safe) for safe in _SCRIPT_SAFE)}
     return quoted | {_PERCENT.sub(lambda found: found.group().lower(), text) for text in quoted}
 
 

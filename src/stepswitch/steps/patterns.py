@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # it has no types
 
-_SHOWN_CHARACTERS: Final = 200
+_SHOWN_CHARACTERS: Final = 300
 
 
 class OutputPatterns:
@@ -28,7 +28,7 @@ class OutputPatterns:
         """Return why the output, of which `texts` were kept, is a failure; None where it is not."""
         failed_line = next((line for text in texts if (line := _line_with(self._fail, text)) is not None), self._failed_line)
         if failed_line is not None:
-            return f"the output has a line that failPattern matches: {failed_line.strip()[:_SHOWN_CHARACTERS]}"
+            return f"the output has a line that failPattern matches: {shortened(failed_line.strip())}"
         if self._success is not None and not self._succeeded and not any(self._success.search(text) for text in texts):
             return "the output has nothing that successPattern matches"
         return None
@@ -55,3 +55,11 @@ def _line_with(pattern: Any, text: str) -> str | None:
     start = text.rfind("\n", 0, found.start()) + 1
     end = text.find("\n", found.start())
     return text[start : end if end >= 0 else len(text)]
+
+
+def shortened(line: str) -> str:
+    """Return a line cut at a blank, so that a secret in it stays whole and is masked on its way."""
+    if len(line) <= _SHOWN_CHARACTERS:
+        return line
+    blank = line.rfind(" ", 0, _SHOWN_CHARACTERS)
+    return line[:blank] + " …" if blank > 0 else "(one long word)"

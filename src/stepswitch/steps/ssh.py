@@ -13,6 +13,7 @@ from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StepContext,
 from stepswitch.steps.connections import Connections, Holder, Lease, digest
 from stepswitch.steps.host_keys import fingerprint
 from stepswitch.steps.output import Output
+from stepswitch.steps.patterns import shortened
 from stepswitch.steps.ssh_inputs import SIGNATURE, InputFaultError, LoginError, Request, allowed_keys, read_request, server_name
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ SILENCE_SECONDS: Final = 300.0
 _KEPT_OPEN_SECONDS: Final = 10.0
 """How long a session that was kept may take to open a channel before it counts as dead."""
 _LAST_WORDS_SECONDS: Final = 0.5
-_SHOWN_CHARACTERS: Final = 300
 
 
 class SshStep:
@@ -142,7 +142,7 @@ class SshStep:
             case _ if ending.signal is not None:
                 return _failure(ErrorCode.KILLED_BY_SIGNAL, f"the command at {server} was ended by the signal {_signal(ending.signal)}")
             case _ if ending.status:
-                last = _shortened(errors.last_line or output.last_line)
+                last = shortened(errors.last_line or output.last_line)
                 return _failure(
                     ErrorCode.NON_ZERO_EXIT, f"the command at {server} ended with exit code {ending.status}" + (f": {last}" if last else "")
                 )
@@ -191,11 +191,3 @@ def _server(request: Request) -> str:
 
 def _signal(name: str) -> str:
     return "".join(character for character in name if character.isalnum())[:20] or "unnamed"
-
-
-def _shortened(line: str) -> str:
-    """Return a line cut at a blank, so that a secret in it stays whole and is masked on its way."""
-    if len(line) <= _SHOWN_CHARACTERS:
-        return line
-    blank = line.rfind(" ", 0, _SHOWN_CHARACTERS)
-    return line[:blank] + " …" if blank > 0 else "(one long word)"

@@ -4,7 +4,7 @@ A snapshot never changes, so its JSON is made once and put into every answer as 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
 from typing import Any, Final
@@ -14,7 +14,7 @@ import orjson
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.confidential import MASK
+from stepswitch.engine.confidential import MASK, SHORTEST
 from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.snapshots import Compiled
 
@@ -70,13 +70,30 @@ class SnapshotTexts:
 
 
 def _snapshot_text(compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
-    document = without_passwords(compiled.snapshot.document)
+    document = _without_values(without_passwords(compiled.snapshot.document), compiled.secret_defaults)
     if isinstance(created := document.get("createdAt"), int):
         document["createdAt"] = format_time(created)
     if with_tenant:
         document["creationTenantId"] = compiled.snapshot.tenant
     body = encode(document)
     return SnapshotText(orjson.Fragment(body), document, len(body), document.get("steps") or {})
+
+
+def _without_values(document: Any, secrets: Sequence[str]) -> Any:
+    """Return `document` without the passwords that stand in it as such, wherever else they stand in it."""
+    known = [secret for secret in secrets if len(secret) >= SHORTEST]
+    return _replaced(document, known) if known else document
+
+
+def _replaced(value: Any, secrets: Sequence[str]) -> Any:
+    """Never deeper than a document may be."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return value
+    if isinstance(value, Mapping):
+        return {name: _replaced(entry, secrets) for name, entry in value.items()}
+    return [_replaced(entry, secrets) for entry in value] if isinstance(value, list) else value
 
 
 def without_passwords(document: JsonObject) -> dict[str, Any]:
