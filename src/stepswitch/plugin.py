@@ -6,6 +6,7 @@ the built-in ones are registered by the same road.
 
 from stepswitch.domain.errors import ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError, Values
+from stepswitch.domain.secrecy import CUT
 from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
 from stepswitch.domain.values import Value, ValueType
 from stepswitch.engine.ports import HostKeys, StepContext, StepType
@@ -13,6 +14,7 @@ from stepswitch.engine.ports import HostKeys, StepContext, StepType
 ENTRY_POINT_GROUP = "stepswitch.step_types"
 
 __all__ = [
+    "CUT",
     "ENTRY_POINT_GROUP",
     "ErrorCode",
     "HostKeys",

@@ -1,6 +1,7 @@
 """Risk: a workflow comes back other than it was sent, shows a password, or a broken one is stored."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -93,6 +94,29 @@ async def test_a_password_of_the_document_is_shown_nowhere_else_in_it(house: Hou
     assert begun.status_code == 200
     assert "hunter22" not in begun.text
     assert begun.json()["workflow"]["steps"]["ask"]["inBindings"]["cmd"]["defaultValue"] == "login ********"
+
+
+async def test_a_password_in_disguise_is_not_shown_in_the_document_and_one_like_a_word_of_the_language_takes_nothing_apart(
+    house: House, root: str
+) -> None:
+    document = secret_document()
+    ask = document["steps"]["ask"]
+    ask["inBindings"]["cmd"]["defaultValue"] = (
+        f"curl -H 'Authorization: {b64encode(b'root:hunter22').decode()}' %68unter22 hunter22-of-root"
+    )
+    document["variables"] |= {
+        "word": {"type": "password", "defaultValue": "string"},
+        "pin": {"type": "password", "defaultValue": "83947261"},
+        "longer": {"type": "password", "defaultValue": "hunter22-of-root"},
+        "count": {"type": "number", "defaultValue": 83947261},
+    }
+    workflow_id = await house.put_workflow(document, root)
+    begun = (await house.put_execution(root, workflowId=workflow_id, contextType="NONE")).json()
+    shown = begun["workflow"]["steps"]["ask"]["inBindings"]["cmd"]
+    assert shown["type"] == "string"
+    assert b64encode(b"root:hunter22").decode()[8:] not in shown["defaultValue"]
+    assert shown["defaultValue"].endswith(" ******** ********")
+    assert begun["workflow"]["variables"]["count"]["defaultValue"] == "********"
 
 
 async def test_a_draft_is_stored_and_not_executed(house: House, root: str) -> None:

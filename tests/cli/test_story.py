@@ -132,7 +132,8 @@ def test_on_a_terminal_a_device_moves_no_cursor_and_outputs_come_as_a_table() ->
         story.tell(Committed("e1", logs=(line("[bold]up[/bold]\x1b[2J", 0),)))
         story.tell(Committed("e1", HEAD, (FAILED,)))
     terminal.outcome(
-        ExecutionView(replace(HEAD, status=Status.FAILED), COMPILED, [(FAILED, COMPILED)], [], {"found": "\x1b[31mred"}), 1_000
+        ExecutionView(replace(HEAD, status=Status.FAILED), COMPILED, [(FAILED, COMPILED)], [], {"found": "\x1b[31mred"}, Masking().masker),
+        1_000,
     )
     text = written.getvalue()
     assert "[bold]up[/bold][2J" in text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stepswitch.engine.confidential import MASK
+from stepswitch.domain.secrecy import MASK
 from stepswitch.engine.kept_passwords import masked_document, with_kept_passwords
 
 JsonObject = dict[str, Any]

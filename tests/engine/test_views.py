@@ -202,3 +202,38 @@ async def test_what_is_bound_as_a_password_is_a_secret_whatever_the_variable_is_
         (await house.act.next()).end(outputs={"made": "made-by-the-device"})
         view = await house.until(execution, Status.COMPLETED)
         assert "made-by-the-device" not in shown(view)
+
+
+async def test_no_output_is_lost_where_two_names_are_shown_alike(tmp_path: Path) -> None:
+    pins = document(inputs={"host": {"type": "password", "required": True}}, steps=steps("a"))
+    async with open_house(tmp_path) as house:
+        fresh = await house.create(pins, assignments={"host": "host"})
+        (await house.act.next()).end(outputs={"my host": 1, "my ********": 2, "my ******** (2)": 3})
+        view = await house.until(fresh.head.id, Status.COMPLETED)
+        assert sorted(map(str, view.steps[0][0].outputs.values())) == ["1", "2", "3"]
+        assert set(view.head.assignments) == {"host"}
+
+
+async def test_a_secret_of_digits_is_known_again_without_its_zeros(tmp_path: Path) -> None:
+    pins = document(inputs={"pin": {"type": "password", "required": True}}, steps=steps("a"))
+    async with open_house(tmp_path) as house:
+        fresh = await house.create(pins, assignments={"pin": "0083947261"})
+        (await house.act.next()).end(outputs={"number": 83947261, "other": 7})
+        view = await house.until(fresh.head.id, Status.COMPLETED)
+        assert dict(view.steps[0][0].outputs) == {"number": "********", "other": 7}
+
+
+async def test_what_a_step_takes_as_a_password_is_a_secret_from_the_start(tmp_path: Path) -> None:
+    bound = document(
+        inputs={"pw": {"type": "string"}},
+        steps=steps("a", "b", b={"inBindings": {"password": {"type": "password", "exportName": "pw"}}}),
+    )
+    async with open_house(tmp_path) as house:
+        execution = await house.queue(bound, assignments={"pw": SECRET}, pause_at_failure=True)
+        call = await house.act.next()
+        await call.context.log(f"got {SECRET}")
+        call.end(Result.FAILED)
+        await house.until(execution, Status.PAUSED)
+        await house.service.conductor.apply(execution, SetValues("v", "ann", None, values={"pw": "another-secret"}))
+        stored = await house.service.views.logs_of(execution)
+        assert not [entry for entry in stored if SECRET in entry.message or "another-secret" in entry.message]

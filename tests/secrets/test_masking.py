@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepswitch.secrets.masking import KEPT, MASK, ChunkMasker, Masking, TextMasker, forms
+from stepswitch.domain.secrecy import CUT, MASK
+from stepswitch.secrets.masking import KEPT, PART_SHORTEST, Masking, forms
 
 LETTERS = st.characters(exclude_characters="*")
 SECRETS = st.text(LETTERS, min_size=4, max_size=24)
@@ -118,41 +119,6 @@ def test_maskers_are_kept_within_bounds() -> None:
     assert len(masking._kept) == KEPT
 
 
-@given(st.lists(SECRETS, min_size=1, max_size=3), st.data())
-def test_a_stream_in_pieces_is_masked_as_the_whole(secrets: list[str], data: st.DataObject) -> None:
-    escaped = [form.text for form in forms(secrets)]
-    parts = st.one_of(st.sampled_from(escaped), AROUND, st.sampled_from(escaped).map(lambda text: text[: len(text) // 2]))
-    text = "".join(data.draw(st.lists(parts, max_size=8)))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
-    stream = ChunkMasker(secrets)
-    given_out = [stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert "".join(given_out) + stream.flush() == TextMasker(secrets).mask(text)
-
-
-@given(st.text("ab", min_size=4, max_size=8), st.text("ab", max_size=60))
-def test_a_stream_of_repetitions_is_masked_as_the_whole(secret: str, text: str) -> None:
-    stream = ChunkMasker([secret])
-    given_out = [stream.feed(letter) for letter in text]
-    assert "".join(given_out) + stream.flush() == TextMasker([secret]).mask(text)
-
-
-def test_a_stream_holds_back_only_what_may_be_a_secret() -> None:
-    stream = ChunkMasker(["hunter22"])
-    assert stream.feed("Router#") == "Router#"
-    assert stream.feed("login hunt") == "login "
-    assert stream.feed("ing\n") == "hunting\n"
-    assert stream.feed("pw: hunter") == "pw: "
-    assert stream.feed("22!") == f"{MASK}!"
-    assert stream.flush() == ""
-
-
-@pytest.mark.timeout(20)
-def test_a_long_secret_does_not_make_a_stream_slow() -> None:
-    stream = ChunkMasker(["a" * 5_000, "b" * 100_000 + "c"])
-    out = "".join(stream.feed("a" * 100) for _ in range(1_000)) + "".join(stream.feed("b" * 100) for _ in range(500)) + stream.flush()
-    assert out == MASK + "b" * 50_000
-
-
 @pytest.mark.parametrize(
     "escaped",
     [
@@ -169,3 +135,51 @@ def test_what_scripts_escape_for_addresses_is_masked(escaped: str) -> None:
 def test_a_secret_with_blanks_around_it_is_masked_without_them() -> None:
     mask = Masking().masker(["New5ecret!Pass\n"])
     assert "New5ecret" not in mask("the password is New5ecret!Pass now")
+
+
+@given(SECRETS, st.data())
+@example("Zq7!xW9#kLm2 é", None)
+def test_every_mixture_of_percent_escapes_is_masked(secret: str, data: st.DataObject | None) -> None:
+    written = ["%{:02x}", "%{:02X}"]
+    pieces = []
+    for character in secret:
+        wide = character.encode("utf-8", "surrogatepass")
+        ways = [character, *("".join(way.format(byte) for byte in wide) for way in written), *(["+"] if character == " " else [])]
+        pieces.append(ways[2] if data is None else data.draw(st.sampled_from(ways)))
+    if "+" in pieces and any(piece in {" ", "%20"} for piece in pieces):
+        return  # nobody writes both in one text
+    assert mask([secret], f"?p={''.join(pieces)}&x=50%") == f"?p={MASK}&x=50%"
+
+
+@pytest.mark.timeout(20)
+def test_escapes_do_not_make_masking_slow() -> None:
+    text = "%41é" * 100_000
+    assert mask(["secret", "A" * 50_000 + "b"], text) == text
+
+
+@given(st.text(st.characters(exclude_characters=f"*{CUT}"), min_size=4, max_size=24), AROUND, AROUND, st.data())
+def test_of_a_form_that_is_cut_in_two_no_more_than_one_character_is_shown(
+    secret: str, before: str, after: str, data: st.DataObject
+) -> None:
+    form = data.draw(st.sampled_from([form.text for form in forms([secret])]))
+    place = data.draw(st.integers(1, len(form) - 1))
+    first, second = mask([secret], before + form[:place] + CUT), mask([secret], CUT + form[place:] + after)
+    if place >= PART_SHORTEST:
+        assert first.endswith(MASK + CUT)
+    if len(form) - place >= PART_SHORTEST:
+        assert second.startswith(CUT + MASK)
+
+
+def test_a_piece_out_of_the_middle_of_a_secret_is_masked() -> None:
+    assert mask(["0123456789"], f"{CUT}3456{CUT}") == CUT + MASK + CUT
+    assert mask(["0123456789"], f"{CUT}3457{CUT}") == f"{CUT}3457{CUT}"
+
+
+def test_what_only_looks_like_a_cut_is_left_alone() -> None:
+    assert mask(["hunter22"], f"loading{CUT} done") == f"loading{CUT} done"
+
+
+@pytest.mark.timeout(20)
+def test_cuts_do_not_make_masking_slow() -> None:
+    key = "\n".join(f"{number:064d}" for number in range(50))
+    mask([key, "a" * 200_000 + "b"], (CUT + "0" * 8) * 50_000 + "a" * 100_000 + "x" + CUT)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result
+from stepswitch.plugin import CUT, ErrorCode, LogLevel, Outcome, Result
+from stepswitch.secrets.masking import Masking
 from stepswitch.steps import javascript_pool
 from stepswitch.steps.javascript import LOG_LIMIT, JavaScriptStep
 from tests.steps.contexts import RecordingContext
@@ -189,7 +190,7 @@ async def test_the_log_is_limited_and_the_cut_is_marked(step: JavaScriptStep, ti
     context = RecordingContext()
     outcome = await run(step, f"for (let i = 0; i < {times}; i++) console.log({line}); return {{ done: true }}", context)
     assert outcome.outputs == {"done": True}
-    assert sum(map(len, context.messages[:-1])) <= LOG_LIMIT
+    assert sum(map(len, context.messages[:-1])) <= LOG_LIMIT + len(CUT)
     assert context.lines[-1] == (LogLevel.WARN, "the script's log has reached its limit: what follows is left out")
     assert len(context.lines) <= LOG_LIMIT // 64 + 1
 
@@ -238,7 +239,7 @@ async def test_the_frame_s_functions_give_no_way_round_the_limits(step: JavaScri
     outcome = await run(step, script, context)
     assert outcome.result is Result.SUCCEEDED
     assert outcome.outputs["names"] != 0
-    assert sum(map(len, context.messages[:-1])) <= LOG_LIMIT
+    assert sum(map(len, context.messages[:-1])) <= LOG_LIMIT + len(CUT)
 
 
 async def test_the_child_process_has_nothing(only: JavaScriptStep) -> None:
@@ -258,3 +259,16 @@ async def test_the_child_process_has_nothing(only: JavaScriptStep) -> None:
     status = (process / "status").read_text()
     assert "NoNewPrivs:\t1" in status
     assert "Threads:\t1" in status
+
+
+@pytest.mark.parametrize("secret", ["Zq7!xW9%23kLm2", "pass 😀 word"])
+async def test_where_an_error_or_a_log_line_is_cut_no_half_of_a_secret_is_shown(step: JavaScriptStep, secret: str) -> None:
+    mask = Masking().masker([secret])
+    for shown in range(2, len(secret)):
+        context = RecordingContext()
+        script = f"const x = 'x'.repeat({LOG_LIMIT - shown}); console.log(x + pw); throw 'x'.repeat({8192 - 17 - shown}) + pw + '!!'"
+        outcome = await step.run({"script": script, "pw": secret}, context)
+        assert outcome.error is not None
+        for text in (outcome.error.message, context.messages[0]):
+            assert CUT in text
+            assert secret[:2] not in mask(text)

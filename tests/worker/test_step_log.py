@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from stepswitch.domain.execution import LogLevel, Outcome, Result, Values
+from stepswitch.domain.secrecy import CUT
 from stepswitch.engine.ports import StepContext
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker import attempt
@@ -74,7 +75,7 @@ async def test_a_log_is_cut_at_its_limit_with_a_mark(house: House) -> None:
     await house.runner.carry_out(task)
     first, second, mark = await house.logged(task)
     assert first.message == "a" * 600
-    assert second.message == "ü" * 199
+    assert second.message == "ü" * 199 + CUT
     assert (mark.message, mark.level) == ("the log of this step was cut here, at 1000 bytes", LogLevel.WARN)
 
 

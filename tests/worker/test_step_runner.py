@@ -372,6 +372,19 @@ async def test_outputs_are_cut_to_the_limit_and_named(house: House) -> None:
     assert step.error == StepError(ErrorCode.OUTPUT_TOO_LARGE, f"only the first {LIMIT} bytes were kept of earlier, long, wide, torn")
 
 
+@pytest.mark.parametrize("given_out", [2, 4, 7])
+async def test_an_output_that_is_cut_does_not_end_in_half_a_secret(house: House, given_out: int) -> None:
+    task = await house.begin()
+    text = "x" * (LIMIT - given_out) + "hunter22 and more"
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        return Outcome(Result.SUCCEEDED, {"late": text, "early": text[:LIMIT]}, truncated=("early",))
+
+    house.ask.script = script
+    step = await house.done(task)
+    assert step.outputs == dict.fromkeys(("late", "early"), "x" * (LIMIT - given_out) + "********")
+
+
 async def test_outputs_hold_nothing_that_json_has_not(house: House) -> None:
     task = await house.begin()
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.names import shown
+from stepswitch.domain.secrecy import MASK, secret_names
 from stepswitch.domain.values import ValueType
 
-MASK: Final = "********"
 LONGEST: Final = 200
 """Characters of a value that are told; of a longer one only how many there are."""
 LINES: Final = 50
@@ -32,7 +32,7 @@ def told_edits(before: Workflow, after: Workflow) -> list[str]:
 
 
 def _differences(before: Workflow, after: Workflow) -> Iterator[str]:
-    secret = frozenset(name for name, declared in after.declarations.items() if declared.type is ValueType.PASSWORD)
+    secret = secret_names(after)
     for step_id in dict.fromkeys((*before.steps, *after.steps)):
         old, new = before.steps.get(step_id), after.steps.get(step_id)
         if new is None:

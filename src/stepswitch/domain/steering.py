@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 
 from stepswitch.domain import flow
 from stepswitch.domain.document import Workflow
-from stepswitch.domain.edits import MASK, told_edits, told_value
+from stepswitch.domain.edits import told_edits, told_value
 from stepswitch.domain.errors import ErrorCode, StateConflictError
 from stepswitch.domain.events import Abort, Change, Decision, Pause, Reply, Resume, Retry, SetValues, Steered, Steering, WrittenBack
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
 from stepswitch.domain.progress import Progress
+from stepswitch.domain.secrecy import MASK, secret_names
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.values import Value
 
@@ -219,8 +220,9 @@ def _set_values(p: Progress, event: SetValues) -> Decision:
         return Decision(p.head, Reply.DONE)
     _refuse_moved_on(p, event)
     _refuse_too_large(p, changed)
+    secrets = secret_names(p.workflow)
     for name in changed:
-        secret = _is_secret(p, name)
+        secret = name in secrets
         _log(
             p, event, f"value {name} changed from {_show_value(before, name, secret=secret)} to {_show_value(changed, name, secret=secret)}"
         )
@@ -233,11 +235,6 @@ def _refuse_too_large(p: Progress, changed: Mapping[str, Value | None]) -> None:
     if size > p.rules.limits.values_bytes:
         message = f"the values of this execution would take {size} bytes; the limit is {p.rules.limits.values_bytes}"
         raise StateConflictError(message, ErrorCode.TOO_LARGE)
-
-
-def _is_secret(p: Progress, name: str) -> bool:
-    declared = p.workflow.declarations.get(name)
-    return declared is not None and declared.type == "password"
 
 
 def _show_value(values: Mapping[str, object], name: str, *, secret: bool) -> str:

@@ -13,12 +13,11 @@ from stepswitch.domain.formats import misfit
 from stepswitch.domain.names import INJECTED, OVERWRITE_PROTECTED, shown
 from stepswitch.domain.parsing import Outline
 from stepswitch.domain.readers import Report
+from stepswitch.domain.secrecy import SHORTEST_SECRET
 from stepswitch.domain.step_types import DOCUMENTED_TYPES, InputSpec, StepSignature, StepTypes
 from stepswitch.domain.values import ValueType
 
 DOCUMENTED_ALIASES: Final = frozenset({"JAVASCRIPT"})
-SHORT_SECRET: Final = 4
-"""Secrets with fewer characters are not masked: that would blank out everything."""
 _SPLICED_INTO: Final = frozenset({"cmd", "script"})
 _SCALARS: Final = frozenset({ValueType.NUMBER, ValueType.BOOLEAN})
 
@@ -75,8 +74,8 @@ def check_step(step: Step, scope: Scope) -> None:
 
 def warn_of_short_secret(secret: str, path: str, report: Report) -> None:
     """Warn where `secret` is too short to be masked in logs and answers."""
-    if 0 < len(secret) < SHORT_SECRET:
-        report.warn(ErrorCode.SHORT_SECRET, path, f"a secret with fewer than {SHORT_SECRET} characters is not masked in logs")
+    if 0 < len(secret) < SHORTEST_SECRET:
+        report.warn(ErrorCode.SHORT_SECRET, path, f"a secret with fewer than {SHORTEST_SECRET} characters is not masked in logs")
 
 
 def _check_type(step: Step, path: str, scope: Scope) -> StepSignature | None:

@@ -3,20 +3,20 @@
 Called by `views` for answers and by `claims` for what a step logs while it runs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from stepswitch.domain.document import Declaration, InBinding, Workflow
-from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
 from stepswitch.domain.execution import Head, LogEntry, StepError, StepExecution, Values
-from stepswitch.domain.values import Value, ValueType, to_text
+from stepswitch.domain.secrecy import CUT, MASK, SHORTEST_SECRET
+from stepswitch.domain.values import Value, ValueType, parse_number, to_text
 from stepswitch.engine.ports import Secrets
 from stepswitch.engine.snapshots import Compiled
 
-MASK: Final = "********"
-SHORTEST: Final = 4
-"""A shorter secret is not masked by value: it would blank out everything."""
+_LEAST_NUMBER: Final = 10 ** (SHORTEST_SECRET - 1)
 
 
 def secrets_of(head: Head, snapshots: Iterable[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()) -> tuple[str, ...]:
@@ -29,11 +29,21 @@ def secrets_of(head: Head, snapshots: Iterable[Compiled], steps: Iterable[tuple[
     for step, of in steps:
         found.update(_texts(step.variables, of.secret_names))
         found.update(_texts(step.inputs, secret_inputs(of, step.step_id)))
-    return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True))
+    return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _texts(values: Values, names: frozenset[str]) -> list[str]:
-    return [value for name in names if isinstance(value := values.get(name), str)] if values else []
+    found = [values.get(name) for name in names] if values else []
+    return [to_text(value) for value in found if value is not None and not isinstance(value, bool)]
+
+
+def _numbers(secrets: Iterable[str]) -> Iterator[int | float]:
+    """Return what scripts make of secrets that are numbers, which may lose zeros or last digits on the way; short ones stand for too much."""
+    for secret in secrets:
+        with suppress(ValueMisfitError):
+            number = parse_number(secret)
+            if abs(number) >= _LEAST_NUMBER:
+                yield from (number, float(number))
 
 
 def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
@@ -88,10 +98,16 @@ class Mask:
         unique = {compiled.snapshot.id: compiled for compiled in snapshots}
         known = secrets_of(head, unique.values(), steps)
         self._text = secrets.masker(known) if known else None
+        self._numbers = frozenset(_numbers(known))
+        self._snapshots = tuple(unique.values())
 
     def text(self, text: str) -> str:
         """Return `text` without secrets."""
         return text if self._text is None else self._text(text)
+
+    def cut_text(self, text: str) -> str:
+        """Return a text whose end was cut off, without secrets and without what may be the beginning of one."""
+        return text if self._text is None else self._text(text + CUT).removesuffix(CUT)
 
     def values(self, values: Values, secret: frozenset[str]) -> Values:
         """Return `values`, those named in `secret` as `********`."""
@@ -103,15 +119,26 @@ class Mask:
         return shown
 
     def _name(self, name: str, taken: Values) -> str:
-        """Return `name`, which a script may have made of a secret; two that look alike then are told apart by a number."""
+        """Return `name`, which a script may have made of a secret; two that look alike then are told apart by a number.
+
+        What the workflow declares is not made of a secret, even where it looks so.
+        """
         masked = self.text(name)
-        return masked if masked == name or masked not in taken else f"{masked} ({len(taken)})"
+        if masked != name and any(name in each.workflow.declarations for each in self._snapshots):
+            masked = name
+        shown, number = masked, len(taken)
+        while shown in taken:
+            number += 1
+            shown = f"{masked} ({number})"
+        return shown
 
     def _value(self, value: Value) -> Value:
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, bool) or self._text is None:
+            return value
         text = to_text(value)
-        return value if isinstance(value, bool) or self.text(text) == text else MASK
+        return MASK if value in self._numbers or self._text(text) != text else value
 
     def entry(self, entry: LogEntry) -> LogEntry:
         """Return a log entry without secrets."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.names import shown
+from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check, faults_to_execute
-from stepswitch.engine.confidential import MASK
 from stepswitch.engine.kept_passwords import password_places, value_at, with_kept_passwords
 from stepswitch.engine.snapshots import Compiled, compile_snapshot
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.templates import compile_template
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.confidential import MASK
 
 JsonObject = Mapping[str, Any]
 _SECTIONS: Final = ("inputs", "variables", "outputs")

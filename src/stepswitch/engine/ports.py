@@ -312,7 +312,10 @@ class StepContext(Protocol):
         ...
 
     async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
-        """Add a line to the step's log; waits while the log is written slower than it is filled. Secrets are masked on the way."""
+        """Add a line to the step's log; waits while the log is written slower than it is filled. Secrets are masked on the way.
+
+        Who cuts a text, here or in an error, puts `CUT` at once behind it, and before what follows: halves of secrets are masked there.
+        """
         ...
 
     async def attachment(self, key: str) -> bytes:

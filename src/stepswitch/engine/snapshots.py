@@ -11,6 +11,7 @@ from stepswitch.domain.canonical import canonical_json
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
+from stepswitch.domain.secrecy import secret_names
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.budget import Kept, is_large, size_of_document
 from stepswitch.engine.ports import ExecutionStore
@@ -25,7 +26,7 @@ REVISIONS_KEPT: Final = 10_000
 class Compiled:
     """A snapshot ready for use.
 
-    `secret_names` are the inputs, variables and outputs of type password; `secret_defaults` the passwords that stand in the document itself.
+    `secret_names` are the inputs, variables and outputs that hold passwords; `secret_defaults` the passwords that stand in the document itself.
     """
 
     snapshot: Snapshot
@@ -46,10 +47,7 @@ def _compile(snapshot: Snapshot) -> Compiled:
     workflow = parse(snapshot.document).workflow
     if workflow is None:
         raise StoreError(f"the stored snapshot {snapshot.id} cannot be read")
-    names = frozenset(
-        {name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD}
-        | {each.target for step in workflow.steps.values() for each in step.out_bindings if each.type is ValueType.PASSWORD}
-    )
+    names = secret_names(workflow)
     declared = [(each.type, each.default) for each in workflow.declarations.values()]
     bound = [(binding.type, binding.default) for step in workflow.steps.values() for binding in step.in_bindings]
     compared = [

@@ -1,6 +1,6 @@
 """The reads: an execution as the API and the command line show it, with every secret masked. Called by both, and by `executions`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stepswitch.domain.errors import NotFoundError
@@ -35,6 +35,8 @@ class ExecutionView:
     """Each with the snapshot that it was made from."""
     logs: Sequence[LogEntry]
     outputs: Values
+    masker: Callable[[Sequence[str]], Callable[[str], str]]
+    """Makes the masks of what is shown beside it: the documents."""
     waiting_for: tuple[WaitingFor, ...] = ()
     queue_position: int | None = None
 
@@ -139,6 +141,7 @@ class Views:
             ),
             waiting_for=_waiting_for(head, waiting, is_held=is_held),
             queue_position=waiting.position if waiting is not None and head.status is Status.QUEUED else None,
+            masker=self._secrets.masker,
         )
 
 

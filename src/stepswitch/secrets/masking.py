@@ -8,25 +8,34 @@ import html
 import json
 import re
 import shlex
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-MASK: Final = "********"
-SHORTEST: Final = 4
-"""A secret of fewer characters is not masked by value: it would blank out everything."""
+from stepswitch.domain.secrecy import CUT, MASK, SHORTEST_SECRET
+
 LINE_SHORTEST: Final = 8
 """A line of a secret of several lines (a private key) counts as a secret of its own from this length on."""
 KEPT: Final = 512
 KEPT_CHARACTERS: Final = 16_384
 """A masker for secrets longer than this together is made anew each time instead of being kept."""
-_PROBE: Final = 64
+PART_SHORTEST: Final = 2
+"""What stands beside a cut and may be a part of a secret is masked from this length on: of two halves no more than one character is left."""
+_CUTS: Final = 16
+"""Cuts of one text that are looked at: whoever cuts leaves one at the beginning, one at the end, and a few between."""
+_TRIES: Final = 1_000
+_CUT_IN_BYTES: Final = CUT.encode().decode("latin-1")
 _BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _PADDING: Final = 2
 _SHELL_SPECIAL: Final = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
 _PERCENT: Final = re.compile(r"%[0-9A-F]{2}")
+_PERCENT_OR_WIDE: Final = re.compile("%[0-9A-Fa-f]{2}|[^\x00-\x7f]")
+_SCRIPT_SAFE: Final = ("!~*'()", ";,/?:@&=+$!~*'()#")
+"""What JavaScript's encodeURIComponent and encodeURI leave as it is, beside letters, digits, `-`, `_` and `.` (ECMA-262, 19.2.6)."""
 _HTML_SAFE: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}
 
 
@@ -65,10 +74,15 @@ class TextMasker:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._forms = forms(secrets)
+        self._forms_in_bytes = tuple(Form(_in_bytes(form.text), form.open_end) for form in self._forms)
 
     def mask(self, text: str) -> str:
         """Return `text` with every occurrence of a form replaced; what overlaps is replaced together."""
-        found = _spans(text, self._forms)
+        found = _spans(text, self._forms, CUT)
+        if "%" in text and _PERCENT_OR_WIDE.search(text):
+            meant, places = _unescaped(text)
+            found += [(places[start], places[end]) for start, end in _spans(meant, self._forms_in_bytes, _CUT_IN_BYTES)]
+            found = _merged(sorted(found))
         if not found:
             return text
         pieces: list[str] = []
@@ -79,59 +93,12 @@ class TextMasker:
         return "".join([*pieces, text[place:]])
 
 
-class ChunkMasker:
-    """Masks a stream that arrives in pieces: a secret that stands across two of them is masked all the same.
-
-    It holds back only what may be the beginning of a secret, so that output is seen as it arrives. All that `feed` and
-    `flush` return, joined, is what `TextMasker` makes of the whole.
-    """
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._forms = forms(secrets)
-        self._held = ""
-        self._covered = 0
-        """How many characters of what is held stand behind a mask that was given out."""
-
-    def feed(self, text: str) -> str:
-        """Return what can be given out now that `text` has arrived, masked."""
-        self._held += text
-        return self._give(min((_undecided(self._held, form) for form in self._forms), default=len(self._held)))
-
-    def flush(self) -> str:
-        """Return what is still held, masked; the stream has ended, or nothing came for a while."""
-        return self._give(len(self._held))
-
-    def _give(self, until: int) -> str:
-        """Give out everything before `until`, where no occurrence begins of which the end has not arrived."""
-        if until == 0:
-            return ""
-        spans = _spans(self._held, self._forms)
-        if self._covered:
-            spans = _merged([(0, self._covered), *spans])
-        pieces: list[str] = []
-        place = covered = 0
-        for start, end in spans:
-            if start >= until:
-                break
-            pieces.append(self._held[place:start])
-            if start > 0 or not self._covered:
-                pieces.append(MASK)
-            place, covered = min(end, until), max(0, end - until)
-        pieces.append(self._held[place:until])
-        self._held, self._covered = self._held[until:], covered
-        return "".join(pieces)
-
-
-_SCRIPT_SAFE: Final = ("!~*'()", ";,/?:@&=+$!~*'()#")
-"""What JavaScript's encodeURIComponent and encodeURI leave as it is, beside letters, digits, `-`, `_` and `.` (ECMA-262, 19.2.6)."""
-
-
 def forms(secrets: Sequence[str]) -> tuple[Form, ...]:
     """Return every spelling of `secrets` that is looked for, the longest first."""
     found: dict[str, bool] = {}
     for secret in secrets:
         for part in (secret, secret.strip(), *_lines(secret)):
-            if len(part) >= SHORTEST:
+            if len(part) >= SHORTEST_SECRET:
                 for form in _spellings(part):
                     found[form.text] = found.get(form.text, False) or form.open_end
     return tuple(Form(text, open_end) for text, open_end in sorted(found.items(), key=lambda item: -len(item[0])))
@@ -158,7 +125,13 @@ def _json(text: str) -> set[str]:
 
 
 def _url(data: bytes) -> set[str]:
-    quoted = {quote(data, safe=""), quote(data), quote_plus(data), *(quote(data, safe=safe) for safe in _SCRIPT_SAFE)}
+    quoted = {
+        data.decode("utf-8", "surrogatepass").replace(" ", "+"),
+        quote(data, safe=""),
+        quote(data),
+        quote_plus(data),
+        *(quote(data, safe=safe) for safe in _SCRIPT_SAFE),
+    }
     return quoted | {_PERCENT.sub(lambda found: found.group().lower(), text) for text in quoted}
 
 
@@ -185,13 +158,39 @@ def _base64(data: bytes) -> Iterator[Form]:
         for offset, first in ((0, 0), (1, 2), (2, 3)):
             bits = 8 * (offset + len(data))
             core = encode(b"\0" * offset + data).decode()[first : bits // 6]
-            if len(core) >= SHORTEST:
+            if len(core) >= SHORTEST_SECRET:
                 yield Form(core, open_end=bits % 6 != 0)
 
 
-def _spans(text: str, wanted: tuple[Form, ...]) -> list[tuple[int, int]]:
-    """Return where the forms stand in `text`, in order, what overlaps as one."""
+def _in_bytes(text: str) -> str:
+    """Return `text` with a character for every byte that it has in UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _unescaped(text: str) -> tuple[str, "array[int]"]:
+    """Return what is meant by `text`, whose percent escapes may be of any kind, byte by byte, and where each byte stands in `text`."""
+    parts: list[str] = []
+    places = array("Q")
+    done = 0
+    for found in _PERCENT_OR_WIDE.finditer(text):
+        start, written = found.start(), found.group()
+        meant = chr(int(written[1:], 16)) if len(written) > 1 else _in_bytes(written)
+        parts += (text[done:start], meant)
+        places.extend(range(done, start))
+        places.extend([start] * len(meant))
+        done = found.end()
+    places.extend(range(done, len(text) + 1))
+    return "".join([*parts, text[done:]]), places
+
+
+def _spans(text: str, wanted: tuple[Form, ...], cut: str) -> list[tuple[int, int]]:
+    """Return where the forms stand in `text`, and parts of them beside a `cut`, in order, what overlaps as one."""
     found = [span for form in wanted for span in _occurrences(text, form)]
+    if cut in text:
+        places = [place.start() for place in islice(re.finditer(re.escape(cut), text), _CUTS)]
+        if (last := text.rfind(cut)) != places[-1]:
+            places.append(last)
+        found += [span for form in wanted for span in _parts(text, form, [(place, place + len(cut)) for place in places])]
     return _merged(sorted(found)) if len(found) > 1 else found
 
 
@@ -233,16 +232,38 @@ def _closed(text: str, end: int) -> int:
     return end
 
 
-def _undecided(text: str, form: Form) -> int:
-    """Return the first place in `text` where `form` may begin while its end has not arrived."""
-    beyond = 1 + _PADDING if form.open_end else 0
-    window = max(0, len(text) - len(form.text) - beyond + 1)
-    probe = form.text[:_PROBE]
-    if beyond or len(probe) < len(form.text):
-        begun = text.find(probe, window)
-        if begun >= 0:
-            return begun
-    for place in range(max(window, len(text) - len(probe) + 1), len(text)):
-        if probe.startswith(text[place:]):
-            return place
-    return len(text)
+def _parts(text: str, form: Form, cuts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Return where a part of `form` stands at once before or behind one of `cuts`, or fills what is between two."""
+    for place, (start, end) in enumerate(cuts):
+        begun = _begun(text, form.text, start)
+        if begun < start:
+            yield begun, start
+        ended = _ended(text, form.text, end)
+        if ended > end:
+            yield end, (_closed(text, ended) if form.open_end else ended)
+        following = cuts[place + 1][0] if place + 1 < len(cuts) else end
+        if following - end >= PART_SHORTEST and text[end:following] in form.text:
+            yield end, following
+
+
+def _begun(text: str, wanted: str, end: int) -> int:
+    """Return where the longest part of `text` begins that reaches to `end` and that `wanted` begins with; `end` where there is none.
+
+    A place where that takes too long to find out counts as one.
+    """
+    first, tries = wanted[:PART_SHORTEST], 0
+    start = text.find(first, max(0, end - len(wanted) + 1), end)
+    while start >= 0 and tries < _TRIES and not wanted.startswith(text[start:end]):
+        start = text.find(first, start + 1, end)
+        tries += 1
+    return start if start >= 0 else end
+
+
+def _ended(text: str, wanted: str, start: int) -> int:
+    """Return where the longest part of `text` ends that stands at `start` and that `wanted` ends with; see `_begun`."""
+    last, tries = wanted[-PART_SHORTEST:], 0
+    found = text.rfind(last, start, start + len(wanted) - 1)
+    while found >= 0 and tries < _TRIES and not wanted.endswith(text[start : found + PART_SHORTEST]):
+        found = text.rfind(last, start, found + PART_SHORTEST - 1)
+        tries += 1
+    return found + PART_SHORTEST if found >= 0 else start

@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stepswitch.plugin import (
+    CUT,
     ErrorCode,
     InputSpec,
     LogLevel,
@@ -126,6 +127,7 @@ class JavaScriptStep:
             "inputs": {name: value for name, value in inputs.items() if name != "script"},
             "outputLimit": context.output_limit_bytes,
             "logLimit": LOG_LIMIT,
+            "cutMark": CUT,
         }
 
         async def log(line: str) -> None:

@@ -24,6 +24,7 @@
   const NativePromise = Promise;
   const hasInstance = Function.prototype[Symbol.hasInstance];
   const sliceOf = String.prototype.slice;
+  const codeAt = String.prototype.charCodeAt;
   const sourceOf = Function.prototype.toString;
   const thenOf = Promise.prototype.then;
   const MAX_KEYS = 1000;
@@ -32,18 +33,24 @@
   const LINE_COST = 64; // so that empty lines, too, come to an end
   let outputLimit = 0;
   let logLeft = 0;
+  let cutMark = ""; // keeps what masks secrets from leaving half of one
   let begun = false;
   let settled = "";
   let value;
 
   const isA = (what, kind) => apply(hasInstance, kind, [what]);
   const flat = (words) => apply(sliceOf, words, [0]); // the binding cannot carry a string that is still a rope of parts
-  const cut = (words, length) => (words.length > length ? apply(sliceOf, words, [0, length]) : words);
+  const cut = (words, length) => {
+    if (words.length <= length) return words;
+    const last = apply(codeAt, words, [length - 1]);
+    return apply(sliceOf, words, [0, last >= 0xd800 && last < 0xdc00 ? length - 1 : length]); // no half of a pair
+  };
+  const shortened = (words, length) => (words.length > length ? cut(words, length) + cutMark : words);
 
   // --- the answer -----------------------------------------------------------------------------------------------------------------
 
   function failure(kind, message, stack) {
-    return '{"error":"' + kind + '","message":' + stringify(cut(message, MAX_MESSAGE)) + ',"stack":' + stringify(cut(stack, MAX_MESSAGE)) + "}";
+    return '{"error":"' + kind + '","message":' + stringify(shortened(message, MAX_MESSAGE)) + ',"stack":' + stringify(shortened(stack, MAX_MESSAGE)) + "}";
   }
 
   function stepswitch$describe(thrown) {
@@ -151,7 +158,7 @@
       if (logLeft <= 0) return;
       let line = "";
       for (let index = 0; index < words.length && line.length <= logLeft; index++) line += (index ? " " : "") + stepswitch$show(words[index]);
-      const kept = cut(line, logLeft);
+      const kept = shortened(line, logLeft);
       logLeft -= line.length + LINE_COST;
       emit(flat('["' + level + '",' + stringify(kept) + "]"));
       if (logLeft <= 0) emit('["WARN","the script\'s log has reached its limit: what follows is left out"]');
@@ -203,6 +210,7 @@
     const request = parse(json);
     outputLimit = request.outputLimit;
     logLeft = request.logLimit;
+    cutMark = request.cutMark;
     const inputs = setPrototypeOf(request.inputs, null);
     const values = [];
     for (let index = 0; index < request.names.length; index++) values[index] = inputs[request.names[index]];

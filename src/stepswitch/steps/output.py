@@ -10,13 +10,15 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from stepswitch.plugin import LogLevel, StepContext
+from stepswitch.plugin import CUT, LogLevel, StepContext
 
 LINE_CHARACTERS: Final = 16 * 1024
-"""Where a longer line is broken in the log."""
+"""Where a longer line is broken in the log; both parts carry the mark of a cut there, so that half a secret is masked too."""
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_PART_CHARACTERS: Final = LINE_CHARACTERS - len(CUT)
 _BREAKING_SPACE: Final = 1024
+_LONGEST_ESCAPE: Final = 64
 
 
 def harmless(text: str) -> str:
@@ -80,8 +82,8 @@ class Output:
             await self._show(line)
         while len(rest) > LINE_CHARACTERS:
             cut = _breaking_place(rest)
-            await self._show(rest[:cut])
-            rest = rest[cut:]
+            await self._show(rest[:cut] + CUT)
+            rest = CUT + rest[cut:]
         self._open_line = rest
 
     async def _show(self, line: str) -> None:
@@ -93,8 +95,8 @@ class Output:
     async def _log(self, part: str) -> None:
         while len(part) > LINE_CHARACTERS:
             cut = _breaking_place(part)
-            await self._context.log(harmless(part[:cut]), self._level)
-            part = part[cut:]
+            await self._context.log(harmless(part[:cut]) + CUT, self._level)
+            part = CUT + part[cut:]
         shown = harmless(part)
         if shown.strip():
             self.last_line = shown.strip()
@@ -117,9 +119,11 @@ def _whole(text: str) -> str:
 
 
 def _breaking_place(line: str) -> int:
-    """Return where to break a long line: at a blank where there is one, so that a secret is not torn in two and so escapes its mask."""
+    """Return where to break a long line: at a blank where there is one, and never inside of an escape sequence."""
     blank = max(
-        line.rfind(" ", LINE_CHARACTERS - _BREAKING_SPACE, LINE_CHARACTERS),
-        line.rfind("\t", LINE_CHARACTERS - _BREAKING_SPACE, LINE_CHARACTERS),
+        line.rfind(" ", _PART_CHARACTERS - _BREAKING_SPACE, _PART_CHARACTERS),
+        line.rfind("\t", _PART_CHARACTERS - _BREAKING_SPACE, _PART_CHARACTERS),
     )
-    return blank + 1 if blank >= 0 else LINE_CHARACTERS
+    place = blank + 1 if blank >= 0 else _PART_CHARACTERS
+    escape = line.rfind("\x1b", place - _LONGEST_ESCAPE, place)
+    return escape if escape > 0 else place

@@ -4,6 +4,9 @@ from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # it has no types
 
+from stepswitch.plugin import CUT
+from stepswitch.steps.output import Output
+
 _SHOWN_CHARACTERS: Final = 300
 
 
@@ -18,18 +21,19 @@ class OutputPatterns:
         self._succeeded = False
 
     def watch(self, line: str) -> None:
-        """Take note of a line that is not kept, so that it counts all the same."""
-        if self._failed_line is None and self._fail is not None and self._fail.search(line):
+        """Take note of a line that is not kept, or a part of one, so that it counts all the same."""
+        printed = line.removeprefix(CUT).removesuffix(CUT)
+        if self._failed_line is None and self._fail is not None and self._fail.search(printed):
             self._failed_line = line
         if not self._succeeded and self._success is not None:
-            self._succeeded = self._success.search(line) is not None
+            self._succeeded = self._success.search(printed) is not None
 
-    def verdict(self, *texts: str) -> str | None:
-        """Return why the output, of which `texts` were kept, is a failure; None where it is not."""
-        failed_line = next((line for text in texts if (line := _line_with(self._fail, text)) is not None), self._failed_line)
+    def verdict(self, *outputs: Output) -> str | None:
+        """Return why what was printed is a failure; None where it is not."""
+        failed_line = next((line for output in outputs if (line := _line_with(self._fail, output)) is not None), self._failed_line)
         if failed_line is not None:
             return f"the output has a line that failPattern matches: {shortened(failed_line.strip())}"
-        if self._success is not None and not self._succeeded and not any(self._success.search(text) for text in texts):
+        if self._success is not None and not self._succeeded and not any(self._success.search(output.text) for output in outputs):
             return "the output has nothing that successPattern matches"
         return None
 
@@ -48,18 +52,20 @@ def _compiled(name: str, pattern: str | None) -> Any:
         raise ValueError(f"{name} is no regular expression in RE2's syntax: {text}") from None
 
 
-def _line_with(pattern: Any, text: str) -> str | None:
-    found = None if pattern is None else pattern.search(text)
+def _line_with(pattern: Any, output: Output) -> str | None:
+    if pattern is None:
+        return None
+    text = output.text
+    found = pattern.search(text)
     if found is None:
         return None
     start = text.rfind("\n", 0, found.start()) + 1
     end = text.find("\n", found.start())
-    return text[start : end if end >= 0 else len(text)]
+    if end >= 0:
+        return text[start:end]
+    return text[start:] + (CUT if output.truncated else "")
 
 
 def shortened(line: str) -> str:
-    """Return a line cut at a blank, so that a secret in it stays whole and is masked on its way."""
-    if len(line) <= _SHOWN_CHARACTERS:
-        return line
-    blank = line.rfind(" ", 0, _SHOWN_CHARACTERS)
-    return line[:blank] + " …" if blank > 0 else "(one long word)"
+    """Return the beginning of a long line; where it is cut stands the mark that keeps half a secret from being shown."""
+    return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + CUT

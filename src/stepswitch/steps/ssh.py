@@ -146,7 +146,7 @@ class SshStep:
                 return _failure(
                     ErrorCode.NON_ZERO_EXIT, f"the command at {server} ended with exit code {ending.status}" + (f": {last}" if last else "")
                 )
-        reason = request.patterns.verdict(output.text, errors.text)
+        reason = request.patterns.verdict(output, errors)
         return _failure(ErrorCode.PATTERN_FAILED, f"{server}: {reason}") if reason else (Result.SUCCEEDED, None)
 
 

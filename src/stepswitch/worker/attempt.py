@@ -9,6 +9,7 @@ import structlog
 
 from stepswitch.domain.errors import ErrorCode, StoreError, TargetError
 from stepswitch.domain.execution import LogEntry, LogLevel
+from stepswitch.domain.secrecy import CUT
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.ports import Clock, FileStore, HostKeys
 
@@ -62,7 +63,7 @@ class StepLog:
         text = self._grant.mask.text(message)
         size = _size(text)
         if size > self._left:
-            text = text.encode("utf-8", "replace")[: self._left].decode("utf-8", "ignore")
+            text = text.encode("utf-8", "replace")[: self._left].decode("utf-8", "ignore") + CUT
         self._put(text, level, min(size, self._left))
         self._left -= size + 1
         if self._left <= 0:

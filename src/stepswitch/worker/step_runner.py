@@ -207,13 +207,16 @@ def _bug(attempt: Attempt, fault: BaseException | None) -> Outcome:
 
 
 def _bounded(outcome: Outcome, limit: int, attempt: Attempt) -> Outcome:
-    """Return `outcome` with its outputs cut to the limit and nothing secret in its error."""
+    """Return `outcome` with its outputs cut to the limit, and nothing secret in its error or beside a cut."""
     cut: list[str] = [*outcome.truncated]
     outputs: dict[str, Value] = {}
     for name, value in outcome.outputs.items():
         outputs[name], was_cut = _clean(value, limit)
         if was_cut and name not in cut:
             cut.append(name)
+    for name in cut:
+        if isinstance(text := outputs.get(name), str):
+            outputs[name] = attempt.grant.mask.cut_text(text)  # it may end in half a secret, and no step reads it
     error = outcome.error
     if error is not None:
         error = StepError(error.code, attempt.grant.mask.text(error.message))

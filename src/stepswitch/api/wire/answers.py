@@ -61,11 +61,11 @@ class Answers:
         logs, step_logs = _logs_by_step(view.logs)
         answer = self._head(view, root)
         if fields.looks_into("workflow"):
-            answer["workflow"] = self._texts.get(view.compiled, with_tenant=root.with_tenant).document
-        steps = [self._step(step, of, root, step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
+            answer["workflow"] = self._texts.get(view.compiled, view.masker, with_tenant=root.with_tenant).document
+        steps = [self._step(step, of, view, root, step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
         if fields.looks_into("stepExecutions", "stepSnapshot"):
             for made, (step, of) in zip(steps, view.steps, strict=True):
-                made["stepSnapshot"] = self._texts.get(of, with_tenant=root.with_tenant).step_document(step.step_id)
+                made["stepSnapshot"] = self._texts.get(of, view.masker, with_tenant=root.with_tenant).step_document(step.step_id)
         answer["stepExecutions"] = steps
         answer["logs"] = logs
         answer["links"] = {
@@ -86,7 +86,7 @@ class Answers:
             "context": head.context,
             "assignments": head.assignments,
             "attachments": _attachments(head, view.compiled) if head.attachments else {},
-            "workflow": self._texts.get(view.compiled, with_tenant=root.with_tenant).workflow,
+            "workflow": self._texts.get(view.compiled, view.masker, with_tenant=root.with_tenant).workflow,
             "creationTime": format_time(head.creation_time),
             "creationUser": head.creation_user,
             "aborted": head.status is Status.ABORTED,
@@ -103,9 +103,11 @@ class Answers:
             answer["waitingFor"] = [_waiting_for(each) for each in view.waiting_for]
         return answer
 
-    def _step(self, step: StepExecution, of: Compiled, root: Root, logs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    def _step(
+        self, step: StepExecution, of: Compiled, view: ExecutionView, root: Root, logs: Sequence[Mapping[str, str]]
+    ) -> dict[str, Any]:
         answer: dict[str, Any] = {
-            "stepSnapshot": self._texts.get(of, with_tenant=root.with_tenant).step(step.step_id),
+            "stepSnapshot": self._texts.get(of, view.masker, with_tenant=root.with_tenant).step(step.step_id),
             "state": step.state,
             "startTime": format_time(step.start_time),
             "aborted": step.aborted,

@@ -4,7 +4,7 @@ A snapshot never changes, so its JSON is made once and put into every answer as 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
 from typing import Any, Final
@@ -13,15 +13,21 @@ import orjson
 
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.document import SCHEMA_VERSION
-from stepswitch.domain.values import ValueType
-from stepswitch.engine.confidential import MASK, SHORTEST
+from stepswitch.domain.secrecy import MASK
+from stepswitch.domain.values import ValueType, to_text
 from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.snapshots import Compiled
 
 KEPT_BYTES: Final = 64 * 1024 * 1024
 _DECLARATIONS: Final = ("inputs", "variables", "outputs")
+_STRUCTURE: Final = frozenset(
+    {"name", "type", "format", "exportName", "comparator", "nextStepId", "startStepId", "onFailureStepId", "onUnknownStepId"}
+    | {"id", "schemaVersion"}
+)
+"""Fields that hold names, ids and words of the language: a password that looks like one must not take the workflow apart."""
 _INT64: Final = range(-(2**63), 2**64)
 JsonObject = Mapping[str, Any]
+Masker = Callable[[Sequence[str]], Callable[[str], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +60,14 @@ class SnapshotTexts:
         self._kept: OrderedDict[tuple[str, bool], SnapshotText] = OrderedDict()
         self._room = kept_bytes
 
-    def get(self, compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
+    def get(self, compiled: Compiled, masker: Masker, *, with_tenant: bool) -> SnapshotText:
         """Return the text of a snapshot, as the root shows it that names the tenant or as the other does."""
         key = (compiled.snapshot.id, with_tenant)
         text = self._kept.get(key)
         if text is not None:
             self._kept.move_to_end(key)
             return text
-        text = self._kept[key] = _snapshot_text(compiled, with_tenant=with_tenant)
+        text = self._kept[key] = _snapshot_text(compiled, masker, with_tenant=with_tenant)
         self._room -= text.size
         while self._room < 0 and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
@@ -69,8 +75,10 @@ class SnapshotTexts:
         return text
 
 
-def _snapshot_text(compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
-    document = _without_values(without_passwords(compiled.snapshot.document), compiled.secret_defaults)
+def _snapshot_text(compiled: Compiled, masker: Masker, *, with_tenant: bool) -> SnapshotText:
+    document = without_passwords(compiled.snapshot.document)
+    if compiled.secret_defaults:
+        document = _masked(document, masker(compiled.secret_defaults))
     if isinstance(created := document.get("createdAt"), int):
         document["createdAt"] = format_time(created)
     if with_tenant:
@@ -79,21 +87,16 @@ def _snapshot_text(compiled: Compiled, *, with_tenant: bool) -> SnapshotText:
     return SnapshotText(orjson.Fragment(body), document, len(body), document.get("steps") or {})
 
 
-def _without_values(document: Any, secrets: Sequence[str]) -> Any:
-    """Return `document` without the passwords that stand in it as such, wherever else they stand in it."""
-    known = [secret for secret in secrets if len(secret) >= SHORTEST]
-    return _replaced(document, known) if known else document
-
-
-def _replaced(value: Any, secrets: Sequence[str]) -> Any:
-    """Never deeper than a document may be."""
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
+    """Return a part of a document without the passwords that stand in it as such, wherever else they stand; never deeper than a document may be."""
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
+        return mask(value)
     if isinstance(value, Mapping):
-        return {name: _replaced(entry, secrets) for name, entry in value.items()}
-    return [_replaced(entry, secrets) for entry in value] if isinstance(value, list) else value
+        return {name: entry if name in _STRUCTURE else _masked(entry, mask) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_masked(entry, mask) for entry in value]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return MASK if is_number and mask(to_text(value)) != to_text(value) else value
 
 
 def without_passwords(document: JsonObject) -> dict[str, Any]:
