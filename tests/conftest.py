@@ -5,6 +5,10 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # how long an example takes is no property of the code on a machine that others use too
+settings.load_profile("patient")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 NOTHING_IS_SKIPPED = os.environ.get("STEPSWITCH_REQUIRE_SERVERS") == "1"

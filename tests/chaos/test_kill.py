@@ -85,9 +85,13 @@ class Load:
         await asyncio.to_thread(self._service.end)
         await asyncio.gather(*creators)
 
-    async def _create(self) -> None:
+    async def undisturbed(self) -> None:
+        """Create one that nobody kills: it has to complete."""
+        await self._create(1)
+
+    async def _create(self, times: int = CREATES_EACH) -> None:
         async with httpx.AsyncClient(base_url=self._service.url, headers=self._headers, timeout=60) as client:
-            for _ in range(CREATES_EACH):
+            for _ in range(times):
                 self._made += 1
                 tag = f"tag{self._made}"
                 try:
@@ -116,6 +120,7 @@ async def test_no_kill_loses_an_execution_or_repeats_a_command(tmp_path: Path, c
         for _ in range(ROUNDS):
             await load.until_killed(moments.uniform(0.02, 1.0))
             await asyncio.to_thread(service.start)
+        await load.undisturbed()
         executions = {execution_id: settle(service, execution_id, headers) for execution_id in load.accepted}
         service.end()
         commands = Counter(server.commands())
