@@ -51,6 +51,8 @@ class StepSignature:
     """Whether running it twice can never harm: then it needs no stored claim before it starts."""
     inline: bool = False
     """Whether `decide` itself carries it out (NOOP)."""
+    only_computes: bool = False
+    """Whether it acts on nothing outside and reads nothing there: a rehearsal carries it out for real (JS)."""
     time_limit_seconds: float = 14_400.0
     device_input: str | None = None
     """The input that names the host acted on; with `port_input` it makes the device that places are counted for."""

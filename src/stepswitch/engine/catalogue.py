@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from stepswitch.domain.conversion import convert, schema_of, upgraded
@@ -47,6 +48,17 @@ class Review:
 
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
+
+
+def review(document: JsonObject, types: StepTypes, *, strict: bool = False) -> Review:
+    """Return every fault and every warning of a document of any schema."""
+    if schema_of(document) is None:
+        parsed = check(document, types, strict=strict)
+        return Review(parsed.faults, parsed.warnings)
+    converted = convert(document, types, strict=strict)
+    if document.get("schemaVersion") is not None:
+        return Review(converted.faults, converted.warnings)
+    return Review((Fault(ErrorCode.MISSING_FIELD, "schemaVersion", "is required"), *converted.faults), converted.warnings)
 
 
 def tag_of(workflow: StoredWorkflow) -> str:
@@ -196,17 +208,8 @@ class Catalogue:
 
     def validate(self, document: JsonObject) -> Review:
         """Return every fault and every warning of a document of any schema; nothing is stored."""
-        review = self._review(document)
-        return Review((*review.faults, *with_kept_passwords(document, {})[1]), review.warnings)
-
-    def _review(self, document: JsonObject) -> Review:
-        if schema_of(document) is None:
-            parsed = check(document, self._types, strict=self._strict)
-            return Review(parsed.faults, parsed.warnings)
-        converted = convert(document, self._types, strict=self._strict)
-        if document.get("schemaVersion") is not None:
-            return Review(converted.faults, converted.warnings)
-        return Review((Fault(ErrorCode.MISSING_FIELD, "schemaVersion", "is required"), *converted.faults), converted.warnings)
+        found = review(document, self._types, strict=self._strict)
+        return Review((*found.faults, *with_kept_passwords(document, {})[1]), found.warnings)
 
     def convert(self, original: JsonObject, owner: JsonObject) -> dict[str, Any]:
         """Return a document of schema 1.0 or 2.0 in schema 3.0; raises InvalidRequestError with every fault, by its place in `original`."""
@@ -219,16 +222,17 @@ class Catalogue:
     async def _checked(self, document: JsonObject, stored: JsonObject) -> tuple[dict[str, Any], tuple[Fault, ...]]:
         """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault."""
         whole, masked = with_kept_passwords(document, stored)
-        review = await asyncio.to_thread(self._review, whole) if is_large(whole) else self._review(whole)
-        if review.faults or masked:
-            raise InvalidRequestError([*review.faults, *masked])
+        look = partial(review, whole, self._types, strict=self._strict)
+        found = await asyncio.to_thread(look) if is_large(whole) else look()
+        if found.faults or masked:
+            raise InvalidRequestError([*found.faults, *masked])
         kept = {name: value for name, value in whole.items() if name not in _FILLED_IN}
         for name in ("owner", "readOnly"):
             if kept.get(name, ...) is None:
                 del kept[name]
         if "readOnly" in kept:
             kept["readOnly"] = str(kept["readOnly"]).lower() == "true"
-        return kept, review.warnings
+        return kept, found.warnings
 
     async def _on_stored(self, caller: Caller, workflow_id: str, only_if: Tags, act: Callable[[StoredWorkflow], Awaitable[_T]]) -> _T:
         """Return what `act` makes of the stored workflow; again where somebody else changed it meanwhile."""

@@ -93,10 +93,16 @@ class Mask:
     """Takes the secrets of one execution out of whatever is shown of it."""
 
     def __init__(
-        self, secrets: Secrets, head: Head, snapshots: Sequence[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()
+        self,
+        secrets: Secrets,
+        head: Head,
+        snapshots: Sequence[Compiled],
+        steps: Iterable[tuple[StepExecution, Compiled]] = (),
+        more: Iterable[str] = (),
     ) -> None:
+        """`more` are secrets that are known otherwise."""
         unique = {compiled.snapshot.id: compiled for compiled in snapshots}
-        known = secrets_of(head, unique.values(), steps)
+        known = tuple(dict.fromkeys((*secrets_of(head, unique.values(), steps), *more)))
         self._text = secrets.masker(known) if known else None
         self._numbers = frozenset(_numbers(known))
         self._snapshots = tuple(unique.values())

@@ -93,14 +93,7 @@ class Executions:
         ]
         if request.retained_til is not None and request.retained_til <= self._clock.now():
             faults.append(Fault(ErrorCode.INVALID_VALUE, "retainedTil", "lies in the past; give a time to come, or leave it out"))
-        return [*faults, *self._size_faults(request)]
-
-    def _size_faults(self, request: ExecutionRequest) -> list[Fault]:
-        given = (*request.assignments.values(), *request.context.values())
-        total = sum(size_of(value) for value in given if isinstance(value, str | int | float))
-        limit = self._rules.limits.values_bytes
-        message = f"the values of this execution would take {total} bytes; the limit is {limit}"
-        return [Fault(ErrorCode.TOO_LARGE, "assignments", message)] if total > limit else []
+        return [*faults, *size_faults(request.assignments, request.context, self._rules.limits.values_bytes)]
 
     async def _attachment_faults(self, caller: Caller, attachments: Mapping[str, str]) -> list[Fault]:
         return [
@@ -132,6 +125,14 @@ class Executions:
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
         revision = (stored.id, tag_of(stored))
         return await self._conductor.snapshots.of_revision(revision, stored.tenant, lambda: snapshot_document(stored))
+
+
+def size_faults(assignments: Mapping[str, Any], context: Mapping[str, Any], limit_bytes: int) -> list[Fault]:
+    """Return a fault where the values that an execution would start with are over the limit."""
+    given = (*assignments.values(), *context.values())
+    total = sum(size_of(value) for value in given if isinstance(value, str | int | float))
+    message = f"the values of this execution would take {total} bytes; the limit is {limit_bytes}"
+    return [Fault(ErrorCode.TOO_LARGE, "assignments", message)] if total > limit_bytes else []
 
 
 def snapshot_document(stored: StoredWorkflow) -> dict[str, Any]:

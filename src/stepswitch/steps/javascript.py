@@ -62,6 +62,7 @@ SIGNATURE: Final = StepSignature(
     other_inputs=True,
     other_outputs=True,
     always_safe=True,
+    only_computes=True,
     time_limit_seconds=10.0,
 )
 _NO_PARAMETERS: Final = frozenset((

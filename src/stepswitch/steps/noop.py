@@ -10,6 +10,7 @@ SIGNATURE: Final = StepSignature(
     other_inputs=True,
     always_safe=True,
     inline=True,
+    only_computes=True,
 )
 
 

@@ -5,11 +5,9 @@ that is cancelled reports nothing: whoever cancelled it has decided already what
 """
 
 import asyncio
-import math
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -18,8 +16,8 @@ import structlog
 from stepswitch.domain.errors import ErrorCode, NotFoundError, ServiceError, StoreError
 from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import Outcome, Result, StepError
-from stepswitch.domain.values import Value
 from stepswitch.engine.claims import Claims, Grant
+from stepswitch.engine.outcomes import bounded, timed_out
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
 
@@ -65,7 +63,7 @@ class StepRunner:
         self._attempts.begin(attempt)
         outcome: Outcome | None = None
         try:
-            outcome = _bounded(await self._run(attempt), self._around.output_bytes, attempt)
+            outcome = bounded(await self._run(attempt), self._around.output_bytes, attempt.grant.mask)
             await attempt.step_log.close()
             await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
         except asyncio.CancelledError:
@@ -120,7 +118,7 @@ class StepRunner:
             if not running.done():
                 attempt.is_closed = True
                 await _stop(running, attempt, clock)
-                return _timed_out(attempt)
+                return timed_out(grant.time_limit_seconds, may_have_acted=attempt.sent and not grant.safe)
             return _bug(attempt, None) if running.cancelled() else running.result()
         except FencedError as error:
             return _fenced(attempt, error)
@@ -173,15 +171,6 @@ async def until_stored(clock: Clock, ask: Callable[[], Awaitable[_T]]) -> _T | R
         await clock.sleep(pause)
 
 
-def _timed_out(attempt: Attempt) -> Outcome:
-    grant = attempt.grant
-    seconds = f"{grant.time_limit_seconds:g} s"
-    if attempt.sent and not grant.safe:
-        message = f"the time limit of {seconds} passed after the command was sent; nobody can say whether the target acted"
-        return Outcome(Result.UNKNOWN, error=StepError(ErrorCode.TIMEOUT, message))
-    return Outcome(Result.FAILED, error=StepError(ErrorCode.TIMEOUT, f"the time limit of {seconds} passed"))
-
-
 def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
     """Return what follows from a step type that wanted to send something and was not allowed to."""
     if attempt.sent and not attempt.grant.safe:
@@ -204,34 +193,3 @@ def _bug(attempt: Attempt, fault: BaseException | None) -> Outcome:
     return Outcome(
         result, error=StepError(ErrorCode.INTERNAL, f"the step type failed in a way that it should not; the service's log has {reference}")
     )
-
-
-def _bounded(outcome: Outcome, limit: int, attempt: Attempt) -> Outcome:
-    """Return `outcome` with its outputs cut to the limit, and nothing secret in its error or beside a cut."""
-    cut: list[str] = [*outcome.truncated]
-    outputs: dict[str, Value] = {}
-    for name, value in outcome.outputs.items():
-        outputs[name], was_cut = _clean(value, limit)
-        if was_cut and name not in cut:
-            cut.append(name)
-    for name in cut:
-        if isinstance(text := outputs.get(name), str):
-            outputs[name] = attempt.grant.mask.cut_text(text)  # it may end in half a secret, and no step reads it
-    error = outcome.error
-    if error is not None:
-        error = StepError(error.code, attempt.grant.mask.text(error.message))
-    elif cut:
-        error = StepError(ErrorCode.OUTPUT_TOO_LARGE, f"only the first {limit} bytes were kept of {', '.join(cut)}")
-    return replace(outcome, outputs=outputs, error=error, truncated=tuple(cut))
-
-
-def _clean(value: Value, limit: int) -> tuple[Value, bool]:
-    """Return `value` as JSON can carry it, and whether it was cut; a number that JSON has not stands as its text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value), False
-    if not isinstance(value, str):
-        return value, False
-    if len(value) * 4 <= limit and value.isascii():
-        return value, False
-    encoded = value.encode("utf-8", "replace")
-    return encoded[:limit].decode("utf-8", "ignore"), len(encoded) > limit

@@ -35,15 +35,15 @@ _LAST_PORT: Final = 65_535
 
 def execution_request(body: object) -> ExecutionRequest:
     """Return a `workflowExecutionCreateRequest` with the faults of its shape; raises InvalidRequestError where it names no workflow at all."""
-    reader = _reader(body, _EXECUTION_FIELDS, "workflowId", "contextType")
+    reader = request_reader(body, _EXECUTION_FIELDS, "workflowId", "contextType")
     request = ExecutionRequest(
         workflow_id=reader.text("workflowId") or "",
         context_type=reader.word("contextType", ContextType) or ContextType.NONE,
-        context=_map(reader, "context"),
-        assignments=_map(reader, "assignments"),
+        context=present_map(reader, "context"),
+        assignments=present_map(reader, "assignments"),
         attachments=_attachments(reader),
         pause_at_failure=reader.flag("pauseAtFailure") or False,
-        debug_step_ids=_texts(reader, "debugStepIds"),
+        debug_step_ids=texts(reader, "debugStepIds"),
         retained_til=_time(reader, "retainedTil"),
     )
     if reader.source.get("workflowId") is None or not isinstance(reader.source["workflowId"], str):
@@ -53,8 +53,8 @@ def execution_request(body: object) -> ExecutionRequest:
 
 def change_order(body: object) -> ChangeOrder:
     """Return a `workflowExecutionChange` with the faults of its shape."""
-    reader = _reader(body, _CHANGE_FIELDS)
-    debug_step_ids = _texts(reader, "debugStepIds")
+    reader = request_reader(body, _CHANGE_FIELDS)
+    debug_step_ids = texts(reader, "debugStepIds")
     order = ChangeOrder(
         start_step_id=reader.text("startStepId"),
         pause_at_failure=reader.flag("pauseAtFailure"),
@@ -79,7 +79,7 @@ def _step_edits(reader: ObjectReader) -> dict[str, JsonObject | None]:
 
 def values_order(body: object) -> ValuesOrder:
     """Return values to correct; null takes one away. Raises InvalidRequestError with the faults of the shape."""
-    reader = _reader(body, _VALUES_FIELDS, "values")
+    reader = request_reader(body, _VALUES_FIELDS, "values")
     inside = reader.child("values")
     _refuse_faults(reader)
     return ValuesOrder({} if inside is None else inside.source)
@@ -94,7 +94,7 @@ def workflow_document(body: object) -> JsonObject:
 
 def credentials(body: object) -> tuple[str, str]:
     """Return user name and password of a login."""
-    reader = _reader(body, _CREDENTIALS_FIELDS, "username", "password")
+    reader = request_reader(body, _CREDENTIALS_FIELDS, "username", "password")
     found = reader.text("username") or "", reader.text("password") or ""
     _refuse_faults(reader)
     return found
@@ -112,7 +112,7 @@ class TrustOrder:
 
 def scan_order(body: object) -> tuple[str, int]:
     """Return the server to ask for its host keys."""
-    reader = _reader(body, _HOST_FIELDS, "host")
+    reader = request_reader(body, _HOST_FIELDS, "host")
     found = _host(reader), _port(reader)
     _refuse_faults(reader)
     return found
@@ -120,7 +120,7 @@ def scan_order(body: object) -> tuple[str, int]:
 
 def trust_order(body: object) -> TrustOrder:
     """Return which key to trust."""
-    reader = _reader(body, _TRUST_FIELDS, "host")
+    reader = request_reader(body, _TRUST_FIELDS, "host")
     order = TrustOrder(_host(reader), _port(reader), reader.text("publicKey"), reader.text("fingerprint"))
     if (reader.source.get("publicKey") is None) == (reader.source.get("fingerprint") is None):
         reader.report.fault(ErrorCode.MISSING_FIELD, "", "give either publicKey or fingerprint")
@@ -139,10 +139,10 @@ def server_of_query(query: Mapping[str, str]) -> tuple[str, int]:
 
 def conversion(body: object) -> tuple[JsonObject, JsonObject]:
     """Return the document and the owner of a `workflowConversion`."""
-    reader = _reader(body, _CONVERSION_FIELDS, "owner", "original")
+    reader = request_reader(body, _CONVERSION_FIELDS, "owner", "original")
     owner, original = reader.child("owner"), reader.child("original")
     if owner is not None:
-        _refuse_unknown(owner, _OWNER_FIELDS)
+        refuse_unknown(owner, _OWNER_FIELDS)
         owner.require("id", "type")
         owner.name("id")
         owner.name("subId")
@@ -170,17 +170,18 @@ def existing_id(text: str) -> str:
     return text
 
 
-def _reader(body: object, known: frozenset[str], *required: str) -> ObjectReader:
+def request_reader(body: object, known: frozenset[str], *required: str) -> ObjectReader:
     """Return a reader of a request object, with the faults of fields that nobody knows or that are missing noted."""
     if not isinstance(body, dict):
         raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "", str(ValueMisfitError(body, "request; send an object")))])
     reader = ObjectReader(body, "", Report())
-    _refuse_unknown(reader, known)
+    refuse_unknown(reader, known)
     reader.require(*required)
     return reader
 
 
-def _refuse_unknown(reader: ObjectReader, known: frozenset[str]) -> None:
+def refuse_unknown(reader: ObjectReader, known: frozenset[str]) -> None:
+    """Note a fault for each field that is none of `known`."""
     if reader.source.keys() <= known:
         return
     for name in reader.source:
@@ -194,7 +195,8 @@ def _refuse_faults(reader: ObjectReader) -> None:
         raise InvalidRequestError(reader.report.faults)
 
 
-def _map(reader: ObjectReader, field: str) -> Mapping[str, Any]:
+def present_map(reader: ObjectReader, field: str) -> Mapping[str, Any]:
+    """Return the map in a field without what is null there."""
     inside = reader.child(field)
     return {} if inside is None else {name: value for name, value in inside.source.items() if value is not None}
 
@@ -202,14 +204,15 @@ def _map(reader: ObjectReader, field: str) -> Mapping[str, Any]:
 def _attachments(reader: ObjectReader) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, entry in reader.entries("attachments"):
-        _refuse_unknown(entry, _ATTACHMENT_FIELDS)
+        refuse_unknown(entry, _ATTACHMENT_FIELDS)
         entry.require("id")
         entry.text("reference")
         found[key] = entry.text("id") or ""
     return found
 
 
-def _texts(reader: ObjectReader, field: str) -> tuple[str, ...]:
+def texts(reader: ObjectReader, field: str) -> tuple[str, ...]:
+    """Return the strings in the array of a field, noting what is none."""
     items = reader.items(field)
     for place, item in enumerate(items):
         if not isinstance(item, str):
