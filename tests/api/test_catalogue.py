@@ -111,11 +111,65 @@ async def test_a_lost_update_is_refused(real: Real, root: str) -> None:
     assert (await real.client.delete(place, headers={"If-Match": f'"x", {first.headers["etag"]}'})).status_code == 204
 
 
+async def test_every_change_of_a_workflow_heeds_what_its_sender_saw(real: Real, root: str) -> None:
+    created = await real.create(HELLO, root)
+    place, own = f"{root}/workflow/{created['id']}", f"{OWN}/workflows/{created['id']}"
+    await real.client.post(f"{place}/attachments", files={"file": ("f", b"content")})
+    files: dict[str, Any] = {"files": {"file": ("f", b"other")}}
+    gone: dict[str, Any] = {"params": {"attachmentId": "f"}}
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", place, {"json": saying("other")}),
+        ("POST", f"{own}/revisions/1/restore", {}),
+        ("POST", f"{place}/attachments", files),
+        ("DELETE", f"{place}/attachments", gone),
+        ("DELETE", place, {}),
+    ]
+    for method, path, sent in changes:
+        before = await real.client.get(place)
+        for stale in ('"old"', f"W/{before.headers['etag']}", f'"old", W/{before.headers["etag"]}'):
+            refused = await real.client.request(method, path, headers={"If-Match": stale}, **sent)
+            assert (refused.status_code, codes(refused)) == (412, ["PRECONDITION_FAILED"]), (method, path)
+        assert (await real.client.get(place)).json() == before.json()
+        done = await real.client.request(method, path, headers={"If-Match": f'"old", {before.headers["etag"]}'}, **sent)
+        assert done.status_code in (200, 204), (method, path)
+        assert (
+            "etag" not in done.headers or done.headers["etag"] == (await real.client.get(place)).headers["etag"] != before.headers["etag"]
+        )
+        assert (await real.client.request(method, path, headers={"If-Match": "*"}, **sent)).status_code in (200, 204, 404)
+
+
+async def test_what_a_caller_has_already_is_not_sent_again(real: Real, root: str) -> None:
+    created = await real.create(HELLO, root)
+    place = f"{root}/workflow/{created['id']}"
+    await real.client.post(f"{place}/attachments", files={"file": ("f", b"content")})
+    for path in (place, f"{place}?fields=name", f"{place}/attachments?attachmentId=f"):
+        first = await real.client.get(path)
+        assert (first.status_code, first.headers["cache-control"]) == (200, "private, no-cache")
+        tag = first.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"old", {tag}', "*"):
+            for method in ("GET", "HEAD"):
+                again = await real.client.request(method, path, headers={"If-None-Match": known})
+                assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag), known
+        for unknown in ('"old"', f'"x{tag[1:]}', ""):
+            assert (await real.client.get(path, headers={"If-None-Match": unknown})).content == first.content
+    tag = (await real.client.get(place)).headers["etag"]
+    await real.client.post(place, json=saying("other"))
+    assert (await real.client.get(place, headers={"If-None-Match": tag})).json()["outputs"] == saying("other")["outputs"]
+    missing = await real.client.get(f"{root}/workflow/nowhere", headers={"If-None-Match": "*"})
+    assert missing.status_code == 404
+
+
 @pytest.mark.parametrize("header", ["x", '"a', "W/", "*, *", '"a" "b"'])
 async def test_a_tag_that_cannot_be_read_is_400(real: Real, header: str) -> None:
     created = await real.create(HELLO)
-    answer = await real.client.post(f"{PLAIN}/workflow/{created['id']}", json=HELLO, headers={"If-Match": header})
-    assert (answer.status_code, codes(answer)) == (400, ["UNKNOWN_HEADER_VALUE"])
+    place = f"{PLAIN}/workflow/{created['id']}"
+    answers = {
+        "If-Match": await real.client.post(place, json=HELLO, headers={"If-Match": header}),
+        "If-None-Match": await real.client.get(place, headers={"If-None-Match": header}),
+    }
+    for name, answer in answers.items():
+        assert (answer.status_code, codes(answer)) == (400, ["UNKNOWN_HEADER_VALUE"])
+        assert messages(answer)[0].startswith(f"{name}: ")
 
 
 async def test_of_many_who_change_the_same_revision_one_is_told_that_it_did(real: Real) -> None:

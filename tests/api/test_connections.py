@@ -33,9 +33,10 @@ class Wire:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
         return int(head[0].split()[1]), headers, await self.reader.readexactly(int(headers["content-length"]))
 
-    async def refusal(self) -> tuple[int, str]:
+    async def refusal(self, request_id: str | None = None) -> tuple[int, str]:
         """Return status and code of an errorResponse that ends the connection."""
         status, headers, body = await self.answer()
+        assert request_id in (None, headers["x-request-id"])
         (error,) = json.loads(body)["errors"]
         assert (headers["x-error-code"], headers["connection"], headers["content-type"]) == (error["code"], "close", "application/json")
         assert headers["x-request-id"]
@@ -145,6 +146,30 @@ async def test_who_sends_too_slowly_is_given_up(front: Front, sent: bytes, readi
         assert await wire.refusal() == (408, "TOO_SLOW")
 
 
+@pytest.mark.parametrize(
+    ("rest", "refusal"),
+    [
+        (b"x: " + b"y" * 100_000, (431, "HEADERS_TOO_LARGE")),
+        (b"x: " + b"y" * 100_000 + b"\r\n\r\n", (431, "HEADERS_TOO_LARGE")),
+        (b"x: y\r\nno colon\r\n\r\n", (400, "MALFORMED_REQUEST")),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", (400, "MALFORMED_REQUEST")),
+    ],
+)
+async def test_a_request_that_is_refused_before_it_is_read_keeps_its_id_too(front: Front, rest: bytes, refusal: tuple[int, str]) -> None:
+    async with front.wire() as wire:
+        await wire.send(LOGIN + b"x-request-id: mine\r\n" + rest)
+        assert await wire.refusal("mine") == refusal
+
+
+async def test_what_is_no_request_does_not_get_the_id_of_the_one_before(front: Front) -> None:
+    async with front.wire() as wire:
+        await wire.send(HEALTH + b"x-request-id: mine\r\n\r\n")
+        assert (await wire.answer())[1]["x-request-id"] == "mine"
+        await wire.send(b"hello\r\n\r\n")
+        status, headers, _ = await wire.answer()
+        assert (status, headers["x-request-id"] == "mine") == (400, False)
+
+
 async def test_a_body_that_moves_on_is_waited_for(front: Front) -> None:
     async with front.wire() as wire:
         await wire.send(LOGIN + b"Content-Length: 2\r\n\r\n{")
@@ -169,8 +194,8 @@ async def test_one_connection_too_many_is_503_and_far_too_many_are_cut(tmp_path:
         await first.send(HEALTH + b"\r\n")
         assert (await first.answer())[0] == 200
         async with front.wire() as second:
-            await second.send(HEALTH + b"\r\n")
-            assert await second.refusal() == (503, "OVERLOADED")
+            await second.send(HEALTH + b"x-request-id: mine\r\n\r\n")
+            assert await second.refusal("mine") == (503, "OVERLOADED")
         await _fill(front)
 
 

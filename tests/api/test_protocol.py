@@ -216,6 +216,23 @@ async def test_every_answer_has_a_request_id_of_its_own(house: House) -> None:
     assert len(set(names)) == 4
 
 
+@pytest.mark.parametrize("given", ["7", "a/b:c-d_e.f~{}", "x" * 128], ids=len)
+async def test_a_request_keeps_the_id_that_its_sender_gave(house: House, given: str) -> None:
+    house.catalogue_store.failure = RuntimeError()
+    with capture_logs() as log:
+        answer = await house.client.get(f"{PLAIN}/workflow/x", headers={"x-request-id": given})
+    assert answer.headers.get_list("x-request-id") == [given]
+    assert messages(answer)[0].endswith(f"reference {given}")
+    assert log[0]["reference"] == given
+
+
+@pytest.mark.parametrize("given", [[b""], [b"x" * 129], [b"a b"], [b"a\xff"], [b"a\tb"], [b"one", b"two"]], ids=str)
+async def test_an_id_that_cannot_be_one_is_replaced(house: House, given: list[bytes]) -> None:
+    answer = await house.client.get(f"{PLAIN}/workflow/x", headers=[(b"x-request-id", each) for each in given])
+    (shown,) = answer.headers.get_list("x-request-id")
+    assert shown.startswith("id-")
+
+
 @pytest.mark.parametrize(("state", "status"), [({"status": "ok"}, 200), ({"status": "no space left", "free": 0}, 503)])
 async def test_health_needs_no_login(house: House, state: dict[str, object], status: int) -> None:
     house.state = state

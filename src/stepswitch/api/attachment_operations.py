@@ -3,7 +3,7 @@
 from typing import Final
 
 from stepswitch.api import attachments
-from stepswitch.api.catalogue_operations import IF_MATCH, STORED, WORKFLOW_ID
+from stepswitch.api.catalogue_operations import IF_MATCH, IF_NONE_MATCH, STORED, WORKFLOW_ID
 from stepswitch.api.operation import WITH_BODY, Operation, Parameter
 from stepswitch.api.wire import catalogue_models, models
 
@@ -31,8 +31,8 @@ ATTACHMENT_OPERATIONS: Final = (
     ),
     Operation(
         "readAttachment", "GET", "/workflow/{workflowId}/attachments", attachments.read_attachment, "Workflows", "Download a file",
-        "Answers with the content.", str, parameters=(WORKFLOW_ID, _ATTACHMENT), refusals=(400, 401, 404, 500, 503), media_type=_BYTES,
-        answer_headers=_DOWNLOAD,
+        "Answers with the content.", str, parameters=(WORKFLOW_ID, _ATTACHMENT, IF_NONE_MATCH), refusals=(400, 401, 404, 500, 503),
+        media_type=_BYTES, answer_headers=_DOWNLOAD, may_be_known=True,
     ),
     Operation(
         "detachFromWorkflow", "DELETE", "/workflow/{workflowId}/attachments", attachments.detach_from_workflow, "Workflows", "Remove a file",
@@ -49,8 +49,8 @@ ATTACHMENT_OPERATIONS: Final = (
     Operation(
         "readExecutionAttachment", "GET", "/workflowExecution/{workflowExecutionId}/attachments", attachments.read_execution_attachment,
         "Executions", "Download a file of an execution", "Answers with the content; the files of its workflow's snapshot are there too.",
-        str, parameters=(Parameter("workflowExecutionId", "Id of the execution."), _ATTACHMENT), refusals=(400, 401, 404, 500, 503),
-        media_type=_BYTES, answer_headers=_DOWNLOAD,
+        str, parameters=(Parameter("workflowExecutionId", "Id of the execution."), _ATTACHMENT, IF_NONE_MATCH),
+        refusals=(400, 401, 404, 500, 503), media_type=_BYTES, answer_headers=_DOWNLOAD, may_be_known=True,
     ),
 )  # fmt: skip
 """The documented ones; each is served under both roots."""

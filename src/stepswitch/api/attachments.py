@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import parse_json
 from stepswitch.api.wire.documents import encode
-from stepswitch.api.wire.etags import etag, wanted_tags
+from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_tags
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
 from stepswitch.api.workflows import checked_response
@@ -145,8 +145,11 @@ def _attachment_id(request: Request) -> str:
 
 
 def _download(call: Call, file: StoredFile) -> Response:
+    if (known := unchanged(call.request, file.sha256)) is not None:
+        return known
     headers = {
         "ETag": etag(file.sha256),
+        "Cache-Control": UNSHARED,
         "Content-Length": str(file.size),
         "Content-Disposition": _disposition(file.name),
         "X-Content-Type-Options": "nosniff",

@@ -9,6 +9,9 @@ from stepswitch.api.wire import catalogue_models, models
 
 WORKFLOW_ID: Final = Parameter("workflowId", "Id of the workflow.")
 IF_MATCH: Final = Parameter("If-Match", "The `ETag` that was read: 412 where the workflow has changed since.", "header", is_required=False)
+IF_NONE_MATCH: Final = Parameter(
+    "If-None-Match", "The `ETag` of what the caller has: 304 where that still is so.", "header", is_required=False
+)
 STORED: Final = {
     "ETag": "What `If-Match` takes.",
     "x-stepswitch-warnings": "How many warnings the document draws; absent where there are none.",
@@ -76,7 +79,8 @@ CATALOGUE_OPERATIONS: Final = (
     Operation(
         "getWorkflow", "GET", "/workflow/{workflowId}", workflows.read_workflow, "Workflows", "Read a workflow",
         "Answers with the workflow as it was sent, unknown fields included; passwords in it are shown as `********`.",
-        models.WorkflowResponse, parameters=(WORKFLOW_ID, *FIELDS), answer_headers={"ETag": STORED["ETag"]}, refusals=(400, 401, 404, 500, 503),
+        models.WorkflowResponse, parameters=(WORKFLOW_ID, *FIELDS, IF_NONE_MATCH), refusals=(400, 401, 404, 500, 503),
+        answer_headers={"ETag": "What `If-Match` and `If-None-Match` take."}, may_be_known=True,
     ),
     Operation(
         "replaceWorkflow", "POST", "/workflow/{workflowId}", workflows.replace_workflow, "Workflows", "Replace a workflow",

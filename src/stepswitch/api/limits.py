@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepswitch.api import problems
+from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.api.wire.multipart import is_multipart
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooLargeError
 from stepswitch.engine.ports import Ids
@@ -33,8 +34,8 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = self._ids.new()
-        name = (b"x-request-id", request_id.encode("ascii", "replace"))
+        request_id = request_id_of(scope["headers"], self._ids)
+        name = (REQUEST_ID.encode(), request_id.encode("ascii", "replace"))
         has_begun = False
 
         async def send_named(message: Message) -> None:

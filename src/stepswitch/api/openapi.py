@@ -19,7 +19,8 @@ The workflow operations are served under two roots, `/telco/api/workflows` and `
 second one a workflow also shows its `creationTenantId`. Log in first: `POST /hybridity/api/sessions`.
 
 400 and 500 list every fault; 401, 403 and 404 have no body. The header `x-error-code` names the reason, and `x-request-id` is
-what the log of the server calls the request. Before any operation is reached, a request can be refused with 400 (it is no HTTP), 408 (it
+what the log of the server calls the request: as its sender calls it in that header (at most 128 printable characters of ASCII without blanks),
+else as the server does. Before any operation is reached, a request can be refused with 400 (it is no HTTP), 408 (it
 does not come in time), 431 (its headers are over 64 KiB) or 503 (too many connections are open)."""
 _REFUSALS: Final = {
     400: "The request has faults; all of them are listed.",
@@ -103,6 +104,9 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     if operation.answer is not None:
         success["content"] = {operation.media_type: {"schema": _schema_of(operation.answer)}}
     found: JsonObject = {"200" if operation.answer is not None else "204": success}
+    if operation.may_be_known:
+        tag = {"ETag": own["ETag"], **_header_refs("x-request-id")}
+        found["304"] = {"description": "The caller has it already: it is what `If-None-Match` names.", "headers": tag}
     for status in sorted({*operation.refusals, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
     if operation.answer is models.Health:  # which says 503 in the form that it says 200 in

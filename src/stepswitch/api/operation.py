@@ -42,6 +42,8 @@ class Operation:
     refusals: Sequence[int] = GUARDED
     answer_headers: dict[str, str] = field(default_factory=dict)
     is_public: bool = False
+    may_be_known: bool = False
+    """Whether `If-None-Match` can be sent, and the answer be 304."""
     media_type: str = "application/json"
     """Of the 200's body."""
     request_media_type: str = "application/json"

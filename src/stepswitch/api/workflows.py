@@ -9,7 +9,7 @@ from stepswitch.api.lists import workflow_lists
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.documents import encode, without_passwords
-from stepswitch.api.wire.etags import etag, wanted_tags
+from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_tags
 from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
 from stepswitch.domain.errors import Fault
 from stepswitch.engine.catalogue import Checked, tag_of
@@ -37,11 +37,12 @@ async def create_workflow_as(call: Call) -> Response:
 
 
 async def read_workflow(call: Call) -> Response:
-    """Answer with a workflow."""
+    """Answer with a workflow, unless the caller has it already."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
     fields = fields_request(call.request, workflow_lists().shape)
     workflow = await call.services.catalogue.get(call.caller, workflow_id)
-    return json_response(call.answers.workflow(workflow, call.root, fields), {"ETag": etag(tag_of(workflow))})
+    headers = {"ETag": etag(tag_of(workflow)), "Cache-Control": UNSHARED}
+    return unchanged(call.request, tag_of(workflow)) or json_response(call.answers.workflow(workflow, call.root, fields), headers)
 
 
 async def replace_workflow(call: Call) -> Response:

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stepswitch.api import problems
+from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.domain.errors import (
     ErrorCode,
     Fault,
@@ -85,9 +86,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     async def _answer_overload(self, scope: Any, receive: Any, send: Any) -> None:
         error = OverloadedError(f"more than {self._bounds.max_connections} connections are open")
-        request_id = self._ids.new()
+        request_id = request_id_of(scope["headers"], self._ids)
         response = problems.answer(error, request_id)
-        response.headers.update({"x-request-id": request_id, "Connection": "close"})
+        response.headers.update({REQUEST_ID: request_id, "Connection": "close"})
         await response(scope, receive, send)
 
     def data_received(self, data: bytes) -> None:
@@ -168,10 +169,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if not is_free or self.transport.is_closing():
             self.transport.close()
             return
+        headers = () if self._reading is _Reading.NOTHING else self.headers  # of the request that is refused, as far as they came
         self._reading, self._unused = _Reading.REST, 0
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self.transport.write(_raw(error, self._ids.new()))
+        self.transport.write(_raw(error, request_id_of(headers, self._ids)))
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
@@ -179,7 +181,7 @@ class BoundedProtocol(HttpToolsProtocol):
 def _raw(error: StepswitchError, request_id: str) -> bytes:
     """Return the answer to `error` as bytes, for a connection on which there is no request that could be answered."""
     response = problems.answer(error, request_id)
-    response.headers.update({"x-request-id": request_id, "Connection": "close"})
+    response.headers.update({REQUEST_ID: request_id, "Connection": "close"})
     lines = [f"HTTP/1.1 {response.status_code} {http.HTTPStatus(response.status_code).phrase}".encode()]
     lines += [name + b": " + value for name, value in response.raw_headers]
     return b"\r\n".join([*lines, b"", bytes(response.body)])

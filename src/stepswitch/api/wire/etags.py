@@ -1,13 +1,16 @@
-"""Tags of what can be changed: `ETag` of an answer, `If-Match` of a request. Called by the operations of the catalogue."""
+"""Tags of what there is: `ETag` of an answer, `If-Match` and `If-None-Match` of a request. Called by the operations that have tags."""
 
 import re
 from typing import Final
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 
 _TAG: Final = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\uffff]*)")?\s*(?:,|$)')
+UNSHARED: Final = "private, no-cache"
+"""`Cache-Control` of what has a tag: whoever keeps it asks each time whether it still is so, and keeps it for nobody else."""
 
 
 def etag(tag: str) -> str:
@@ -15,23 +18,39 @@ def etag(tag: str) -> str:
     return f'"{tag}"'
 
 
-def wanted_tags(request: Request, name: str = "if-match") -> frozenset[str] | None:
-    """Return the tags that a header lists, None where there is none or it says `*`; raises InvalidRequestError.
+def wanted_tags(request: Request) -> frozenset[str] | None:
+    """Return the tags that `If-Match` lists, None where there is none or it says `*`; raises InvalidRequestError.
 
     A weak tag (`W/"…"`) never fits: it does not promise that nothing has changed.
     """
+    listed = _listed(request, "If-Match")
+    return None if listed is None else frozenset(tag for is_weak, tag in listed if not is_weak)
+
+
+def unchanged(request: Request, tag: str) -> Response | None:
+    """Return the 304 where `If-None-Match` says that the sender has what is tagged so; raises InvalidRequestError where it cannot be read."""
+    if "if-none-match" not in request.headers:
+        return None
+    listed = _listed(request, "If-None-Match")
+    if listed is not None and tag not in {known for _, known in listed}:
+        return None
+    return Response(None, 304, {"ETag": etag(tag), "Cache-Control": UNSHARED})
+
+
+def _listed(request: Request, name: str) -> list[tuple[bool, str]] | None:
+    """Return the tags in a header, each with whether it is weak; None where there is none or it says `*`."""
     lines = request.headers.getlist(name)
     text = ",".join(lines).strip()
     if not lines or text == "*":
         return None
-    tags: set[str] = set()
+    tags: list[tuple[bool, str]] = []
     place = 0
     while place < len(text):
         found = _TAG.match(text, place)
         if found is None or found.end() == place:
             message = "is no list of tags; send what the header ETag said, in its quotation marks, or *"
-            raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, name.title(), message)])
-        if found[2] is not None and found[1] is None:
-            tags.add(found[2])
+            raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, name, message)])
+        if found[2] is not None:
+            tags.append((found[1] is not None, found[2]))
         place = found.end()
-    return frozenset(tags)
+    return tags
