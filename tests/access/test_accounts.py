@@ -7,30 +7,47 @@ import pytest
 from argon2 import PasswordHasher
 
 from stepswitch.access.accounts import _AT_ONCE, _WAITING, Passwords, ensure_admin
-from stepswitch.domain.errors import OverloadedError
+from stepswitch.domain.errors import OverloadedError, StoreError
 from stepswitch.engine.callers import ADMINISTRATOR
+from stepswitch.engine.records import Account
 from tests.access.account_store import DictAccountStore
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 async def test_the_first_start_makes_up_a_password_and_tells_it_once() -> None:
-    store, passwords = DictAccountStore(), Passwords(QUICK)
-    shown = await ensure_admin(store, passwords, None)
-    assert shown is not None
+    store, passwords, told = DictAccountStore(), Passwords(QUICK), list[str]()
+    await ensure_admin(store, passwords, None, told.append)
+    (shown,) = told
     assert len(shown) == 20
     admin = store.accounts["admin"]
     assert admin.tenant == "default"
     assert admin.roles == (ADMINISTRATOR,)
     assert await passwords.fits(admin.password_hash, shown)
-    assert await ensure_admin(store, passwords, None) is None
+    await ensure_admin(store, passwords, None, told.append)
+    assert told == [shown]
     assert store.accounts["admin"] is admin
 
 
-async def test_a_password_that_was_set_is_not_shown_and_counts_only_once() -> None:
+async def test_a_start_that_stops_before_the_account_is_stored_leaves_nobody_locked_out() -> None:
+    class Stopping(DictAccountStore):
+        async def put_account(self, account: Account) -> None:
+            raise StoreError("no space left")
+
+    told: list[str] = []
+    with pytest.raises(StoreError):
+        await ensure_admin(Stopping(), Passwords(QUICK), None, told.append)
     store, passwords = DictAccountStore(), Passwords(QUICK)
-    assert await ensure_admin(store, passwords, "correct horse") is None
-    assert await ensure_admin(store, passwords, "another one") is None
+    await ensure_admin(store, passwords, None, told.append)
+    assert await passwords.fits(store.accounts["admin"].password_hash, told[-1])
+    assert len(told) == 2
+
+
+async def test_a_password_that_was_set_is_not_shown_and_counts_only_once() -> None:
+    store, passwords, told = DictAccountStore(), Passwords(QUICK), list[str]()
+    await ensure_admin(store, passwords, "correct horse", told.append)
+    await ensure_admin(store, passwords, "another one", told.append)
+    assert not told
     assert await passwords.fits(store.accounts["admin"].password_hash, "correct horse")
     assert not await passwords.fits(store.accounts["admin"].password_hash, "another one")
 

@@ -32,7 +32,7 @@ class House:
 @pytest.fixture
 async def house() -> House:
     house = House(DictAccountStore())
-    await ensure_admin(house.store, house.passwords, "correct horse")
+    await ensure_admin(house.store, house.passwords, "correct horse", lambda _: None)
     return house
 
 

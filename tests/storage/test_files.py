@@ -81,7 +81,7 @@ async def test_a_name_is_only_a_name(store: DiskFileStore, directory: Path, name
     assert await store.find("default", stored.id) == stored
     assert stored.name == name
     assert on_disk(directory) == [stored.sha256]
-    await store.delete(stored)
+    await store.settle([stored.id])
     assert on_disk(directory) == []
 
 
@@ -113,11 +113,11 @@ async def test_a_body_that_breaks_off_leaves_nothing(store: DiskFileStore, datab
 async def test_two_files_of_one_content_share_it_until_both_are_gone(store: DiskFileStore, directory: Path) -> None:
     one, other = [await store.put("default", name, pieces(b"content")) for name in ("a", "b")]
     assert len(on_disk(directory)) == 1
-    await store.delete(one)
+    await store.settle([one.id])
     assert await store.find("default", one.id) is None
     assert await store.read(other) == b"content"
-    await store.delete(other)
-    await store.delete(other)
+    await store.settle([other.id])
+    await store.settle([other.id])
     assert on_disk(directory) == []
     with pytest.raises(StoreError, match="cannot be read"):
         await store.read(other)
@@ -126,9 +126,9 @@ async def test_two_files_of_one_content_share_it_until_both_are_gone(store: Disk
 async def test_a_deletion_takes_no_content_from_a_file_that_is_being_stored(store: DiskFileStore) -> None:
     for _ in range(20):
         old = await store.put("default", "old", pieces(b"content"))
-        new, _ = await asyncio.gather(store.put("default", "new", pieces(b"content")), store.delete(old))
+        new, _ = await asyncio.gather(store.put("default", "new", pieces(b"content")), store.settle([old.id]))
         assert await store.read(new) == b"content"
-        await store.delete(new)
+        await store.settle([new.id])
 
 
 async def test_many_files_at_once_all_arrive(store: DiskFileStore) -> None:
@@ -208,3 +208,20 @@ async def test_what_a_crash_left_half_written_goes_at_the_next_start(database: D
     (directory / "file-9.part").write_bytes(b"half")
     DiskFileStore(directory, database, CountingIds(), LIMIT)
     assert on_disk(directory) == [stored.sha256]
+
+
+async def test_what_a_stop_left_on_the_disk_without_a_row_is_removed(store: DiskFileStore, directory: Path) -> None:
+    kept = [await store.put("default", str(place), pieces(bytes([place]))) for place in range(3)]
+    for content in (b"renamed, never stored", b"forgotten, never removed"):
+        (directory / hashlib.sha256(content).hexdigest()).write_bytes(content)
+    being_received = directory / "id.part"
+    being_received.touch()
+    await store.clear()
+    assert on_disk(directory) == sorted([*(file.sha256 for file in kept), being_received.name])
+    assert [await store.read(file) for file in kept] == [b"\0", b"\1", b"\2"]
+
+
+async def test_tidying_takes_no_content_from_a_file_that_is_being_stored(store: DiskFileStore) -> None:
+    for place in range(20):
+        file, _ = await asyncio.gather(store.put("default", "f", pieces(bytes([place]))), store.clear())
+        assert await store.read(file) == bytes([place])

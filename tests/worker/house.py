@@ -173,6 +173,7 @@ class House:
             files=self.files,
             host_keys=TrustedHosts(SqlHostKeyStore(self.database), self.clock, accept_new=False),
             clock=self.clock,
+            ids=ids,
             output_bytes=LIMIT,
             log_bytes=1_048_576,
             silence_seconds=SILENCE,

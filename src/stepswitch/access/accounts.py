@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -9,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from stepswitch.domain.errors import OverloadedError
 from stepswitch.engine.callers import ADMINISTRATOR
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import AccountStore
 from stepswitch.engine.records import Account
 
@@ -57,16 +59,21 @@ class Passwords:
             return False
 
 
-async def ensure_admin(store: AccountStore, passwords: Passwords, password: str | None) -> str | None:
-    """Create the user `admin` where there is no account at all.
+async def ensure_admin(store: AccountStore, passwords: Passwords, password: str | None, tell: Callable[[str], None]) -> None:
+    """Create the user `admin` where there is no account at all; one that is made up where `password` is None is told by `tell`.
 
-    Returns the password that was made up, to be shown once, where there was no account and `password` is None; else None.
+    It is told before it is stored: a stop in between costs a password that counts for nothing, and the next start tells another one.
+    The other way round nobody could ever log in.
     """
     if await store.count_accounts():
-        return None
+        return
     chosen = password if password is not None else secrets.token_urlsafe(_MADE_UP_BYTES)
-    await store.put_account(Account(ADMIN, DEFAULT_TENANT, await passwords.hash(chosen), (ADMINISTRATOR,)))
-    return chosen if password is None else None
+    account = Account(ADMIN, DEFAULT_TENANT, await passwords.hash(chosen), (ADMINISTRATOR,))
+    if password is None:
+        tell(chosen)
+    reach(CrashPoint.ACCOUNT_UNSAVED)
+    await store.put_account(account)
+    reach(CrashPoint.ACCOUNT_SAVED)
 
 
 def _bytes(password: str) -> bytes:

@@ -26,6 +26,7 @@ from stepswitch.api.wire.answers import PLAIN_ROOT, Answers, Root, tenant_root
 from stepswitch.api.wire.documents import encode
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.engine.callers import Caller
+from stepswitch.engine.crash_points import CrashPoint, reach
 
 __all__ = ["ApiServices", "HostKeyTools", "StepswitchApi", "create_app"]
 OPENAPI_PATH: Final = "/openapi.json"
@@ -72,7 +73,9 @@ class Resource:
         caller = NOBODY if operation.is_public else await self._services.accounts.authenticate(token_of(request))
         call = Call(request, self._services, self._answers, caller, _root_of(scope, caller))
         response = await operation.handler(call)
+        reach(CrashPoint.ANSWER_DUE)
         await response(scope, receive, send)
+        reach(CrashPoint.ANSWER_GIVEN)
 
 
 def create_app(service: ApiServices) -> StepswitchApi:

@@ -58,12 +58,11 @@ def serve(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     listener = listen(settings)  # before the first start makes an account: one that fails must leave nothing behind
     try:
-        service = await open_service(settings)
+        service = await open_service(settings, tell_password=_show_password)
     except BaseException:
         listener.close()
         raise
     try:
-        _show_password(service)
         server = HttpServer(service, listener)
         _obey_signals(server, service)
         await server.start()
@@ -124,10 +123,9 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _show_password(service: Service) -> None:
-    if service.new_admin_password is not None:
-        sys.stderr.write(f"\nThe user admin was made, with the password {service.new_admin_password}\nIt is shown this once.\n\n")
-        sys.stderr.flush()
+def _show_password(password: str) -> None:
+    sys.stderr.write(f"\nThe user admin is made, with the password {password}\nIt is shown this once.\n\n")
+    sys.stderr.flush()
 
 
 class HttpServer:

@@ -47,8 +47,6 @@ class Service:
     accounts: Authenticator
     host_keys: HostKeyStore
     files: FileStore
-    new_admin_password: str | None
-    """The password of the user admin, where this start made it up: to be shown once."""
     _data_dir: DataDir
     _database: SqliteDatabase
     _dispatcher: LocalDispatcher

@@ -1,7 +1,7 @@
 """Wires the service from its settings: here every concrete class is chosen. Called by `cli`, `demo` and tests through `bootstrap`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypedDict
@@ -83,8 +83,16 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-async def open_service(settings: Settings, clock: Clock | None = None, types: Mapping[str, StepType] | None = None) -> Service:
-    """Return a service on the settings' data directory, which is ours until it stops; raises SettingsError where that cannot be."""
+async def open_service(
+    settings: Settings,
+    clock: Clock | None = None,
+    types: Mapping[str, StepType] | None = None,
+    tell_password: Callable[[str], None] | None = None,
+) -> Service:
+    """Return a service on the settings' data directory, which is ours until it stops; raises SettingsError where that cannot be.
+
+    `tell_password` is told the password of the user admin, where this start makes it up.
+    """
     data_dir = DataDir(settings.data_dir)
     data_dir.acquire()
     try:
@@ -94,11 +102,14 @@ async def open_service(settings: Settings, clock: Clock | None = None, types: Ma
         data_dir.release()
         raise
     try:
-        return await _wire(settings, clock or SystemClock(), types or _step_types(settings), data_dir, database)
+        service = _wire(settings, clock or SystemClock(), types or _step_types(settings), data_dir, database)
+        # Last, so that nothing can fail any more once its password was told.
+        await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))
     except BaseException:
         await database.close()
         data_dir.release()
         raise
+    return service
 
 
 class _UseCases(TypedDict):
@@ -112,7 +123,7 @@ class _UseCases(TypedDict):
     ids: Ids
 
 
-async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType], data_dir: DataDir, database: SqliteDatabase) -> Service:
+def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType], data_dir: DataDir, database: SqliteDatabase) -> Service:
     ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
     rules = Rules(installed_types(types), _limits(settings))
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
@@ -125,12 +136,12 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
     pool = Pool(claims, types, clock, settings.silence_seconds)
     conductor.observe(pool)
     hosts = TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new")
-    around = _surroundings(settings, claims, files, hosts, clock)
+    around = _surroundings(settings, claims, files, hosts, clock=clock, ids=ids)
     instance, rhythm = ids.new(), Rhythm(silence_seconds=settings.silence_seconds)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents, files=files)
     views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids)
-    service = Service(
+    return Service(
         settings=settings,
         clock=clock,
         ids=ids,
@@ -145,7 +156,6 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
         accounts=Sessions(account_store, passwords, clock, session_hours=settings.session_hours),
         host_keys=keys,
         files=files,
-        new_admin_password=None,
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
@@ -156,17 +166,15 @@ async def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType],
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
     )
-    # Last, so that nothing can fail any more between the account and whoever shows its password.
-    service.new_admin_password = await ensure_admin(account_store, passwords, settings.admin_password)
-    return service
 
 
-def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_keys: HostKeys, clock: Clock) -> Surroundings:
+def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_keys: HostKeys, *, clock: Clock, ids: Ids) -> Surroundings:
     return Surroundings(
         claims=claims,
         files=files,
         host_keys=host_keys,
         clock=clock,
+        ids=ids,
         output_bytes=settings.max_output_bytes,
         log_bytes=settings.max_step_log_bytes,
         silence_seconds=settings.silence_seconds,

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from stepswitch.domain.events import Cancel, Task, TaskKind
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.records import Waiting
 
@@ -242,6 +243,7 @@ class LocalDispatcher:
         running = asyncio.ensure_future(self._run[task.kind](task))
         self._running[_key(task)] = running
         running.add_done_callback(lambda done: self._end(task, done))  # also where it is cancelled before it has begun
+        reach(CrashPoint.TASK_BEGUN)
 
     def _end(self, task: Task, done: "asyncio.Future[None]") -> None:
         """Give back the places of a task, whatever became of it."""

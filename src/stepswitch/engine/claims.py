@@ -14,6 +14,7 @@ from stepswitch.domain.rules import Rules
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -111,13 +112,18 @@ class Claims:
 
     async def log(self, execution_id: str, entries: Sequence[LogEntry]) -> None:
         """Store log lines of a running step, masked before they come here."""
+        reach(CrashPoint.LOG_UNSAVED)
         await self._store.append_logs(execution_id, entries)
+        reach(CrashPoint.LOG_SAVED)
         for observer in self._observers:
             observer.committed(Committed(execution_id, logs=tuple(entries)))
 
     async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
         """Give a sign of life for these claims; return those that are still stored."""
-        return await self._store.sign(nonces, self._clock.now())
+        reach(CrashPoint.SIGN_UNSAVED)
+        signed = await self._store.sign(nonces, self._clock.now())
+        reach(CrashPoint.SIGN_SAVED)
+        return signed
 
     async def cleaned_up(self, execution_id: str, number: int) -> None:
         """Confirm that nothing of a cancelled attempt is left at its target."""

@@ -13,11 +13,12 @@ import structlog
 
 from stepswitch.domain.decide import decide, pending_task
 from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StateConflictError, StoreError, VersionConflictError
-from stepswitch.domain.events import Change, Decision, Event, Reply
+from stepswitch.domain.events import Change, Decision, Event, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.budget import LARGE_BYTES, Kept
 from stepswitch.engine.confidential import searched_context
+from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
 from stepswitch.engine.records import Committed, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -68,11 +69,13 @@ class Conductor:
     async def _create(self, decision: Decision, compiled: Compiled) -> None:
         self._snapshots.keep(compiled)
         head = decision.head
+        reach(CrashPoint.CREATE_UNSAVED)
         try:
             await self._store.create(Save(head, decision.rows, decision.logs, searched_context(head, compiled)), compiled.snapshot)
         except CommitInDoubtError:
             if await self._store.load(head.id) is None:
                 raise
+        reach(CrashPoint.CREATE_SAVED)
         self._follow_up(decision)
 
     async def apply(self, execution_id: str, event: Event) -> Decision:
@@ -89,7 +92,10 @@ class Conductor:
                     if event.id in head.applied:
                         self._submit_pending(head, compiled)  # whoever applied it may have failed before it was followed up
                     return decision
+                unsaved, saved = around_save(event)
+                reach(unsaved)
                 if await self._save(decision, event):
+                    reach(saved)
                     self._follow_up(decision)
                     return decision
         raise StoreError(f"execution {execution_id} could not be saved, {TRIES} times in a row: others saved first, or COMMIT failed")
@@ -118,7 +124,12 @@ class Conductor:
     def _submit_pending(self, head: Head, compiled: Compiled) -> None:
         task = pending_task(head, compiled.workflow, self._rules, self._clock.now())
         if task is not None:
-            self._submit().submit(task)
+            self._hand_on(task)
+
+    def _hand_on(self, task: Task) -> None:
+        reach(CrashPoint.TASK_DUE)
+        self._submit().submit(task)
+        reach(CrashPoint.TASK_SUBMITTED)
 
     async def remove(self, execution_id: str) -> Head:
         """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended."""
@@ -131,7 +142,7 @@ class Conductor:
             if head.status not in ENDED:
                 raise StateConflictError(f"the execution is {head.status}; only one that has ended can be deleted: abort it first")
             try:
-                await self._store.delete(execution_id)
+                await self._delete(execution_id)
             except CommitInDoubtError:
                 if await self._store.load(execution_id) is not None:
                     raise
@@ -143,7 +154,12 @@ class Conductor:
             self.forget(execution_id)
             head = await self._store.load(execution_id)
             if head is not None and head.status in ENDED and head.retained_til <= self._clock.now():
-                await self._store.delete(execution_id)
+                await self._delete(execution_id)
+
+    async def _delete(self, execution_id: str) -> None:
+        reach(CrashPoint.DELETE_UNSAVED)
+        await self._store.delete(execution_id)
+        reach(CrashPoint.DELETE_SAVED)
 
     def forget(self, execution_id: str) -> None:
         """Drop what is kept of an execution, so that the next event reads it from the store."""
@@ -181,11 +197,12 @@ class Conductor:
     def _follow_up(self, decision: Decision) -> None:
         """Everything that may only happen after the commit. Nothing of it waits, so observers are told before a task begins."""
         self._remember(decision.head)
-        dispatcher = self._submit()
         for cancel in decision.cancels:
-            dispatcher.cancel(cancel)
+            reach(CrashPoint.CANCEL_DUE)
+            self._submit().cancel(cancel)
+            reach(CrashPoint.CANCEL_GIVEN)
         for task in decision.tasks:
-            dispatcher.submit(task)
+            self._hand_on(task)
         self._tell(decision)
 
     def _tell(self, decision: Decision) -> None:

@@ -256,6 +256,10 @@ class FileStore(Protocol):
         """Remove every file that belongs to nobody and is not held."""
         ...
 
+    async def clear(self) -> None:
+        """Remove what a stop left on the disk in the middle of a change: contents that no file has."""
+        ...
+
     async def find(self, tenant: str, file_id: str) -> StoredFile | None:
         """Return what is known of a file."""
         ...
@@ -266,10 +270,6 @@ class FileStore(Protocol):
 
     def stream(self, file: StoredFile) -> AsyncIterator[bytes]:
         """Return the content of a file in pieces."""
-        ...
-
-    async def delete(self, file: StoredFile) -> None:
-        """Remove a file."""
         ...
 
 

@@ -72,11 +72,13 @@ class Timekeeper:
         return self._clock.now() / 1000 - self._clock.monotonic()
 
     async def recover(self) -> None:
-        """Go on after a start: whatever another instance held is lost (it is dead: we hold its lock), whatever can run is dispatched."""
+        """Go on after a start: whatever another instance held is lost (it is dead: we hold its lock), whatever can run is dispatched, and the disk is tidied."""
         for claim in await self._store.foreign_claims(self._instance):
             await self._lose(claim, "the service stopped while this step was being carried out")
         await self._confirm_cleanups()
         await self._wake_up()
+        if self._files is not None:
+            await self._files.clear()
 
     async def run(self, *, recover: bool = True) -> None:
         """Recover, then look again and again until cancelled; a fault of the store is logged and outlived."""

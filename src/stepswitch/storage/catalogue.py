@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.engine.budget import Kept
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.records import Revision, StoredWorkflow
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row, searchable
@@ -55,7 +56,7 @@ class SqlCatalogueStore:
             **_columns(workflow),
         }
         revision = _revision(workflow, workflow.created_at, workflow.creation_user)
-        await self._database.write([Op(_INSERT, row, 1), revision, *_uses(workflow)])
+        await self._write([Op(_INSERT, row, 1), revision, *_uses(workflow)])
 
     async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
         """See `CatalogueStore`."""
@@ -76,11 +77,16 @@ class SqlCatalogueStore:
     async def _change(self, workflow: StoredWorkflow, ops: Sequence[Op]) -> None:
         """Write `ops`; nothing that was read before they were on disk is kept."""
         try:
-            await self._database.write(ops)
+            await self._write(ops)
         except CommitInDoubtError:
             self._forget(workflow)
             raise
         self._forget(workflow)
+
+    async def _write(self, ops: Sequence[Op]) -> None:
+        reach(CrashPoint.WORKFLOW_UNSAVED)
+        await self._database.write(ops)
+        reach(CrashPoint.WORKFLOW_SAVED)
 
     def _forget(self, workflow: StoredWorkflow) -> None:
         self._changes += 1

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, exists, func, insert, not_, select
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Ids
 from stepswitch.engine.records import StoredFile
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
@@ -27,12 +28,12 @@ PAGE: Final = 500
 CHUNK: Final = 256 * 1024
 _INSERT: Final = Statement(insert(files))
 _FIND: Final = Statement(select(_F.sha256, _F.body).where(_F.tenant == bindparam("tenant"), _F.id == bindparam("id")))
-_DELETE: Final = Statement(delete(files).where(_F.id == bindparam("id")))
 _UNUSED: Final = select(_F.id, _F.sha256).where(not_(exists().where(file_uses.c.file_id == _F.id)))
 _UNUSED_PAGE: Final = Statement(_UNUSED.where(_F.id > bindparam("after")).order_by(_F.id).limit(PAGE))
 _UNUSED_ONE: Final = Statement(_UNUSED.where(_F.id == bindparam("id")))
 _DELETE_UNUSED: Final = Statement(delete(files).where(_F.id == bindparam("id"), not_(exists().where(file_uses.c.file_id == _F.id))))
 _ROWS: Final = Statement(select(func.count()).where(_F.sha256 == bindparam("sha256")))
+_NAMED: Final = Statement(select(_F.sha256).where(_F.sha256 >= bindparam("first"), _F.sha256 <= bindparam("last")).distinct())
 _UNFINISHED: Final = ".part"
 
 
@@ -78,11 +79,13 @@ class DiskFileStore:
                 out.write(chunk)  # into the page cache: no wait for the disk
             out.flush()
             await asyncio.to_thread(os.fsync, out.fileno())
+        reach(CrashPoint.FILE_WRITTEN)
         return digest.hexdigest(), size
 
     async def _keep(self, part: Path, file: StoredFile) -> None:
         with _told_as_store_error(file.name):
             await asyncio.to_thread(self._settle, part, file.sha256)
+        reach(CrashPoint.FILE_RENAMED)
         body = dump_row({"name": file.name, "size": file.size})
         row = {"id": file.id, "tenant": file.tenant, "sha256": file.sha256, "body": body}
         try:
@@ -93,6 +96,7 @@ class DiskFileStore:
         except StoreError:
             await self._drop_unused(file.sha256)
             raise
+        reach(CrashPoint.FILE_SAVED)
 
     def _settle(self, part: Path, digest: str) -> None:
         part.rename(self._directory / digest)
@@ -123,12 +127,6 @@ class DiskFileStore:
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise StoreError(f"the file {file.name} is not what was stored")
         return content
-
-    async def delete(self, file: StoredFile) -> None:
-        """See `FileStore`."""
-        async with self._one_by_one:
-            await self._database.write([Op(_DELETE, {"id": file.id})])
-            await self._drop_unused(file.sha256)
 
     async def stream(self, file: StoredFile) -> AsyncIterator[bytes]:
         """See `FileStore`; raises StoreError where the content is gone, before anything is given."""
@@ -165,6 +163,19 @@ class DiskFileStore:
                 return
             after = page[-1][0]
 
+    async def clear(self) -> None:
+        """See `FileStore`."""
+        names = sorted(await asyncio.to_thread(self._contents))
+        for start in range(0, len(names), PAGE):
+            page = names[start : start + PAGE]
+            async with self._one_by_one:
+                (found,) = await self._database.read([Query(_NAMED, {"first": page[0], "last": page[-1]})])
+                for name in set(page) - {row[0] for row in found}:
+                    (self._directory / name).unlink(missing_ok=True)
+
+    def _contents(self) -> list[str]:
+        return [each.name for each in self._directory.iterdir() if each.suffix != _UNFINISHED]
+
     async def _drop(self, unused: Iterable[Row]) -> None:
         """Remove files that nobody uses or is about to use, unless somebody began to meanwhile."""
         for file_id, sha256 in unused:
@@ -177,6 +188,7 @@ class DiskFileStore:
         """Remove a content that no row names."""
         (((count,),),) = await self._database.read([Query(_ROWS, {"sha256": sha256})])
         if not count:
+            reach(CrashPoint.FILE_FORGOTTEN)
             (self._directory / sha256).unlink(missing_ok=True)
 
 

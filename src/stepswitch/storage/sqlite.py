@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from stepswitch.domain.errors import CommitInDoubtError, QueryTooSlowError, StoreError, VersionConflictError
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.storage.database import Op, Params, Query, Row, Statement
 
 BATCH: Final = 200
@@ -187,12 +188,14 @@ class SqliteDatabase:
         """Return what each unit is told; a COMMIT that failed leaves those that had succeeded in doubt."""
         if not connection.in_transaction:
             return [result if isinstance(result, StoreError) else _undone() for result in results]
+        reach(CrashPoint.COMMIT_ASKED)
         try:
             await asyncio.get_running_loop().run_in_executor(self._committer, connection.execute, "COMMIT")
         except sqlite3.Error as error:
             _log.error("COMMIT failed", error=str(error))
             self._let_go()
             return _in_doubt(results, str(error))
+        reach(CrashPoint.COMMIT_DONE)
         return results
 
     def _note(self, told: Sequence[_Done]) -> None:

@@ -11,7 +11,8 @@ from stepswitch.domain.errors import ErrorCode, StoreError, TargetError
 from stepswitch.domain.execution import LogEntry, LogLevel
 from stepswitch.domain.secrecy import CUT
 from stepswitch.engine.claims import Claims, Grant
-from stepswitch.engine.ports import Clock, FileStore, HostKeys
+from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.ports import Clock, FileStore, HostKeys, Ids
 
 FLUSH_AT_BYTES: Final = 256 * 1024
 """A step that logs faster than it is written waits when so much is behind."""
@@ -37,6 +38,7 @@ class Surroundings:
     files: FileStore
     host_keys: HostKeys
     clock: Clock
+    ids: Ids
     output_bytes: int
     log_bytes: int
     silence_seconds: float
@@ -179,7 +181,9 @@ class Attempt:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""
         if self.is_closed or (self.grant.nonce is not None and self._is_silent()):
             raise FencedError("this worker's last confirmed sign of life is too old to send anything")
+        reach(CrashPoint.SEND_DUE)
         self.sent = True
+        reach(CrashPoint.SEND_MARKED)
 
     def _is_silent(self) -> bool:
         return self._around.clock.monotonic() - self.last_sign > self._around.silence_seconds / 2

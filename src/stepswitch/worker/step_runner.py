@@ -6,7 +6,6 @@ that is cancelled reports nothing: whoever cancelled it has decided already what
 
 import asyncio
 import traceback
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, Protocol, TypeVar
@@ -17,6 +16,7 @@ from stepswitch.domain.errors import ErrorCode, NotFoundError, ServiceError, Sto
 from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import Outcome, Result, StepError
 from stepswitch.engine.claims import Claims, Grant
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.outcomes import bounded, timed_out
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
@@ -61,11 +61,14 @@ class StepRunner:
         if attempt is None:
             return
         self._attempts.begin(attempt)
+        reach(CrashPoint.ATTEMPT_BEGUN)
         outcome: Outcome | None = None
         try:
             outcome = bounded(await self._run(attempt), self._around.output_bytes, attempt.grant.mask)
+            reach(CrashPoint.ATTEMPT_ENDED)
             await attempt.step_log.close()
             await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
+            reach(CrashPoint.ATTEMPT_REPORTED)
         except asyncio.CancelledError:
             await self._let_go(attempt, outcome)
             raise
@@ -77,7 +80,7 @@ class StepRunner:
 
         The same nonce is given again where the store said no. The first sign of life is the moment of asking, not of the answer.
         """
-        nonce, asked = uuid.uuid4().hex, 0.0
+        nonce, asked = self._around.ids.new(), 0.0
 
         def ask() -> Awaitable[Grant | Reply]:
             nonlocal asked
@@ -119,11 +122,11 @@ class StepRunner:
                 attempt.is_closed = True
                 await _stop(running, attempt, clock)
                 return timed_out(grant.time_limit_seconds, may_have_acted=attempt.sent and not grant.safe)
-            return _bug(attempt, None) if running.cancelled() else running.result()
+            return _bug(attempt, None, self._around.ids.new()) if running.cancelled() else running.result()
         except FencedError as error:
             return _fenced(attempt, error)
         except Exception as error:  # noqa: BLE001 # a bug in a step type must not take the worker with it
-            return _bug(attempt, error)
+            return _bug(attempt, error, self._around.ids.new())
         finally:
             limit.cancel()
             attempt.is_closed = True
@@ -179,8 +182,7 @@ def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
     return Outcome(Result.FAILED, error=StepError(ErrorCode.LOST, f"nothing was sent: {error}"))
 
 
-def _bug(attempt: Attempt, fault: BaseException | None) -> Outcome:
-    reference = uuid.uuid4().hex[:12]
+def _bug(attempt: Attempt, fault: BaseException | None, reference: str) -> Outcome:
     trace = "".join(traceback.format_exception(fault)) if fault is not None else "it gave no outcome"
     _log.error(
         "a step type raised",
