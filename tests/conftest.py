@@ -1,10 +1,14 @@
 """What holds for every test. With STEPSWITCH_REQUIRE_SERVERS=1 (set by .ci/run) a test that skips itself has failed."""
 
 import os
+import shutil
 from collections.abc import Generator
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 
 settings.register_profile("patient", deadline=None)  # how long an example takes is no property of the code on a machine that others use too
@@ -29,3 +33,29 @@ def _refuse_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"Nothing may be skipped here: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _open_services_quickly(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Let every service that opens in this process copy a new database instead of making it, and hash its passwords cheaply.
+
+    What is made and hashed in earnest has tests of its own, in `storage` and `access`.
+    """
+    from stepswitch.access.accounts import Passwords  # noqa: PLC0415 # a test that opens none must not wait for it
+    from stepswitch.bootstrap import wiring  # noqa: PLC0415
+    from stepswitch.storage.data_dir import migrate  # noqa: PLC0415
+
+    template = tmp_path_factory.mktemp("template") / "stepswitch.db"
+
+    def copy_or_migrate(database: Path) -> None:
+        if not template.exists():
+            migrate(template)
+        if database.exists():
+            migrate(database)
+        else:
+            shutil.copy(template, database)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "migrate", copy_or_migrate)
+        patch.setattr(wiring, "Passwords", partial(Passwords, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)))
+        yield

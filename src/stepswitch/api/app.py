@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepswitch.api import problems
 from stepswitch.api.limits import Limits
@@ -47,6 +48,13 @@ class StepswitchApi(FastAPI):
             exception_handlers={HTTPException: _answer_http_error},
         )
         self._description = description
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what a request goes through: `limits`, then the routes. What FastAPI puts between them serves nobody here and costs a tenth."""
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for each in reversed(self.user_middleware):
+            app = each.cls(app, *each.args, **each.kwargs)
+        return app
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""

@@ -4,10 +4,10 @@ The rows of the table in `workflow-semantics`, section 5, in its order; the guar
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from stepswitch.domain.bindings import Bound, write
+from stepswitch.domain.changed import changed
 from stepswitch.domain.conditions import choose
 from stepswitch.domain.document import Policy, Step
 from stepswitch.domain.errors import ErrorCode, Fault
@@ -92,7 +92,7 @@ def make_executable(p: Progress, *events: StepEvent) -> None:
     step = p.workflow.steps[p.step.step_id]
     bound = _bind(p, step)
     state = advance(p.step.state, *events)
-    p.current = replace(
+    p.current = changed(
         p.step, state=state, since=p.now, inputs=bound.inputs, device=_device(p, step, bound.inputs), snapshot_id=p.head.snapshot_id
     )
     _note(p, bound)
@@ -178,7 +178,7 @@ def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | Non
     step = p.workflow.steps[old.step_id]
     written, outcome = _write_outputs(p, step, outcome)
     succeeded = outcome.result is Result.SUCCEEDED
-    p.current = replace(
+    p.current = changed(
         old,
         state=advance(old.state, *events, *(_GONE_ON if succeeded else ())),
         claimed_time=old.claimed_time if old.claimed_time is not None else p.now if started is None else started,
@@ -200,7 +200,7 @@ def replace_doubt(p: Progress, outcome: Outcome) -> None:
     written: dict[str, Value] = {}
     if step is not None:
         written, outcome = _write_outputs(p, step, outcome)
-    p.current = replace(p.step, result=outcome.result, error=outcome.error, outputs=outcome.outputs, variables=written)
+    p.current = changed(p.step, result=outcome.result, error=outcome.error, outputs=outcome.outputs, variables=written)
 
 
 def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str, Value], Outcome]:
@@ -213,7 +213,7 @@ def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str,
     if values:
         p.write_values(dict(values))
     if faults and outcome.result is Result.SUCCEEDED:
-        return values, replace(outcome, result=Result.FAILED, error=StepError(faults[0].code, "; ".join(map(str, faults))))
+        return values, changed(outcome, result=Result.FAILED, error=StepError(faults[0].code, "; ".join(map(str, faults))))
     for fault in faults:
         p.log(str(fault), LogLevel.WARN, p.step.number)
     return values, outcome
@@ -259,10 +259,10 @@ def _settle_failure(p: Progress, step: Step) -> None:
         p.log(f"step {step.id} ({p.step.number}) ended {result}: the way goes on at {target}")
         leave(p, target, *_GONE_ON)
     elif p.head.pause_at_failure:
-        p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD))
+        p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
         p.pause(f"paused after step {step.id} ({p.step.number}) ended {result}")
     else:
-        p.current = replace(p.step, state=advance(p.step.state, StepEvent.ENDED))
+        p.current = changed(p.step, state=advance(p.step.state, StepEvent.ENDED))
         end(p, Status.FAILED)
 
 
@@ -294,7 +294,7 @@ def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = F
     old = p.step
     end_time = old.end_time if old.end_time is not None else p.now
     if old.state is not StepState.FINISHED:
-        old = replace(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time)
+        old = changed(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time)
     p.rows.append(old)
     not_before = p.now + round(delay_seconds * 1000) if delay_seconds else None
     p.log(f"step {step.id} ({old.number}) ended {old.result}: attempt {old.attempt + 1} follows", LogLevel.WARN)
@@ -310,7 +310,7 @@ def lose(p: Progress, reason: str) -> None:
     p.log(f"lost: {reason}", LogLevel.WARN, p.step.number)
     doubt = StepError(ErrorCode.LOST, f"nobody can say whether the target acted: {reason}")
     step = p.workflow.steps[p.step.step_id]
-    p.current = replace(p.step, losses=p.step.losses + 1, result=Result.UNKNOWN, error=doubt)
+    p.current = changed(p.step, losses=p.step.losses + 1, result=Result.UNKNOWN, error=doubt)
     if is_safe(p, step) and p.step.losses < MAX_LOSSES:
         retry(p, step)
     else:
@@ -320,7 +320,7 @@ def lose(p: Progress, reason: str) -> None:
 def hold(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
     """Pause before the current step, which nobody has claimed."""
     p.tasks.clear()
-    p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD))
+    p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
     _pause_before(p, reason, code)
 
 
@@ -332,7 +332,7 @@ def pass_on(p: Progress, step: Step, *events: StepEvent) -> None:
     why = f" ({choice.condition.name} {choice.condition.comparator})" if choice.condition else ""
     if choice.next_step_id is None:
         if events:
-            p.current = replace(p.step, state=advance(p.step.state, *events))
+            p.current = changed(p.step, state=advance(p.step.state, *events))
         p.log(f"step {step.id} ({p.step.number}) was the last{why}")
         end(p, Status.COMPLETED)
     else:
@@ -344,7 +344,7 @@ def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
     """Finish the current step execution and arrive at another step."""
     step = p.step
     if events:
-        step = replace(step, state=advance(step.state, *events), end_time=step.end_time or p.now)
+        step = changed(step, state=advance(step.state, *events), end_time=step.end_time or p.now)
     p.rows.append(step)
     arrive(p, next_step_id)
 

@@ -5,10 +5,10 @@ cost one new head, not ten.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from stepswitch.domain.bindings import Bound, bind
+from stepswitch.domain.changed import changed
 from stepswitch.domain.document import Step, Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Cancel, Decision, Reply, Task, TaskKind
@@ -83,7 +83,7 @@ class Progress:
 
     def change(self, **fields: object) -> None:
         """Set fields of the head."""
-        self.head = replace(self.head, **fields)  # type: ignore[arg-type] # the names are the head's own
+        self.head = changed(self.head, **fields)  # type: ignore[arg-type] # the names are the head's own
 
     def dispatch(self, kind: TaskKind) -> None:
         """Ask for somebody to go on with the current step."""
@@ -138,7 +138,7 @@ class Progress:
         """Return all of it as one value, with the version one higher."""
         head = self.head
         applied = head.applied if event_id is None else (*head.applied[1 - APPLIED_KEPT :], event_id)
-        head = replace(
+        head = changed(
             head,
             current=self.current,
             status=self.status,

@@ -97,7 +97,7 @@ def _refuse_foreign(what: str) -> Iterator[None]:
 
 
 def _without_large(values: Mapping[str, Any], large: Large) -> Mapping[str, Any]:
-    if not any(isinstance(value, str) and len(value) > LARGE for value in values.values()):
+    if not values or not any(isinstance(value, str) and len(value) > LARGE for value in values.values()):
         return values
     return {name: _set_aside(value, large) if isinstance(value, str) and len(value) > LARGE else value for name, value in values.items()}
 
