@@ -93,6 +93,99 @@ async def test_an_execution_brings_its_files(real: Real, root: str) -> None:
     assert (answer.status_code, answer.content) == (200, SCRIPT)
 
 
+async def paused(real: Real, root: str, **fields: Any) -> str:
+    """Return the path of an execution that waits before its step, which reads the workflow's file."""
+    created = await real.client.post(f"{root}/workflow", files=[("workflow", json_part(READS_FILE)), ("files", ("say.js", SCRIPT))])
+    order = {"workflowId": created.json()["id"], "contextType": "NONE", "debugStepIds": ["a"], **fields}
+    queued = await real.client.put(f"{root}/workflowExecution", json=order)
+    assert (queued.status_code, queued.json()["status"]) == (200, "PAUSED")
+    return str(queued.json()["links"]["self"])
+
+
+async def test_a_paused_execution_goes_on_with_a_file_of_its_own(real: Real, root: str) -> None:
+    place = await paused(real, root)
+    own = b"return { text: 'mended' }"
+    added = await upload(real, place, "say.js", own, **{"x-stepswitch-reason": "a slip in the script"})
+    assert added.status_code == 200, added.text
+    body = catalogue_models.FileAttachment.model_validate(added.json())
+    assert (body.key, body.reference, body.size, body.sha256) == ("say.js", "say.js", len(own), hashlib.sha256(own).hexdigest())
+    for wanted in (body.id, "say.js"):
+        assert (await real.client.get(f"{place}/attachments", params={"attachmentId": wanted})).content == own
+    execution = models.WorkflowExecution.model_validate((await real.client.post(f"{place}/resume")).json())
+    await real.ended.wait_for(execution.id)
+    shown = (await real.client.get(place)).json()
+    assert (shown["outputs"], shown["attachments"]["say.js"]["id"]) == ({"said": "mended"}, body.id)
+    assert any(
+        line["msg"].endswith(f" to {body.id} by admin: a slip in the script") and line["msg"].startswith("file say.js changed from ")
+        for line in shown["logs"]
+    )
+    late = await upload(real, place, "late", b"x")
+    assert (late.status_code, codes(late)) == (400, ["STATE_CONFLICT"])
+    assert (await real.client.delete(f"{place}/attachments", params={"attachmentId": "say.js"})).status_code == 400
+    assert len(real.on_disk()) == 2
+    assert (await real.client.delete(place)).status_code == 204
+    assert real.on_disk() == [hashlib.sha256(SCRIPT).hexdigest()]
+
+
+async def test_a_file_of_an_execution_is_removed_and_what_is_needed_is_not(real: Real, root: str) -> None:
+    place = await paused(real, root)
+    first, second = [(await upload(real, place, "data.bin", content)).json() for content in (b"first", b"second")]
+    assert len(real.on_disk()) == 2  # the script, and the second: nobody has the first any more
+    for wanted in (first["id"], "nowhere", "", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")):
+        refused = await real.client.delete(f"{place}/attachments", params={"attachmentId": wanted})
+        assert refused.status_code == (404 if wanted else 400)
+    await upload(real, place, "say.js", b"own")
+    removed = await real.client.delete(f"{place}/attachments", params={"attachmentId": second["id"]})
+    assert (removed.status_code, removed.content) == (204, b"")
+    assert (await real.client.get(f"{place}/attachments", params={"attachmentId": "data.bin"})).status_code == 404
+    assert (await real.client.delete(f"{place}/attachments", params={"attachmentId": "say.js"})).status_code == 204
+    needed = await real.client.delete(f"{place}/attachments", params={"attachmentId": "say.js"})
+    assert (needed.status_code, codes(needed)) == (400, ["STATE_CONFLICT"])
+    assert (await real.client.get(f"{place}/attachments", params={"attachmentId": "say.js"})).content == SCRIPT
+    assert real.on_disk() == [hashlib.sha256(SCRIPT).hexdigest()]
+
+
+async def test_a_file_that_a_value_names_is_taken_away_only_after_the_value(real: Real, root: str) -> None:
+    source = document(inputs={"config": {"type": "file", "required": False}})
+    created = await real.create(source, root)
+    order = {"workflowId": created["id"], "contextType": "NONE", "debugStepIds": ["a"], "assignments": {"config": "c.txt"}}
+    parts: list[Any] = [("workflowExecution", json_part(order)), ("files", ("c.txt", b"content"))]
+    execution = (await real.client.post(f"{root}/workflowExecution", files=parts)).json()
+    wanted = {"attachmentId": "c.txt"}
+    refused = await real.client.delete(f"{execution['links']['self']}/attachments", params=wanted)
+    assert (refused.status_code, codes(refused)) == (400, ["FILE_IN_USE"])
+    assert "values.config" in messages(refused)[0]
+    await real.client.post(f"{OWN}/executions/{execution['id']}/values", json={"values": {"config": None}})
+    assert (await real.client.delete(f"{execution['links']['self']}/attachments", params=wanted)).status_code == 204
+    assert real.on_disk() == []
+
+
+async def test_a_file_for_an_execution_that_is_not_there_leaves_nothing(real: Real, root: str) -> None:
+    place = await paused(real, root)
+    answers = [
+        await upload(real, f"{root}/workflowExecution/nowhere", "f", b"x"),
+        await upload(real, place, "f", b"x" * (LIMIT + 1)),
+        await real.client.post(f"{place}/attachments", files=[("file", ("a", b"1")), ("file", ("b", b"2"))]),
+        await real.client.post(f"{place}/attachments", json={}),
+        await upload(real, place, "f", b"x", **{"x-stepswitch-reason": "y" * 1_001}),
+    ]
+    assert [each.status_code for each in answers] == [404, 413, 400, 400, 400]
+    assert real.on_disk() == [hashlib.sha256(SCRIPT).hexdigest()]
+    assert list((await real.client.get(place)).json()["attachments"]) == ["say.js"]
+
+
+async def test_of_many_who_replace_one_file_each_is_told_what_became_of_his(real: Real) -> None:
+    place = await paused(real, PLAIN)
+    answers = await asyncio.gather(*(upload(real, place, "say.js", str(number).encode()) for number in range(6)))
+    assert {each.status_code for each in answers} <= {200, 400}
+    stored = [each.json() for each in answers if each.status_code == 200]
+    assert all(codes(each) == ["MOVED_ON"] for each in answers if each.status_code == 400)
+    assert stored
+    now = await real.client.get(f"{place}/attachments", params={"attachmentId": "say.js"})
+    assert hashlib.sha256(now.content).hexdigest() in [each["sha256"] for each in stored]
+    assert len(real.on_disk()) == 2
+
+
 async def test_executions_and_revisions_keep_a_file_that_was_removed(real: Real) -> None:
     place = await with_file(real)
     execution = await real.execute(place.rpartition("/")[2])

@@ -21,6 +21,7 @@ from stepswitch.domain.events import (
     Reported,
     Resume,
     Retry,
+    SetFile,
     SetValues,
     Task,
     TaskKind,
@@ -83,6 +84,7 @@ class Life:
         pause_at_failure: bool = False,
         debug: tuple[str, ...] = (),
         values: Mapping[str, Value] | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self.rules = Rules(types, limits)
         self.source = source
@@ -94,7 +96,12 @@ class Life:
         self.tasks: tuple[Task, ...] = ()
         self.cancels: tuple[Cancel, ...] = ()
         self._ids = 0
-        order = Create("e", "t", "ann", "w", "s0", ContextType.NONE, START + 10**9, pause_at_failure=pause_at_failure, debug_step_ids=debug)
+        own: dict[str, Any] = {
+            "attachments": {**self.workflow.attachments, **(files or {})},
+            "pause_at_failure": pause_at_failure,
+            "debug_step_ids": debug,
+        }
+        order = Create("e", "t", "ann", "w", "s0", ContextType.NONE, START + 10**9, **own)
         given = {name: each.default for name, each in self.workflow.declarations.items() if each.default is not None}
         self._take(begin(order, {**given, **(values or {})}, self.workflow, self.rules, self.now))
 
@@ -215,6 +222,9 @@ class Life:
 
     def set_values(self, values: Mapping[str, Any], **more: Any) -> Decision:
         return self.apply(SetValues(self.new_id(), values=values, **self._who(more)))
+
+    def set_file(self, key: str, file_id: str | None, **more: Any) -> Decision:
+        return self.apply(SetFile(self.new_id(), key=key, file_id=file_id, **self._who(more)))
 
     def change(self, **more: Any) -> Decision:
         return self.apply(Change(self.new_id(), **self._who(more)))

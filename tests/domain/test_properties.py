@@ -28,6 +28,7 @@ from stepswitch.domain.events import (
     Reported,
     Resume,
     Retry,
+    SetFile,
     SetValues,
     Task,
     TaskKind,
@@ -180,6 +181,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(value=st.sampled_from([None, 1, 2]), text=st.sampled_from([None, "new", "y" * 300]), seen=versions)
     def correct(self, value: int | None, text: str | None, seen: str) -> None:
         self.send(SetValues(self.life.new_id(), "bob", self.version(seen), values={"x": value, "y": text}))
+
+    @rule(key=st.sampled_from(["f", "g"]), file_id=st.sampled_from([None, "1", "2"]), seen=versions)
+    def set_file(self, key: str, file_id: str | None, seen: str) -> None:
+        self.send(SetFile(self.life.new_id(), "bob", self.version(seen), key=key, file_id=file_id))
 
     @precondition(lambda self: bool(self.sent))
     @rule(back=st.integers(1, 12))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stepswitch.domain.errors import VersionConflictError
 from stepswitch.engine.records import Snapshot, StoredFile, StoredWorkflow
 from stepswitch.storage import files as files_module
 from stepswitch.storage.catalogue import SqlCatalogueStore
@@ -82,6 +83,23 @@ async def test_an_execution_keeps_its_files_until_it_is_deleted(
     await executions.delete(save.head.id)
     await store.sweep()
     assert await store.find("default", file.id) is None
+
+
+async def test_an_execution_takes_and_leaves_files_with_a_save(
+    store: DiskFileStore, executions: SqlExecutionStore, database: Database
+) -> None:
+    old, new, foreign = [await store.put(tenant, tenant, pieces(b"content")) for tenant in ("default", "default", "other")]
+    save = save_of(head(attachments={"a": old.id}))
+    await executions.create(save, Snapshot(save.head.snapshot_id, "default", {}))
+    after = replace(save.head, attachments={"a": new.id}, version=save.head.version + 1)
+    changed = replace(save_of(after), taken_files=frozenset({new.id, foreign.id}), left_files=frozenset({old.id}))
+    with pytest.raises(VersionConflictError):
+        await executions.save(replace(changed, head=replace(after, version=after.version + 1)))
+    await executions.save(changed)
+    await store.settle([old.id, new.id, foreign.id])
+    assert [await store.find(each.tenant, each.id) for each in (old, new, foreign)] == [None, new, None]
+    await executions.delete(save.head.id)
+    assert await count(database, file_uses) == 0
 
 
 async def test_a_file_is_given_in_pieces(store: DiskFileStore) -> None:

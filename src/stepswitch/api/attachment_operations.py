@@ -5,6 +5,7 @@ from typing import Final
 from stepswitch.api import attachments
 from stepswitch.api.catalogue_operations import IF_MATCH, IF_NONE_MATCH, STORED, WORKFLOW_ID
 from stepswitch.api.operation import WITH_BODY, Operation, Parameter
+from stepswitch.api.steering_operations import EXECUTION_ID, REASON
 from stepswitch.api.wire import catalogue_models, models
 
 _ATTACHMENT: Final = Parameter("attachmentId", "The id of the file; its key is understood too.", "query")
@@ -47,10 +48,26 @@ ATTACHMENT_OPERATIONS: Final = (
         models.WorkflowExecution, request=catalogue_models.ExecutionWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
     ),
     Operation(
+        "attachToExecution", "POST", "/workflowExecution/{workflowExecutionId}/attachments", attachments.attach_to_execution,
+        "Executions", "Add a file to an execution",
+        "Gives it a file of its own, until it has ended well or was aborted. One of the same name, its own or its workflow's, is replaced by "
+        "it, but only while it is PAUSED or FAILED: a step that runs must not read half of each.",
+        catalogue_models.FileAttachment, request=catalogue_models.FileUpload, request_media_type="multipart/form-data",
+        parameters=(EXECUTION_ID, REASON), refusals=WITH_BODY,
+    ),
+    Operation(
         "readExecutionAttachment", "GET", "/workflowExecution/{workflowExecutionId}/attachments", attachments.read_execution_attachment,
         "Executions", "Download a file of an execution", "Answers with the content; the files of its workflow's snapshot are there too.",
-        str, parameters=(Parameter("workflowExecutionId", "Id of the execution."), _ATTACHMENT, IF_NONE_MATCH),
+        str, parameters=(EXECUTION_ID, _ATTACHMENT, IF_NONE_MATCH),
         refusals=(400, 401, 404, 500, 503), media_type=_BYTES, answer_headers=_DOWNLOAD, may_be_known=True,
+    ),
+    Operation(
+        "detachFromExecution", "DELETE", "/workflowExecution/{workflowExecutionId}/attachments", attachments.detach_from_execution,
+        "Executions", "Remove a file of an execution",
+        "Takes a file of its own away while it is PAUSED or FAILED; where the workflow has one of the same key, that one is back. One that "
+        "a value or an input of a step still refers to is 400 with the code FILE_IN_USE, and so is, with STATE_CONFLICT, one of the "
+        "workflow.",
+        None, parameters=(EXECUTION_ID, _ATTACHMENT, REASON), refusals=(400, 401, 404, 500, 503),
     ),
 )  # fmt: skip
 """The documented ones; each is served under both roots."""

@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.services import Call, json_response
+from stepswitch.api.steering import reason_of
 from stepswitch.api.wire.bodies import parse_json
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_tags
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
 from stepswitch.api.workflows import checked_response
-from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.engine.catalogue import attachment_key, tag_of
 from stepswitch.engine.records import StoredFile
 
@@ -57,16 +58,26 @@ async def detach_from_workflow(call: Call) -> Response:
     return Response(None, 204)
 
 
+async def attach_to_execution(call: Call) -> Response:
+    """Add a file to an execution; answer with how it is named now."""
+    execution_id, reason = _execution_id(call), reason_of(call)
+    await call.services.steering.check_attachable(call.caller, execution_id)
+    async with _received(call, (), "file") as received:
+        file = _only_file(received)
+        key = await call.services.steering.attach(call.caller, execution_id, file, reason)
+    return json_response(encode(_written(key, file)))
+
+
 async def read_execution_attachment(call: Call) -> Response:
     """Answer with the content of a file of an execution."""
-    execution_id, wanted = existing_id(call.request.path_params["workflowExecutionId"]), _attachment_id(call.request)
-    view = await call.services.views.execution(call.caller, execution_id)
-    named = view.head.attachments
-    file_id = wanted if wanted in named.values() else named.get(wanted)
-    file = None if file_id is None else await call.services.files.find(call.caller.tenant, file_id)
-    if file is None:
-        raise NotFoundError("there is no such attachment")
-    return _download(call, file)
+    return _download(call, await call.services.steering.attachment(call.caller, _execution_id(call), _attachment_id(call.request)))
+
+
+async def detach_from_execution(call: Call) -> Response:
+    """Take a file of its own from an execution."""
+    execution_id, reason = _execution_id(call), reason_of(call)
+    await call.services.steering.detach(call.caller, execution_id, _attachment_id(call.request), reason)
+    return Response(None, 204)
 
 
 async def create_workflow_with_files(call: Call) -> Response:
@@ -135,6 +146,10 @@ def _only_file(received: _Received) -> StoredFile:
     if len(received.files) != 1:
         raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, "file", "send one part of this name, with a file name")])
     return next(iter(received.files.values()))
+
+
+def _execution_id(call: Call) -> str:
+    return existing_id(call.request.path_params["workflowExecutionId"])
 
 
 def _attachment_id(request: Request) -> str:

@@ -22,7 +22,7 @@ _log = structlog.get_logger("stepswitch.api")
 
 async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
-    reason = _reason(call)
+    reason = reason_of(call)
     order = change_order(await read_json(call.request))
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason)
     headers = {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None
@@ -31,7 +31,7 @@ async def change_execution(call: Call) -> Response:
 
 async def delete_execution(call: Call) -> Response:
     """Remove an execution that has ended. Its log goes with it, so who did it and why is in the service's own."""
-    execution_id, reason = _execution_id(call), _reason(call)
+    execution_id, reason = _execution_id(call), reason_of(call)
     await call.services.steering.delete(call.caller, execution_id)
     _log.info("an execution was deleted", user=call.caller.user, execution=execution_id, reason=reason)
     return Response(None, 204)
@@ -39,27 +39,27 @@ async def delete_execution(call: Call) -> Response:
 
 async def abort_execution(call: Call) -> Response:
     """Stop an execution at once."""
-    return _shown(call, await call.services.steering.abort(call.caller, _execution_id(call), _reason(call)))
+    return _shown(call, await call.services.steering.abort(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def resume_execution(call: Call) -> Response:
     """Let a paused execution go on."""
-    return _shown(call, await call.services.steering.resume(call.caller, _execution_id(call), _reason(call)))
+    return _shown(call, await call.services.steering.resume(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def retry_execution(call: Call) -> Response:
     """Run the failed step again."""
-    return _shown(call, await call.services.steering.retry(call.caller, _execution_id(call), _reason(call)))
+    return _shown(call, await call.services.steering.retry(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def pause_execution(call: Call) -> Response:
     """Pause an execution before its next step."""
-    return _shown(call, await call.services.steering.pause(call.caller, _execution_id(call), _reason(call)))
+    return _shown(call, await call.services.steering.pause(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
-    reason = _reason(call)
+    reason = reason_of(call)
     order = values_order(await read_json(call.request))
     return _shown(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason))
 
@@ -74,7 +74,7 @@ async def read_logs(call: Call) -> Response:
 
 async def update_workflow(call: Call) -> Response:
     """Write the steps of an execution back to the workflow in the catalogue."""
-    stored = await call.services.steering.update_workflow(call.caller, _execution_id(call), _reason(call))
+    stored = await call.services.steering.update_workflow(call.caller, _execution_id(call), reason_of(call))
     return json_response(call.answers.workflow(stored, call.root))
 
 
@@ -98,7 +98,7 @@ def _shown(call: Call, view: ExecutionView) -> Response:
     return json_response(call.answers.execution(view, call.root))
 
 
-def _reason(call: Call) -> str:
+def reason_of(call: Call) -> str:
     """Return why somebody does it; what is not ASCII is sent as UTF-8. Raises InvalidRequestError where it is no short text."""
     sent = call.request.headers.get(REASON_HEADER, "").encode("latin-1")
     try:

@@ -7,11 +7,11 @@ from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
 from stepswitch.api.wire import models, steering_models
 
 _TAG: Final = "Steering"
-_ID: Final = Parameter("workflowExecutionId", "Id of the execution.")
-_REASON: Final = Parameter(
+EXECUTION_ID: Final = Parameter("workflowExecutionId", "Id of the execution.")
+REASON: Final = Parameter(
     steering.REASON_HEADER, "Why; goes into the execution's log. At most 1,000 characters, UTF-8.", "header", is_required=False
 )
-_ACT: Final = (_ID, _REASON)
+_ACT: Final = (EXECUTION_ID, REASON)
 _REFUSALS: Final = (400, 401, 404, 500, 503)
 _WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
 _WARNINGS: Final = {"x-stepswitch-warnings": "How many warnings the edited workflow draws; absent where there are none."}
@@ -59,13 +59,13 @@ STEERING_OPERATIONS: Final = (
         "getWorkflowExecutionLogs", "GET", f"{_PLACE}/logs", steering.read_logs, _TAG, "Download the log",
         "A line per entry: time, level, number of the step execution (`-` for the execution itself), message. Line breaks in a message "
         "are written as `\\n`; secrets are masked.",
-        str, parameters=(_ID,), media_type="text/plain",
+        str, parameters=(EXECUTION_ID,), media_type="text/plain",
     ),
     Operation(
         "getVroLoginDetails", "GET", f"{_PLACE}/vroLoginDetails", steering.read_vro_login, _TAG, "Read the login of the vRO",
         "Administrators only, and only where the setting `vro_login_details` allows it. No step type of this release uses a vRO, so the "
         "answer is always 404 then.",
-        steering_models.VroLoginDetails, parameters=(_ID,), refusals=(401, 403, 404, 500, 503),
+        steering_models.VroLoginDetails, parameters=(EXECUTION_ID,), refusals=(401, 403, 404, 500, 503),
     ),
     Operation(
         "updateWorkflowFromExecution", "POST", f"{_PLACE}/updateWorkflow", steering.update_workflow, _TAG, "Write edited steps back",

@@ -27,6 +27,7 @@ from stepswitch.domain.events import (
     Reported,
     Resume,
     Retry,
+    SetFile,
     SetValues,
     Task,
     Turn,
@@ -201,5 +202,5 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     Reported: _reported,
     Lost: _lost,
     CleanedUp: _cleaned_up,
-    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, WrittenBack), steering.steer),
+    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WrittenBack), steering.steer),
 }

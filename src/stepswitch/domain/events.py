@@ -136,6 +136,14 @@ class SetValues(Steered):
 
 
 @dataclass(frozen=True, slots=True)
+class SetFile(Steered):
+    """Give the execution a file of its own under `key`, in place of one that it has; None takes its own away."""
+
+    key: str = ""
+    file_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenBack(Steered):
     """The catalogue's workflow was given the steps of this execution: it is `snapshot_id` now, and of that revision."""
 
@@ -143,7 +151,7 @@ class WrittenBack(Steered):
     revision: int = 0
 
 
-Steering = Resume | Retry | Abort | Pause | Change | SetValues | WrittenBack
+Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WrittenBack
 Event = Turn | Claimed | Reported | Lost | CleanedUp | Steering
 
 

@@ -1,20 +1,35 @@
-"""What people do to an execution: resume, retry, abort, pause, change, set values. Called by `decide`.
+"""What people do to an execution: resume, retry, abort, pause, change, set values and files. Called by `decide`.
 
 Everything here is refused with StateConflictError where it does not fit the state, or where the run has moved on since its
 sender looked; nothing is applied to a state that nobody saw. Every act is in the execution's log: who, what it was before and
 after, why. Source: `workflow-semantics`, section 5, "Steering".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, Final
 
-from stepswitch.domain import flow
+from stepswitch.domain import files, flow
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.edits import told_edits, told_value
 from stepswitch.domain.errors import ErrorCode, StateConflictError
-from stepswitch.domain.events import Abort, Change, Decision, Pause, Reply, Resume, Retry, SetValues, Steered, Steering, WrittenBack
+from stepswitch.domain.events import (
+    Abort,
+    Change,
+    Decision,
+    Pause,
+    Reply,
+    Resume,
+    Retry,
+    SetFile,
+    SetValues,
+    Steered,
+    Steering,
+    WrittenBack,
+)
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
+from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.secrecy import MASK, secret_names
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -23,24 +38,7 @@ from stepswitch.domain.values import Value
 
 def steer(p: Progress, event: Steering) -> Decision:
     """Return what follows from somebody's will."""
-    match event:
-        case Abort():
-            return _abort(p, event)
-        case Pause():
-            return _pause(p, event)
-        case Change():
-            return _change(p, event)
-        case SetValues():
-            return _set_values(p, event)
-        case WrittenBack():
-            return _written_back(p, event)
-        case Resume():
-            _refuse_moved_on(p, event)
-            _resume(p, event)
-        case Retry():
-            _refuse_moved_on(p, event)
-            _retry(p, event)
-    return p.decision(event.id)
+    return _ACTS[type(event)](p, event)
 
 
 def _refuse_moved_on(p: Progress, event: Steered) -> None:
@@ -62,7 +60,8 @@ def _refuse_unrepairable(p: Progress, what: str) -> None:
         raise StateConflictError(f"{what} can be changed while the execution is PAUSED or has ended FAILED; it is {p.status}")
 
 
-def _resume(p: Progress, event: Resume) -> None:
+def _resume(p: Progress, event: Resume) -> Decision:
+    _refuse_moved_on(p, event)
     target = p.head.resume_at
     if not _is_repairable(p) or (p.status is Status.FAILED and target is None):
         hint = "; retry, or PATCH startStepId first" if p.status is Status.FAILED else ""
@@ -78,6 +77,7 @@ def _resume(p: Progress, event: Resume) -> None:
         flow.make_executable(p, StepEvent.RESUMED)
     else:
         _accept(p)
+    return p.decision(event.id)
 
 
 def _jump(p: Progress, target: str) -> None:
@@ -96,7 +96,8 @@ def _accept(p: Progress) -> None:
     flow.pass_on(p, step, StepEvent.PASSED, StepEvent.ENDED)
 
 
-def _retry(p: Progress, event: Retry) -> None:
+def _retry(p: Progress, event: Retry) -> Decision:
+    _refuse_moved_on(p, event)
     failed_here = p.step.state is StepState.WAITING_AFTER or p.status is Status.FAILED
     if not failed_here:
         raise StateConflictError(f"only a failed step can be run again; this execution is {p.status} and its step {p.step.state}")
@@ -107,6 +108,7 @@ def _retry(p: Progress, event: Retry) -> None:
     p.run_on()
     p.change(resume_at=None)
     flow.retry(p, step, anew=True)
+    return p.decision(event.id)
 
 
 def _abort(p: Progress, event: Abort) -> Decision:
@@ -242,9 +244,49 @@ def _show_value(values: Mapping[str, object], name: str, *, secret: bool) -> str
     return MASK if value is not None and secret else told_value(value)
 
 
+def _set_file(p: Progress, event: SetFile) -> Decision:
+    """Add a file as long as it can be of use; what is there already is changed only while nothing can be reading it."""
+    if p.status in (Status.COMPLETED, Status.ABORTED):
+        raise StateConflictError(f"the execution has ended {p.status}; its files stay as they are")
+    before = p.head.attachments
+    after = files.with_file(before, p.workflow, event.key, event.file_id)
+    if event.key in before or event.file_id is None:
+        _refuse_unrepairable(p, "files that are there already")
+        _refuse_moved_on(p, event)
+    _refuse_unfit_files(p, event, after)
+    ids = (files_of.get(event.key) or "none" for files_of in (before, after))
+    _log(p, event, f"file {shown(event.key)} changed from {' to '.join(ids)}")
+    p.change(attachments=after)
+    return p.decision(event.id)
+
+
+def _refuse_unfit_files(p: Progress, event: SetFile, after: files.Files) -> None:
+    if after == p.head.attachments:
+        own = "belongs to the workflow as it was copied: it can be replaced, and not taken away"
+        raise StateConflictError(f"the file {shown(event.key)} {own}")
+    if len(after) > max(files.MOST, len(p.head.attachments)):
+        raise StateConflictError(f"an execution has at most {files.MOST} files", ErrorCode.TOO_LARGE)
+    users = files.left_without(p.head.attachments, after, p.workflow, p.values)
+    if users:
+        message = f"the file {shown(event.key)} is still referred to by {', '.join(users)}; correct that first"
+        raise StateConflictError(message, ErrorCode.FILE_IN_USE)
+
+
 def _written_back(p: Progress, event: WrittenBack) -> Decision:
     if p.head.catalogue_snapshot_id == event.snapshot_id:
         return Decision(p.head, Reply.DONE)
     _log(p, event, f"the workflow in the catalogue was given the steps of this execution, as revision {event.revision},")
     p.change(catalogue_snapshot_id=event.snapshot_id)
     return p.decision(event.id)
+
+
+_ACTS: Final[Mapping[type[Steering], Callable[[Progress, Any], Decision]]] = {
+    Resume: _resume,
+    Retry: _retry,
+    Abort: _abort,
+    Pause: _pause,
+    Change: _change,
+    SetValues: _set_values,
+    SetFile: _set_file,
+    WrittenBack: _written_back,
+}

@@ -7,6 +7,7 @@ what is committed, and a save that failed drops it.
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -94,7 +95,7 @@ class Conductor:
                     return decision
                 unsaved, saved = around_save(event)
                 reach(unsaved)
-                if await self._save(decision, event):
+                if await self._save(head, decision, event):
                     reach(saved)
                     self._follow_up(decision)
                     return decision
@@ -171,12 +172,15 @@ class Conductor:
             raise NotFoundError(f"no execution {execution_id}")
         return head
 
-    async def _save(self, decision: Decision, event: Event) -> bool:
+    async def _save(self, before: Head, decision: Decision, event: Event) -> bool:
         """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
         head = decision.head
+        save = Save(head, decision.rows, decision.logs)
+        if head.attachments is not before.attachments:
+            save = _with_files(save, before)
         edited = await self._edited(event)
         try:
-            await self._store.save(Save(head, decision.rows, decision.logs), edited.snapshot if edited else None)
+            await self._store.save(save, edited.snapshot if edited else None)
         except VersionConflictError:
             self.forget(head.id)
             return False
@@ -241,6 +245,12 @@ class Conductor:
         finally:
             if not lock.locked() and not lock._waiters:  # noqa: SLF001 # asyncio offers no other way to see whether somebody waits
                 self._locks.pop(execution_id, None)
+
+
+def _with_files(save: Save, before: Head) -> Save:
+    """Return `save` with which files the execution takes and leaves by it."""
+    had, has = set(before.attachments.values()), set(save.head.attachments.values())
+    return replace(save, taken_files=frozenset(has - had), left_files=frozenset(had - has))
 
 
 def _size_of(head: Head) -> int:

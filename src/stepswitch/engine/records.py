@@ -16,6 +16,10 @@ class Save:
     logs: tuple[LogEntry, ...] = ()
     searched_context: Values = field(default_factory=dict)
     """Of a new execution: what of its context lists may be filtered by, which is what holds no secret."""
+    taken_files: frozenset[str] = frozenset()
+    """Of an execution that was there: ids of the files that belong to it now, and did not."""
+    left_files: frozenset[str] = frozenset()
+    """Ids of the files that belong to it no longer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,17 @@ from stepswitch.domain.errors import (
     StateConflictError,
     StoreError,
 )
-from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetValues, Steering, WrittenBack
+from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WrittenBack
 from stepswitch.domain.execution import Head
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.callers import Caller
-from stepswitch.engine.catalogue import Catalogue, tag_of
+from stepswitch.engine.catalogue import Catalogue, attachment_key, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.edits import Edit, StepEdits, edit
 from stepswitch.engine.executions import snapshot_document
 from stepswitch.engine.ports import Clock, FileStore, Ids
-from stepswitch.engine.records import StoredWorkflow
+from stepswitch.engine.records import StoredFile, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled, Snapshots, compile_snapshot
 from stepswitch.engine.views import ExecutionView, Views
 
@@ -166,6 +166,37 @@ class ExecutionSteering:
         values = fitting_values(workflow, order.values)
         return await self._steer(caller, SetValues(self._ids.new(), caller.user, head.version, reason, values=values), head)
 
+    async def check_attachable(self, caller: Caller, execution_id: str) -> None:
+        """Raise NotFoundError, before a file of any size is taken, where there is no such execution."""
+        await self._head(caller, execution_id)
+
+    async def attach(self, caller: Caller, execution_id: str, file: StoredFile, reason: str = "") -> str:
+        """Give an execution a file that was stored a moment ago, in place of one that goes by the same key; return the key."""
+        head = await self._head(caller, execution_id)
+        key = attachment_key(file.name)
+        await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key, file_id=file.id))
+        return key
+
+    async def detach(self, caller: Caller, execution_id: str, attachment: str, reason: str = "") -> None:
+        """Take a file of its own, by its id or its key, from an execution; raises NotFoundError where it has none called so."""
+        head = await self._head(caller, execution_id)
+        key = file_key(head, attachment)
+        await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key))
+
+    async def _set_file(self, head: Head, event: SetFile) -> None:
+        await self._conductor.apply(head.id, event)
+        replaced = head.attachments.get(event.key)
+        if replaced is not None:
+            await self._let_go({replaced})
+
+    async def attachment(self, caller: Caller, execution_id: str, attachment: str) -> StoredFile:
+        """Return a file of an execution, its own or its workflow's, by its id or its key; raises NotFoundError."""
+        head = await self._head(caller, execution_id)
+        file = await self._files.find(caller.tenant, head.attachments[file_key(head, attachment)])
+        if file is None:
+            raise NotFoundError("the file was never uploaded here")
+        return file
+
     async def update_workflow(self, caller: Caller, execution_id: str, reason: str = "") -> StoredWorkflow:
         """Give the workflow in the catalogue the steps of an execution, and return it; raises NotFoundError where it is gone.
 
@@ -193,9 +224,12 @@ class ExecutionSteering:
         """Remove an execution that has ended, with all that is its own: a file goes where nobody else has it."""
         await self._head(caller, execution_id)
         removed = await self._conductor.remove(execution_id)
-        files = set(removed.attachments.values())
+        await self._let_go(set(removed.attachments.values()))
+
+    async def _let_go(self, files: set[str]) -> None:
+        """Remove files that an execution had, where nobody else has them."""
         self._files.hold(files)
-        with suppress(StoreError):  # the execution is gone, and so is what names the files: the timekeeper sweeps them
+        with suppress(StoreError):  # what named the files is gone already: the timekeeper sweeps them
             await self._files.settle(files)
 
     async def _steer(self, caller: Caller, event: Steering, head: Head) -> ExecutionView:
@@ -216,3 +250,11 @@ class ExecutionSteering:
             if await self._conductor.head(head.id) is None:
                 raise NotFoundError(f"no execution {head.id}") from None
             raise
+
+
+def file_key(head: Head, wanted: str) -> str:
+    """Return the key of the file of an execution that `wanted` is the id or the key of; raises NotFoundError."""
+    key = next((key for key, file_id in head.attachments.items() if file_id == wanted), wanted)
+    if key not in head.attachments:
+        raise NotFoundError("there is no such attachment")
+    return key

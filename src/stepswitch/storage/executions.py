@@ -26,7 +26,7 @@ from stepswitch.storage.encoding import (
     searchable,
     step_from,
 )
-from stepswitch.storage.file_uses import add_uses, drop_uses, execution_owner
+from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
 from stepswitch.storage.searched import searched_context
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
 
@@ -184,7 +184,8 @@ class SqlExecutionStore:
         large: Large = {}
         row = {**_columns(head, large), "the_id": head.id, "read_version": head.version - 1}
         edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
-        await self._database.write([*edit, Op(_UPDATE, row, 1), *_row_ops(save, large)])
+        uses = change_uses(save) if save.taken_files or save.left_files else ()
+        await self._database.write([*edit, Op(_UPDATE, row, 1), *_row_ops(save, large), *uses])
 
     async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
         """See `ExecutionStore`."""
