@@ -78,6 +78,17 @@ def test_importing_the_inner_rooms_is_light(names: list[str]) -> None:
     assert not loaded & HEAVY
 
 
+def test_the_client_does_not_load_the_service() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, "stepswitch.client"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(ran.stdout.split())
+    assert "stepswitch.client.service" in loaded
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("stepswitch.")}
+    assert rooms == {"client", "domain"}
+    assert not {name.split(".")[0] for name in loaded} & (HEAVY - {"asyncio", "httpx", "rich", "ssl"})
+
+
 def test_importing_says_nothing() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", "import stepswitch.plugin"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60

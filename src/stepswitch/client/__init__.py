@@ -1,0 +1,75 @@
+"""A client for programs: asynchronous, typed, over httpx. The command line is written on it; nothing of the service is loaded by it.
+
+async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=…) as client:
+    execution = await client.executions.start(workflow_id, {"host": "192.0.2.1"})
+    execution = await client.executions.wait(execution.id, timeout=600)
+"""
+
+from stepswitch.client.answers import Execution, Health, LogEntry, Page, Session, StepError, StepExecution, WaitingFor, Workflow
+from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey
+from stepswitch.client.downloads import Download
+from stepswitch.client.errors import (
+    ApiError,
+    ApiFault,
+    ClientError,
+    ConnectionBrokenError,
+    InvalidRequestError,
+    NoAnswerError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotOneError,
+    NotPermittedError,
+    PreconditionFailedError,
+    ServiceFailedError,
+    StateConflictError,
+    StrangeAnswerError,
+    TooLargeError,
+    UnavailableError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from stepswitch.client.pacing import Pacing
+from stepswitch.client.selection import Selection, compare
+from stepswitch.client.service import StepswitchClient
+
+__all__ = [
+    "ApiError",
+    "ApiFault",
+    "ClientError",
+    "ConnectionBrokenError",
+    "Difference",
+    "Download",
+    "Execution",
+    "FileAttachment",
+    "Finding",
+    "Health",
+    "InvalidRequestError",
+    "LogEntry",
+    "NoAnswerError",
+    "NotAuthenticatedError",
+    "NotFoundError",
+    "NotOneError",
+    "NotPermittedError",
+    "Pacing",
+    "Page",
+    "PreconditionFailedError",
+    "Review",
+    "Revision",
+    "Selection",
+    "ServiceFailedError",
+    "Session",
+    "ShownKey",
+    "StateConflictError",
+    "StepError",
+    "StepExecution",
+    "StepswitchClient",
+    "StrangeAnswerError",
+    "TooLargeError",
+    "TrustedHostKey",
+    "UnavailableError",
+    "UnreachableError",
+    "WaitTimeoutError",
+    "WaitingFor",
+    "Workflow",
+    "compare",
+]
