@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepswitch.api import problems
+from stepswitch.api.compression import Compression
 from stepswitch.api.limits import Limits
 from stepswitch.api.openapi import openapi_document
 from stepswitch.api.operation import Operation
@@ -99,6 +100,7 @@ def create_app(service: ApiServices) -> StepswitchApi:
         _fixed(REFERENCE_PATH, page, "text/html", {"Content-Security-Policy": POLICY}),
     ]
     app.add_middleware(Limits, body_limit_bytes=service.body_limit_bytes, ids=service.ids)
+    app.add_middleware(Compression)
     return app
 
 

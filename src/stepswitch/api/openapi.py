@@ -18,6 +18,8 @@ _ABOUT: Final = """Stepswitch executes telco workflows: JSON documents whose ste
 The workflow operations are served under two roots, `/telco/api/workflows` and `/tca/workflows/api/v1/orgs/{tenantId}`; under the
 second one a workflow also shows its `creationTenantId`. Log in first: `POST /hybridity/api/sessions`.
 
+Answers are packed for whoever accepts `gzip`, and a body of JSON may come so, with `Content-Encoding: gzip`.
+
 400 and 500 list every fault; 401, 403 and 404 have no body. The header `x-error-code` names the reason, and `x-request-id` is
 what the log of the server calls the request: as its sender calls it in that header (at most 128 printable characters of ASCII without blanks),
 else as the server does. Before any operation is reached, a request can be refused with 400 (it is no HTTP), 408 (it
@@ -28,7 +30,8 @@ _REFUSALS: Final = {
     403: "Known, but without the privilege.",
     404: "There is no such thing, or the caller may not see it.",
     412: "What is to be changed is no longer what `If-Match` names; nothing was changed.",
-    413: "The body is over the limit of 10 MiB, or as it is set.",
+    413: "The body is over the limit of 10 MiB, or as it is set; of a packed one what it unpacks to counts.",
+    415: "The body is packed in a way that is not understood; `Accept-Encoding` says what is.",
     500: "A fault of the server. Its log says more under the reference that the message gives.",
     503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
 }
@@ -37,6 +40,7 @@ _HEADERS: Final = {
     "x-request-id": "What the log of the server calls this request.",
     "WWW-Authenticate": "How to authenticate.",
     "Retry-After": "Seconds to wait.",
+    "Accept-Encoding": "How a body may be packed: `gzip`, or `identity` where not at all.",
 }
 _TAGS: Final = {
     "Workflows": "The catalogue.",
@@ -107,7 +111,8 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     if operation.may_be_known:
         tag = {"ETag": own["ETag"], **_header_refs("x-request-id")}
         found["304"] = {"description": "The caller has it already: it is what `If-None-Match` names.", "headers": tag}
-    for status in sorted({*operation.refusals, *([404] if may_be_elsewhere else [])}):
+    packed = [415] if operation.request is not None else []
+    for status in sorted({*operation.refusals, *packed, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
     if operation.answer is models.Health:  # which says 503 in the form that it says 200 in
         found["503"] = {
@@ -119,7 +124,7 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
 
 
 def _refusal(status: int) -> JsonObject:
-    special = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}.get(status, ())
+    special = {401: ("WWW-Authenticate",), 415: ("Accept-Encoding",), 503: ("Retry-After",)}.get(status, ())
     refusal: JsonObject = {"description": _REFUSALS[status], "headers": _header_refs("x-error-code", "x-request-id", *special)}
     if status not in BODILESS:
         refusal["content"] = {"application/json": {"schema": _schema_of(models.ErrorResponse)}}

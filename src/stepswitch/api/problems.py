@@ -1,6 +1,6 @@
 """The only table from an error to a status. Called by `limits`, where every error of an operation arrives, and by `app`.
 
-400, 408, 412, 413, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
+400, 408, 412, 413, 415, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
 """
 
 import traceback
@@ -27,6 +27,7 @@ from stepswitch.domain.errors import (
     TargetError,
     TooLargeError,
     TooSlowError,
+    UnsupportedEncodingError,
     WorkflowError,
 )
 
@@ -37,6 +38,7 @@ STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
     (NotFoundError, 404),
     (PreconditionFailedError, 412),
     (TooLargeError, 413),
+    (UnsupportedEncodingError, 415),
     (HeadersTooLargeError, 431),
     (TooSlowError, 408),
     (OverloadedError, 503),
@@ -68,6 +70,8 @@ def answer(error: Exception, reference: str) -> Response:
         return _store_unavailable(error, reference)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="stepswitch"'
+    if isinstance(error, UnsupportedEncodingError):
+        headers["Accept-Encoding"] = error.accepted
     if isinstance(error, OverloadedError):
         headers["Retry-After"] = str(error.retry_after)
     if status in CLOSING:

@@ -9,6 +9,7 @@
     │   ├── NotFoundError           404
     │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
+    │   ├── UnsupportedEncodingError 415
     │   ├── HeadersTooLargeError    431
     │   └── TooSlowError            408
     ├── WorkflowError           the document, or the values that it met, are at fault
@@ -50,6 +51,7 @@ class ErrorCode(StrEnum):
     TOO_DEEP = "TOO_DEEP"
     TOO_MANY_STEPS = "TOO_MANY_STEPS"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    UNSUPPORTED_ENCODING = "UNSUPPORTED_ENCODING"
     NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
     WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
     SESSION_EXPIRED = "SESSION_EXPIRED"
@@ -181,6 +183,16 @@ class TooLargeError(CallerError):
     """The body or a file is over its limit."""
 
     code = ErrorCode.BODY_TOO_LARGE
+
+
+class UnsupportedEncodingError(CallerError):
+    """The body is packed in a way that is not understood; `accepted` says what is."""
+
+    code = ErrorCode.UNSUPPORTED_ENCODING
+
+    def __init__(self, message: str, accepted: str) -> None:
+        super().__init__(message)
+        self.accepted = accepted
 
 
 class HeadersTooLargeError(CallerError):

@@ -9,6 +9,9 @@ from starlette.responses import Response
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 
 _TAG: Final = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\uffff]*)")?\s*(?:,|$)')
+_QUOTE: Final = '"'
+_PACKED: Final = "-gzip"
+"""What tells the tag of a packed answer from that of the same one as it is. Both name the same state, so either is good in a precondition."""
 UNSHARED: Final = "private, no-cache"
 """`Cache-Control` of what has a tag: whoever keeps it asks each time whether it still is so, and keeps it for nobody else."""
 
@@ -18,13 +21,18 @@ def etag(tag: str) -> str:
     return f'"{tag}"'
 
 
+def packed_etag(value: str) -> str:
+    """Return the `ETag` of the packed form of what has `value` as its own; a weak one is good for both."""
+    return value if value.startswith("W/") else f'{value.removesuffix(_QUOTE)}{_PACKED}"'
+
+
 def wanted_tags(request: Request) -> frozenset[str] | None:
     """Return the tags that `If-Match` lists, None where there is none or it says `*`; raises InvalidRequestError.
 
     A weak tag (`W/"…"`) never fits: it does not promise that nothing has changed.
     """
     listed = _listed(request, "If-Match")
-    return None if listed is None else frozenset(tag for is_weak, tag in listed if not is_weak)
+    return None if listed is None else frozenset(_state(tag) for is_weak, tag in listed if not is_weak)
 
 
 def unchanged(request: Request, tag: str) -> Response | None:
@@ -32,9 +40,15 @@ def unchanged(request: Request, tag: str) -> Response | None:
     if "if-none-match" not in request.headers:
         return None
     listed = _listed(request, "If-None-Match")
-    if listed is not None and tag not in {known for _, known in listed}:
+    known = tag if listed is None else next((each for _, each in listed if _state(each) == tag), None)
+    if known is None:
         return None
-    return Response(None, 304, {"ETag": etag(tag), "Cache-Control": UNSHARED})
+    return Response(None, 304, {"ETag": etag(known), "Cache-Control": UNSHARED, "Vary": "Accept-Encoding"})
+
+
+def _state(tag: str) -> str:
+    """Return which state a tag names, whatever the form of the answer that it came with."""
+    return tag.removesuffix(_PACKED)
 
 
 def _listed(request: Request, name: str) -> list[tuple[bool, str]] | None:
