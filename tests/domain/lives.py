@@ -19,6 +19,7 @@ from stepswitch.domain.events import (
     Pause,
     Reply,
     Reported,
+    Restored,
     Resume,
     Retry,
     SetFile,
@@ -164,10 +165,11 @@ class Life:
     def turn(self) -> Decision:
         return self.apply(Turn(self.new_id(), self.step.number, self.step.attempt))
 
-    def claim(self, nonce: str = "", *, of: StepExecution | None = None, instance: str = "w1") -> Reply:
+    def claim(self, nonce: str = "", *, of: StepExecution | None = None, instance: str = "w1", epoch: str | None = None) -> Reply:
         step = of or self.step
         nonce = nonce or f"n{step.number}"
-        return self.apply(Claimed(f"claim:{nonce}", step.number, step.attempt, nonce, instance)).reply
+        epoch = self.head.epoch if epoch is None else epoch
+        return self.apply(Claimed(f"claim:{nonce}", step.number, step.attempt, nonce, instance, epoch)).reply
 
     def report(
         self,
@@ -177,11 +179,13 @@ class Life:
         of: StepExecution | None = None,
         nonce: str | None = "",
         truncated: tuple[str, ...] = (),
+        epoch: str | None = None,
     ) -> Reply:
         step = of or self.step
         nonce = f"n{step.number}" if nonce == "" else nonce
         outcome = Outcome(result, outputs or {}, None if result is Result.SUCCEEDED else FAILURE, truncated)
-        return self.apply(Reported(self.new_id(), step.number, step.attempt, nonce, outcome)).reply
+        epoch = self.head.epoch if epoch is None else epoch
+        return self.apply(Reported(self.new_id(), step.number, step.attempt, nonce, outcome, epoch=epoch)).reply
 
     def ends(self, result: Result = Result.SUCCEEDED, outputs: Mapping[str, Any] | None = None, **more: Any) -> "Life":
         """Let a worker carry out the current step, or a turn take it where it needs no worker."""
@@ -204,6 +208,10 @@ class Life:
         assert self.claim() is Reply.GRANTED
         assert self.lose() is Reply.DONE
         return self
+
+    def restore(self, epoch: str = "after") -> Decision:
+        """Let the store be restored from a backup that was made of what is there now."""
+        return self.apply(Restored(f"restored:{epoch}", epoch, self.now))
 
     def resume(self, **more: Any) -> Decision:
         return self.apply(Resume(self.new_id(), **self._who(more)))

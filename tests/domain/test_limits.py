@@ -54,6 +54,14 @@ def test_a_persons_retry_is_not_stopped_by_the_limit() -> None:
     assert (one.status, one.at) == (Status.RUNNING, ("a", S.EXECUTABLE))
 
 
+def test_an_accepted_failure_beyond_the_limit_gives_nothing() -> None:
+    one = life("a", "b", "c", limits=Limits(step_executions=2), pause_at_failure=True).ends().fails()
+    one.retry()
+    one.fails()
+    one.resume()
+    assert (one.at, one.head.pause_code) == (("c", S.WAITING_BEFORE), ErrorCode.LOOP_LIMIT)
+
+
 def test_values_over_the_limit_fail_the_step_and_are_not_kept() -> None:
     one = life("a", a=OUT, variables=X, limits=Limits(values_bytes=100)).ends(outputs={"text": "y" * 101})
     assert (one.status, one.step.result) == (Status.FAILED, Result.FAILED)

@@ -33,6 +33,7 @@ from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.data_dir import DataDir, migrate
+from stepswitch.storage.epochs import current_epoch
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
@@ -73,7 +74,8 @@ def _scripts_at_once(settings: Settings) -> int:
     return settings.javascript_processes * SCRIPTS_PER_WARM_PROCESS
 
 
-def _limits(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits of every execution."""
     return Limits(
         step_executions=settings.max_step_executions,
         values_bytes=settings.max_values_bytes,
@@ -102,7 +104,9 @@ async def open_service(
         data_dir.release()
         raise
     try:
-        service = _wire(settings, clock or SystemClock(), types or _step_types(settings), data_dir, database)
+        types = types or _step_types(settings)
+        rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
+        service = _wire(settings, clock or SystemClock(), rules, types, data_dir=data_dir, database=database)
         # Last, so that nothing can fail any more once its password was told.
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))
     except BaseException:
@@ -123,9 +127,10 @@ class _UseCases(TypedDict):
     ids: Ids
 
 
-def _wire(settings: Settings, clock: Clock, types: Mapping[str, StepType], data_dir: DataDir, database: SqliteDatabase) -> Service:
+def _wire(
+    settings: Settings, clock: Clock, rules: Rules, types: Mapping[str, StepType], *, data_dir: DataDir, database: SqliteDatabase
+) -> Service:
     ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
-    rules = Rules(installed_types(types), _limits(settings))
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store)

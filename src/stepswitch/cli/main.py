@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stepswitch.cli import demo, host_key, run, serve, validate
+from stepswitch.cli import backup, demo, host_key, run, serve, validate
 from stepswitch.cli.exits import Exit, complain, explain
 from stepswitch.domain.errors import StepswitchError
 
@@ -27,6 +27,8 @@ app.command("serve")(serve.serve)
 app.command("validate")(validate.validate)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(host_key.app, name="host-key")
 
 

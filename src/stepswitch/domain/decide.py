@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stepswitch.domain import flow, steering
+from stepswitch.domain import flow, restoring, steering
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import (
@@ -25,6 +25,7 @@ from stepswitch.domain.events import (
     Pause,
     Reply,
     Reported,
+    Restored,
     Resume,
     Retry,
     SetFile,
@@ -66,6 +67,7 @@ def begin(order: Create, values: dict[str, Value], workflow: Workflow, rules: Ru
         pause_at_failure=order.pause_at_failure,
         debug_step_ids=order.debug_step_ids,
         steps_allowed=rules.limits.step_executions,
+        epoch=rules.epoch,
     )
     p = Progress(head, workflow, rules, now)
     p.log(f"queued by {order.user}")
@@ -83,7 +85,7 @@ def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int)
 def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now: int) -> bool:
     """Return whether a worker may carry out `task` now; asked for a step that is safe by its type and needs no claim."""
     step = head.current
-    is_current = step is not None and (step.number, step.attempt) == (task.number, task.attempt)
+    is_current = step is not None and (step.number, step.attempt, head.epoch) == (task.number, task.attempt, task.epoch)
     return is_current and flow.is_for_worker(Progress(head, workflow, rules, now))
 
 
@@ -97,6 +99,8 @@ def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task
 
 
 def _is_current(p: Progress, event: Turn | Claimed | Reported | Lost) -> bool:
+    if isinstance(event, Claimed | Reported) and event.epoch != p.head.epoch:
+        return False
     return p.step.number == event.number and p.step.attempt == event.attempt
 
 
@@ -167,7 +171,8 @@ def _reported_late(p: Progress, event: Reported) -> Decision:
     """Let the truth replace the doubt where the execution still stands at the step that was declared lost; nothing goes on by itself."""
     step = p.step
     if step.result is not Result.UNKNOWN or step.error is None or step.error.code is not ErrorCode.LOST:
-        return _log_late(p, event) if step.aborted else Decision(p.head, Reply.STORED)
+        is_told = step.aborted or flow.is_restored(step)
+        return _log_late(p, event) if is_told else Decision(p.head, Reply.STORED)
     flow.replace_doubt(p, event.outcome)
     p.log(f"step {step.step_id} ({step.number}) reported {event.outcome.result} after it was given up", LogLevel.WARN)
     return p.decision(event.id, Reply.STORED)
@@ -202,5 +207,6 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     Reported: _reported,
     Lost: _lost,
     CleanedUp: _cleaned_up,
+    Restored: restoring.restore,
     **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WrittenBack), steering.steer),
 }

@@ -21,6 +21,7 @@
         │   ├── VersionConflictError    somebody saved first: load and decide again
         │   ├── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
         │   └── QueryTooSlowError       a read ran over its limit and was given up
+        ├── BackupError             a backup cannot be made, or is not whole
         ├── TransitionError         a state was asked for an event that its table has no row for
         └── SettingsError           a setting is wrong; the service does not start
 
@@ -104,6 +105,7 @@ class ErrorCode(StrEnum):
     PATTERN_FAILED = "PATTERN_FAILED"
     # The execution.
     LOOP_LIMIT = "LOOP_LIMIT"
+    RESTORED = "RESTORED"
     TOO_LARGE = "TOO_LARGE"
 
 
@@ -256,6 +258,10 @@ class CommitInDoubtError(StoreError):
 
 class QueryTooSlowError(StoreError):
     """A read ran over its limit and was given up."""
+
+
+class BackupError(ServiceError):
+    """A backup cannot be made or put back, or is not whole; the message says every fault that was found."""
 
 
 class TransitionError(ServiceError):

@@ -49,6 +49,8 @@ class Claimed:
     attempt: int
     nonce: str
     instance: str
+    epoch: str = ""
+    """Of the task: a worker that was sent before the store was restored gets nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Reported:
     """When the attempt began, for a step that needed no claim."""
     since: int | None = None
     """The `since` of the step as it was taken without a claim: after a pause it is another one, and so may the inputs be."""
+    epoch: str = ""
+    """As in `Claimed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,15 @@ class CleanedUp:
 
     id: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The store was restored from the backup of `backed_up_at`; whatever happened since then is not known here. `epoch` is new."""
+
+    id: str
+    epoch: str
+    backed_up_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +165,7 @@ class WrittenBack(Steered):
 
 
 Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WrittenBack
-Event = Turn | Claimed | Reported | Lost | CleanedUp | Steering
+Event = Turn | Claimed | Reported | Lost | CleanedUp | Restored | Steering
 
 
 class Reply(StrEnum):
@@ -185,6 +198,7 @@ class Task:
     device: str | None = None
     site: str = "default"
     step_type: str = ""
+    epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

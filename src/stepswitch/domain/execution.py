@@ -162,6 +162,10 @@ class Head:
     last_time: int = 0
     catalogue_snapshot_id: str = ""
     """The catalogue's workflow as it was copied from, or last given these steps: from another one, nobody's work may be lost."""
+    epoch: str = ""
+    """The restore of a backup that its store last went through; empty where it went through none."""
+    holds_unsafe: bool = False
+    """It was restored and nobody has looked at it since: it pauses before the first step that is not safe to run again."""
     applied: tuple[str, ...] = ()
     """Ids of the latest events, so that one whose commit was in doubt is recognised."""
     version: int = 0

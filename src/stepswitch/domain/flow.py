@@ -20,6 +20,10 @@ from stepswitch.domain.values import Value
 
 MAX_LOSSES: Final = 3
 """A safe step that is lost this often in one visit is not run again unasked: it may be what kills its workers."""
+RESTORED_BEFORE: Final = (
+    "RESTORED from a backup, and it may have been carried out since that was made; resume runs it, or say where to go on"
+)
+RESTORED_AFTER: Final = "RESTORED from a backup; look at the target and say where to go on"
 _SUCCEEDED: Final = Outcome(Result.SUCCEEDED)
 _GONE_ON: Final = (StepEvent.PASSED, StepEvent.ENDED)
 _NO_INPUTS: Final = Bound({}, (), ())
@@ -28,7 +32,7 @@ _NO_INPUTS: Final = Bound({}, (), ())
 def arrive(p: Progress, step_id: str) -> None:
     """Begin a visit of the step: it waits where somebody wants it to, else it is executable. A delay counts from here, also beside a pause."""
     step = p.workflow.steps[step_id]
-    hold_reason = _reason_to_hold(p, step_id)
+    hold_reason = _reason_to_hold(p, step, visited=True)
     delay = step.policy.delay_seconds
     state = StepState.EXECUTABLE if hold_reason is None else StepState.WAITING_BEFORE
     begin_step(p, step, state, p.now + round(delay * 1000) if delay else None)
@@ -36,18 +40,22 @@ def arrive(p: Progress, step_id: str) -> None:
         _pause_before(p, *hold_reason)
 
 
-def _reason_to_hold(p: Progress, visited: str | None = None) -> tuple[str, ErrorCode | None] | None:
-    """Return why the next step execution has to wait for somebody; `visited` is its step where this is no retry."""
+def _reason_to_hold(p: Progress, step: Step, *, visited: bool) -> tuple[str, ErrorCode | None] | None:
+    """Return why the next step execution, one of `step`, has to wait for somebody; `visited` where this is no retry."""
+    if p.head.holds_unsafe and not is_safe(p, step):
+        return RESTORED_BEFORE, ErrorCode.RESTORED
     begun = p.steps_begun
     if begun >= p.head.steps_allowed:
         more = p.rules.limits.step_executions
         return f"LOOP_LIMIT, {begun} step executions have begun; resume gives {more} more", ErrorCode.LOOP_LIMIT
     if p.head.pause_requested:
         return "somebody asked for a pause", None
-    return ("it is one of debugStepIds", None) if visited in p.head.debug_step_ids else None
+    return ("it is one of debugStepIds", None) if visited and step.id in p.head.debug_step_ids else None
 
 
 def _pause_before(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
+    if code is ErrorCode.RESTORED:
+        p.change(holds_unsafe=False)
     p.pause(f"paused before step {p.step.step_id}: {reason}", code)
 
 
@@ -258,12 +266,21 @@ def _settle_failure(p: Progress, step: Step) -> None:
     if target is not None:
         p.log(f"step {step.id} ({p.step.number}) ended {result}: the way goes on at {target}")
         leave(p, target, *_GONE_ON)
+    elif is_restored(p.step):
+        p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
+        p.change(holds_unsafe=False)
+        p.pause(f"paused after step {step.id} ({p.step.number}): {RESTORED_AFTER}", ErrorCode.RESTORED)
     elif p.head.pause_at_failure:
         p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
         p.pause(f"paused after step {step.id} ({p.step.number}) ended {result}")
     else:
         p.current = changed(p.step, state=advance(p.step.state, StepEvent.ENDED))
         end(p, Status.FAILED)
+
+
+def is_restored(step: StepExecution) -> bool:
+    """Whether a step was being carried out when the backup was made that it came back from."""
+    return step.error is not None and step.error.code is ErrorCode.RESTORED
 
 
 def _log_failure(p: Progress) -> None:
@@ -298,17 +315,17 @@ def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = F
     p.rows.append(old)
     not_before = p.now + round(delay_seconds * 1000) if delay_seconds else None
     p.log(f"step {step.id} ({old.number}) ended {old.result}: attempt {old.attempt + 1} follows", LogLevel.WARN)
-    hold_reason = None if anew else _reason_to_hold(p)
+    hold_reason = None if anew else _reason_to_hold(p, step, visited=False)
     begin_step(p, step, StepState.EXECUTABLE, not_before, old, anew=anew)
     if hold_reason is not None:
         hold(p, *hold_reason)
 
 
-def lose(p: Progress, reason: str) -> None:
+def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
     """Give up the attempt that somebody holds a claim on: it may run again where that is safe, else nobody knows what it came to."""
     p.cancel()
     p.log(f"lost: {reason}", LogLevel.WARN, p.step.number)
-    doubt = StepError(ErrorCode.LOST, f"nobody can say whether the target acted: {reason}")
+    doubt = StepError(code, f"nobody can say whether the target acted: {reason}")
     step = p.workflow.steps[p.step.step_id]
     p.current = changed(p.step, losses=p.step.losses + 1, result=Result.UNKNOWN, error=doubt)
     if is_safe(p, step) and p.step.losses < MAX_LOSSES:

@@ -101,6 +101,7 @@ class Progress:
                 device=step.device,
                 site=step.site,
                 step_type=signature.name if signature is not None else definition.type,
+                epoch=self.head.epoch,
             )
         )
 

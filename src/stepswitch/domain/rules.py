@@ -8,7 +8,8 @@ from stepswitch.domain.step_types import StepTypes
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The step types that are installed and the limits that are set."""
+    """The step types that are installed, the limits that are set, and the epoch of the store that executions begin in."""
 
     types: StepTypes
     limits: Limits = DEFAULT_LIMITS
+    epoch: str = ""

@@ -67,7 +67,9 @@ def _resume(p: Progress, event: Resume) -> Decision:
         hint = "; retry, or PATCH startStepId first" if p.status is Status.FAILED else ""
         raise StateConflictError(f"only a paused execution can be resumed; this one is {p.status}{hint}")
     _log(p, event, "resumed")
-    if p.head.pause_code is ErrorCode.LOOP_LIMIT:
+    if (
+        p.step.state is StepState.WAITING_BEFORE and p.steps_begun > p.head.steps_allowed
+    ):  # at the LOOP_LIMIT, whatever else it may wait for
         waiting = 0 if target is not None else 1  # the one that waits here is the first of those that are allowed now
         p.change(steps_allowed=p.steps_begun - waiting + p.rules.limits.step_executions)
     p.run_on()
@@ -81,7 +83,7 @@ def _resume(p: Progress, event: Resume) -> Decision:
 
 
 def _jump(p: Progress, target: str) -> None:
-    p.change(resume_at=None)
+    p.change(resume_at=None, holds_unsafe=False)
     if p.step.state is StepState.WAITING_BEFORE:
         p.current = replace(p.step, result=Result.SKIPPED)
     p.log(f"goes on at step {target}")
@@ -106,7 +108,7 @@ def _retry(p: Progress, event: Retry) -> Decision:
         raise StateConflictError(f"step {p.step.step_id} is no longer in the workflow; PATCH startStepId and resume")
     _log(p, event, "retry asked for")
     p.run_on()
-    p.change(resume_at=None)
+    p.change(resume_at=None, holds_unsafe=False)
     flow.retry(p, step, anew=True)
     return p.decision(event.id)
 

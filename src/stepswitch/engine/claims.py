@@ -67,7 +67,9 @@ class Claims:
         if signature is not None and signature.always_safe:
             return await self._open(task)
         nonce = nonce or self._ids.new()
-        decision = await self._conductor.apply(task.execution_id, Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance))
+        decision = await self._conductor.apply(
+            task.execution_id, Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch)
+        )
         if not was_granted(decision):
             return decision.reply
         return self._grant(task, decision.head, await self._snapshots.get(decision.head.snapshot_id), nonce)
@@ -107,7 +109,7 @@ class Claims:
         """Hand in what an attempt came to. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
         task = grant.task
         event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
-        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since)
+        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch)
         return (await self._conductor.apply(task.execution_id, event)).reply
 
     async def log(self, execution_id: str, entries: Sequence[LogEntry]) -> None:

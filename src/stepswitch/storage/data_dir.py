@@ -7,15 +7,20 @@ decide or dispatch.
 import fcntl
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DatabaseError
 
 from stepswitch.domain.errors import SettingsError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 DATABASE: Final = "stepswitch.db"
 LOCK: Final = "lock"
 FILES: Final = "files"
+UNFINISHED: Final = "stepswitch.db.restoring"
+"""The database of a restore that has not ended."""
 
 
 class DataDir:
@@ -35,9 +40,9 @@ class DataDir:
         """Where the files are."""
         return self.path / FILES
 
-    def acquire(self) -> None:
+    def acquire(self, *, restoring: bool = False) -> None:
         """Make the directory where it is missing and lock it; raises SettingsError where that cannot be."""
-        self.prepare()
+        self.prepare(restoring=restoring)
         try:
             lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -53,14 +58,29 @@ class DataDir:
             raise SettingsError(f"the data directory {self.path} cannot be locked: {error.strerror}") from error
         self._lock = lock
 
-    def prepare(self) -> None:
-        """Make the directory where it is missing; raises SettingsError where it cannot be written."""
+    def prepare(self, *, restoring: bool = False) -> None:
+        """Make the directory where it is missing; raises SettingsError where it cannot be written, or a restore of it has not ended."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"the data directory {self.path} cannot be made: {error.strerror}") from error
         if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
             raise SettingsError(f"the data directory {self.path} cannot be written")
+        if (self.path / UNFINISHED).exists() and not restoring:
+            raise SettingsError(f"a restore into the data directory {self.path} has not ended; run `stepswitch restore` again")
+
+    def user(self) -> str:
+        """Return who uses the directory now, in brackets; nothing where nobody does."""
+        try:
+            lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return f", and in use by a service{_holder(lock)}"
+        os.close(lock)
+        return ""
 
     def release(self) -> None:
         """Give the directory back."""
@@ -78,14 +98,31 @@ def _holder(lock: int) -> str:
     return f" (process {process})" if process else ""
 
 
-def migrate(database: Path) -> None:
-    """Bring the database at `database` to the current schema; raises SettingsError where a later release made it, or it cannot be used."""
-    from alembic import command  # noqa: PLC0415 # slow to import, and needed once
-    from alembic.config import Config  # noqa: PLC0415
+def is_known_schema(revision: str) -> bool:
+    """Return whether `migrate` could go on from a database of this revision."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 # slow to import, and needed once
     from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    try:
+        return ScriptDirectory.from_config(_migrations()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _migrations() -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 # slow to import, and needed once
 
     config = Config()
     config.set_main_option("script_location", "stepswitch:storage/migrations")
+    return config
+
+
+def migrate(database: Path) -> None:
+    """Bring the database at `database` to the current schema; raises SettingsError where a later release made it, or it cannot be used."""
+    from alembic import command  # noqa: PLC0415 # slow to import, and needed once
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    config = _migrations()
     config.attributes["database"] = database
     try:
         database.touch(mode=0o600, exist_ok=True)  # what SQLite puts beside it gets the same permissions

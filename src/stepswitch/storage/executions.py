@@ -124,6 +124,9 @@ _RUNNABLE: Final = Statement(
     .order_by(_E.runnable_since, _E.id)
     .limit(bindparam("rows"))
 )
+_UNFINISHED: Final = Statement(
+    select(_E.id).where(_E.end_time.is_(None), _E.id > bindparam("after")).order_by(_E.id).limit(bindparam("rows"))
+)
 _EXPIRED: Final = Statement(
     select(_E.id).where(_E.end_time.is_not(None), _E.retained_til <= bindparam("now")).order_by(_E.retained_til).limit(bindparam("rows"))
 )
@@ -256,6 +259,11 @@ class SqlExecutionStore:
         params = {"since": after.since if after else -1, "id": after.execution_id if after else "", "rows": count}
         (found,) = await self._database.read([Query(_RUNNABLE, params)])
         return [Runnable(execution_id, since) for execution_id, since in found]
+
+    async def unfinished(self, after: str, count: int) -> Sequence[str]:
+        """Return ids of executions that have not ended, in their order, behind the one named; asked by a restore only."""
+        (found,) = await self._database.read([Query(_UNFINISHED, {"after": after, "rows": count})])
+        return [execution_id for (execution_id,) in found]
 
     async def expired(self, now: int, count: int) -> Sequence[str]:
         """See `ExecutionStore`."""

@@ -5,11 +5,12 @@ Two files of equal content share one place on the disk; it goes with the last ro
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,8 @@ class DiskFileStore:
         """Content and rows change together, or a file that is being stored loses its content to the deletion of another."""
         self._held: Counter[str] = Counter()
         """Files that somebody is about to use: nobody takes them for unused."""
+        self._left: set[str] = set()
+        """Contents that may have lost their last row and are still there, because a backup was being written."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in directory.glob(f"*{_UNFINISHED}"):
             left.unlink(missing_ok=True)
@@ -160,8 +163,11 @@ class DiskFileStore:
             (page,) = await self._database.read([Query(_UNUSED_PAGE, {"after": after})])
             await self._drop(page)
             if len(page) < PAGE:
-                return
+                break
             after = page[-1][0]
+        for sha256 in sorted(self._left):
+            async with self._one_by_one:
+                await self._drop_unused(sha256)
 
     async def clear(self) -> None:
         """See `FileStore`."""
@@ -171,7 +177,7 @@ class DiskFileStore:
             async with self._one_by_one:
                 (found,) = await self._database.read([Query(_NAMED, {"first": page[0], "last": page[-1]})])
                 for name in set(page) - {row[0] for row in found}:
-                    (self._directory / name).unlink(missing_ok=True)
+                    await self._drop_unused(name)
 
     def _contents(self) -> list[str]:
         return [each.name for each in self._directory.iterdir() if each.suffix != _UNFINISHED]
@@ -185,11 +191,24 @@ class DiskFileStore:
                     await self._drop_unused(sha256)
 
     async def _drop_unused(self, sha256: str) -> None:
-        """Remove a content that no row names."""
-        (((count,),),) = await self._database.read([Query(_ROWS, {"sha256": sha256})])
-        if not count:
-            reach(CrashPoint.FILE_FORGOTTEN)
-            (self._directory / sha256).unlink(missing_ok=True)
+        """Remove a content that no row names; while a backup is being written that is left to a later sweep."""
+        self._left.add(sha256)
+        with suppress(OSError), self._no_backup_is_written():
+            (((count,),),) = await self._database.read([Query(_ROWS, {"sha256": sha256})])
+            if not count:
+                reach(CrashPoint.FILE_FORGOTTEN)
+                (self._directory / sha256).unlink(missing_ok=True)
+            self._left.discard(sha256)
+
+    @contextmanager
+    def _no_backup_is_written(self) -> Iterator[None]:
+        """Keep the contents for ourselves, since a backup copies first the database and then what its rows name; raises OSError where one does."""
+        lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(lock)
 
 
 @contextmanager

@@ -185,6 +185,15 @@ files: Final = Table(
     Index("files_by_content", "sha256"),
 )
 
+epochs: Final = Table(
+    "epochs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("backed_up_at", BigInteger, nullable=False),
+)
+"""Each restore that the store went through: the last one is its epoch. Ids sort by time."""
+
 file_uses: Final = Table(
     "file_uses",
     metadata,

@@ -33,6 +33,7 @@ def upgrade() -> None:
     _executions()
     _rows()
     _people()
+    _epochs()
 
 
 def _catalogue() -> None:
@@ -203,4 +204,15 @@ def _people() -> None:
         sa.Column("added_by", sa.String(), nullable=False),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("host", "port", "public_key"),
+    )
+
+
+def _epochs() -> None:
+    """Make the memory of restores."""
+    op.create_table(
+        "epochs",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("begun_at", sa.BigInteger(), nullable=False),
+        sa.Column("backed_up_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
     )
