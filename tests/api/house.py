@@ -26,6 +26,7 @@ from stepswitch.engine.records import Revision, Save, Session, Snapshot, StoredF
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.views import Views
+from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.host_keys import fingerprint, parse_public_key
 from tests.domain.documents import TYPES
@@ -114,6 +115,9 @@ class DictExecutionStore:
     async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
         page = self.lines[execution_id][after : after + 2]
         return page, after + 2 if len(page) == 2 else None
+
+    async def log_end(self, execution_id: str) -> int:
+        return len(self.lines[execution_id])
 
 
 class SilentDispatcher:
@@ -224,6 +228,8 @@ class House:
             clock=self.clock,
             ids=self.ids,
         )
+        self.watchers = Watchers()
+        conductor.observe(self.watchers)
         self.app: FastAPI = create_app(
             ApiServices(
                 catalogue=self.catalogue,
@@ -240,6 +246,7 @@ class House:
                 ),
                 logbook=Logbook(store, snapshots, conductor, Masking()),
                 views=self.views,
+                watchers=self.watchers,
                 lists=Lists(cast("ListStore", self.store), self.views, snapshots),
                 accounts=self.tokens,
                 files=cast("FileStore", OneFile()),

@@ -46,6 +46,7 @@ class Real:
 
     client: httpx.AsyncClient
     service: Service
+    server: HttpServer
     ended: Ended
     files: Path
 
@@ -91,7 +92,7 @@ async def real_service(directory: Path, **settings: Any) -> AsyncIterator[Real]:
     await server.start()
     try:
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-            real = Real(client, service, ended, directory / "files")
+            real = Real(client, service, server, ended, directory / "files")
             client.headers.update(await real.login())
             yield real
     finally:

@@ -281,5 +281,17 @@ async def test_what_is_reopened_or_kept_longer_is_not_removed(rig: Rig) -> None:
     assert (await rig.stored(execution)).status is Status.RUNNING
     await rig.apply(execution, Pause("p", "ann", None))
     await rig.apply(execution, Abort("x", "ann", None))
+    assert not any(change.is_gone for change in rig.observer.changes)
     await rig.conductor.remove_expired(execution)
     assert await rig.store.load(execution) is None
+    assert rig.observer.changes[-1] == Committed(execution, is_gone=True)
+
+
+async def test_observers_are_told_that_an_execution_was_removed_only_where_it_was(rig: Rig) -> None:
+    execution = await rig.create(ONE)
+    with pytest.raises(StateConflictError):
+        await rig.conductor.remove(execution)
+    assert not any(change.is_gone for change in rig.observer.changes)
+    await rig.apply(execution, Abort("x", "ann", None))
+    await rig.conductor.remove(execution)
+    assert rig.observer.changes[-1] == Committed(execution, is_gone=True)

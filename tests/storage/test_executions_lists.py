@@ -99,6 +99,24 @@ async def test_nothing_is_logged_for_an_execution_that_is_gone(executions: SqlEx
     assert await count(database, logs) == 0
 
 
+async def test_the_end_of_a_log_moves_with_every_row_of_its_own_and_with_no_other(executions: SqlExecutionStore) -> None:
+    before = head()
+    assert await executions.log_end("e1") == 0
+    await executions.create(save_of(before), SNAPSHOT)
+    assert await executions.log_end("e1") == 0
+    await executions.append_logs("e1", [entry("a", 0)])
+    ends = [await executions.log_end("e1")]
+    await executions.save(save_of(next_of(before), (), (entry("b"),)))
+    ends.append(await executions.log_end("e1"))
+    await executions.append_logs("e1", [entry("c")])
+    ends.append(await executions.log_end("e1"))
+    await executions.create(save_of(head("e2"), (), (entry(),)), SNAPSHOT)
+    assert sorted(set(ends)) == ends
+    assert await executions.log_end("e1") == ends[-1]
+    await executions.delete("e1")
+    assert await executions.log_end("e1") == 0
+
+
 async def test_no_lines_are_no_row(executions: SqlExecutionStore, database: Database) -> None:
     await executions.create(save_of(head()), SNAPSHOT)
     await executions.append_logs("e1", [])

@@ -2,8 +2,6 @@
 
 from starlette.responses import Response
 
-from stepswitch.api.list_requests import fields_request
-from stepswitch.api.lists import execution_lists
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.requests import execution_request, existing_id
@@ -14,10 +12,3 @@ async def create_execution(call: Call) -> Response:
     request = execution_request(await read_json(call.request))
     existing_id(request.workflow_id)
     return json_response(call.answers.execution(await call.services.executions.create(call.caller, request), call.root))
-
-
-async def read_execution(call: Call) -> Response:
-    """Answer with an execution as it is on disk."""
-    execution_id = existing_id(call.request.path_params["workflowExecutionId"])
-    fields = fields_request(call.request, execution_lists().shape)
-    return json_response(call.answers.execution(await call.services.views.execution(call.caller, execution_id), call.root, fields))

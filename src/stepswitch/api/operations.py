@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stepswitch.api import executions, health, host_keys, sessions
+from stepswitch.api import execution_reads, executions, health, host_keys, sessions
 from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
@@ -20,6 +20,19 @@ _EXECUTION_EXAMPLE: Final = {
     "debugStepIds": [],
     "retainedTil": "2027-01-31T08:15:00Z",
 }
+_NEWS: Final = (
+    Parameter(
+        "If-None-Match", "The `ETag` of what the caller has: 304 where that still is so; with `Prefer: wait`, what is waited for to change.",
+        "header", is_required=False,
+    ),
+    Parameter(
+        "Prefer", "`wait=N`: answer at the next change, at the end, or after N seconds, 60 at most (RFC 7240).", "header", is_required=False
+    ),
+)  # fmt: skip
+_NEWS_HEADERS: Final = {
+    "ETag": "Changes with whatever is shown; what `If-None-Match` takes.",
+    "Preference-Applied": "How long the answer was, or would have been, held back: `wait=N`.",
+}
 
 WORKFLOW_OPERATIONS: Final = (
     *CATALOGUE_OPERATIONS,
@@ -32,9 +45,11 @@ WORKFLOW_OPERATIONS: Final = (
         models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=(*_WITH_BODY, 403), example=_EXECUTION_EXAMPLE,
     ),
     Operation(
-        "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", executions.read_execution, "Executions",
-        "Read an execution", "Answers with the execution, all its step executions and its log, secrets masked.",
-        models.WorkflowExecution, parameters=(Parameter("workflowExecutionId", "Id of the execution."), *FIELDS), refusals=(400, 401, 404, 500, 503),
+        "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", execution_reads.read_execution, "Executions",
+        "Read an execution", "Answers with the execution, all its step executions and its log, secrets masked. With `Prefer: wait=N` as soon as "
+        "it changes or has ended, and after N seconds in any case.",
+        models.WorkflowExecution, parameters=(Parameter("workflowExecutionId", "Id of the execution."), *FIELDS, *_NEWS),
+        refusals=(400, 401, 404, 500, 503), answer_headers=_NEWS_HEADERS, may_be_known=True,
     ),
     *STEERING_OPERATIONS,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.views import Views
+from stepswitch.engine.watchers import Watchers
 
 NOBODY: Final = Caller("")
 """The caller of an operation that wants no login."""
@@ -44,6 +45,7 @@ class ApiServices:
     logbook: Logbook
     views: Views
     lists: Lists
+    watchers: Watchers
     accounts: Authenticator
     files: FileStore
     host_keys: HostKeyStore

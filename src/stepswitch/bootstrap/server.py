@@ -38,6 +38,7 @@ def application(service: Service) -> StepswitchApi:
             logbook=service.logbook,
             views=service.views,
             lists=service.lists,
+            watchers=service.watchers,
             accounts=service.accounts,
             files=service.files,
             host_keys=service.host_keys,
@@ -190,7 +191,8 @@ class HttpServer:
         return code
 
     def ask_to_stop(self) -> None:
-        """Listen no more; `until_stopped` returns when what was asked is answered."""
+        """Listen no more; `until_stopped` returns when what was asked is answered. Nobody waits for news any more."""
+        self._service.end_watching()
         self._server.should_exit = True
 
     async def stop(self) -> None:

@@ -21,6 +21,7 @@ from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStor
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.views import Views
+from stepswitch.engine.watchers import Watchers
 from stepswitch.storage.data_dir import DataDir
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.pool import Pool
@@ -43,6 +44,7 @@ class Service:
     logbook: Logbook
     views: Views
     lists: Lists
+    watchers: Watchers
     conductor: Conductor
     accounts: Authenticator
     host_keys: HostKeyStore
@@ -55,6 +57,9 @@ class Service:
     _runner: StepRunner
     _claims: Claims
     _background: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.observe(self.watchers)
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of everything that is committed from now on."""
@@ -69,6 +74,7 @@ class Service:
 
     async def stop(self, grace_seconds: float | None = None) -> None:
         """Let running steps end within the grace period, give the rest back, and close everything."""
+        self.end_watching()
         await self._dispatcher.stop(self.settings.grace_seconds if grace_seconds is None else grace_seconds)
         for each in self._background:
             each.cancel()
@@ -77,6 +83,10 @@ class Service:
         await self._pool.close()
         await self._database.close()
         self._data_dir.release()
+
+    def end_watching(self) -> None:
+        """Let nobody wait for news any more: a stop must not wait for those who do."""
+        self.watchers.close()
 
     def hurry(self) -> None:
         """Cut the grace period of a stop short."""

@@ -28,6 +28,7 @@ from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
 from stepswitch.engine.views import Views
+from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
@@ -157,6 +158,7 @@ def _wire(
         logbook=Logbook(store, snapshots, conductor, secrets),
         views=views,
         lists=Lists(SqlListStore(database, store), views, snapshots),
+        watchers=Watchers(),
         conductor=conductor,
         accounts=Sessions(account_store, passwords, clock, session_hours=settings.session_hours),
         host_keys=keys,

@@ -147,6 +147,7 @@ class Conductor:
             except CommitInDoubtError:
                 if await self._store.load(execution_id) is not None:
                     raise
+            self._tell(Committed(execution_id, is_gone=True))
             return head
 
     async def remove_expired(self, execution_id: str) -> None:
@@ -156,6 +157,7 @@ class Conductor:
             head = await self._store.load(execution_id)
             if head is not None and head.status in ENDED and head.retained_til <= self._clock.now():
                 await self._delete(execution_id)
+                self._tell(Committed(execution_id, is_gone=True))
 
     async def _delete(self, execution_id: str) -> None:
         reach(CrashPoint.DELETE_UNSAVED)
@@ -207,19 +209,16 @@ class Conductor:
             reach(CrashPoint.CANCEL_GIVEN)
         for task in decision.tasks:
             self._hand_on(task)
-        self._tell(decision)
-
-    def _tell(self, decision: Decision) -> None:
-        if not self._observers:
-            return
         head = decision.head
         steps = decision.rows if head.current is None else (*decision.rows, head.current)
-        change = Committed(head.id, head, steps, decision.logs)
+        self._tell(Committed(head.id, head, steps, decision.logs))
+
+    def _tell(self, change: Committed) -> None:
         for observer in self._observers:
             try:
                 observer.committed(change)
             except Exception:  # noqa: BLE001 # what is committed is no less so because somebody could not take note of it
-                _log.exception("an observer failed", execution=head.id)
+                _log.exception("an observer failed", execution=change.execution_id)
 
     def _remember(self, head: Head) -> None:
         """Keep what the next event needs soon. One that waits for a person, or holds much and does not run yet, is read when it is wanted."""

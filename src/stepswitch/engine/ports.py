@@ -27,8 +27,6 @@ from stepswitch.engine.records import (
 )
 from stepswitch.engine.selection import Page, Selection
 
-# --- time, names -----------------------------------------------------------------------------------------------------
-
 
 class Clock(Protocol):
     """The time of day and the time that passes. Tests own one that they move by hand."""
@@ -52,9 +50,6 @@ class Ids(Protocol):
     def new(self) -> str:
         """Return an id never given before."""
         ...
-
-
-# --- stores ----------------------------------------------------------------------------------------------------------
 
 
 class ExecutionStore(Protocol):
@@ -82,6 +77,10 @@ class ExecutionStore(Protocol):
 
     async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
         """Return log entries in the order of their commits from place `after`, and the place to go on at, None at the end."""
+        ...
+
+    async def log_end(self, execution_id: str) -> int:
+        """Return the place of the last row of log of an execution; 0 where there is none. What is logged later has a greater one."""
         ...
 
     async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
@@ -273,9 +272,6 @@ class FileStore(Protocol):
         ...
 
 
-# --- carrying out steps ----------------------------------------------------------------------------------------------
-
-
 class HostKeys(Protocol):
     """What a step type may ask about host keys."""
 
@@ -378,9 +374,6 @@ class Dispatcher(Protocol):
     def waiting(self, execution_id: str) -> Waiting | None:
         """Return what the task of an execution waits for; None where it has none queued."""
         ...
-
-
-# --- what goes on beside ---------------------------------------------------------------------------------------------
 
 
 class Secrets(Protocol):

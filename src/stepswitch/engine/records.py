@@ -129,9 +129,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one save or one batch of log lines made known, after COMMIT. `steps` are those that changed, in their order; `head` is None for log lines."""
+    """What one save or one batch of log lines made known, after COMMIT. `steps` are those that changed, in their order; `head` is None for log lines.
+
+    `is_gone`: the execution was removed, and nothing else is said.
+    """
 
     execution_id: str
     head: Head | None = None
     steps: tuple[StepExecution, ...] = ()
     logs: tuple[LogEntry, ...] = field(default=())
+    is_gone: bool = False

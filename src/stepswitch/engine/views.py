@@ -41,6 +41,18 @@ class ExecutionView:
     queue_position: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How an execution stands, in short: whatever is shown of it changes only when one of these two does.
+
+    `lasting` changes with every commit of the execution. `passing` is what only this process knows: why it waits, what runs here.
+    """
+
+    lasting: tuple[int, ...]
+    passing: tuple[object, ...]
+    has_ended: bool
+
+
 class Views:
     """Builds views from committed state only."""
 
@@ -63,15 +75,27 @@ class Views:
 
     async def execution(self, caller: Caller, execution_id: str) -> ExecutionView:
         """Return an execution of the caller's tenant with all its rows; raises NotFoundError."""
-        head = await self._conductor.head(execution_id)
-        if head is None or head.tenant != caller.tenant:
-            raise NotFoundError(f"no execution {execution_id}")
+        head = await self._head(caller, execution_id)
         compiled = await self._snapshots.get(head.snapshot_id)
         head = self._as_it_runs(head, compiled)
         steps = await self._all_steps(head)
         logs = await self._all_logs(head.id)
         snapshots = {step.snapshot_id: await self._snapshots.get(step.snapshot_id) for step in steps}
         return self._view(head, compiled, [(step, snapshots[step.snapshot_id]) for step in steps], logs)
+
+    async def stand(self, caller: Caller, execution_id: str) -> Stand:
+        """Return how an execution of the caller's tenant stands; what is read of it afterwards is as new or newer. Raises NotFoundError."""
+        head = await self._head(caller, execution_id)
+        lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
+        has_ended = head.status in ENDED
+        running = self._dispatcher.running_since(head.id)
+        return Stand(lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
+
+    async def _head(self, caller: Caller, execution_id: str) -> Head:
+        head = await self._conductor.head(execution_id)
+        if head is None or head.tenant != caller.tenant:
+            raise NotFoundError(f"no execution {execution_id}")
+        return head
 
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
@@ -127,8 +151,7 @@ class Views:
         self, head: Head, compiled: Compiled, steps: Sequence[tuple[StepExecution, Compiled]], logs: Sequence[LogEntry]
     ) -> ExecutionView:
         mask = Mask(self._secrets, head, [compiled, *(of for _, of in steps)], steps)
-        waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
-        is_held = waiting is not None or self._dispatcher.holds(head.id)
+        waiting_for, queue_position = self._waiting(head)
         masked = [(mask.step(step, of), of) for step, of in steps]
         shown = mask.head(head, compiled)
         return ExecutionView(
@@ -139,10 +162,17 @@ class Views:
             outputs=mask.values(
                 {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}, compiled.secret_names
             ),
-            waiting_for=_waiting_for(head, waiting, is_held=is_held),
-            queue_position=waiting.position if waiting is not None and head.status is Status.QUEUED else None,
+            waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in waiting_for),
+            queue_position=queue_position,
             masker=self._secrets.masker,
         )
+
+    def _waiting(self, head: Head) -> tuple[tuple[WaitingFor, ...], int | None]:
+        """Return what an execution waits for, and its place in the queue."""
+        waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
+        is_held = waiting is not None or self._dispatcher.holds(head.id)
+        position = waiting.position if waiting is not None and head.status is Status.QUEUED else None
+        return _waiting_for(head, waiting, is_held=is_held), position
 
 
 def _waiting_for(head: Head, waiting: Waiting | None, *, is_held: bool) -> tuple[WaitingFor, ...]:

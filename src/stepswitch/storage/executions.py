@@ -103,6 +103,7 @@ _LOGS: Final = Statement(
     .limit(LOG_ROWS)
 )
 """Up to the row that fills the limit: what is behind it is not even read."""
+_LOG_END: Final = Statement(select(func.max(_L.place)).where(_L.execution_id == bindparam("execution_id")))
 _LARGE: Final = Statement(
     select(large_values.c.digest, large_values.c.body).where(
         large_values.c.execution_id == bindparam("execution_id"),
@@ -238,6 +239,11 @@ class SqlExecutionStore:
         entries = [entry for _, body in found for entry in logs_from(body)]
         is_full = len(found) == LOG_ROWS or sum(len(body) for _, body in found) >= limit_bytes
         return entries, found[-1][0] if is_full else None
+
+    async def log_end(self, execution_id: str) -> int:
+        """See `ExecutionStore`."""
+        (found,) = await self._database.read([Query(_LOG_END, {"execution_id": execution_id})])
+        return (found[0][0] or 0) if found else 0
 
     async def open_claims(self, silent_since: int, now: int) -> Sequence[OpenClaim]:
         """See `ExecutionStore`."""

@@ -1,6 +1,7 @@
 """Tags of what there is: `ETag` of an answer, `If-Match` and `If-None-Match` of a request. Called by the operations that have tags."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -16,9 +17,24 @@ UNSHARED: Final = "private, no-cache"
 """`Cache-Control` of what has a tag: whoever keeps it asks each time whether it still is so, and keeps it for nobody else."""
 
 
-def etag(tag: str) -> str:
+@dataclass(frozen=True, slots=True)
+class KnownTags:
+    """What a request says in `If-None-Match`: the tags of what its sender has; `is_any` where it says `*`. Weak or not makes no difference there."""
+
+    tags: frozenset[str] = frozenset()
+    is_any: bool = False
+
+    def __bool__(self) -> bool:
+        return self.is_any or bool(self.tags)
+
+    def has(self, tag: str) -> bool:
+        """Return whether the sender has what is tagged so."""
+        return self.is_any or tag in self.tags
+
+
+def etag(tag: str, *, is_weak: bool = False) -> str:
     """Return the value of the header `ETag`."""
-    return f'"{tag}"'
+    return f'W/"{tag}"' if is_weak else f'"{tag}"'
 
 
 def packed_etag(value: str) -> str:
@@ -37,10 +53,8 @@ def wanted_tags(request: Request) -> frozenset[str] | None:
 
 def unchanged(request: Request, tag: str) -> Response | None:
     """Return the 304 where `If-None-Match` says that the sender has what is tagged so; raises InvalidRequestError where it cannot be read."""
-    if "if-none-match" not in request.headers:
-        return None
-    listed = _listed(request, "If-None-Match")
-    known = tag if listed is None else next((each for _, each in listed if _state(each) == tag), None)
+    listed = known_tags(request)
+    known = tag if listed.is_any else next((each for each in listed.tags if _state(each) == tag), None)
     if known is None:
         return None
     return Response(None, 304, {"ETag": etag(known), "Cache-Control": UNSHARED, "Vary": "Accept-Encoding"})
@@ -49,6 +63,14 @@ def unchanged(request: Request, tag: str) -> Response | None:
 def _state(tag: str) -> str:
     """Return which state a tag names, whatever the form of the answer that it came with."""
     return tag.removesuffix(_PACKED)
+
+
+def known_tags(request: Request) -> KnownTags:
+    """Return what `If-None-Match` says; raises InvalidRequestError where it cannot be read."""
+    if "if-none-match" not in request.headers:
+        return KnownTags()
+    listed = _listed(request, "If-None-Match")
+    return KnownTags(is_any=True) if listed is None else KnownTags(frozenset(tag for _, tag in listed))
 
 
 def _listed(request: Request, name: str) -> list[tuple[bool, str]] | None:

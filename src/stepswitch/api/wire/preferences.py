@@ -1,0 +1,28 @@
+"""The header `Prefer` of RFC 7240, of which `wait` is known. Called by `execution_reads`.
+
+What is not known, or is written in a way that the RFC does not know, is ignored, as it wants; of a preference that is given twice
+the first counts.
+"""
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+
+LONGEST_WAIT: Final = 60
+"""Seconds; who prefers to wait longer waits so long."""
+_PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
+_WAIT: Final = re.compile(r'wait\s*=\s*(?:([0-9]+)|"([0-9]+)")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
+_NAME: Final = re.compile(r"wait\s*(?:[=;]|$)", re.IGNORECASE)
+_MOST_DIGITS: Final = 9
+
+
+def preferred_wait(request: Request) -> int | None:
+    """Return the seconds that a request prefers to wait for news, `LONGEST_WAIT` at most; None where it does not."""
+    text = ",".join(request.headers.getlist("prefer"))
+    waits = (each.strip() for each in _PREFERENCE.findall(text) if _NAME.match(each.strip()))
+    found = _WAIT.fullmatch(next(waits, ""))
+    if found is None:
+        return None
+    seconds = found[1] or found[2]
+    return LONGEST_WAIT if len(seconds) > _MOST_DIGITS else min(int(seconds), LONGEST_WAIT)
