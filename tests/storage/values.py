@@ -159,6 +159,8 @@ HEADS: Final = st.builds(
     start_time=st.none() | TIMES,
     end_time=st.none() | TIMES,
     last_time=TIMES,
+    epoch=TEXTS,
+    holds_unsafe=st.booleans(),
     applied=st.lists(TEXTS, max_size=8).map(tuple),
     version=st.just(1),
     extra=_extra(Head),
