@@ -131,6 +131,7 @@ def _step(signature: StepSignature) -> str:
         "Running it twice never harms."
         if signature.always_safe
         else "It is never run twice unasked, unless its policy says `safeToRerun`.",
+        "[Rehearsals](../how-to/rehearse-workflows.md) carry it out." if signature.only_computes else "",
     ]
     inputs = [_input(spec, signature) for spec in signature.inputs]
     outputs = [(f"`{spec.name}`", str(spec.type), spec.description) for spec in signature.outputs]

@@ -12,6 +12,7 @@ async def house() -> AsyncIterator[House]:
     house = House()
     async with house.client:
         yield house
+    await house.rehearsals.close()
 
 
 @pytest.fixture(params=[PLAIN, TENANT], ids=["plain root", "tenant root"])

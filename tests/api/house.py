@@ -23,12 +23,14 @@ from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
 from stepswitch.engine.records import Revision, Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
+from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.host_keys import fingerprint, parse_public_key
+from stepswitch.steps.javascript import JavaScriptStep
 from tests.domain.documents import TYPES
 
 NOW = 1_900_000_000_250
@@ -230,6 +232,14 @@ class House:
         )
         self.watchers = Watchers()
         conductor.observe(self.watchers)
+        self.rehearsals = Rehearsals(
+            computing={"JS": JavaScriptStep(kept_children=1, max_children=1)},
+            rules=rules,
+            secrets=Masking(),
+            clock=self.clock,
+            catalogue=self.catalogue,
+            files=cast("FileStore", OneFile()),
+        )
         self.app: FastAPI = create_app(
             ApiServices(
                 catalogue=self.catalogue,
@@ -252,6 +262,7 @@ class House:
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,
                 host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),
+                rehearsals=self.rehearsals,
                 health=self._health,
                 clock=self.clock,
                 ids=self.ids,

@@ -11,7 +11,15 @@ def test_nothing_that_a_device_prints_reaches_the_terminal_as_a_command() -> Non
 
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
-    [(0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (59_900, "59.9 s"), (60_000, "1 min 0 s"), (3_725_000, "62 min 5 s")],
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (59_900, "59.9 s"),
+        (60_000, "1 min 0 s"),
+        (3_599_000, "59 min 59 s"),
+        (3_725_000, "1 h 2 min"),
+    ],
 )
 def test_a_time_span_is_written_for_people(milliseconds: int, text: str) -> None:
     assert duration(milliseconds) == text

@@ -53,6 +53,27 @@ async def test_every_fault_of_a_document_is_told(office: Office) -> None:
     assert {fault.message.split(":")[0] for fault in refused.value.faults} == {"startStepId", "steps.a.nextStepId"}
 
 
+async def test_rehearsals_say_where_the_way_goes_astray(office: Office) -> None:
+    workflow_id = await office.store("a", "b")
+    failed = {"result": "FAILED", "error": {"code": "NON_ZERO_EXIT"}}
+    rehearsals = [
+        {"name": "well", "results": {"a": [{}], "b": [{}]}, "expected": {"way": ["a", "b"]}},
+        {"name": "astray", "results": {"a": [failed]}, "expected": {"way": ["a", "b"]}},
+    ]
+    well, astray = await office.client.workflows.rehearse({"workflowId": workflow_id, "rehearsals": rehearsals})
+    assert (well.as_expected, well.divergences, [step.because for step in well.way]) == (True, (), ["", "it is the nextStepId of `a`"])
+    assert (astray.as_expected, astray.status, astray.step_executions) == (False, "FAILED", 1)
+    assert [(step.step_id, step.result, step.error) for step in astray.way] == [("a", "FAILED", "NON_ZERO_EXIT")]
+    assert str(astray.divergences[0]).startswith(
+        "rehearsals[1].expected.way[1]: step 2: expected `b`, it is FAILED because `a` ended FAILED"
+    )
+    with pytest.raises(InvalidRequestError) as refused:
+        await office.client.workflows.rehearse({"workflowId": workflow_id, "rehearsals": [{"results": {"c": []}}]})
+    assert [fault.message.split(":")[0] for fault in refused.value.faults] == ["rehearsals[0].name", "rehearsals[0].results.c"]
+    with pytest.raises(NotFoundError):
+        await office.client.workflows.rehearse({"workflowId": "none", "rehearsals": [{"name": "a"}]})
+
+
 async def test_a_lost_update_is_refused(office: Office) -> None:
     workflows = office.client.workflows
     read = await workflows.create(document(steps=steps("a")))

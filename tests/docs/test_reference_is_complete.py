@@ -1,21 +1,34 @@
 """Risk: somebody meets a name in the service that the reference does not explain, or a page that says what is no longer true."""
 
 import importlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, Final
 
 import pytest
 
+from stepswitch.api.wire import rehearsal_models
+from stepswitch.api.wire.rehearsals import rehearsal_order
+from stepswitch.bootstrap import open_rehearsals
 from stepswitch.domain.document import Comparator
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.divergences import DivergenceKind
+from stepswitch.engine.rehearsal_orders import ActKind
 from stepswitch.plugin import ENTRY_POINT_GROUP, StepSignature
 from tests.architecture.source_tree import ROOT
 from tools import make_reference
+
+
+def _structures(module: ModuleType) -> list[Any]:
+    return [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+
 
 REFERENCE: Final = ROOT / "docs" / "reference"
 
@@ -28,11 +41,27 @@ def test_every_error_code_is_explained_once_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("page", "names"),
-    [("states", [*StepState, *Status, *Result]), ("workflow-document", [*ValueType, *Comparator])],
-    ids=["states", "workflow-document"],
+    [
+        ("states", [*StepState, *Status, *Result]),
+        ("workflow-document", [*ValueType, *Comparator]),
+        ("rehearsal-document", [*DivergenceKind, *ActKind]),
+    ],
+    ids=["states", "workflow-document", "rehearsal-document"],
 )
 def test_every_name_of_the_language_is_explained(page: str, names: Iterable[str]) -> None:
     assert not _unexplained(page, names)
+
+
+@pytest.mark.parametrize("model", _structures(rehearsal_models), ids=lambda model: str(model.__name__))
+def test_every_field_of_a_rehearsal_is_explained(model: Any) -> None:
+    assert not _unexplained("rehearsal-document", [field.alias for field in model.model_fields.values()])
+
+
+async def test_the_rehearsals_of_the_reference_come_out_as_they_say() -> None:
+    example = json.loads(_page("rehearsal-document").partition("```json\n")[2].partition("```")[0])
+    async with open_rehearsals() as rehearsals:
+        reports = await rehearsals.rehearse(Caller("reader"), rehearsal_order(example))
+    assert [report.divergences for report in reports] == [[], []]
 
 
 def test_every_step_type_with_its_inputs_and_outputs_is_explained() -> None:

@@ -13,7 +13,7 @@ JsonObject = dict[str, Any]
 _TEXT: Final = (ValueType.STRING,)
 _SECRET: Final = (ValueType.PASSWORD,)
 
-NOOP: Final = StepSignature("NOOP", "Does nothing.", other_inputs=True, always_safe=True, inline=True)
+NOOP: Final = StepSignature("NOOP", "Does nothing.", other_inputs=True, always_safe=True, inline=True, only_computes=True)
 JS: Final = StepSignature(
     "JS",
     "Runs a script.",
@@ -22,6 +22,7 @@ JS: Final = StepSignature(
     other_inputs=True,
     other_outputs=True,
     always_safe=True,
+    only_computes=True,
 )
 SSH: Final = StepSignature(
     "TCA_SSH",

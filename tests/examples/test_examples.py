@@ -20,7 +20,7 @@ from tests.examples.router import running_router, set_up
 from tests.openssh import OpenSshServer
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
-DOCUMENTS: Final = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".expected.json"))
+DOCUMENTS: Final = sorted(path for path in EXAMPLES.glob("*.json") if path.suffixes == [".json"])
 RUNS: Final = [
     pytest.param(path, run, id=f"{path.stem}: {run['name']}")
     for path in DOCUMENTS

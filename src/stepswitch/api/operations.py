@@ -8,6 +8,7 @@ from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALO
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
 from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
+from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
 from stepswitch.api.wire import models
 
@@ -80,6 +81,7 @@ OTHER_OPERATIONS: Final = (
     *_session_operations("/hybridity/api/sessions", ""),
     *_session_operations("/hybridity/api/session", "Singular"),
     *OWN_CATALOGUE_OPERATIONS,
+    *REHEARSAL_OPERATIONS,
     *OWN_STEERING_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",

@@ -14,6 +14,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
+from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
@@ -41,6 +42,7 @@ class ApiServices:
 
     catalogue: Catalogue
     executions: Executions
+    rehearsals: Rehearsals
     steering: ExecutionSteering
     logbook: Logbook
     views: Views

@@ -3,7 +3,7 @@
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
-from stepswitch.bootstrap.wiring import installed_types, open_host_keys, open_service
+from stepswitch.bootstrap.wiring import installed_types, open_host_keys, open_rehearsals, open_service
 
 __all__ = [
     "Restoration",
@@ -12,6 +12,7 @@ __all__ = [
     "back_up",
     "installed_types",
     "open_host_keys",
+    "open_rehearsals",
     "open_service",
     "restore",
     "serve",

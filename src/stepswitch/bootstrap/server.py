@@ -34,6 +34,7 @@ def application(service: Service) -> StepswitchApi:
         ApiServices(
             catalogue=service.catalogue,
             executions=service.executions,
+            rehearsals=service.rehearsals,
             steering=service.steering,
             logbook=service.logbook,
             views=service.views,

@@ -18,6 +18,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids, Observer
+from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.views import Views
@@ -40,6 +41,7 @@ class Service:
     rules: Rules
     catalogue: Catalogue
     executions: Executions
+    rehearsals: Rehearsals
     steering: ExecutionSteering
     logbook: Logbook
     views: Views
@@ -81,6 +83,7 @@ class Service:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.conductor.drain()
         await self._pool.close()
+        await self.rehearsals.close()
         await self._database.close()
         self._data_dir.release()
 

@@ -22,7 +22,8 @@ from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
-from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, StepType
+from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, Secrets, StepType
+from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
@@ -45,11 +46,14 @@ from stepswitch.worker.attempt import Surroundings
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
 
+_Types = Mapping[str, StepType]
 _log = structlog.get_logger("stepswitch")
 
 
 SCRIPTS_PER_WARM_PROCESS: Final = 4
 """Scripts at once for each child process that is kept warm."""
+SECONDS_WITHOUT_SERVICE: Final = 300.0
+"""How long the rehearsals of one file may take together, where nobody waits for the same machine."""
 
 
 def installed_types(types: Mapping[str, StepType] | None = None) -> StepTypes:
@@ -65,6 +69,24 @@ def _step_types(settings: Settings) -> dict[str, StepType]:
             "TCA_SSH": {"sessions_per_device": settings.sessions_per_device},
         }
     )
+
+
+def _computing(types: Mapping[str, StepType] | None = None) -> dict[str, StepType]:
+    """Return the step types that rehearsals carry out: their own, so that no execution waits for a place that one has taken."""
+    found = installed({"JS": {"kept_children": 1, "max_children": AT_ONCE}}) if types is None else types
+    return {name: step_type for name, step_type in found.items() if step_type.signature.only_computes}
+
+
+@asynccontextmanager
+async def open_rehearsals() -> AsyncIterator[Rehearsals]:
+    """Give what rehearses workflows that are no catalogue's, with the limits that hold unless settings say otherwise."""
+    rehearsals = Rehearsals(
+        computing=_computing(), rules=Rules(installed_types()), secrets=Masking(), clock=SystemClock(), seconds=SECONDS_WITHOUT_SERVICE
+    )
+    try:
+        yield rehearsals
+    finally:
+        await rehearsals.close()
 
 
 def _places(settings: Settings) -> Places:
@@ -105,9 +127,10 @@ async def open_service(
         data_dir.release()
         raise
     try:
+        computing = _computing(types)
         types = types or _step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
-        service = _wire(settings, clock or SystemClock(), rules, types, data_dir=data_dir, database=database)
+        service = _wire(settings, clock or SystemClock(), rules, types, computing=computing, data_dir=data_dir, database=database)
         # Last, so that nothing can fail any more once its password was told.
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))
     except BaseException:
@@ -129,7 +152,7 @@ class _UseCases(TypedDict):
 
 
 def _wire(
-    settings: Settings, clock: Clock, rules: Rules, types: Mapping[str, StepType], *, data_dir: DataDir, database: SqliteDatabase
+    settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, data_dir: DataDir, database: SqliteDatabase
 ) -> Service:
     ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
@@ -154,6 +177,7 @@ def _wire(
         rules=rules,
         catalogue=catalogue,
         executions=Executions(conductor=conductor, **use_cases),
+        rehearsals=_rehearsals(settings, computing, secrets, use_cases),
         steering=ExecutionSteering(strict=settings.strict_documents, conductor=conductor, snapshots=snapshots, **use_cases),
         logbook=Logbook(store, snapshots, conductor, secrets),
         views=views,
@@ -172,6 +196,18 @@ def _wire(
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
+    )
+
+
+def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared: _UseCases) -> Rehearsals:
+    return Rehearsals(
+        computing=computing,
+        rules=shared["rules"],
+        secrets=secrets,
+        clock=shared["clock"],
+        catalogue=shared["catalogue"],
+        files=shared["files"],
+        strict=settings.strict_documents,
     )
 
 

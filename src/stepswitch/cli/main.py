@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stepswitch.cli import backup, demo, host_key, run, serve, validate
+from stepswitch.cli import backup, demo, host_key, rehearse, run, serve, validate
 from stepswitch.cli.exits import Exit, complain, explain
 from stepswitch.domain.errors import StepswitchError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("validate")(validate.validate)
+app.command("rehearse")(rehearse.rehearse)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("backup")(backup.backup)

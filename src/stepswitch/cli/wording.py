@@ -10,6 +10,7 @@ from stepswitch.domain.values import Value
 SHOWN_CHARACTERS: Final = 2_000
 """How much of one output is shown; `--json` has all of it."""
 _SECONDS_PER_MINUTE: Final = 60
+_MINUTES_PER_HOUR: Final = 60
 
 
 def printable(text: str) -> str:
@@ -24,13 +25,16 @@ def _printable(character: str) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """Return a time span as people say it: `80 ms`, `1.2 s`, `3 min 20 s`."""
+    """Return a time span as people say it: `80 ms`, `1.2 s`, `3 min 20 s`, `4 h 5 min`."""
     if milliseconds < 1_000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1_000
     if seconds < _SECONDS_PER_MINUTE:
         return f"{seconds:.1f} s"
-    return f"{int(seconds // _SECONDS_PER_MINUTE)} min {int(seconds % _SECONDS_PER_MINUTE)} s"
+    minutes, rest = divmod(int(seconds), _SECONDS_PER_MINUTE)
+    if minutes < _MINUTES_PER_HOUR:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // _MINUTES_PER_HOUR} h {minutes % _MINUTES_PER_HOUR} min"
 
 
 def shown(value: Value) -> str:

@@ -29,6 +29,7 @@ from stepswitch.client.errors import (
     WaitTimeoutError,
 )
 from stepswitch.client.pacing import Pacing
+from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, TakenStep
 from stepswitch.client.selection import Selection, compare
 from stepswitch.client.service import StepswitchClient
 
@@ -38,6 +39,7 @@ __all__ = [
     "ClientError",
     "ConnectionBrokenError",
     "Difference",
+    "Divergence",
     "Download",
     "Execution",
     "FileAttachment",
@@ -53,6 +55,7 @@ __all__ = [
     "Pacing",
     "Page",
     "PreconditionFailedError",
+    "RehearsalReport",
     "Review",
     "Revision",
     "Selection",
@@ -64,6 +67,7 @@ __all__ = [
     "StepExecution",
     "StepswitchClient",
     "StrangeAnswerError",
+    "TakenStep",
     "TooLargeError",
     "TrustedHostKey",
     "UnavailableError",

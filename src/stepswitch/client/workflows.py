@@ -12,11 +12,14 @@ from stepswitch.client.catalogue_answers import Difference, FileAttachment, Revi
 from stepswitch.client.downloads import Download, downloaded
 from stepswitch.client.errors import NotFoundError, NotOneError
 from stepswitch.client.reading import Reader, items_of
+from stepswitch.client.rehearsal_answers import RehearsalReport
 from stepswitch.client.selection import ALL, Selection, compare, page_of, pages
 from stepswitch.client.transport import Call, Content, Files, Transport
 
 ROOT: Final = "/telco/api/workflows"
 OWN_ROOT: Final = "/stepswitch/api/v1"
+REHEARSAL_SECONDS: Final = 90.0
+"""How long rehearsals may take to be answered: they are waited for, and they take their time."""
 Document = Mapping[str, Any]
 """A workflow document as JSON: with name, version, schemaVersion, steps and so on."""
 
@@ -94,6 +97,15 @@ class Workflows:
         """Return every fault and every warning of a document; nothing is stored."""
         answer, _ = await self._transport.json(Call("POST", f"{OWN_ROOT}/validate", "validation", body=document, safe=True))
         return Review.read(answer)
+
+    async def rehearse(self, document: Document) -> Sequence[RehearsalReport]:
+        """Return what every rehearsal of a document came to; nothing is stored, and nothing is sent. See docs/reference/rehearsal-document.
+
+        Raises InvalidRequestError with every fault of the document, and NotFoundError where there is no workflow of its `workflowId`.
+        """
+        call = Call("POST", f"{OWN_ROOT}/rehearse", "rehearsal", body=document, safe=True, seconds=REHEARSAL_SECONDS)
+        answer, _ = await self._transport.json(call)
+        return [RehearsalReport.read(each) for each in Reader(answer, "rehearsal").items("rehearsals")]
 
     async def revisions(self, workflow_id: str) -> Sequence[Revision]:
         """Return every revision, oldest first; the last one is the current one."""

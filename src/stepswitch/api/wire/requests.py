@@ -187,7 +187,7 @@ def refuse_unknown(reader: ObjectReader, known: frozenset[str]) -> None:
     for name in reader.source:
         if name not in known:
             hint = reader.report.hint(name, known)
-            reader.fault(ErrorCode.UNKNOWN_FIELD, shown(name), f"is no field of this request{hint}")
+            reader.fault(ErrorCode.UNKNOWN_FIELD, shown(name), f"is no field that is known here{hint}")
 
 
 def _refuse_faults(reader: ObjectReader) -> None:

@@ -1,0 +1,53 @@
+"""A step that only computes, carried out where there is no worker: the `StepContext` of a rehearsal. Made by `rehearsals`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from stepswitch.domain.document import Step
+from stepswitch.domain.execution import LogLevel
+from stepswitch.domain.values import ValueType
+from stepswitch.engine.ports import HostKeys
+
+
+@dataclass(frozen=True, slots=True)
+class ComputingContext:
+    """Implements `StepContext` for one attempt; `say` takes down what the step logs, `read` gives the content of an attachment."""
+
+    step: Step
+    time_limit_seconds: float
+    output_limit_bytes: int
+    say: Callable[[str, LogLevel], None]
+    read: Callable[[str], Awaitable[bytes]]
+    execution_id: str = "rehearsal"
+
+    @property
+    def host_keys(self) -> HostKeys:
+        """See `StepContext`: nobody is connected to."""
+        return _NobodyTrusted()
+
+    async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
+        """See `StepContext`."""
+        self.say(message, level)
+
+    async def attachment(self, key: str) -> bytes:
+        """See `StepContext`."""
+        return await self.read(key)
+
+    def is_file(self, name: str) -> bool:
+        """See `StepContext`."""
+        return any(binding.name == name and binding.type is ValueType.FILE for binding in self.step.in_bindings)
+
+    def declared_inputs(self) -> Sequence[str]:
+        """See `StepContext`."""
+        return tuple(binding.name for binding in self.step.in_bindings)
+
+    def mark_sent(self) -> None:
+        """See `StepContext`: nothing leaves."""
+
+
+class _NobodyTrusted:
+    async def trusted(self, host: str, port: int) -> Sequence[str]:  # noqa: ARG002 - the port's
+        return ()
+
+    async def accept_new(self, host: str, port: int, public_key: str) -> bool:  # noqa: ARG002 - the port's
+        return False
