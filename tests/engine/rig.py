@@ -18,6 +18,7 @@ from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.secrets.masking import Masking
 from stepswitch.storage.accounts import SqlAccountStore
+from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.data_dir import migrate
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.sqlite import SqliteDatabase
@@ -169,6 +170,7 @@ class Rig:
             clock=self.clock,
             ids=self.ids,
             instance=instance,
+            commits=SqlCommitLog(self.database),
         )
 
     async def create(self, document: JsonObject, **more: Any) -> str:

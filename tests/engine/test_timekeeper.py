@@ -9,8 +9,9 @@ from stepswitch.domain.events import Abort, Reply, Retry
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import Session
-from stepswitch.engine.timekeeper import QUIET_AFTER_JUMP_SECONDS
+from stepswitch.engine.timekeeper import FOR_EVER, PORTIONS, QUIET_AFTER_JUMP_SECONDS
 from stepswitch.storage.accounts import SqlAccountStore
+from stepswitch.storage.commits import SqlCommitLog
 from tests.domain.documents import JsonObject, document
 from tests.domain.lives import steps
 from tests.engine.rig import PATIENCE, Rig
@@ -210,6 +211,39 @@ async def test_what_is_reopened_while_the_removal_goes_on_stays(rig: Rig, monkey
     monkeypatch.setattr(rig.store, "expired", reopened_meanwhile)
     await keeper.look()
     assert (await rig.stored(execution)).status is Status.RUNNING
+
+
+async def test_commits_are_known_for_a_day_and_then_forgotten_but_for_the_last(rig: Rig) -> None:
+    keeper = rig.timekeeper()
+    commits = SqlCommitLog(rig.database)
+    for _ in range(2):
+        await rig.create(ONE)
+    await rig.clock.advance(24 * HOUR)
+    await keeper.look()
+    assert (await commits.page(0, FOR_EVER)).is_whole
+    rig.clock.jump(HOUR)
+    await keeper.look()  # the clock may be wrong
+    assert (await commits.page(0, FOR_EVER)).is_whole
+    await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
+    await keeper.look()
+    page = await commits.page(0, FOR_EVER)
+    assert not page.is_whole
+    assert [row.place for row in page.rows] == [(await commits.newest()).place]
+
+
+async def test_old_commits_never_keep_a_round_busy(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = rig.timekeeper()
+    asked = 0
+
+    async def more_and_more(_before: int) -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    monkeypatch.setattr(keeper._commits, "forget", more_and_more)
+    await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
+    await keeper.look()
+    assert asked == PORTIONS
 
 
 async def test_expired_logins_are_ended_with_the_retention(rig: Rig) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from sqlalchemy import bindparam, insert, select
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
+from stepswitch.storage import commits as commit_statements
 from stepswitch.storage import executions as statements
 from stepswitch.storage import files as file_statements
 from stepswitch.storage import sqlite
@@ -277,13 +278,13 @@ def test_a_file_that_is_no_database_leaves_no_connection_open(tmp_path: Path) ->
 
 _BOUNDED = {"_OPEN_CLAIMS", "_FOREIGN_CLAIMS"}
 """They look at all claims, of which there are never more than places for steps."""
-_PARTIAL = {"_CLEANUPS"}
-"""It walks an index that holds what it looks for and nothing else."""
-_SORTING = {"_LOGS"}
-"""It sorts the sizes of one page."""
+_WALKING = {"_CLEANUPS": "SCAN executions USING INDEX executions_cleanup", "_FORGET": "SCAN commits"}
+"""They walk an index that holds what they look for and nothing else, or the oldest rows up to a limit."""
+_SORTING = {"_LOGS", "_LINES"}
+"""They sort one page, or its sizes."""
 HOT = {
     f"{module.__name__.rsplit('.', 1)[-1]}.{name}": statement
-    for module in (statements, file_statements)
+    for module in (statements, file_statements, commit_statements)
     for name, statement in vars(module).items()
     if isinstance(statement, Statement) and name not in _BOUNDED
 } | {f"executions._DELETES[{place}]": statement for place, statement in enumerate(statements._DELETES)}
@@ -296,11 +297,20 @@ def test_no_statement_reads_a_whole_table(path: Path, name: str) -> None:
     compiled = HOT[name].element.compile(dialect=DIALECT).params
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(compiled, 1))]
     connection.close()
-    tables = {"workflows", "snapshots", "executions", "snapshot_uses", "step_executions", "logs", "claims", "large_values", "files"}
+    tables = {
+        "workflows",
+        "commits",
+        "snapshots",
+        "executions",
+        "snapshot_uses",
+        "step_executions",
+        "logs",
+        "claims",
+        "large_values",
+        "files",
+    }
     scans = [line for line in plan if line.startswith("SCAN ") and line.split()[1] in tables]
-    if name.split(".")[1] in _PARTIAL:
-        assert scans == ["SCAN executions USING INDEX executions_cleanup"]
-    else:
-        assert not scans
+    walked = _WALKING.get(name.split(".")[1])
+    assert scans == ([] if walked is None else [walked])
     sorts = [line for line in plan if "TEMP B-TREE FOR ORDER BY" in line]
     assert not sorts or name.split(".")[1] in _SORTING

@@ -34,6 +34,7 @@ from stepswitch.secrets.masking import Masking
 from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
+from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.data_dir import DataDir, migrate
 from stepswitch.storage.epochs import current_epoch
 from stepswitch.storage.executions import SqlExecutionStore
@@ -166,7 +167,7 @@ def _wire(
     conductor.observe(pool)
     hosts = TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new")
     around = _surroundings(settings, claims, files, hosts, clock=clock, ids=ids)
-    instance, rhythm = ids.new(), Rhythm(silence_seconds=settings.silence_seconds)
+    instance = ids.new()
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents, files=files)
     views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids)
@@ -190,9 +191,7 @@ def _wire(
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=Timekeeper(
-            store=store, accounts=account_store, conductor=conductor, clock=clock, ids=ids, instance=instance, rhythm=rhythm, files=files
-        ),
+        _timekeeper=_timekeeper(settings, database, conductor, files, clock=clock, ids=ids, instance=instance),
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
@@ -208,6 +207,22 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
         catalogue=shared["catalogue"],
         files=shared["files"],
         strict=settings.strict_documents,
+    )
+
+
+def _timekeeper(
+    settings: Settings, database: SqliteDatabase, conductor: Conductor, files: FileStore, *, clock: Clock, ids: Ids, instance: str
+) -> Timekeeper:
+    return Timekeeper(
+        store=SqlExecutionStore(database),
+        accounts=SqlAccountStore(database),
+        conductor=conductor,
+        clock=clock,
+        ids=ids,
+        instance=instance,
+        rhythm=Rhythm(silence_seconds=settings.silence_seconds),
+        files=files,
+        commits=SqlCommitLog(database),
     )
 
 

@@ -1,4 +1,4 @@
-"""Watches what only time can tell: lost claims, forgotten wake-ups, cleanup, retention, expired sessions. Started by `bootstrap`.
+"""Watches what only time can tell: lost claims, forgotten wake-ups, cleanup, retention, old commits, expired sessions. Started by `bootstrap`.
 
 Losing is decided from stored state: a claim is lost when its last sign of life is too old or its deadline has passed. After a
 stop of the whole process (a suspended machine) one round is left out, so that workers may give their sign first.
@@ -14,11 +14,14 @@ import structlog
 
 from stepswitch.domain.errors import NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
+from stepswitch.engine.commits import KEPT_MILLISECONDS, CommitLog
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, FileStore, Ids
 from stepswitch.engine.records import OpenClaim, Runnable
 
 PAGE: Final = 500
+PORTIONS: Final = 200
+"""Of old commits that are forgotten in one round: twice what a busy service adds until the next one."""
 FOR_EVER: Final = 2**62
 """Later than any stored time."""
 QUIET_AFTER_JUMP_SECONDS: Final = 600.0
@@ -52,6 +55,7 @@ class Timekeeper:
         instance: str,
         rhythm: Rhythm = Rhythm(),
         files: FileStore | None = None,
+        commits: CommitLog | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -61,6 +65,7 @@ class Timekeeper:
         self._instance = instance
         self._rhythm = rhythm
         self._files = files
+        self._commits = commits
         self._offset = self._clock_offset()
         self._allowances: dict[str, int] = {}
         """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
@@ -167,5 +172,12 @@ class Timekeeper:
         while expired := await self._store.expired(now, PAGE):
             for execution_id in expired:
                 await self._conductor.remove_expired(execution_id)
+        await self._forget_commits(now - KEPT_MILLISECONDS)
         if self._files is not None:
             await self._files.sweep()
+
+    async def _forget_commits(self, before: int) -> None:
+        """Forget what nobody may resume from any more. What a long stop has left takes several rounds: claims are to be watched meanwhile."""
+        portions = 0
+        while self._commits is not None and portions < PORTIONS and await self._commits.forget(before):
+            portions += 1

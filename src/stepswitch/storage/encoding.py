@@ -70,7 +70,7 @@ def dump_row(fields_of_row: Mapping[str, object]) -> bytes:
 def load_row(body: bytes) -> Any:
     """Return what `dump_row` was given; raises StoreError where a later release wrote it in a format of its own."""
     plain = load(body)
-    _refuse_later(plain["format"], ROW_FORMAT, "a stored row")
+    refuse_later(plain["format"], ROW_FORMAT, "a stored row")
     return plain
 
 
@@ -79,13 +79,14 @@ def searchable(text: str) -> str:
     return text.replace("\0", "?").encode("utf-8", "replace").decode()
 
 
-def _refuse_later(found: int, known: int, what: str) -> None:
+def refuse_later(found: int, known: int, what: str) -> None:
+    """Raise StoreError where `what` has a format that this release does not know yet."""
     if found > known:
         raise StoreError(f"{what} was written by a later release (format {found}); this one reads up to {known}")
 
 
 @contextmanager
-def _refuse_foreign(what: str) -> Iterator[None]:
+def refuse_foreign(what: str) -> Iterator[None]:
     """Turn whatever goes wrong with a body of another shape into StoreError."""
     try:
         yield
@@ -142,19 +143,19 @@ def load_steps(body: bytes) -> list[dict[str, Any]]:
     found: int
     steps: list[dict[str, Any]]
     found, *steps = load(body)
-    _refuse_later(found, HEAD_FORMAT, "a chunk of step executions")
+    refuse_later(found, HEAD_FORMAT, "a chunk of step executions")
     return steps
 
 
 def digests_of_step(plain: Mapping[str, Any]) -> Iterable[str]:
     """Return the digests of the large values of one loaded step execution; raises StoreError where it is none."""
-    with _refuse_foreign("a step execution"):
+    with refuse_foreign("a step execution"):
         return set(_large_in(plain, _STEP_MAPS))
 
 
 def step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
     """Return a step execution from what `load_steps` gave; raises StoreError where it is none."""
-    with _refuse_foreign("a step execution"):
+    with refuse_foreign("a step execution"):
         return _step_from(plain, large)
 
 
@@ -196,15 +197,15 @@ def dump_head(head: Head, large: Large) -> bytes:
 
 def digests_of_head(plain: Mapping[str, Any]) -> set[str]:
     """Return the digests of the large values of a loaded head; raises StoreError as `head_from` does."""
-    with _refuse_foreign("an execution"):
-        _refuse_later(plain["format"], HEAD_FORMAT, f"execution {plain['id']}")
+    with refuse_foreign("an execution"):
+        refuse_later(plain["format"], HEAD_FORMAT, f"execution {plain['id']}")
         found = set(_large_in(plain, _HEAD_MAPS))
         return found | set(_large_in(plain["current"], _STEP_MAPS)) if plain["current"] else found
 
 
 def head_from(plain: Mapping[str, Any], large: Large) -> Head:
     """Return a head from what `load` gave; raises StoreError where it is none, or a later release wrote it in a format of its own."""
-    with _refuse_foreign(f"execution {plain['id']}"):
+    with refuse_foreign(f"execution {plain['id']}"):
         return _head_from(plain, large)
 
 
@@ -233,6 +234,6 @@ def dump_logs(entries: Sequence[LogEntry]) -> bytes:
 def logs_from(body: bytes) -> list[LogEntry]:
     """Return log entries from their bytes; raises StoreError where a later release wrote them."""
     found, *entries = load(body)
-    _refuse_later(found, ROW_FORMAT, "a chunk of log entries")
-    with _refuse_foreign("a chunk of log entries"):
+    refuse_later(found, ROW_FORMAT, "a chunk of log entries")
+    with refuse_foreign("a chunk of log entries"):
         return [LogEntry(time, LogLevel(level), message, step) for time, level, step, message, *_ in entries]

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import OpenClaim, Runnable, Save, Snapshot
+from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import (
     Large,
@@ -194,7 +195,8 @@ class SqlExecutionStore:
     async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
         """See `ExecutionStore`."""
         if logs:
-            await self._database.write([Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(logs)})])
+            lines = Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(logs)})
+            await self._database.write([lines, lines_op(execution_id, logs, log_rows=1)])
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
         """See `ExecutionStore`."""
@@ -206,7 +208,7 @@ class SqlExecutionStore:
     async def delete(self, execution_id: str) -> None:
         """See `ExecutionStore`."""
         ops = [Op(statement, {"execution_id": execution_id}) for statement in (_DROP_SNAPSHOTS, *_DELETES)]
-        await self._database.write([*ops, drop_uses(execution_owner(execution_id))])
+        await self._database.write([*removal_ops(execution_id), *ops, drop_uses(execution_owner(execution_id))])
 
     # --- reading ---
 
@@ -312,7 +314,7 @@ def _add_snapshot(snapshot: Snapshot) -> Op:
 
 
 def _row_ops(save: Save, large: Large) -> list[Op]:
-    """Return what a save appends: step executions, log entries, large values, and the claim where it is new."""
+    """Return what a save appends: step executions, log entries, the commit itself, large values, and the claim where it is new."""
     execution_id = save.head.id
     ops: list[Op] = []
     if save.rows:
@@ -320,6 +322,7 @@ def _row_ops(save: Save, large: Large) -> list[Op]:
         ops.append(Op(_ADD_STEPS, {"execution_id": execution_id, "first": save.rows[0].number, "body": body}))
     if save.logs:
         ops.append(Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(save.logs)}))
+    ops.append(save_op(save, log_rows=1 if save.logs else 0))
     ops += [Op(_ADD_LARGE, {"execution_id": execution_id, "digest": digest, "body": body}) for digest, body in large.items()]
     return [*ops, *_claim_ops(save)]
 

@@ -124,6 +124,25 @@ logs: Final = Table(
 )
 """What one save or one flush logged: a JSON array of entries. `place` follows the order of commits."""
 
+commits: Final = Table(
+    "commits",
+    metadata,
+    Column("place", Integer, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("execution_id", String, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("first_step", Integer),
+    Column("log_rows", Integer, nullable=False),
+    Column("log_end", Integer, nullable=False),
+    Column("outline", LargeBinary),
+    Index("commits_by_execution", "execution_id", "place"),
+)
+"""Every save, flush of log lines and removal, in the order of commits, for 24 hours; the last one stays.
+
+Its finished steps are the chunk that begins with `first_step`, its lines the last `log_rows` rows of log up to the place `log_end`.
+A flush has no outline; a removal has no lines either. The commits of an execution that was removed stay, without content.
+"""
+
 claims: Final = Table(
     "claims",
     metadata,

@@ -170,6 +170,19 @@ def _rows() -> None:
     )
     op.create_index("logs_by_execution", "logs", ["execution_id", "place"])
     op.create_table(
+        "commits",
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("first_step", sa.Integer(), nullable=True),
+        sa.Column("log_rows", sa.Integer(), nullable=False),
+        sa.Column("log_end", sa.Integer(), nullable=False),
+        sa.Column("outline", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("place"),
+    )
+    op.create_index("commits_by_execution", "commits", ["execution_id", "place"])
+    op.create_table(
         "large_values",
         sa.Column("execution_id", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
