@@ -215,7 +215,7 @@ def _command(command: Any, path: str) -> str:
     options = [parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden]
     usage = " ".join([path, *map(_argument, arguments), *(["[OPTIONS]"] if options else [])])
     parts = [f"## {path}", f"    {usage}", "\n".join(line.strip() for line in (command.help or "").splitlines())]
-    rows = [(_option_names(parameter), _option_default(parameter), parameter.help or "") for parameter in [*arguments, *options]]
+    rows = [(_option_names(parameter), _option_default(parameter), _option_meaning(parameter)) for parameter in [*arguments, *options]]
     parts += [_table(("argument or option", "default", "meaning"), rows)] if rows else []
     return "\n\n".join(filter(None, parts))
 
@@ -231,6 +231,10 @@ def _argument_name(parameter: Any) -> str:
 def _option_names(parameter: Any) -> str:
     names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else [_argument_name(parameter)]
     return ", ".join(f"`{name}`" for name in names)
+
+
+def _option_meaning(parameter: Any) -> str:
+    return f"{parameter.help or ''} Variable: `{parameter.envvar}`." if parameter.envvar else parameter.help or ""
 
 
 def _option_default(parameter: Any) -> str:

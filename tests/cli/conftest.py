@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from stepswitch.bootstrap import server
 from stepswitch.telemetry import logging as own_logging
 from tests.cli.calling import Caller
+from tests.cli.distant import Distant, distant_office
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +34,28 @@ def logging_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True)
+def logins_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where logins are kept: nobody's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config" / "stepswitch" / "logins.json"
+
+
+@pytest.fixture
+def distant(tmp_path: Path) -> Iterator[Distant]:
+    """A service somewhere, at which nobody is logged in yet."""
+    with distant_office(tmp_path / "data") as office:
+        yield office
+
+
+@pytest.fixture
+def desk(distant: Distant, monkeypatch: pytest.MonkeyPatch) -> Distant:
+    """A service that the variables of the environment name, with the token of an administrator."""
+    monkeypatch.setenv("STEPSWITCH_URL", distant.url)
+    monkeypatch.setenv("STEPSWITCH_TOKEN", distant.token)
+    return distant
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Risk: a value given on the command line arrives as another one, or a secret is shown while it is refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from stepswitch.cli import assignments
 from stepswitch.cli.assignments import Given, ask_for_passwords, gather
-from stepswitch.domain.document import Workflow
+from stepswitch.domain.document import Declaration
 from stepswitch.domain.parsing import parse
 
 DOCUMENT: Final = {
@@ -25,10 +27,10 @@ DOCUMENT: Final = {
 
 
 @pytest.fixture
-def workflow() -> Workflow:
+def declared() -> Mapping[str, Declaration]:
     parsed = parse(DOCUMENT).workflow
     assert parsed is not None
-    return parsed
+    return parsed.inputs
 
 
 def _said(given: Given) -> list[str]:
@@ -50,38 +52,40 @@ def _said(given: Given) -> list[str]:
         ("count=many", "many"),
     ],
 )
-def test_a_value_gets_the_declared_type(workflow: Workflow, pair: str, value: object) -> None:
-    given = gather(workflow, [pair], None, [])
+def test_a_value_gets_the_declared_type(declared: Mapping[str, Declaration], pair: str, value: object) -> None:
+    given = gather(declared, [pair], None, [])
     assert list(given.assignments.values()) == [value]
     assert type(next(iter(given.assignments.values()))) is type(value)
     assert not given.faults
 
 
-def test_the_content_of_a_file_is_taken_and_the_last_newline_of_a_secret_is_not(workflow: Workflow, tmp_path: Path) -> None:
+def test_the_content_of_a_file_is_taken_and_the_last_newline_of_a_secret_is_not(
+    declared: Mapping[str, Declaration], tmp_path: Path
+) -> None:
     for name in ("text", "secret", "count"):
         (tmp_path / name).write_text("12\n")
-    given = gather(workflow, [f"{name}=@{tmp_path / name}" for name in ("text", "secret", "count")], None, [])
+    given = gather(declared, [f"{name}=@{tmp_path / name}" for name in ("text", "secret", "count")], None, [])
     assert given.assignments == {"text": "12\n", "secret": "12", "count": 12}
 
 
-def test_a_file_for_an_input_of_type_file_is_attached(workflow: Workflow, tmp_path: Path) -> None:
+def test_a_file_for_an_input_of_type_file_is_attached(declared: Mapping[str, Declaration], tmp_path: Path) -> None:
     script = tmp_path / "probe.sh"
     script.write_text("true\n")
-    given = gather(workflow, [f"script=@{script}"], None, [f"other={script}"])
+    given = gather(declared, [f"script=@{script}"], None, [f"other={script}"])
     assert given.assignments == {"script": "probe.sh"}
     assert given.files == {"probe.sh": script, "other": script}
 
 
-def test_options_go_over_the_file_of_inputs(workflow: Workflow, tmp_path: Path) -> None:
+def test_options_go_over_the_file_of_inputs(declared: Mapping[str, Declaration], tmp_path: Path) -> None:
     file = tmp_path / "inputs.json"
     file.write_text('{"count": 1, "text": "of the file"}')
-    assert gather(workflow, ["count=2"], file, []).assignments == {"count": 2, "text": "of the file"}
+    assert gather(declared, ["count=2"], file, []).assignments == {"count": 2, "text": "of the file"}
 
 
-def test_everything_wrong_is_told_at_once_and_no_value_is_shown(workflow: Workflow, tmp_path: Path) -> None:
+def test_everything_wrong_is_told_at_once_and_no_value_is_shown(declared: Mapping[str, Declaration], tmp_path: Path) -> None:
     file = tmp_path / "inputs.json"
     file.write_text("[1]")
-    given = gather(workflow, ["hunter2", "text=@/nowhere"], file, ["key=/nowhere/at/all"])
+    given = gather(declared, ["hunter2", "text=@/nowhere"], file, ["key=/nowhere/at/all"])
     assert _said(given) == [
         f"--input-file: {file} is no JSON object of names and values",
         "--input: is written name=value",
@@ -90,14 +94,20 @@ def test_everything_wrong_is_told_at_once_and_no_value_is_shown(workflow: Workfl
     ]
 
 
-def test_only_required_passwords_without_a_value_are_asked_for(workflow: Workflow) -> None:
+def test_only_required_passwords_without_a_value_are_asked_for(
+    declared: Mapping[str, Declaration], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     def ask(name: str) -> str:
         asked.append(name)
         return "typed"
 
+    monkeypatch.setattr(assignments, "ask_hidden", ask)
     given = Given()
-    ask_for_passwords(workflow, given, ask)
-    ask_for_passwords(workflow, given, ask)
+    ask_for_passwords(declared, given)
+    assert (asked, given.assignments) == ([], {})  # nobody is there to be asked
+    monkeypatch.setattr(assignments, "is_interactive", lambda: True)
+    ask_for_passwords(declared, given)
+    ask_for_passwords(declared, given)
     assert (asked, given.assignments) == (["secret"], {"secret": "typed"})

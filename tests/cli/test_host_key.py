@@ -11,6 +11,7 @@ import pytest
 from stepswitch.demo.router import Router
 from stepswitch.steps.host_keys import fingerprint
 from tests.cli.calling import Caller
+from tests.cli.distant import Distant
 
 
 @pytest.fixture
@@ -84,3 +85,19 @@ def test_a_data_directory_is_not_made_by_looking_into_it(stepswitch: Caller, tmp
     assert called.exit == 2
     assert f"there is no data directory {tmp_path / 'missing'}" in called.err
     assert not (tmp_path / "missing").exists()
+
+
+def test_keys_of_a_service_are_seen_and_changed_through_its_api(stepswitch: Caller, desk: Distant, router: Router) -> None:
+    server, place = ("127.0.0.1", "--port", router.port), ("--url", desk.url)
+    refused = stepswitch("host-key", "scan", *server, *place)
+    assert (refused.exit, "Nothing was changed" in refused.err) == (1, True)
+    assert stepswitch("host-key", "scan", *server, *place, "--yes").exit == 0
+    assert "trusted already" in stepswitch("host-key", "scan", *server, *place).out
+    (listed,) = json.loads(stepswitch("host-key", "list", *place, "--json").out)
+    assert (listed["host"], listed["publicKey"], listed["addedBy"]) == ("127.0.0.1", router.public_key, "admin")
+    (stored,) = desk.do(desk.office.client.host_keys.list())
+    assert stored.public_key == router.public_key
+    assert stepswitch("host-key", "trust", "b", router.public_key, *place).exit == 0
+    assert stepswitch("host-key", "forget", *server, *place).exit == 0
+    assert stepswitch("host-key", "forget", *server, *place).exit == 1
+    assert stepswitch("host-key", "list", *place, "--token", "x" * 43).exit == 2

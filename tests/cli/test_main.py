@@ -1,5 +1,6 @@
 """Risk: a mistake at the prompt is answered with a trace, or help keeps people waiting."""
 
+import json
 import subprocess
 import sys
 
@@ -7,12 +8,24 @@ import pytest
 
 from stepswitch.cli import validate
 from tests.cli.calling import Caller
+from tests.cli.distant import Distant
 
 
 def test_help_names_every_command(stepswitch: Caller) -> None:
     called = stepswitch("--help")
     assert called.exit == 0
-    assert all(command in called.out for command in ("serve", "validate", "run", "demo", "host-key"))
+    assert all(command in called.out for command in ("serve", "validate", "run", "demo", "host-key", "login", "workflow"))
+
+
+def test_help_shows_the_defaults(stepswitch: Caller) -> None:
+    assert "[default: 127.0.0.1]" in stepswitch("serve", "--help").out
+
+
+def test_the_health_of_a_service_is_told(stepswitch: Caller, distant: Distant) -> None:
+    called = stepswitch("health", "--url", distant.url)
+    assert (called.exit, called.out.split()[:2]) == (0, ["version", "0.1.0"])
+    assert json.loads(stepswitch("health", "--url", distant.url, "--json").out)["status"] == "ok"
+    assert stepswitch("health", "--url", "http://127.0.0.1:1").exit == 5
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -122,15 +123,16 @@ class Slow:
 class Impostor:
     """Listens like a service and gives the next of its answers to each request; None cuts the connection, as does the end of the answers."""
 
-    def __init__(self, *answers: bytes | Slow | None, port: int = 0) -> None:
+    def __init__(self, *answers: bytes | Slow | None, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[str] = []
         self._answers = list(answers)
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", self._port, ssl=self._tls)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -146,7 +148,7 @@ class Impostor:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._serving.add(asyncio.get_running_loop().create_task(self._serve(reader, writer)))

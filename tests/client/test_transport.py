@@ -2,7 +2,9 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +24,8 @@ from stepswitch.client import (
     UnavailableError,
     UnreachableError,
 )
-from tests.client.office import Impostor, Naps, Slow, answer
+from tests.certificates import own_certificate
+from tests.client.office import Impostor, Naps, Office, Slow, answer
 
 EXECUTION = {
     "id": "e1",
@@ -192,6 +195,24 @@ async def test_a_path_in_the_address_is_kept(naps: Naps) -> None:
     async with Impostor(FOUND) as impostor, StepswitchClient(f"{impostor.url}/below/it/", token="t", pacing=naps.pacing) as client:
         await get(client)
     assert impostor.requests[0].startswith("GET /below/it/telco/api/workflows/workflowExecution/e1 HTTP")
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_and_one_that_is_is_good(naps: Naps, tmp_path: Path) -> None:
+    certificate, server = own_certificate(tmp_path)
+    async with Impostor(FOUND, tls=server) as impostor:
+        async with StepswitchClient(impostor.url, token="t", pacing=naps.pacing) as client:
+            with pytest.raises(UnreachableError, match=r"its certificate is not trusted \(self-signed certificate\)"):
+                await get(client)
+        assert impostor.requests == []
+        trusting = ssl.create_default_context(cafile=certificate)
+        async with StepswitchClient(impostor.url, token="t", tls=trusting, pacing=naps.pacing) as client:
+            await get(client)
+
+
+async def test_a_service_without_tls_is_told(office: Office) -> None:
+    async with StepswitchClient(office.url.replace("http:", "https:"), token="t") as client:
+        with pytest.raises(UnreachableError, match=r"it does not speak TLS as it should"):
+            await get(client)
 
 
 async def test_a_proxy_is_not_asked_for_this_machine(naps: Naps, monkeypatch: pytest.MonkeyPatch) -> None:

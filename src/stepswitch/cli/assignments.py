@@ -1,11 +1,12 @@
-"""What people write as `--input`, `--attach` and `--context`, turned into values of the declared types. Called by `run`."""
+"""What people write as `--input`, `--attach` and `--context`, turned into values of the declared types. Called by `run` and the commands of executions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepswitch.cli.documents import UnreadableError, read_json
-from stepswitch.domain.document import Declaration, Workflow
+from stepswitch.cli.prompts import ask_hidden, is_interactive
+from stepswitch.domain.document import Declaration
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, ValueMisfitError
 from stepswitch.domain.values import ValueType, coerce
 
@@ -14,9 +15,10 @@ _TYPED = frozenset({ValueType.NUMBER, ValueType.BOOLEAN})
 
 @dataclass(slots=True)
 class Given:
-    """What was given for one execution: values by input, files by attachment key, and what is wrong with any of it."""
+    """What was given for one execution: values by input, its context, files by attachment key, and what is wrong with any of it."""
 
     assignments: dict[str, object] = field(default_factory=dict)
+    context: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -25,7 +27,22 @@ class Given:
         self.faults.append(Fault(code, path, message))
 
 
-def gather(workflow: Workflow, inputs: Sequence[str], input_file: Path | None, attach: Sequence[str]) -> Given:
+def take(
+    declared: Mapping[str, Declaration],
+    inputs: Sequence[str] | None,
+    input_file: Path | None,
+    attach: Sequence[str] | None,
+    context: Sequence[str] | None,
+) -> Given:
+    """Return all that the options of a start give, and ask for passwords that are missing; raises InvalidRequestError with every fault."""
+    given = gather(declared, inputs or [], input_file, attach or [])
+    given.context.update(split_pairs(given, context or [], "--context"))
+    refuse_faults(given)
+    ask_for_passwords(declared, given)
+    return given
+
+
+def gather(declared: Mapping[str, Declaration], inputs: Sequence[str], input_file: Path | None, attach: Sequence[str]) -> Given:
     """Return what the options give; `--input` goes over `--input-file`. An input that is not declared is left for the engine to refuse.
 
     `name=@path` takes the content of a file, or, for an input of type file, attaches it; `name=@@text` is a text that begins with @.
@@ -34,13 +51,18 @@ def gather(workflow: Workflow, inputs: Sequence[str], input_file: Path | None, a
     if input_file is not None:
         _take_file(given, input_file)
     for name, text in split_pairs(given, inputs, "--input"):
-        _take_input(given, name, text, workflow.inputs.get(name))
-    for key, path in split_pairs(given, attach, "--attach"):
+        _take_input(given, name, text, declared.get(name))
+    files_given(given, attach)
+    return given
+
+
+def files_given(given: Given, pairs: Sequence[str]) -> None:
+    """Take the files of `--attach`, and look whether all that are to be attached are there."""
+    for key, path in split_pairs(given, pairs, "--attach"):
         given.files[key] = Path(path)
     for key, file in given.files.items():
         if not file.is_file():
             given.refuse(f"attachments.{key}", f"there is no file {file}", ErrorCode.UNKNOWN_ATTACHMENT)
-    return given
 
 
 def split_pairs(given: Given, pairs: Sequence[str], option: str) -> list[tuple[str, str]]:
@@ -56,17 +78,22 @@ def split_pairs(given: Given, pairs: Sequence[str], option: str) -> list[tuple[s
     return found
 
 
-def ask_for_passwords(workflow: Workflow, given: Given, ask: Callable[[str], str]) -> None:
-    """Ask a person for each required password that has no value yet."""
-    for name, declared in workflow.inputs.items():
-        wanted = declared.type is ValueType.PASSWORD and declared.required and declared.default is None
-        if wanted and name not in given.assignments:
-            given.assignments[name] = ask(name)
+def ask_for_passwords(declared: Mapping[str, Declaration], given: Given) -> None:
+    """Ask whoever sits at the terminal for each required password that has no value yet."""
+    for name, each in declared.items():
+        wanted = each.type is ValueType.PASSWORD and each.required and each.default is None
+        if wanted and name not in given.assignments and is_interactive():
+            given.assignments[name] = ask_hidden(name)
 
 
-def context_values(given: Given, pairs: Sequence[str]) -> Mapping[str, str]:
-    """Return `--context` as the context of an execution."""
-    return dict(split_pairs(given, pairs, "--context"))
+def corrections(declared: Mapping[str, Declaration], pairs: Sequence[str]) -> Given:
+    """Return what `NAME=VALUE` gives; a NAME alone is asked for, and not shown. Raises InvalidRequestError with all that is wrong."""
+    asked = [pair for pair in pairs if pair in declared and is_interactive()]
+    given = gather(declared, [pair for pair in pairs if pair not in asked], None, [])
+    refuse_faults(given)
+    for name in asked:
+        given.assignments[name] = ask_hidden(name)
+    return given
 
 
 def _take_file(given: Given, file: Path) -> None:

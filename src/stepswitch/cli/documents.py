@@ -1,4 +1,4 @@
-"""Reading JSON files that people wrote, with a sentence for whatever is wrong with one. Called by `validate` and `run`."""
+"""Reading JSON files that people wrote, with a sentence for whatever is wrong with one. Called by the commands that take one."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from stepswitch.domain.errors import CallerError
+from stepswitch.domain.errors import CallerError, ErrorCode, Fault, InvalidRequestError
 
 STANDARD_INPUT: Final = Path("-")
 
@@ -30,6 +30,17 @@ def read_json(file: Path) -> Any:
     content = _content(file)
     _refuse_bad_syntax(content)
     return parse_json(content)
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; raises as `read_json` does, with the name of the file."""
+    try:
+        document = read_json(file)
+    except UnreadableError as error:
+        raise UnreadableError(f"{file} {error}", error.line, error.column) from None
+    if not isinstance(document, dict):
+        raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "", f"{file} holds no JSON object")])
+    return document
 
 
 def _content(file: Path) -> bytes:

@@ -9,16 +9,24 @@ from stepswitch.domain.errors import CallerError, InvalidRequestError, SettingsE
 
 
 class Exit(IntEnum):
-    """The exit codes. FAILED is also what `validate` says of a document with faults, USAGE what anything unreadable gets."""
+    """The exit codes. FAILED is also what `validate` says of a document with faults, USAGE what anything unreadable gets.
+
+    USAGE is also what a service's refusal gets; UNANSWERED, where it did not answer as it should: then nobody knows more than before.
+    """
 
     COMPLETED = 0
     FAILED = 1
     USAGE = 2
     PAUSED = 3
     ABORTED = 4
+    UNANSWERED = 5
+    INTERRUPTED = 130
 
 
-EXIT_CODES_IN_WORDS: Final = "0 completed, 1 failed, 2 wrong usage, document or input, 3 paused, 4 aborted"
+EXIT_CODES_IN_WORDS: Final = (
+    "0 completed, 1 failed, 2 wrong usage, document or input, or refused by the service, 3 paused, 4 aborted, 5 the service did not answer, "
+    "130 interrupted"
+)
 """Shown by docs/reference/command-line."""
 
 

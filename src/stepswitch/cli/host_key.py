@@ -1,12 +1,13 @@
 """`stepswitch host-key`: which servers' host keys the service trusts. Called by `main`.
 
-Works on the data directory beside a running service, which sees a change at once.
+Works on the data directory beside a running service, which sees a change at once; or, with --url, through the API of a service.
 """
 
 import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -15,9 +16,11 @@ import typer
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.people import user_name
 from stepswitch.cli.places import refuse_missing
+from stepswitch.cli.remote import CaFile, Token, explain_refusal, place_of
 from stepswitch.domain.errors import SettingsError
 
 if TYPE_CHECKING:
+    from stepswitch.cli.service_keys import ServiceKeys
     from stepswitch.engine.ports import HostKeyStore
 from stepswitch.engine.records import TrustedKey
 
@@ -30,8 +33,22 @@ DataDir = Annotated[
     Path | None, typer.Option(help="Data directory of the service. [default: as in the settings: stepswitch-data]", show_default=False)
 ]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML); STEPSWITCH_CONFIG names one too.")]
+ServiceUrl = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="A service to talk to, instead of a data directory on this machine.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 _SSH_PORT: Final = 22
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Whose host keys are meant: those of a data directory, or of a service."""
+
+    data_dir: Path | None
+    config: Path | None
+    url: str | None
+    token: str | None
+    ca_file: Path | None
 
 
 @app.command()
@@ -43,15 +60,19 @@ def scan(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server.")] = 10.0,
     data_dir: DataDir = None,
     config: Config = None,
+    url: ServiceUrl = None,
+    token: Token = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Ask a server for its host keys, show their fingerprints, and trust them after a yes.
 
     Compare the fingerprints with what the server's owner says: whoever answers at that address can show any key.
     """
-    from stepswitch.steps.host_keys import fingerprint, scan  # noqa: PLC0415 - loads what --help does not need
+    from stepswitch.steps.host_keys import fingerprint  # noqa: PLC0415 - loads what --help does not need
 
-    keys = asyncio.run(scan(host, port, timeout))
-    known = _with_store(data_dir, config, lambda store: store.trusted(host, port), make=True)
+    where = _Where(data_dir, config, url, token, ca_file)
+    keys = _shown_by(where, host, port, timeout)
+    known = _with_store(where, lambda store: store.trusted(host, port), make=True)
     trusted = {key.public_key for key in known}
     typer.echo(f"{_server(host, port)} shows {len(keys)} host key{'' if len(keys) == 1 else 's'}:")
     for key in keys:
@@ -66,7 +87,7 @@ def scan(
     if not yes and not _confirmed():
         complain("Nothing was changed; --yes trusts them without asking.")
         raise typer.Exit(Exit.FAILED)
-    _trust(host, port, new, data_dir, config)
+    _trust(host, port, new, where)
 
 
 @app.command()
@@ -80,6 +101,9 @@ def trust(
     port: Port = _SSH_PORT,
     data_dir: DataDir = None,
     config: Config = None,
+    url: ServiceUrl = None,
+    token: Token = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Trust a host key that you already have, for instance from the server's own /etc/ssh/ssh_host_ed25519_key.pub."""
     from stepswitch.steps.host_keys import parse_public_key  # noqa: PLC0415 - loads what --help does not need
@@ -88,13 +112,22 @@ def trust(
         line = parse_public_key(_key_text(" ".join(key)))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="KEY") from None
-    _trust(host, port, [line], data_dir, config)
+    _trust(host, port, [line], _Where(data_dir, config, url, token, ca_file))
 
 
 @app.command()
-def forget(host: Host, *, port: Port = _SSH_PORT, data_dir: DataDir = None, config: Config = None) -> None:
+def forget(
+    host: Host,
+    *,
+    port: Port = _SSH_PORT,
+    data_dir: DataDir = None,
+    config: Config = None,
+    url: ServiceUrl = None,
+    token: Token = None,
+    ca_file: CaFile = None,
+) -> None:
     """Trust no host key of a server any longer; ends with 1 where none was trusted."""
-    number = _with_store(data_dir, config, lambda store: store.forget(host, port), make=False)
+    number = _with_store(_Where(data_dir, config, url, token, ca_file), lambda store: store.forget(host, port), make=False)
     if not number:
         complain(f"no host key of {_server(host, port)} was trusted")
         raise typer.Exit(Exit.FAILED)
@@ -102,11 +135,19 @@ def forget(host: Host, *, port: Port = _SSH_PORT, data_dir: DataDir = None, conf
 
 
 @app.command("list")
-def list_keys(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+def list_keys(
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+    url: ServiceUrl = None,
+    token: Token = None,
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
     """List the host keys that are trusted."""
     from stepswitch.steps.host_keys import fingerprint  # noqa: PLC0415 - loads what --help does not need
 
-    keys = _with_store(data_dir, config, lambda store: store.all(), make=False)
+    keys = _with_store(_Where(data_dir, config, url, token, ca_file), lambda store: store.all(), make=False)
     if as_json:
         typer.echo(json.dumps([_as_object(key, fingerprint(key.public_key)) for key in keys], indent=2))
         return
@@ -116,7 +157,16 @@ def list_keys(*, data_dir: DataDir = None, config: Config = None, as_json: AsJso
         typer.echo(f"{_server(key.host, key.port):<28} {key.public_key.split()[0]:<20} {fingerprint(key.public_key)}  by {key.added_by}")
 
 
-def _trust(host: str, port: int, lines: Sequence[str], data_dir: Path | None, config: Path | None) -> None:
+def _shown_by(where: _Where, host: str, port: int, timeout: float) -> Sequence[str]:
+    """Return the host keys that a server shows: to this machine, or to the service that is meant."""
+    from stepswitch.steps.host_keys import scan  # noqa: PLC0415 - see above
+
+    if where.url is None:
+        return asyncio.run(scan(host, port, timeout))
+    return _at_service(where, lambda keys: keys.scan(host, port))
+
+
+def _trust(host: str, port: int, lines: Sequence[str], where: _Where) -> None:
     from stepswitch.engine.records import TrustedKey  # noqa: PLC0415 - see above
     from stepswitch.system import SystemClock  # noqa: PLC0415
 
@@ -126,16 +176,18 @@ def _trust(host: str, port: int, lines: Sequence[str], data_dir: Path | None, co
         for line in lines:
             await store.trust(TrustedKey(host, port, line, user, now))
 
-    _with_store(data_dir, config, add, make=True)
+    _with_store(where, add, make=True)
     typer.echo(f"{len(lines)} host key{'' if len(lines) == 1 else 's'} of {_server(host, port)} trusted from now on")
 
 
-def _with_store(data_dir: Path | None, config: Path | None, use: "Callable[[HostKeyStore], Awaitable[Answer]]", *, make: bool) -> Answer:
-    """Return what `use` makes of the store of the data directory that is meant; a missing one is an error unless `make` says otherwise."""
+def _with_store(where: _Where, use: "Callable[[HostKeyStore], Awaitable[Answer]]", *, make: bool) -> Answer:
+    """Return what `use` makes of the store that is meant; a missing data directory is an error unless `make` says otherwise."""
     from stepswitch.bootstrap import open_host_keys  # noqa: PLC0415 - see above
     from stepswitch.cli.loading import load_settings  # noqa: PLC0415
 
-    settings = load_settings({"data_dir": data_dir}, config)
+    if where.url is not None:
+        return _at_service(where, use)
+    settings = load_settings({"data_dir": where.data_dir}, where.config)
     if not make:
         refuse_missing(settings.data_dir)
 
@@ -144,6 +196,23 @@ def _with_store(data_dir: Path | None, config: Path | None, use: "Callable[[Host
             return await use(store)
 
     return asyncio.run(opened())
+
+
+def _at_service(where: _Where, use: "Callable[[ServiceKeys], Awaitable[Answer]]") -> Answer:
+    """Return what `use` makes of the keys that a service trusts; ends the command where that says no."""
+    from stepswitch.cli.service_keys import ServiceKeys  # noqa: PLC0415 - see above
+    from stepswitch.client import ClientError  # noqa: PLC0415
+
+    place = place_of(where.url, where.token, where.ca_file)
+
+    async def asked() -> Answer:
+        async with place.client() as client:
+            return await use(ServiceKeys(client.host_keys))
+
+    try:
+        return asyncio.run(asked())
+    except ClientError as error:
+        raise typer.Exit(explain_refusal(error, place)) from None
 
 
 def _key_text(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stepswitch.cli import backup, demo, host_key, rehearse, run, serve, validate
+from stepswitch.cli import backup, demo, groups, host_key, login, rehearse, run, serve, validate
 from stepswitch.cli.exits import Exit, complain, explain
 from stepswitch.domain.errors import StepswitchError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     name="stepswitch",
     help="Executes telco workflows: JSON documents whose steps act on network functions.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,  # it takes "[default: 8080]" for a style and shows nothing
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -30,6 +30,11 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.command("health")(groups.HEALTH)
+app.add_typer(groups.WORKFLOW, name="workflow")
+app.add_typer(groups.EXECUTION, name="execution")
 app.add_typer(host_key.app, name="host-key")
 
 

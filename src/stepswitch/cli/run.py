@@ -1,7 +1,6 @@
 """`stepswitch run`: a workflow at once, without a server. Called by `main`; what carries it out is `alone`."""
 
 import asyncio
-import getpass
 import json
 import sys
 import tempfile
@@ -19,7 +18,6 @@ from stepswitch.domain.execution import ContextType, Status
 
 if TYPE_CHECKING:
     from stepswitch.cli.alone import Order
-    from stepswitch.cli.assignments import Given
     from stepswitch.cli.plain_lines import PlainLines
     from stepswitch.cli.terminal import Terminal
     from stepswitch.config.settings import Settings
@@ -53,8 +51,8 @@ def run(
     Nothing is kept: the execution, its log and its files are gone when it is over. Ctrl-C aborts it. A required password that was not
     given is asked for. The exit code tells how it went: 0 completed, 1 failed, 2 wrong usage, document or input, 3 paused, 4 aborted.
     """
-    from stepswitch.cli import assignments  # noqa: PLC0415 - --help should not wait for what follows
-    from stepswitch.cli.alone import Order  # noqa: PLC0415
+    from stepswitch.cli.alone import Order  # noqa: PLC0415 - --help should not wait for what follows
+    from stepswitch.cli.assignments import take  # noqa: PLC0415
     from stepswitch.cli.loading import load_settings  # noqa: PLC0415
     from stepswitch.engine.executions import ExecutionRequest  # noqa: PLC0415
     from stepswitch.telemetry.logging import set_up_logging  # noqa: PLC0415
@@ -62,14 +60,11 @@ def run(
     if data_dir is not None:
         refuse_missing(data_dir)
     document, workflow = _document(file)
-    given = assignments.gather(workflow, inputs or [], input_file, attach or [])
-    values = assignments.context_values(given, context or [])
-    assignments.refuse_faults(given)
-    _ask_for_passwords(workflow, given)
+    given = take(workflow.inputs, inputs, input_file, attach, context)
     request = ExecutionRequest(
         workflow_id="",
         context_type=context_type,
-        context=values,
+        context=given.context,
         assignments=given.assignments,
         pause_at_failure=pause_at_failure,
         debug_step_ids=tuple(debug_step or ()),
@@ -86,29 +81,17 @@ def run(
 def _document(file: Path) -> "tuple[Mapping[str, Any], Workflow]":
     """Return the document and the workflow in it; raises where it cannot be read or has faults. Warnings are only said."""
     from stepswitch.bootstrap import installed_types  # noqa: PLC0415
-    from stepswitch.cli.documents import UnreadableError, read_json  # noqa: PLC0415
-    from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError  # noqa: PLC0415
+    from stepswitch.cli.documents import read_object  # noqa: PLC0415
+    from stepswitch.domain.errors import InvalidRequestError  # noqa: PLC0415
     from stepswitch.domain.validation import check  # noqa: PLC0415
 
-    try:
-        document = read_json(file)
-    except UnreadableError as error:
-        raise UnreadableError(f"{file} {error}", error.line, error.column) from None
-    if not isinstance(document, dict):
-        raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "", f"{file} holds no JSON object")])
+    document = read_object(file)
     parsed = check(document, installed_types())
     for warning in parsed.warnings:
         complain(f"warning: {warning} [{warning.code}]")
     if parsed.faults or parsed.workflow is None:
         raise InvalidRequestError(parsed.faults)
     return document, parsed.workflow
-
-
-def _ask_for_passwords(workflow: "Workflow", given: "Given") -> None:
-    from stepswitch.cli.assignments import ask_for_passwords  # noqa: PLC0415
-
-    if sys.stdin.isatty():
-        ask_for_passwords(workflow, given, lambda name: getpass.getpass(f"{name}: ", sys.stderr))
 
 
 def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_json: bool) -> "ExecutionView":
@@ -118,7 +101,7 @@ def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_j
     caller = Caller(user_name())
     if as_json:
         view = asyncio.run(carry_out(order, settings, caller, None))
-        typer.echo(_as_json(view))
+        _write_json(view)
         return view
     with ExitStack() as stack:
         teller = _teller(workflow, stack)
@@ -152,8 +135,8 @@ def _elapsed(view: "ExecutionView") -> int:
     return (head.end_time or head.last_time) - head.creation_time
 
 
-def _as_json(view: "ExecutionView") -> str:
+def _write_json(view: "ExecutionView") -> None:
     from stepswitch.api.wire.answers import PLAIN_ROOT, Answers  # noqa: PLC0415
+    from stepswitch.cli.listing import write_json  # noqa: PLC0415
 
-    answer = json.loads(Answers().execution(view, PLAIN_ROOT))
-    return json.dumps(answer, indent=2, ensure_ascii=False)
+    write_json(json.loads(Answers().execution(view, PLAIN_ROOT)))

@@ -1,16 +1,35 @@
-"""`stepswitch validate`: every fault of workflow documents with its path, and what their authors should know. Called by `main`."""
+"""`stepswitch validate`: every fault of workflow documents with its path, and what their authors should know. Called by `main`, and by `workflow` for what a service finds."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
 from stepswitch.cli.documents import UnreadableError, read_json
 from stepswitch.cli.exits import Exit
+from stepswitch.cli.listing import write_json
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
+
+
+class Finding(Protocol):
+    """One thing to be said of a document, whoever found it: a `Fault`, or what a service answered. As a text it has its path in front."""
+
+    @property
+    def code(self) -> str:
+        """The kind of thing."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The place, empty for the whole."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """A sentence."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +37,8 @@ class Findings:
     """What is to be said of one file. `unreadable` is the sentence that says why it could not be looked at."""
 
     file: Path
-    faults: Sequence[Fault] = ()
-    warnings: Sequence[Fault] = ()
+    faults: Sequence[Finding] = ()
+    warnings: Sequence[Finding] = ()
     is_draft: bool = False
     unreadable: UnreadableError | None = None
 
@@ -44,19 +63,33 @@ def validate(
     from stepswitch.bootstrap import installed_types  # noqa: PLC0415 - loads the step types, which --help should not wait for
 
     types = installed_types()
-    found = [look_at(file, types, strict=strict) for file in files]
+    raise typer.Exit(tell([look_at(file, types, strict=strict) for file in files], as_json=as_json))
+
+
+def tell(found: Sequence[Findings], *, as_json: bool) -> Exit:
+    """Write what is to be said of each file, and return the exit code of all of them."""
     if as_json:
-        typer.echo(json.dumps([_as_object(findings) for findings in found], indent=2, ensure_ascii=False))
+        write_json([_as_object(findings) for findings in found])
     else:
         for findings in found:
             typer.echo("\n".join(_as_lines(findings)))
-    raise typer.Exit(max(findings.exit for findings in found))
+    return max(findings.exit for findings in found)
 
 
 def look_at(file: Path, types: Any, *, strict: bool) -> Findings:
     """Return what is to be said of one file, given the step types that are installed."""
     from stepswitch.domain.validation import check  # noqa: PLC0415 - as above
 
+    source = opened(file)
+    if isinstance(source, Findings):
+        return source
+    parsed = check(source, types, strict=strict)
+    is_draft = parsed.workflow is not None and parsed.workflow.is_draft
+    return Findings(file, parsed.faults, parsed.warnings, is_draft)
+
+
+def opened(file: Path) -> dict[str, Any] | Findings:
+    """Return the JSON object in a file, or what is to be said where there is none."""
     try:
         source = read_json(file)
     except UnreadableError as error:
@@ -65,9 +98,7 @@ def look_at(file: Path, types: Any, *, strict: bool) -> Findings:
         return Findings(file, error.faults)
     if not isinstance(source, dict):
         return Findings(file, [Fault(ErrorCode.WRONG_TYPE, "", "a workflow is a JSON object")])
-    parsed = check(source, types, strict=strict)
-    is_draft = parsed.workflow is not None and parsed.workflow.is_draft
-    return Findings(file, parsed.faults, parsed.warnings, is_draft)
+    return source
 
 
 def _as_lines(findings: Findings) -> list[str]:
@@ -105,5 +136,5 @@ def _as_object(findings: Findings) -> Mapping[str, object]:
     }
 
 
-def _fault(fault: Fault) -> Mapping[str, str]:
+def _fault(fault: Finding) -> Mapping[str, str]:
     return {"code": fault.code, "path": fault.path, "message": fault.message}

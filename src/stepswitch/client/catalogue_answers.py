@@ -19,7 +19,7 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message} [{self.code}]" if self.path else f"{self.message} [{self.code}]"
+        return f"{self.path}: {self.message}" if self.path else self.message
 
     @classmethod
     def read(cls, value: object) -> "Finding":

@@ -84,7 +84,7 @@ class Executions:
     async def list(self, selection: Selection = ALL, *, marker: str | None = None, count: bool = False) -> Page[Execution]:
         """Return one page, without logs, newest first unless the selection says otherwise; `marker` is `next_marker` of the page before."""
         headers = selection.headers(marker, count=count)
-        call = Call("GET", f"{ROOT}/workflowExecution", "list of executions", selection.query(marker), headers, safe=True)
+        call = Call("GET", f"{ROOT}/workflowExecution", "API at this address", selection.query(marker), headers, safe=True)
         return page_of(*await self._transport.json(call), Execution.read)
 
     def iterate(self, selection: Selection = ALL) -> AsyncIterator[Execution]:

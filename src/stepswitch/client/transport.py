@@ -85,7 +85,7 @@ class Transport:
         self._http = httpx.AsyncClient(
             base_url=self.url,
             verify=_trusting(self.url, tls),
-            trust_env=not _is_this_machine(self.url),
+            trust_env=not is_this_machine(self.url),
             limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
             headers={"user-agent": "stepswitch-client", "accept": "*/*"},
         )
@@ -251,7 +251,7 @@ def _trusting(url: str, tls: ssl.SSLContext | None) -> ssl.SSLContext | bool:
     return (tls or ssl.create_default_context()) if url.startswith("https:") else False
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
     """Return whether a proxy, which the environment may name for everything, must not be asked: its `localhost` is another one."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")

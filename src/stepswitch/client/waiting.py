@@ -17,6 +17,8 @@ POLL_SECONDS: Final = 1.0
 """Between two questions, where each is answered at once: the execution changes all the time, or the service does not hold answers back."""
 SILENCE_SECONDS: Final = 300.0
 """So long a service may be away, while it starts again for instance, before somebody who waits is told."""
+GRACE_SECONDS: Final = 2.0
+"""How long after the end of a wait its last answer may come in."""
 _UNSEEN: Final = "logs,stepExecutions"
 """What a wait does without: it may be long."""
 
@@ -74,8 +76,8 @@ class Wait:
             f"execution {self._execution_id}",
             {"exclude_fields": _UNSEEN},
             ({"prefer": f"wait={seconds}"} if seconds else {}) | ({"if-none-match": tag} if tag is not None else {}),
-            safe=True,
-            seconds=self._transport.timeout + seconds,
+            safe=not seconds,  # one that is held back is asked for again here, as long as there is time
+            seconds=min(self._transport.timeout + seconds, self._deadline - self._now() + GRACE_SECONDS),
             accepts=frozenset({304}),
         )
         answer, headers = await self._transport.json(call)

@@ -68,7 +68,7 @@ class Workflows:
     async def list(self, selection: Selection = ALL, *, marker: str | None = None, count: bool = False) -> Page[Workflow]:
         """Return one page, newest first unless the selection says otherwise; `marker` is `next_marker` of the page before."""
         headers = selection.headers(marker, count=count)
-        call = Call("GET", f"{ROOT}/workflow", "list of workflows", selection.query(marker), headers, safe=True)
+        call = Call("GET", f"{ROOT}/workflow", "API at this address", selection.query(marker), headers, safe=True)
         return page_of(*await self._transport.json(call), Workflow.read)
 
     def iterate(self, selection: Selection = ALL) -> AsyncIterator[Workflow]:

@@ -17,14 +17,18 @@ from rich.console import Console
 from rich.text import Text
 
 from stepswitch.bootstrap import Service, application, open_service
+from stepswitch.client import Execution, NotAuthenticatedError, StepswitchClient
+from stepswitch.client.transport import TOKEN_HEADER
 from stepswitch.config.settings import Settings
 from stepswitch.demo.acts import ACTS, Act
 from stepswitch.demo.router import Router
-from stepswitch.demo.session import ROOT, TOKEN, Session
 from stepswitch.domain.errors import SettingsError
 from stepswitch.engine.records import TrustedKey
 
 ADMIN: Final = "admin"
+_EXECUTIONS: Final = "/telco/api/workflows/workflowExecution"
+_LOOK_SECONDS: Final = 0.05
+_PATIENCE_SECONDS: Final = 60.0
 _MARKS: Final = {"SUCCEEDED": ("✔", "green"), "FAILED": ("✘", "red"), "UNKNOWN": ("?", "magenta"), "SKIPPED": ("–", "yellow")}
 _WIDEST: Final = 110
 
@@ -63,8 +67,8 @@ async def show(settings: Settings, console: Console, *, keep: bool) -> bool:
     """
     settings = settings.model_copy(update={"admin_password": settings.admin_password or secrets.token_urlsafe(12)})
     stopped = _stop_signal()
-    async with Router() as router, _service_up(settings, console, router) as stage, Session(stage.url) as session:
-        playing = asyncio.create_task(_play_all(stage, session, keep=keep))
+    async with Router() as router, _service_up(settings, console, router) as stage, StepswitchClient(stage.url) as client:
+        playing = asyncio.create_task(_play_all(stage, client, keep=keep))
         waiting = asyncio.create_task(stopped.wait())
         await asyncio.wait({playing, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not playing.done():
@@ -80,13 +84,16 @@ async def show(settings: Settings, console: Console, *, keep: bool) -> bool:
         return went_well
 
 
-async def _play_all(stage: Stage, session: Session, *, keep: bool) -> bool:
+async def _play_all(stage: Stage, client: StepswitchClient, *, keep: bool) -> bool:
     _introduce(stage)
-    await session.log_in(ADMIN, stage.password)
-    played = [await _play(stage, session, act, number) for number, act in enumerate(ACTS, 1)]
+    try:
+        await client.login(ADMIN, stage.password)
+    except NotAuthenticatedError:
+        raise SettingsError("this data directory has a user admin already; give the password in STEPSWITCH_ADMIN_PASSWORD") from None
+    played = [await _play(stage, client, act, number) for number, act in enumerate(ACTS, 1)]
     faults = [fault for each in played for fault in each.faults]
     _count_commands(stage)
-    _conclude(stage, session, faults, played[-1].execution_id, keep=keep)
+    _conclude(stage, client.token or "", faults, played[-1].execution_id, keep=keep)
     return not faults
 
 
@@ -129,18 +136,34 @@ def _introduce(stage: Stage) -> None:
     stage.say(f"  router   {_way_in(stage.router)}")
 
 
-async def _play(stage: Stage, session: Session, act: Act, number: int) -> Played:
+async def _play(stage: Stage, client: StepswitchClient, act: Act, number: int) -> Played:
     """Store one workflow, execute it, show it, and return what came of it."""
     document, router = act.document(), stage.router
     stage.say(f"\n{number}. {document['name']}", style="bold cyan")
     stage.explain(f"This {act.what}.")
     assignments = {"host": router.host, "port": router.port, "user": router.user, "password": router.password}
-    execution = await session.execute(await session.store(document), assignments)
-    stage.say(f"   PUT {ROOT}/workflowExecution → {execution['id']}", style="dim")
-    execution = await session.follow(execution["id"], lambda step: _show_step(stage, step))
-    faults = act.faults(execution)
-    _show_end(stage, execution, act, faults)
-    return Played(execution["id"], tuple(f"{document['name']}: {fault}" for fault in faults))
+    execution = await client.executions.start((await client.workflows.create(document)).id, assignments)
+    stage.say(f"   PUT {_EXECUTIONS} → {execution.id}", style="dim")
+    execution = await _follow(stage, client, execution.id)
+    faults = act.faults(execution.raw)
+    _show_end(stage, execution.raw, act, faults)
+    return Played(execution.id, tuple(f"{document['name']}: {fault}" for fault in faults))
+
+
+async def _follow(stage: Stage, client: StepswitchClient, execution_id: str) -> Execution:
+    """Return the execution once it has ended or paused, and show each step before; raises TimeoutError where it does neither for a minute."""
+    shown = 0
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            execution = await client.executions.get(execution_id)
+            for step in execution.step_executions[shown:]:
+                if step.end_time is None:
+                    break
+                _show_step(stage, step.raw)
+                shown += 1
+            if execution.has_ended or execution.is_paused:
+                return execution
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _show_step(stage: Stage, step: Mapping[str, Any]) -> None:
@@ -173,7 +196,7 @@ def _count_commands(stage: Stage) -> None:
         stage.say(f"   {received.count(command)} × {command}")
 
 
-def _conclude(stage: Stage, session: Session, faults: list[str], last: str, *, keep: bool) -> None:
+def _conclude(stage: Stage, token: str, faults: list[str], last: str, *, keep: bool) -> None:
     if faults:
         stage.say(f"\n{len(faults)} of these things were not as expected.", style="bold red")
     if not keep:
@@ -184,7 +207,7 @@ def _conclude(stage: Stage, session: Session, faults: list[str], last: str, *, k
         return
     stage.say("\nAll of it stays up until Ctrl-C. Look around", style="bold")
     stage.say(f"   the API        {stage.url}/docs")
-    stage.say(f"   an execution   curl -s -H {shlex.quote(f'{TOKEN}: {session.token}')} {stage.url}{ROOT}/workflowExecution/{last}")
+    stage.say(f"   an execution   curl -s -H {shlex.quote(f'{TOKEN_HEADER}: {token}')} {stage.url}{_EXECUTIONS}/{last}")
     stage.say(f"   the router     {_way_in(stage.router)}, then: help")
 
 

@@ -1,0 +1,67 @@
+"""The commands that talk to a service, by name. Called by `main`; the commands themselves are in the modules that are imported here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import typer
+
+from stepswitch.cli import (
+    execution,
+    execution_edit,
+    execution_files,
+    execution_start,
+    execution_steering,
+    health,
+    workflow,
+    workflow_files,
+    workflow_revisions,
+)
+from stepswitch.cli.remote import remote
+
+Commands = Mapping[str, Callable[..., Any]]
+_OF_WORKFLOWS: Final[Commands] = {
+    "create": workflow.create,
+    "list": workflow.list_workflows,
+    "show": workflow.show,
+    "replace": workflow.replace,
+    "delete": workflow.delete,
+    "convert": workflow.convert,
+    "validate": workflow.validate,
+    "revisions": workflow_revisions.revisions,
+    "diff": workflow_revisions.diff,
+    "restore": workflow_revisions.restore,
+    "attach": workflow_files.attach,
+    "download": workflow_files.download,
+    "detach": workflow_files.detach,
+}
+_OF_EXECUTIONS: Final[Commands] = {
+    "start": execution_start.start,
+    "list": execution.list_executions,
+    "show": execution.show,
+    "logs": execution.logs,
+    "pause": execution_steering.pause,
+    "pause-at": execution_steering.pause_at,
+    "resume": execution_steering.resume,
+    "retry": execution_steering.retry,
+    "set": execution_steering.set_values,
+    "edit": execution_edit.edit,
+    "abort": execution_steering.abort,
+    "keep": execution_steering.keep,
+    "delete": execution_steering.delete,
+    "update-workflow": execution_steering.update_workflow,
+    "attach": execution_files.attach,
+    "download": execution_files.download,
+    "detach": execution_files.detach,
+}
+
+
+def _group(commands: Commands, text: str) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, help=text)
+    for name, command in commands.items():
+        group.command(name)(remote(command))
+    return group
+
+
+HEALTH: Final = remote(health.health)
+WORKFLOW: Final = _group(_OF_WORKFLOWS, "See and change the workflows of a service.")
+EXECUTION: Final = _group(_OF_EXECUTIONS, "Start, see and steer the executions of a service.")

@@ -1,0 +1,111 @@
+"""`stepswitch login` and `logout`: a session at a service, kept for the commands that follow. Called by `main`."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepswitch.cli.exits import Exit, complain
+from stepswitch.cli.people import user_name
+from stepswitch.cli.remote import URL_VARIABLE, CaFile, Place, Url, explain_refusal, place_of
+from stepswitch.domain.errors import SettingsError
+
+if TYPE_CHECKING:
+    from stepswitch.client import StepswitchClient
+
+Address = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="URL",
+        envvar=URL_VARIABLE,
+        show_default=False,
+        help="Where the service is, as in https://stepswitch.example.net. [default: where you logged in last]",
+    ),
+]
+Username = Annotated[
+    str | None,
+    typer.Option("--username", "-u", show_default=False, help="Whose login. [default: as the last time; else your name on this machine]"),
+]
+
+
+def login(url: Address = None, *, username: Username = None, ca_file: CaFile = None) -> None:
+    """Log in to a service, which the commands that follow talk to.
+
+    The password is asked for, or read from the standard input where that is no terminal. The token of the session is kept in
+    stepswitch/logins.json in your configuration directory, which only you can read. The password is kept nowhere.
+    """
+    place = replace(place_of(url, None, ca_file), token=None)
+    user = username or _user_of(place.url)
+    _warn_where_not_encrypted(place.url)
+    raise typer.Exit(asyncio.run(_log_in(place, user, _password(f"Password of {user} at {place.url}"))))
+
+
+def logout(*, url: Url = None, ca_file: CaFile = None) -> None:
+    """End the session at a service, and forget it."""
+    raise typer.Exit(asyncio.run(_log_out(place_of(url, None, ca_file))))
+
+
+async def _log_in(place: Place, user: str, password: str) -> Exit:
+    from stepswitch.client import ClientError  # noqa: PLC0415 - --help should not wait for httpx
+
+    try:
+        async with place.client() as client:
+            session = await client.login(user, password)
+            try:
+                _keep(place, client, session.username)
+            except SettingsError:
+                await client.logout()
+                raise
+    except ClientError as error:
+        return explain_refusal(error, place)
+    typer.echo(f"{session.username} is logged in at {place.url} until {session.expires_at:%Y-%m-%d %H:%M} UTC")
+    return Exit.COMPLETED
+
+
+async def _log_out(place: Place) -> Exit:
+    from stepswitch.cli.logins import read_logins, write_logins  # noqa: PLC0415
+    from stepswitch.client import ClientError, NotAuthenticatedError  # noqa: PLC0415
+
+    if place.token is None:
+        complain(f"nobody is logged in at {place.url}")
+        return Exit.USAGE
+    ended = Exit.COMPLETED
+    try:
+        async with place.client() as client:
+            await client.logout()
+    except NotAuthenticatedError:
+        pass  # it had ended before
+    except ClientError as error:
+        ended = explain_refusal(error, place)
+        complain("The token is forgotten here; at the service the session goes on until it expires.")
+    write_logins(read_logins().without(place.url))
+    return ended
+
+
+def _keep(place: Place, client: "StepswitchClient", username: str) -> None:
+    from stepswitch.cli.logins import Login, read_logins, write_logins  # noqa: PLC0415
+
+    ca_file = None if place.ca_file is None else str(place.ca_file.absolute())
+    write_logins(read_logins().with_login(Login(place.url, client.token or "", username, ca_file)))
+
+
+def _user_of(url: str) -> str:
+    from stepswitch.cli.logins import read_logins  # noqa: PLC0415
+
+    known = read_logins().of_service.get(url)
+    return known.username if known is not None and known.username else user_name()
+
+
+def _password(question: str) -> str:
+    from stepswitch.cli.prompts import ask_hidden  # noqa: PLC0415
+
+    return ask_hidden(question) if sys.stdin.isatty() else sys.stdin.readline().removesuffix("\n")
+
+
+def _warn_where_not_encrypted(url: str) -> None:
+    from stepswitch.client.transport import is_this_machine  # noqa: PLC0415
+
+    if url.startswith("http:") and not is_this_machine(url):
+        complain("warning: this connection is not encrypted; whoever is in between can read the password and everything else")

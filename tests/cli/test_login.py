@@ -1,0 +1,219 @@
+"""Risk: a password or a token is left where others can read it, goes to a service that it is not from, or outlives the logout."""
+
+import errno
+import io
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepswitch.cli import logins as logins_module
+from stepswitch.cli import prompts
+from stepswitch.client import NotAuthenticatedError, StepswitchClient
+from stepswitch.domain.errors import SettingsError
+from tests.certificates import own_certificate
+from tests.cli.calling import Called, Caller
+from tests.cli.distant import PASSWORD, Distant
+
+
+@pytest.fixture(autouse=True)
+def password_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+
+
+def log_in(stepswitch: Caller, distant: Distant, *more: object) -> Called:
+    return stepswitch("login", distant.url, "--username", "admin", *more)
+
+
+def is_good(distant: Distant, token: str) -> bool:
+    async def ask() -> bool:
+        async with StepswitchClient(distant.url, token=token) as client:
+            try:
+                await client.executions.list()
+            except NotAuthenticatedError:
+                return False
+            return True
+
+    return distant.do(ask())
+
+
+def test_a_login_is_kept_for_its_user_alone_and_used(stepswitch: Caller, distant: Distant, logins_of_this_test: Path) -> None:
+    called = log_in(stepswitch, distant)
+    assert (called.exit, called.err) == (0, "")
+    assert called.out.startswith(f"admin is logged in at {distant.url} until ")
+    assert stat.S_IMODE(logins_of_this_test.stat().st_mode) == 0o600
+    assert stat.S_IMODE(logins_of_this_test.parent.stat().st_mode) == 0o700
+    assert [each.name for each in logins_of_this_test.parent.iterdir()] == ["logins.json"]
+    kept = logins_of_this_test.read_text()
+    assert PASSWORD not in kept
+    (entry,) = json.loads(kept)["logins"].values()
+    assert entry["token"] not in called.out
+    assert stepswitch("execution", "list").exit == 0
+
+
+def test_a_logout_ends_the_session_and_forgets_it(stepswitch: Caller, distant: Distant, logins_of_this_test: Path) -> None:
+    log_in(stepswitch, distant)
+    (entry,) = json.loads(logins_of_this_test.read_text())["logins"].values()
+    assert is_good(distant, entry["token"])
+    assert stepswitch("logout").exit == 0
+    assert not is_good(distant, entry["token"])
+    assert entry["token"] not in logins_of_this_test.read_text()
+    called = stepswitch("logout", "--url", distant.url)
+    assert (called.exit, called.err) == (2, f"nobody is logged in at {distant.url}\n")
+    assert "which service?" in stepswitch("execution", "list").err
+
+
+def test_a_session_that_is_over_is_forgotten_all_the_same(stepswitch: Caller, distant: Distant, logins_of_this_test: Path) -> None:
+    log_in(stepswitch, distant)
+    distant.do(distant.office.house.clock.advance(9 * 3600))
+    listed = stepswitch("execution", "list")
+    assert (listed.exit, listed.out) == (2, "")
+    assert listed.err.endswith(f"\nLog in with: stepswitch login {distant.url}\n")
+    assert stepswitch("logout").exit == 0
+    assert json.loads(logins_of_this_test.read_text())["logins"] == {}
+
+
+def test_a_wrong_password_keeps_nothing(
+    stepswitch: Caller, distant: Distant, logins_of_this_test: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hunter22\n"))
+    called = log_in(stepswitch, distant)
+    assert (called.exit, called.out) == (2, "")
+    assert called.err == "unknown user or wrong password [WRONG_CREDENTIALS]\n"
+    assert not logins_of_this_test.exists()
+
+
+def test_a_token_goes_to_the_service_that_it_is_from(stepswitch: Caller, distant: Distant) -> None:
+    log_in(stepswitch, distant)
+    called = stepswitch("execution", "list", "--url", distant.url.replace("127.0.0.1", "localhost"))
+    assert called.exit == 2
+    assert "[NOT_AUTHENTICATED]" in called.err
+    assert "stepswitch login http://localhost:" in called.err
+
+
+def test_the_user_and_the_service_are_remembered(stepswitch: Caller, distant: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_in(stepswitch, distant)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert stepswitch("login").out.startswith(f"admin is logged in at {distant.url} ")
+
+
+def test_at_a_terminal_the_password_is_asked_for(stepswitch: Caller, distant: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return PASSWORD
+
+    monkeypatch.setattr(prompts, "ask_hidden", ask)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert log_in(stepswitch, distant).exit == 0
+    assert asked == [f"Password of admin at {distant.url}"]
+
+
+def test_a_login_that_cannot_be_kept_is_ended(
+    stepswitch: Caller, distant: Distant, logins_of_this_test: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def full(logins: logins_module.Logins) -> None:
+        seen.extend(each.token for each in logins.of_service.values())
+        raise SettingsError("the disk is full")
+
+    monkeypatch.setattr(logins_module, "write_logins", full)
+    called = log_in(stepswitch, distant)
+    assert (called.exit, called.out, called.err) == (2, "", "the disk is full\n")
+    assert not is_good(distant, *seen)
+
+
+def test_a_disk_that_is_full_is_a_sentence_and_leaves_what_was_kept(
+    stepswitch: Caller, logins_of_this_test: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins_module.write_logins(logins_module.Logins().with_login(logins_module.Login("http://h", "token", "ann")))
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(SettingsError, match="No space left"):
+        logins_module.write_logins(logins_module.Logins())
+    assert list(logins_module.read_logins().of_service) == ["http://h"]
+    assert [each.name for each in logins_of_this_test.parent.iterdir()] == ["logins.json"]
+
+
+def test_a_file_that_others_may_read_is_warned_about(stepswitch: Caller, distant: Distant, logins_of_this_test: Path) -> None:
+    log_in(stepswitch, distant)
+    logins_of_this_test.chmod(0o644)
+    called = stepswitch("execution", "list")
+    assert called.exit == 0
+    assert called.err.startswith(f"warning: others may read {logins_of_this_test}, ")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"logins": {"http://h": 1}, "current": null}', '{"logins": []}', "\udcff"])
+def test_a_file_that_is_none_is_a_sentence(stepswitch: Caller, logins_of_this_test: Path, content: str) -> None:
+    logins_of_this_test.parent.mkdir(parents=True)
+    logins_of_this_test.write_bytes(content.encode("utf-8", "surrogateescape"))
+    logins_of_this_test.chmod(0o600)
+    called = stepswitch("execution", "list")
+    assert called.exit == 2
+    assert called.err == f"{logins_of_this_test} is not as stepswitch login writes it; remove it and log in again\n"
+
+
+def test_a_relative_place_for_configuration_does_not_count(stepswitch: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "config")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    place = tmp_path / "home" / ".config" / "stepswitch"
+    place.mkdir(parents=True)
+    (place / "logins.json").write_text("x")
+    assert str(place) in stepswitch("execution", "list").err
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(stepswitch: Caller, logins_of_this_test: Path) -> None:
+    logins_of_this_test.mkdir(parents=True)
+    called = stepswitch("execution", "list")
+    assert (called.exit, called.err) == (2, f"the logins in {logins_of_this_test} cannot be read: Is a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "url", "said"),
+    [
+        (2, "nonsense", "this is no address of a service; write it as in http://127.0.0.1:8080\n"),
+        (2, "http://ann:hunter2@h", "a user and a password do not belong into the address of a service: give them apart from it\n"),
+        (5, "http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: connection refused\n"),
+    ],
+)
+def test_a_wrong_address_is_a_sentence(stepswitch: Caller, exit_code: int, url: str, said: str) -> None:
+    called = stepswitch("login", url, "-u", "admin")
+    assert (called.exit, called.out) == (exit_code, "")
+    assert called.err.endswith(said)
+    assert "hunter2" not in called.err
+
+
+def test_an_open_connection_is_warned_about(stepswitch: Caller) -> None:
+    called = stepswitch("login", "http://stepswitch.invalid", "-u", "admin")
+    assert called.err.startswith("warning: this connection is not encrypted")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read: No such file or directory"), (b"nonsense", "it is to be a PEM file")],
+    ids=["missing", "no PEM"],
+)
+def test_certificates_that_are_none_are_a_sentence(stepswitch: Caller, tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    called = stepswitch("execution", "list", "--url", "https://127.0.0.1:1", "--ca-file", file)
+    assert called.exit == 2
+    assert said in called.err
+
+
+def test_who_is_trusted_is_kept_with_the_login(stepswitch: Caller, tmp_path: Path) -> None:
+    certificate, _ = own_certificate(tmp_path)
+    logins_module.write_logins(
+        logins_module.Logins().with_login(logins_module.Login("https://127.0.0.1:1", "token", "ann", str(certificate)))
+    )
+    certificate.unlink()
+    assert f"the certificates in {certificate} cannot be read" in stepswitch("execution", "list").err
