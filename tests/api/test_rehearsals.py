@@ -1,6 +1,7 @@
 """Risk: a rehearsal over HTTP stores or sends something, lets a secret be guessed, or does not do what its description says."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,8 @@ import pytest
 
 from stepswitch.api.operations import served
 from stepswitch.api.wire import rehearsal_models
+from stepswitch.api.wire.rehearsals import rehearsal_order
+from stepswitch.engine.rehearsal_orders import rehearsal_faults
 from tests.api.house import STRANGER_TOKEN, House, codes, messages
 from tests.api.real import OWN, PLAIN, Real, real_service
 
@@ -124,6 +127,25 @@ async def test_who_may_not_see_a_workflow_cannot_rehearse_it(house: House) -> No
     unknown = await house.client.post(REHEARSE, json={**body, "workflowId": "none"})
     nobody = await house.client.post(REHEARSE, json=body, headers={"x-hm-authorization": ""})
     assert [answer.status_code for answer in (stranger, unknown, nobody)] == [404, 404, 401]
+
+
+async def test_a_large_document_is_read_and_checked_aside(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[str, int] = {}
+
+    def noting(name: str, work: Any) -> Any:
+        def noted(*arguments: Any) -> Any:
+            threads[name] = threading.get_ident()
+            return work(*arguments)
+
+        return noted
+
+    monkeypatch.setattr("stepswitch.api.rehearsals.rehearsal_order", noting("read", rehearsal_order))
+    monkeypatch.setattr("stepswitch.engine.rehearsals.rehearsal_faults", noting("checked", rehearsal_faults))
+    answer = await house.client.post(REHEARSE, json={**EXAMPLE, "rehearsals": [{"name": "a", "attachments": {"f": "x" * 70_000}}]})
+    assert answer.status_code == 200
+    assert threading.get_ident() not in threads.values()
+    assert (await house.client.post(REHEARSE, json=EXAMPLE)).status_code == 200
+    assert set(threads.values()) == {threading.get_ident()}
 
 
 async def test_a_script_in_a_file_is_run_from_the_catalogue_or_from_the_document(real: Real) -> None:

@@ -93,6 +93,10 @@ WAYS: Final[list[Any]] = [
         "step 2: expected `b`, it went to `c` because an operator went on there", id="an operator",
     ),
     pytest.param(
+        flow("a", {"a": ssh(nextStepId="b"), "b": NOOP}), {"results": {"a": [FAILS]}, "pauseAtFailure": True, "operators": [{"act": "resume"}]}, ["a"],
+        "step 2: expected no further step, it went to `b` because the failure of `a` was accepted and it is the nextStepId of `a`", id="an accepted failure",
+    ),
+    pytest.param(
         flow("a", {"a": ssh(nextStepId="b"), "b": NOOP}), {"results": {"a": [FAILS]}, "pauseAtFailure": True, "operators": [{"act": "abort"}]},
         ["a", "b"], "step 2: expected `b`, it is ABORTED because an operator aborted it", id="an abort",
     ),
@@ -262,7 +266,7 @@ async def test_an_endless_loop_ends_with_a_word_about_it() -> None:
     workflow = flow("a", {"a": {"type": "NOOP", "nextStepId": "b"}, "b": {"type": "NOOP", "nextStepId": "a"}})
     report = await rehearse(workflow, expected={"status": "COMPLETED"})
     (message,) = sentences(report)
-    assert message.startswith("it goes on after 10000 step executions (so many are never rehearsed); the last ones: ")
+    assert message.startswith("it goes on after 10000 step executions, and no rehearsal goes any further; the last ones: ")
     assert message.endswith("`b` → `a` → `b` → `a`")
     assert (report.step_executions, len(report.way)) == (10_001, 1_000)
 
@@ -271,7 +275,7 @@ async def test_more_step_executions_than_expected_are_cut_off_and_as_many_are_no
     workflow = flow("a", {"a": {"type": "NOOP", "nextStepId": "b"}, "b": {"type": "NOOP", "nextStepId": "c"}, "c": NOOP})
     assert (await rehearse(workflow, expected={"maxStepExecutions": 3})).is_as_expected
     report = await rehearse(workflow, expected={"maxStepExecutions": 2, "way": ["a", "b", "c"], "status": "COMPLETED"})
-    message = "it goes on after 2 step executions (at most 2); the last ones: `a` → `b` → `c`"
+    message = "it goes on after 2 step executions, and at most 2 were expected; the last ones: `a` → `b` → `c`"
     assert told(report) == [(Kind.STEP_EXECUTIONS, "expected.maxStepExecutions", message)]
 
 

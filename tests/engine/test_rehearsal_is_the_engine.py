@@ -268,7 +268,7 @@ def _values(head: Head, outputs: Values) -> dict[str, object]:
 
 def _kind(because: str) -> str:
     """Return which kind of reason a rehearsal gives, with the condition where one decided."""
-    if (condition := re.match(r"condition \d+ of `\w+` \(`(\w+)` (\w+)", because)) is not None:
+    if (condition := re.search(r"condition \d+ of `\w+` \(`(\w+)` (\w+)", because)) is not None:
         return f"condition {condition[1]} {condition[2]}"
     kinds = ("onFailureStepId", "onUnknownStepId", "another one follows", "went on there", "asked for another", "is the nextStepId")
     (kind,) = [kind for kind in kinds if kind in because]

@@ -16,6 +16,7 @@ from stepswitch.engine.divergences import DivergenceKind
 from stepswitch.engine.ports import StepContext
 from stepswitch.engine.rehearsal import Play
 from stepswitch.plugin import Values
+from tests.clocks import FakeClock
 from tests.domain.documents import JsonObject, document
 from tests.engine.rehearsing import flow, rehearse, sentences, ssh, stage
 from tests.engine.scripted import ANN
@@ -106,6 +107,17 @@ async def test_faults_of_the_workflow_are_said_with_its_place() -> None:
         ({"workflow": LOOP, "workflowId": "w", "rehearsals": [{"name": "a"}]}, [(ErrorCode.MISSING_FIELD, "")]),
         ({"workflowId": "w", "rehearsals": [{"name": "a"}]}, [(ErrorCode.INVALID_VALUE, "workflowId")]),
         ({"workflow": LOOP, "rehearsals": [{"name": "a"}] * 101}, [(ErrorCode.INVALID_VALUE, "rehearsals")]),
+        (
+            {
+                "workflow": LOOP,
+                "rehearsals": [{"name": "a", "expected": {"way": ["a"] * 10_001}, "operators": [{"act": "abort"}] * 10_001}],
+            },
+            [(ErrorCode.INVALID_VALUE, "rehearsals[0].operators"), (ErrorCode.INVALID_VALUE, "rehearsals[0].expected.way")],
+        ),
+        (
+            {"workflow": LOOP, "rehearsals": [{"name": "a", "results": {"a": [{}] * 10_001}}]},
+            [(ErrorCode.INVALID_VALUE, "rehearsals[0].results.a")],
+        ),
     ],
 )
 async def test_a_document_that_says_too_little_or_too_much_is_refused(body: JsonObject, faults: list[tuple[ErrorCode, str]]) -> None:
@@ -155,7 +167,9 @@ async def test_a_script_that_does_not_end_ends_with_the_rehearsal() -> None:
         cancelled.set()
         raise asyncio.CancelledError
 
-    report = await rehearse(document(steps={"a": SCRIPT}), on=stage(wait, seconds=0.05), expected={"status": "COMPLETED"})
+    report = await rehearse(
+        document(steps={"a": SCRIPT}), on=stage(wait, seconds=0.05, clock=FakeClock()), expected={"status": "COMPLETED"}
+    )
     assert [each.kind for each in report.divergences] == [DivergenceKind.TIME]
     assert cancelled.is_set()
 
@@ -217,6 +231,27 @@ async def test_so_many_are_rehearsed_at_once_and_whoever_waits_too_long_is_told(
     assert [report.status for report in await asyncio.gather(*running)] == [Status.COMPLETED] * use_case.AT_ONCE
     at_once._seconds = 30.0
     assert (await rehearse(document(steps={"a": SCRIPT}), on=at_once)).is_as_expected
+
+
+async def test_a_stop_ends_what_is_rehearsed_and_a_caller_who_goes_away_is_no_stop() -> None:
+    begun: asyncio.Queue[None] = asyncio.Queue()
+
+    async def wait(_inputs: Values, _context: StepContext) -> Outcome:
+        begun.put_nowait(None)
+        await asyncio.Event().wait()
+        return Outcome(Result.SUCCEEDED)
+
+    on = stage(wait)
+    gone, told = (asyncio.ensure_future(rehearse(document(steps={"a": SCRIPT}), on=on)) for _ in range(2))
+    for _ in range(2):
+        await begun.get()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    on.end()
+    for each in (told, rehearse(LOOP, on=on)):
+        with pytest.raises(OverloadedError, match="stops"):
+            await each
 
 
 async def test_more_secrets_than_can_be_looked_for_end_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,8 +192,8 @@ class HttpServer:
         return code
 
     def ask_to_stop(self) -> None:
-        """Listen no more; `until_stopped` returns when what was asked is answered. Nobody waits for news any more."""
-        self._service.end_watching()
+        """Listen no more; `until_stopped` returns when what was asked is answered. Nobody waits for news or rehearsals any more."""
+        self._service.end_waiting()
         self._server.should_exit = True
 
     async def stop(self) -> None:

@@ -76,7 +76,7 @@ class Service:
 
     async def stop(self, grace_seconds: float | None = None) -> None:
         """Let running steps end within the grace period, give the rest back, and close everything."""
-        self.end_watching()
+        self.end_waiting()
         await self._dispatcher.stop(self.settings.grace_seconds if grace_seconds is None else grace_seconds)
         for each in self._background:
             each.cancel()
@@ -87,9 +87,10 @@ class Service:
         await self._database.close()
         self._data_dir.release()
 
-    def end_watching(self) -> None:
-        """Let nobody wait for news any more: a stop must not wait for those who do."""
+    def end_waiting(self) -> None:
+        """Let nobody wait any more for news or for a rehearsal: a stop must not wait for those who do."""
         self.watchers.close()
+        self.rehearsals.end()
 
     def hurry(self) -> None:
         """Cut the grace period of a stop short."""

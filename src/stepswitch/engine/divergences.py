@@ -94,7 +94,7 @@ class Comparison:
             self.way.append(Taken(step.step_id, step.attempt, step.result, error, because, is_assumed))
         if self._expected is not None and self._goes_along:
             self._compare_step(place, step, because, play.teller, is_assumed=is_assumed)
-        if is_assumed or play.missing:
+        if play.missing:
             self._goes_along = False
 
     def _compare_step(self, place: int, step: StepExecution, because: str, teller: Teller, *, is_assumed: bool) -> None:
@@ -139,9 +139,9 @@ class Comparison:
         match stop:
             case Stop.STEP_EXECUTIONS:
                 most = self._rehearsal.expected.max_step_executions
-                bound = f"at most {most}" if most is not None else "so many are never rehearsed"
+                bound = f"at most {most} were expected" if most is not None else "no rehearsal goes any further"
                 number = self._count - 1  # the last one has only been come to
-                message = f"it goes on after {number} step executions ({bound}); the last ones: {latest}"
+                message = f"it goes on after {number} step executions, and {bound}; the last ones: {latest}"
                 self._say(DivergenceKind.STEP_EXECUTIONS, "expected.maxStepExecutions" if most is not None else "", message)
             case Stop.TIME:
                 message = f"it took too long and was given up after {self._count} step executions; the last ones: {latest}"

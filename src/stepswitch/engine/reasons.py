@@ -22,9 +22,11 @@ def why_next(left: StepExecution, workflow: Workflow, values: Mapping[str, Value
     step = workflow.steps[left.step_id]
     if left.state is StepState.RETRY:
         return f"attempt {left.attempt} {told_result(left, teller)} and another one follows"
-    if left.result in (Result.FAILED, Result.UNKNOWN) and (name := _policy_field(step, left)) is not None:
+    if left.result is Result.SUCCEEDED:
+        return _why_chosen(step, workflow, values, teller)
+    if (name := _policy_field(step, left)) is not None:
         return f"`{step.id}` {told_result(left, teller)} and its {name} leads there"
-    return _why_chosen(step, workflow, values, teller)
+    return f"the failure of `{step.id}` was accepted and {_why_chosen(step, workflow, values, teller)}"
 
 
 def why_completed(last: StepExecution, workflow: Workflow, values: Mapping[str, Value], teller: Teller) -> str:

@@ -288,7 +288,7 @@ class Play:
             for event in self._events_of(act):
                 self._apply(event)
         except StateConflictError as conflict:
-            self.remarks.append((place, f"{act.kind} was refused at `{step_id}`: {conflict}"))
+            self.remarks.append((place, f"{act.kind} was refused at `{step_id}`: {self.teller.line(str(conflict))}"))
             self.stop = Stop.REFUSED
             return False
         if act.start_step_id is not None or act.kind is ActKind.RETRY:

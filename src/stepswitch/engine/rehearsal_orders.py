@@ -115,6 +115,8 @@ class RehearsalOrder:
     rehearsals: tuple[Rehearsal, ...]
     faults: tuple[Fault, ...] = ()
     """What was wrong with its shape already, so that everything is said in one answer."""
+    is_large: bool = False
+    """Whether it takes long to hold it against the workflow."""
 
 
 def rehearsal_faults(rehearsal: Rehearsal, workflow: Workflow, rules: Rules) -> list[Fault]:

@@ -102,22 +102,46 @@ class Rehearsals:
         self._strict = strict
         self._seconds = seconds
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._playing: set[asyncio.Task[list[Report]]] = set()
+        self._is_ended = False
 
     async def rehearse(self, caller: Caller, order: RehearsalOrder) -> list[Report]:
         """Return what every rehearsal came to; raises NotFoundError, or InvalidRequestError with every fault of the document.
 
-        Raises OverloadedError where too many others rehearse.
+        Raises OverloadedError where too many others rehearse, or the service stops.
         """
         found = await self._workflow(caller, order)
         compiled, faults = found.compiled, [*order.faults, *found.faults]
         if compiled is not None:
-            for rehearsal in order.rehearsals:
-                faults += rehearsal_faults(rehearsal, compiled.workflow, self._rules)
+            faults += await _aside(partial(self._faults, order, compiled), is_slow=order.is_large)
         if faults or compiled is None:
             raise InvalidRequestError(list(dict.fromkeys(faults)))
+        playing = asyncio.get_running_loop().create_task(self._play(compiled, order))
+        self._playing.add(playing)
+        playing.add_done_callback(self._playing.discard)
+        try:
+            if self._is_ended:
+                playing.cancel()
+            return await playing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._is_ended or (task is not None and task.cancelling()):
+                raise
+            raise OverloadedError("the service stops") from None
+
+    def end(self) -> None:
+        """Rehearse no more: whoever waits for a rehearsal is told that the service stops."""
+        self._is_ended = True
+        for playing in self._playing:
+            playing.cancel()
+
+    async def _play(self, compiled: Compiled, order: RehearsalOrder) -> list[Report]:
         async with self._place():
             run = _Run(compiled, self._clock.monotonic() + self._seconds, is_stored=order.workflow is None)
             return [await self._rehearse(run, rehearsal) for rehearsal in order.rehearsals]
+
+    def _faults(self, order: RehearsalOrder, compiled: Compiled) -> list[Fault]:
+        return [fault for rehearsal in order.rehearsals for fault in rehearsal_faults(rehearsal, compiled.workflow, self._rules)]
 
     async def close(self) -> None:
         """Let go of everything that was started to carry out steps."""
@@ -148,15 +172,14 @@ class Rehearsals:
             return _Found(None, [Fault(ErrorCode.INVALID_VALUE, "workflowId", "there is no catalogue here: give the workflow itself")])
         else:
             stored = await self._catalogue.get(caller, order.workflow_id)
-            document, path, is_new = masked_document(stored.document), "workflowId", False
+            document, path, is_new = stored.document, "workflowId", False
         found = await _aside(lambda: self._compile(caller.tenant, document, is_new=is_new), is_slow=is_large(document))
         return replace(found, faults=[replace(fault, path=f"{path}.{fault.path}" if fault.path else path) for fault in found.faults])
 
     def _compile(self, tenant: str, document: Mapping[str, Any], *, is_new: bool) -> _Found:
-        faults = review(document, self._rules.types, strict=self._strict).faults if is_new else ()
-        if faults:
+        if is_new and (faults := review(document, self._rules.types, strict=self._strict).faults):
             return _Found(None, faults)
-        compiled = compile_snapshot(tenant, upgraded(document))
+        compiled = compile_snapshot(tenant, upgraded(document if is_new else masked_document(document)))
         return _Found(compiled, faults_to_execute(compiled.workflow, self._rules.types))
 
     # --- one rehearsal ---

@@ -15,6 +15,7 @@ from stepswitch.domain.names import shown
 from stepswitch.domain.policies import MAX_SECONDS
 from stepswitch.domain.readers import ObjectReader
 from stepswitch.domain.values import Value
+from stepswitch.engine.budget import LARGE_BYTES, size_of_document
 from stepswitch.engine.divergences import Divergence, Taken
 from stepswitch.engine.rehearsal_orders import (
     MAX_REHEARSALS,
@@ -40,10 +41,15 @@ _ERROR_FIELDS: Final = frozenset({"code", "message"})
 _ACT_FIELDS: Final = frozenset({"act", "at", "startStepId", "values"})
 _EXPECTED_FIELDS: Final = frozenset({"way", "status", "outputs", "values", "maxStepExecutions"})
 _STEP_FIELDS: Final = frozenset({"stepId", "result", "attempt", "error", "inputs"})
-_NO_MESSAGE: Final = "no reason was given"
+_NO_MESSAGE: Final = "as rehearsed"
 
 
 # --- documents to values ----------------------------------------------------------------------------------------------
+
+
+def is_large_body(body: object) -> bool:
+    """Return whether it takes so long to read and check a document that others should have their answers meanwhile."""
+    return size_of_document(body, LARGE_BYTES) > LARGE_BYTES
 
 
 def rehearsal_order(body: object) -> RehearsalOrder:
@@ -60,7 +66,8 @@ def rehearsal_order(body: object) -> RehearsalOrder:
     if reader.source.get("rehearsals") == []:
         reader.fault(ErrorCode.MISSING_FIELD, "rehearsals", "there is none; give one at least")
     _refuse_same_names(rehearsals, reader)
-    return RehearsalOrder(None if workflow is None else workflow.source, workflow_id, rehearsals, reader.report.faults)
+    document = None if workflow is None else workflow.source
+    return RehearsalOrder(document, workflow_id, rehearsals, reader.report.faults, is_large=is_large_body(body))
 
 
 def _refuse_same_names(rehearsals: Sequence[Rehearsal], reader: ObjectReader) -> None:
@@ -108,7 +115,7 @@ def _rehearsal(reader: ObjectReader, above: _Above) -> Rehearsal:
         pause_at_failure=reader.flag("pauseAtFailure") or False,
         debug_step_ids=texts(reader, "debugStepIds"),
         results=_results(reader),
-        acts=tuple(map(_act, reader.objects("operators"))),
+        acts=tuple(map(_act, reader.objects("operators"))) if _is_within_bounds(reader, "operators") else (),
         expected=Expected() if expected is None else _expected(expected),
     )
 
@@ -125,7 +132,17 @@ def _results(reader: ObjectReader) -> dict[str, tuple[ScriptedResult, ...]]:
     inside = reader.child("results")
     if inside is None:
         return {}
-    return {step_id: tuple(map(_scripted, inside.objects(step_id))) for step_id in inside.source}
+    return {step_id: tuple(map(_scripted, inside.objects(step_id))) for step_id in inside.source if _is_within_bounds(inside, step_id)}
+
+
+def _is_within_bounds(reader: ObjectReader, field: str) -> bool:
+    """Return whether an array has no more items than a rehearsal has step executions, and note a fault where it has."""
+    items = reader.source.get(field)
+    if not isinstance(items, list) or len(items) <= MAX_STEP_EXECUTIONS:
+        return True
+    message = f"has {len(items)} items; a rehearsal has at most {MAX_STEP_EXECUTIONS} step executions"
+    reader.fault(ErrorCode.INVALID_VALUE, field, message)
+    return False
 
 
 def _scripted(reader: ObjectReader) -> ScriptedResult:
@@ -200,7 +217,7 @@ def _expected(reader: ObjectReader) -> Expected:
         reader.fault(
             ErrorCode.INVALID_VALUE, "status", f"a rehearsal goes on until the execution has ended or paused; it is never {status}"
         )
-    way = tuple(_expected_steps(reader)) if reader.source.get("way") is not None else None
+    way = tuple(_expected_steps(reader)) if reader.source.get("way") is not None and _is_within_bounds(reader, "way") else None
     return Expected(
         way=way,
         status=status,
