@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 CHAOS_ROUNDS ?= 100
+LISTED ?= 1000000
 
 .PHONY: help setup servers demo test check format lint types layers docs bench chaos reference constraints clean
 
@@ -45,6 +46,8 @@ docs: $(INSTALLED) ## check that the reference is current and build the pages in
 
 bench: $(INSTALLED) ## measure, beside what the same machine gives without the service
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.long_execution
+	$(BIN)/python -m benchmarks.lists --rows $(LISTED)
 
 chaos: setup ## kill the service at many random moments and count what every device was told
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200

@@ -22,7 +22,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
-from stepswitch.engine.records import Revision, Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
+from stepswitch.engine.records import WHOLE_LOG, LogPage, Revision, Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
@@ -111,12 +111,11 @@ class DictExecutionStore:
     async def snapshot(self, snapshot_id: str) -> Snapshot | None:
         return self.snapshots.get(snapshot_id)
 
-    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000) -> Sequence[StepExecution]:
+    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 0) -> Sequence[StepExecution]:
         return self.rows[execution_id][first : first + count]
 
-    async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
-        page = self.lines[execution_id][after : after + 2]
-        return page, after + 2 if len(page) == 2 else None
+    async def logs(self, execution_id: str, page: LogPage = WHOLE_LOG) -> tuple[Sequence[LogEntry], LogPage | None]:
+        return self.lines[execution_id], None
 
     async def log_end(self, execution_id: str) -> int:
         return len(self.lines[execution_id])

@@ -9,7 +9,7 @@ import pytest
 
 from stepswitch.domain.errors import ErrorCode, NotFoundError, StateConflictError, StepswitchError
 from stepswitch.domain.execution import Head, LogEntry, Result, Status
-from stepswitch.engine import logbook
+from stepswitch.engine import known_secrets, logbook
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.edits import edit
 from stepswitch.engine.snapshots import compile_snapshot
@@ -122,7 +122,7 @@ async def test_a_deletion_takes_the_files_that_are_nobody_elses(house: House) ->
 
 async def test_a_long_log_is_whole_and_masked_page_by_page(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logbook, "PAGE_BYTES", 1)
-    monkeypatch.setattr(logbook, "STEPS_AT_ONCE", 1)
+    monkeypatch.setattr(known_secrets, "STEPS_AT_ONCE", 1)
     source = document(
         inputs={"pw": {"type": "password"}},
         steps=steps("a", "b", a={"inBindings": {"pw": {"type": "password", "exportName": "pw"}}}),

@@ -7,6 +7,7 @@ from stepswitch.domain.events import Abort, Pause, SetValues
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.views import ExecutionView
+from stepswitch.storage.executions import SqlExecutionStore
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.scripted import open_house
@@ -235,5 +236,5 @@ async def test_what_a_step_takes_as_a_password_is_a_secret_from_the_start(tmp_pa
         call.end(Result.FAILED)
         await house.until(execution, Status.PAUSED)
         await house.service.conductor.apply(execution, SetValues("v", "ann", None, values={"pw": "another-secret"}))
-        stored = await house.service.views.logs_of(execution)
+        stored, _ = await SqlExecutionStore(house.service._database).logs(execution)
         assert not [entry for entry in stored if SECRET in entry.message or "another-secret" in entry.message]

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from stepswitch.domain.execution import Claim, LogEntry, Result, Status
+from stepswitch.domain.execution import Claim, LogEntry, Result, Status, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.records import OpenClaim, Runnable, Snapshot
+from stepswitch.engine.records import LogOrder, LogPage, OpenClaim, Runnable, Snapshot, Standing
 from stepswitch.storage.database import Database
-from stepswitch.storage.executions import LOG_ROWS, SqlExecutionStore
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.logs import LOG_ROWS
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
 from tests.storage.rows import count, rows_of
 from tests.storage.values import NOW, SNAPSHOT, claimed, entry, finished, head, next_of, save_of, step
@@ -46,14 +47,83 @@ async def test_steps_of_neighbours_are_not_shown(executions: SqlExecutionStore) 
     assert [each.step_id for each in await executions.steps("e1")] == ["e1"]
 
 
+async def test_steps_end_at_the_limit_of_bytes_and_one_is_always_there(executions: SqlExecutionStore) -> None:
+    before = head()
+    await executions.create(save_of(before), SNAPSHOT)
+    written = [replace(each, outputs={"o": "x" * 10_000}) for each in finished(range(12))]
+    for number in range(0, 12, 2):
+        before = next_of(before)
+        await executions.save(save_of(before, tuple(written[number : number + 2])))
+    for limit, at_most in ((1, 2), (50_000, 6), (8_000_000, 12)):
+        found: list[StepExecution] = []
+        while page := await executions.steps("e1", len(found), 100, limit):
+            assert len(page) <= at_most
+            found += page
+        assert found == written
+
+
+async def test_large_values_count_for_the_limit_and_are_in_memory_once(executions: SqlExecutionStore) -> None:
+    shared = "x" * 70_000
+    written = tuple(
+        replace(each, variables={"shared": shared}, outputs={"own": f"{each.number}" * 70_000} if each.number > 5 else {})
+        for each in finished(range(10))
+    )
+    await executions.create(save_of(head(), written), SNAPSHOT)
+    first = await executions.steps("e1", 0, 100, 300_000)
+    assert len(first) == 4
+    assert len({id(each.variables["shared"]) for each in first}) == 1
+    assert len(await executions.steps("e1", 6, 100, 1)) == 1
+    assert await executions.steps("e1") == list(written)
+
+
 # --- logs ---
+
+
+async def test_logs_are_read_by_step_and_apart_from_the_executions_own(executions: SqlExecutionStore) -> None:
+    before = head()
+    written = (entry("queued"), entry("a", 2), entry("b", 2), entry("c", 0), entry("own"), entry("d", 2))
+    await executions.create(save_of(before, (), written), SNAPSHOT)
+    await executions.append_logs("e1", [entry("late", 0)])
+    standing = await executions.standing("e1")
+    assert standing is not None
+    await executions.append_logs("e1", [entry("later", 0), entry("own, later")])
+    assert [each.message for each in (await executions.logs("e1"))[0]] == [
+        *(each.message for each in written), "late", "later", "own, later",
+    ]  # fmt: skip
+    for limit in (1, 8_000_000):
+        own, of_steps = [
+            [each.message for each in await _pages_of(executions, LogPage(order, until=standing.log_end, limit_bytes=limit))]
+            for order in (LogOrder.OWN, LogOrder.STEPS)
+        ]
+        assert own == ["queued", "own"]
+        assert of_steps == ["c", "late", "a", "b", "d"]
+
+
+async def test_an_execution_stands_as_it_was_stored_with_the_snapshots_of_its_steps(executions: SqlExecutionStore) -> None:
+    assert await executions.standing("e1") is None
+    before = head(values={"v": "x" * 70_000})
+    await executions.create(save_of(before), SNAPSHOT)
+    assert await executions.standing("e1") == Standing(before, frozenset({SNAPSHOT.id}), 0)
+    edited = Snapshot("edited", "default", {})
+    after = next_of(before, snapshot_id=edited.id)
+    await executions.save(save_of(after, (), (entry(),)), edited)
+    assert await executions.standing("e1") == Standing(after, frozenset({SNAPSHOT.id, edited.id}), 1)
+
+
+async def _pages_of(store: SqlExecutionStore, page: LogPage) -> list[LogEntry]:
+    found: list[LogEntry] = []
+    following: LogPage | None = page
+    while following is not None:
+        entries, following = await store.logs("e1", following)
+        found += entries
+    return found
 
 
 async def _all_logs(store: SqlExecutionStore, limit_bytes: int) -> list[list[LogEntry]]:
     pages: list[list[LogEntry]] = []
-    place: int | None = 0
-    while place is not None:
-        page, place = await store.logs("e1", place, limit_bytes)
+    following: LogPage | None = LogPage(limit_bytes=limit_bytes)
+    while following is not None:
+        page, following = await store.logs("e1", following)
         pages.append(list(page))
     return pages
 

@@ -13,6 +13,7 @@ from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConf
 from stepswitch.storage import commits as commit_statements
 from stepswitch.storage import executions as statements
 from stepswitch.storage import files as file_statements
+from stepswitch.storage import logs as log_statements
 from stepswitch.storage import sqlite
 from stepswitch.storage.database import Op, Query, Statement
 from stepswitch.storage.executions import SqlExecutionStore
@@ -280,14 +281,16 @@ _BOUNDED = {"_OPEN_CLAIMS", "_FOREIGN_CLAIMS"}
 """They look at all claims, of which there are never more than places for steps."""
 _WALKING = {"_CLEANUPS": "SCAN executions USING INDEX executions_cleanup", "_FORGET": "SCAN commits"}
 """They walk an index that holds what they look for and nothing else, or the oldest rows up to a limit."""
-_SORTING = {"_LOGS", "_LINES"}
+_SORTING = {"_STEPS", "_LINES", *(f"_PAGES[{order}]" for order in log_statements._PAGES)}
 """They sort one page, or its sizes."""
 HOT = {
     f"{module.__name__.rsplit('.', 1)[-1]}.{name}": statement
-    for module in (statements, file_statements, commit_statements)
+    for module in (statements, file_statements, commit_statements, log_statements)
     for name, statement in vars(module).items()
     if isinstance(statement, Statement) and name not in _BOUNDED
-} | {f"executions._DELETES[{place}]": statement for place, statement in enumerate(statements._DELETES)}
+}
+HOT |= {f"executions._DELETES[{place}]": statement for place, statement in enumerate(statements._DELETES)}
+HOT |= {f"logs._PAGES[{order}]": statement for order, statement in log_statements._PAGES.items()}
 
 
 @pytest.mark.parametrize("name", sorted(HOT))

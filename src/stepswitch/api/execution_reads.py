@@ -8,8 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from stepswitch.api.list_requests import fields_request
-from stepswitch.api.lists import execution_lists
-from stepswitch.api.services import Call, json_response
+from stepswitch.api.lists import execution_lists, wanted_of
+from stepswitch.api.services import Call, execution_response
 from stepswitch.api.sessions import token_of
 from stepswitch.api.wire.etags import UNSHARED, KnownTags, etag, known_tags
 from stepswitch.api.wire.preferences import preferred_wait
@@ -20,7 +20,7 @@ _HASH_BYTES: Final = 8
 
 
 async def read_execution(call: Call) -> Response:
-    """Answer with an execution as it is on disk; to who prefers to wait, as soon as it is no longer as it was."""
+    """Answer with an execution as it is on disk; to who prefers to wait, as soon as it is no longer as it was. A long one is sent while it is read."""
     execution_id = existing_id(call.request.path_params["workflowExecutionId"])
     fields = fields_request(call.request, execution_lists().shape)
     known, seconds = known_tags(call.request), preferred_wait(call.request)
@@ -34,8 +34,8 @@ async def read_execution(call: Call) -> Response:
         headers["Preference-Applied"] = f"wait={seconds}"
     if known.has(tag):
         return Response(None, 304, headers | {"Vary": "Accept-Encoding"})
-    view = await call.services.views.execution(call.caller, execution_id)
-    return json_response(call.answers.execution(view, call.root, fields), headers)
+    view = await call.services.views.shown(call.caller, execution_id, wanted_of(fields))
+    return await execution_response(call, view, fields, headers)
 
 
 async def _stand_after_change(call: Call, execution_id: str, known: KnownTags, seconds: int) -> Stand:

@@ -4,17 +4,14 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from stepswitch.api.list_requests import ListKind, ListRequest, list_request
-from stepswitch.api.services import Call, json_response
+from stepswitch.api.services import Call, json_response, pieces_response
 from stepswitch.api.wire import models
 from stepswitch.api.wire.fields import Fields, shape_of
-from stepswitch.engine.lists import HEADS_AT_ONCE, Wanted
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Page
-
-_MASKED = ("stepExecutions", "outputs", "assignments", "context", "logs")
-"""What the values of steps are masked in: where one of them is shown, the steps have to be read."""
+from stepswitch.engine.views import Wanted
 
 
 @lru_cache(1)
@@ -45,31 +42,35 @@ async def list_executions(call: Call) -> Response:
     asked = list_request(call.request, execution_lists())
     page = await call.services.lists.executions(call.caller, asked.selection)
     headers = _headers(call, asked, page)
-    body = _array(_execution_items(call, page, asked.fields))
-    if len(page.items) > HEADS_AT_ONCE:
-        first = await anext(body)  # what goes wrong at the beginning is still answered as such
-        return StreamingResponse(_behind(first, body), 200, headers, "application/json")
-    return json_response(b"".join([piece async for piece in body]), headers)
+    return await pieces_response(_array(_execution_pieces(call, page, asked.fields)), headers)
 
 
-async def _execution_items(call: Call, page: Page[str], fields: Fields) -> AsyncIterator[bytes]:
-    wanted = Wanted(steps=any(map(fields.shows, _MASKED)), logs=fields.shows("logs") or fields.shows("stepExecutions", "logs"))
-    async for view in call.services.lists.views(call.caller, page.items, wanted):
-        yield call.answers.execution(view, call.root, fields)
+def wanted_of(fields: Fields) -> Wanted:
+    """Return what of an execution has to be read to show `fields`."""
+    return Wanted(
+        steps=fields.shows("stepExecutions"),
+        step_logs=fields.shows("stepExecutions", "logs"),
+        logs=fields.shows("logs"),
+        values=any(map(fields.shows, ("outputs", "assignments", "context", "waitingFor"))),
+    )
 
 
-async def _array(items: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _execution_pieces(call: Call, page: Page[str], fields: Fields) -> AsyncIterator[bytes]:
+    """Give the executions of a page with commas between them."""
+    separator = b""
+    async for view in call.services.lists.views(call.caller, page.items, wanted_of(fields)):
+        async for piece in call.answers.execution_pieces(view, call.root, fields):
+            yield separator + piece
+            separator = b""
+        separator = b","
+
+
+async def _array(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     opening = b"["
-    async for item in items:
-        yield opening + item
-        opening = b","
-    yield b"[]" if opening == b"[" else b"]"
-
-
-async def _behind(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece
+    async for piece in pieces:
+        yield opening + piece
+        opening = b""
+    yield opening + b"]"
 
 
 def _headers(call: Call, asked: ListRequest, page: Page[Any]) -> dict[str, str]:

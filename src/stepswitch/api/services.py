@@ -1,13 +1,14 @@
 """What the API needs of the rest of the house, and what an operation is handed. Put together in `bootstrap`."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.wire.answers import Answers, Root
+from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.executions import Executions
@@ -16,11 +17,15 @@ from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.steering import ExecutionSteering
-from stepswitch.engine.views import Views
+from stepswitch.engine.views import ExecutionView, Views
 from stepswitch.engine.watchers import Watchers
 
 NOBODY: Final = Caller("")
 """The caller of an operation that wants no login."""
+WHOLE_BYTES: Final = 128 * 1024
+"""A body up to here is sent as a whole, with its length."""
+PIECE_BYTES: Final = 64 * 1024
+"""About so much of a longer one is sent at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +82,39 @@ Handler = Callable[[Call], Awaitable[Response]]
 def json_response(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
     """Return the 200 with `body`."""
     return Response(body, 200, headers, "application/json")
+
+
+async def pieces_response(pieces: AsyncIterator[bytes], headers: Mapping[str, str] | None = None) -> Response:
+    """Return the 200 with a body that comes in pieces: a short one as a whole, a long one while it is made.
+
+    What goes wrong before a long one has begun is raised here; later it cuts the connection.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= WHOLE_BYTES:
+            return StreamingResponse(_joined(b"".join(waiting), pieces), 200, headers, "application/json")
+    return json_response(b"".join(waiting), headers)
+
+
+async def _joined(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give what is to be sent, many small pieces at once."""
+    yield first
+    waiting: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= PIECE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+async def execution_response(call: Call, view: ExecutionView, fields: Fields = ALL, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the 200 with an execution; a long one is read and written while it is sent."""
+    if view.rows is None:
+        return json_response(call.answers.execution(view, call.root, fields), headers)
+    return await pieces_response(call.answers.execution_pieces(view, call.root, fields), headers)

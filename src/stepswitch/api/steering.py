@@ -8,12 +8,11 @@ from typing import Final
 import structlog
 from starlette.responses import Response, StreamingResponse
 
-from stepswitch.api.services import Call, json_response
+from stepswitch.api.services import Call, execution_response, json_response
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
-from stepswitch.engine.views import ExecutionView
 
 REASON_HEADER: Final = "x-stepswitch-reason"
 LONGEST_REASON: Final = 1_000
@@ -26,7 +25,7 @@ async def change_execution(call: Call) -> Response:
     order = change_order(await read_json(call.request))
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason)
     headers = {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None
-    return json_response(call.answers.execution(changed.view, call.root), headers)
+    return await execution_response(call, changed.view, headers=headers)
 
 
 async def delete_execution(call: Call) -> Response:
@@ -39,29 +38,29 @@ async def delete_execution(call: Call) -> Response:
 
 async def abort_execution(call: Call) -> Response:
     """Stop an execution at once."""
-    return _shown(call, await call.services.steering.abort(call.caller, _execution_id(call), reason_of(call)))
+    return await execution_response(call, await call.services.steering.abort(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def resume_execution(call: Call) -> Response:
     """Let a paused execution go on."""
-    return _shown(call, await call.services.steering.resume(call.caller, _execution_id(call), reason_of(call)))
+    return await execution_response(call, await call.services.steering.resume(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def retry_execution(call: Call) -> Response:
     """Run the failed step again."""
-    return _shown(call, await call.services.steering.retry(call.caller, _execution_id(call), reason_of(call)))
+    return await execution_response(call, await call.services.steering.retry(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def pause_execution(call: Call) -> Response:
     """Pause an execution before its next step."""
-    return _shown(call, await call.services.steering.pause(call.caller, _execution_id(call), reason_of(call)))
+    return await execution_response(call, await call.services.steering.pause(call.caller, _execution_id(call), reason_of(call)))
 
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
     reason = reason_of(call)
     order = values_order(await read_json(call.request))
-    return _shown(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason))
+    return await execution_response(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason))
 
 
 async def read_logs(call: Call) -> Response:
@@ -81,7 +80,7 @@ async def update_workflow(call: Call) -> Response:
 async def read_vro_login(call: Call) -> Response:
     """Refuse: no step type of this release uses a vRO. Whoever asks is noted all the same."""
     execution_id = _execution_id(call)
-    await call.services.views.execution(call.caller, execution_id)
+    await call.services.views.head(call.caller, execution_id)
     if not call.caller.is_administrator:
         raise NotPermittedError("only a System Administrator may see the login of a vRO")
     if not call.services.shows_vro_login:
@@ -92,10 +91,6 @@ async def read_vro_login(call: Call) -> Response:
 
 def _execution_id(call: Call) -> str:
     return existing_id(call.request.path_params["workflowExecutionId"])
-
-
-def _shown(call: Call, view: ExecutionView) -> Response:
-    return json_response(call.answers.execution(view, call.root))
 
 
 def reason_of(call: Call) -> str:

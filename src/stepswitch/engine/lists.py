@@ -1,29 +1,21 @@
 """The use cases of lists: a page of workflows or of executions, each execution masked as when it is read alone. Called by the API."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Final
 
-from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, QueryTooSlowError
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, QueryTooSlowError
 from stepswitch.domain.execution import Head, StepExecution
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import ListStore
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, INDEXED, WORKFLOW_ATTRIBUTES, Page, Selection
 from stepswitch.engine.snapshots import Compiled, Snapshots
-from stepswitch.engine.views import ExecutionView, Views
+from stepswitch.engine.views import SHORT_STEPS, ExecutionView, Views, Wanted, behind
 
 HEADS_AT_ONCE: Final = 50
 STEPS_AT_ONCE: Final = 2_000
-"""So many heads, or step executions, are in memory at once, however long the page is; one execution more where it has more steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What of the executions has to be read for a list. Masking a text needs the steps: they may have been given the secret."""
-
-    steps: bool = True
-    logs: bool = False
+"""So many heads, or step executions, are in memory at once, however long the page is."""
 
 
 class Lists:
@@ -52,12 +44,22 @@ class Lists:
         """Give the executions called `ids` in their order, a few in memory at a time; those that are gone by now are left out."""
         for start in range(0, len(ids), HEADS_AT_ONCE):
             heads = [head for head in await self._store.heads(ids[start : start + HEADS_AT_ONCE]) if head.tenant == caller.tenant]
-            for group in _groups(heads) if wanted.steps else [heads]:
-                steps = await self._store.steps_of([head.id for head in group if head.steps_begun]) if wanted.steps else {}
-                compiled = await self._compiled(group, [step for behind in steps.values() for step in behind])
-                for head in group:
-                    logs = await self._views.logs_of(head.id) if wanted.logs else ()
-                    yield self._views.listed(head, steps.get(head.id, ()), compiled, logs)
+            for group in [heads] if wanted.is_head_only else _groups(heads):
+                async for view in self._group(caller, group, wanted):
+                    yield view
+
+    async def _group(self, caller: Caller, heads: Sequence[Head], wanted: Wanted) -> AsyncIterator[ExecutionView]:
+        """Give the executions of a group. Those with logs to show, or with more than can be read with others, are read one by one."""
+        is_shared = not (wanted.logs or wanted.step_logs)
+        with_steps = [] if wanted.is_head_only or not is_shared else [head.id for head in heads if 0 < behind(head) <= SHORT_STEPS]
+        steps = await self._store.steps_of(with_steps) if with_steps else {}
+        compiled = await self._compiled(heads, [step for each in steps.values() for step in each]) if is_shared else {}
+        for head in heads:
+            if is_shared and (head.id in steps or wanted.is_head_only or not behind(head)):
+                yield self._views.listed(head, steps.get(head.id, ()), compiled)
+                continue
+            with suppress(NotFoundError):
+                yield await self._views.shown(caller, head.id, wanted)
 
     async def _compiled(self, heads: Sequence[Head], steps: Sequence[StepExecution]) -> dict[str, Compiled]:
         ids = {head.snapshot_id for head in heads} | {head.current.snapshot_id for head in heads if head.current is not None}

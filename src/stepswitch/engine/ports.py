@@ -12,14 +12,17 @@ from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepE
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.records import (
+    WHOLE_LOG,
     Account,
     Committed,
+    LogPage,
     OpenClaim,
     Revision,
     Runnable,
     Save,
     Session,
     Snapshot,
+    Standing,
     StoredFile,
     StoredWorkflow,
     TrustedKey,
@@ -71,12 +74,16 @@ class ExecutionStore(Protocol):
         """Return a stored snapshot."""
         ...
 
-    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000) -> Sequence[StepExecution]:
-        """Return up to `count` of the step executions that are behind, by number from `first`; the current one is in the head."""
+    async def standing(self, execution_id: str) -> Standing | None:
+        """Return an execution as it stands at one moment, so that its rows can be read up to there."""
         ...
 
-    async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
-        """Return log entries in the order of their commits from place `after`, and the place to go on at, None at the end."""
+    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
+        """Return up to `count` step executions that are behind (the current one is in the head), fewer where they are over the limit, by number from `first`."""
+        ...
+
+    async def logs(self, execution_id: str, page: LogPage = WHOLE_LOG) -> tuple[Sequence[LogEntry], LogPage | None]:
+        """Return the entries of a page of the log, and the page to go on with, None at the end."""
         ...
 
     async def log_end(self, execution_id: str) -> int:
@@ -160,7 +167,7 @@ class ListStore(Protocol):
         ...
 
     async def steps_of(self, ids: Sequence[str]) -> Mapping[str, Sequence[StepExecution]]:
-        """Return, by execution, the step executions that are behind, in the order of their numbers."""
+        """Return, by execution, the step executions that are behind, in the order of their numbers, but for executions of which one has a large value."""
         ...
 
     async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:

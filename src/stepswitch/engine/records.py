@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 from stepswitch.domain.execution import Head, LogEntry, StepExecution, Values
 
@@ -29,6 +30,41 @@ class Snapshot:
     id: str
     tenant: str
     document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An execution as it stood at one moment: where a reading begins that goes on page by page.
+
+    `snapshot_ids` are those of its steps; what is logged later has a place behind `log_end`.
+    """
+
+    head: Head
+    snapshot_ids: frozenset[str]
+    log_end: int
+
+
+class LogOrder(StrEnum):
+    """Which entries of a log are read, and how: all as they were committed, the execution's own, or those of the steps one by one."""
+
+    COMMITS = "commits"
+    OWN = "own"
+    STEPS = "steps"
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A part of a log: what stands behind `after` (and `after_step`, step by step), up to `until`, until `limit_bytes` are full."""
+
+    order: LogOrder = LogOrder.COMMITS
+    after: int = 0
+    after_step: int = -1
+    until: int = 2**63 - 1
+    limit_bytes: int = 8_000_000
+
+
+WHOLE_LOG: Final = LogPage()
+"""The first page of all that is in a log."""
 
 
 @dataclass(frozen=True, slots=True)

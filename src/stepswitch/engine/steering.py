@@ -234,7 +234,7 @@ class ExecutionSteering:
 
     async def _steer(self, caller: Caller, event: Steering, head: Head) -> ExecutionView:
         await self._conductor.apply(head.id, event)
-        return await self._views.execution(caller, head.id)
+        return await self._views.shown(caller, head.id)
 
     async def _head(self, caller: Caller, execution_id: str) -> Head:
         """Return the head as it is now; raises NotFoundError where the caller's tenant has no such execution."""

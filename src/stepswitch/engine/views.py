@@ -1,7 +1,11 @@
-"""The reads: an execution as the API and the command line show it, with every secret masked. Called by both, and by `executions`."""
+"""The reads: an execution as the API and the command line show it, with every secret masked. Called by both, and by `executions`.
+
+A short execution is read as a whole. A long one, or one whose values or log take much, is read page by page while it is shown.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, StepExecution, Values
@@ -9,10 +13,16 @@ from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.confidential import Mask
+from stepswitch.engine.confidential import Mask, has_secrets
+from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets
-from stepswitch.engine.records import Waiting
+from stepswitch.engine.records import LogOrder, LogPage, Waiting
+from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled, Snapshots
+
+SHORT_STEPS: Final = 1_000
+SHORT_BYTES: Final = 1024 * 1024
+"""What is read as a whole: so many step executions, as long as they and the log take no more than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +36,32 @@ class WaitingFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of an execution is shown, so that nothing else is read.
+
+    `values`: any value or text of the execution itself. Masking them needs the steps, which may have been given the secret.
+    """
+
+    steps: bool = True
+    step_logs: bool = True
+    logs: bool = True
+    values: bool = True
+
+    @property
+    def is_head_only(self) -> bool:
+        """Whether nothing has to be read but what stands in the head."""
+        return not (self.steps or self.step_logs or self.logs or self.values)
+
+
+EVERYTHING: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionView:
     """An execution with its rows, masked. `steps` holds the current step execution too, in the order of their numbers."""
 
     head: Head
+    """Without the current step execution: that is the last of `steps`."""
     compiled: Compiled
     steps: Sequence[tuple[StepExecution, Compiled]]
     """Each with the snapshot that it was made from."""
@@ -39,6 +71,8 @@ class ExecutionView:
     """Makes the masks of what is shown beside it: the documents."""
     waiting_for: tuple[WaitingFor, ...] = ()
     queue_position: int | None = None
+    rows: Rows | None = None
+    """Of a long execution: its steps and logs, which are to be read page by page. `steps` and `logs` are empty then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,47 +107,84 @@ class Views:
         self._dispatcher = dispatcher
         self._secrets = secrets
 
-    async def execution(self, caller: Caller, execution_id: str) -> ExecutionView:
-        """Return an execution of the caller's tenant with all its rows; raises NotFoundError."""
-        head = await self._head(caller, execution_id)
-        compiled = await self._snapshots.get(head.snapshot_id)
-        head = self._as_it_runs(head, compiled)
-        steps = await self._all_steps(head)
-        logs = await self._all_logs(head.id)
-        snapshots = {step.snapshot_id: await self._snapshots.get(step.snapshot_id) for step in steps}
-        return self._view(head, compiled, [(step, snapshots[step.snapshot_id]) for step in steps], logs)
-
-    async def stand(self, caller: Caller, execution_id: str) -> Stand:
-        """Return how an execution of the caller's tenant stands; what is read of it afterwards is as new or newer. Raises NotFoundError."""
-        head = await self._head(caller, execution_id)
-        lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
-        has_ended = head.status in ENDED
-        running = self._dispatcher.running_since(head.id)
-        return Stand(lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
-
-    async def _head(self, caller: Caller, execution_id: str) -> Head:
+    async def head(self, caller: Caller, execution_id: str) -> Head:
+        """Return the head of an execution of the caller's tenant, not masked; raises NotFoundError."""
         head = await self._conductor.head(execution_id)
         if head is None or head.tenant != caller.tenant:
             raise NotFoundError(f"no execution {execution_id}")
         return head
 
+    async def execution(self, caller: Caller, execution_id: str) -> ExecutionView:
+        """Return an execution of the caller's tenant with all its rows, however many; raises NotFoundError."""
+        view = await self.shown(caller, execution_id)
+        if view.rows is None:
+            return view
+        steps = [step async for step in view.rows.steps(with_logs=True)]
+        own = [entry async for page in view.rows.logs() for entry in page]
+        await view.rows.check()
+        logs = [*own, *(entry for _, _, of_step in steps for entry in of_step)]
+        return replace(view, steps=[(step, of) for step, of, _ in steps], logs=logs, rows=None)
+
+    async def shown(self, caller: Caller, execution_id: str, wanted: Wanted = EVERYTHING) -> ExecutionView:
+        """Return what is wanted of an execution of the caller's tenant, with `rows` where it is long; raises NotFoundError."""
+        head = await self.head(caller, execution_id)
+        compiled = await self._snapshots.get(head.snapshot_id)
+        if wanted.is_head_only:
+            return self._view(self._as_it_runs(head, compiled), compiled, Mask(self._secrets, head, [compiled]))
+        count = behind(head)
+        steps = await self._store.steps(head.id, 0, count, SHORT_BYTES) if 0 < count <= SHORT_STEPS else ()
+        logs, more = await self._logs(head, wanted)
+        if len(steps) < count or more:  # it is long, or was deleted meanwhile
+            return await self._long(execution_id)
+        snapshots = {each: await self._snapshots.get(each) for each in {head.snapshot_id, *(step.snapshot_id for step in steps)}}
+        if head.current is not None and head.current.snapshot_id not in snapshots:
+            snapshots[head.current.snapshot_id] = await self._snapshots.get(head.current.snapshot_id)
+        return self._short(self._as_it_runs(head, compiled), snapshots, steps, logs)
+
+    async def stand(self, caller: Caller, execution_id: str) -> Stand:
+        """Return how an execution of the caller's tenant stands; what is read of it afterwards is as new or newer. Raises NotFoundError."""
+        head = await self.head(caller, execution_id)
+        lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
+        has_ended = head.status in ENDED
+        running = self._dispatcher.running_since(head.id)
+        return Stand(lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
+
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
         head, compiled, logs = created
-        return self._view(head, compiled, [(head.current, compiled)] if head.current else [], logs)
+        return self._short(head, {head.snapshot_id: compiled}, (), logs)
 
-    def listed(
-        self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled], logs: Sequence[LogEntry]
+    def listed(self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled]) -> ExecutionView:
+        """Return the view of an execution of a list, without logs, from what was read with others; `steps` are those that are behind."""
+        return self._short(self._as_it_runs(head, snapshots[head.snapshot_id]), snapshots, steps[: behind(head)])
+
+    async def _logs(self, head: Head, wanted: Wanted) -> tuple[Sequence[LogEntry], LogPage | None]:
+        if not (wanted.logs or wanted.step_logs):
+            return (), None
+        page = LogPage(LogOrder.COMMITS if wanted.step_logs else LogOrder.OWN, limit_bytes=SHORT_BYTES)
+        return await self._store.logs(head.id, page)
+
+    async def _long(self, execution_id: str) -> ExecutionView:
+        """Return the view of an execution whose rows are read later, as it stands now."""
+        standing = await self._store.standing(execution_id)
+        if standing is None:
+            raise NotFoundError(f"no execution {execution_id}")
+        compiled = {each: await self._snapshots.get(each) for each in standing.snapshot_ids}
+        own = compiled[standing.head.snapshot_id]
+        head = self._as_it_runs(standing.head, own)
+        mask = Mask(self._secrets, head, list(compiled.values()))
+        if any(map(has_secrets, compiled.values())):
+            mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
+        return self._view(head, own, mask, rows=Rows(self._store, replace(standing, head=head), compiled, mask))
+
+    def _short(
+        self, head: Head, snapshots: Mapping[str, Compiled], behind: Sequence[StepExecution], logs: Sequence[LogEntry] = ()
     ) -> ExecutionView:
-        """Return the view of an execution of a list from what was read with others; `steps` are those that are behind."""
-        head = self._as_it_runs(head, snapshots[head.snapshot_id])
-        behind = steps[: head.steps_begun - (head.current is not None)]
-        current = [head.current] if head.current is not None else []
-        return self._view(head, snapshots[head.snapshot_id], [(step, snapshots[step.snapshot_id]) for step in (*behind, *current)], logs)
-
-    async def logs_of(self, execution_id: str) -> Sequence[LogEntry]:
-        """Return the whole log of an execution, not masked."""
-        return await self._all_logs(execution_id)
+        all_steps = behind if head.current is None else (*behind, head.current)
+        steps = [(step, snapshots[step.snapshot_id]) for step in all_steps]
+        mask = Mask(self._secrets, head, [snapshots[head.snapshot_id], *(of for _, of in steps)], steps)
+        masked = [(mask.step(step, of), of) for step, of in steps]
+        return replace(self._view(head, snapshots[head.snapshot_id], mask), steps=masked, logs=[mask.entry(entry) for entry in logs])
 
     def _as_it_runs(self, head: Head, compiled: Compiled) -> Head:
         """Return `head` with its step shown as executing where it runs here without a stored claim (docs/decisions/0006)."""
@@ -128,43 +199,19 @@ class Views:
         started = since if head.start_time is None else head.start_time
         return replace(head, status=Status.RUNNING, start_time=started, current=replace(step, state=state, claimed_time=since))
 
-    async def _all_steps(self, head: Head) -> list[StepExecution]:
-        """Return the rows and the current step; what was added since the head was read is left out."""
-        last = head.steps_begun - 1 if head.current is not None else head.steps_begun
-        steps: list[StepExecution] = []
-        while len(steps) < last:
-            page = await self._store.steps(head.id, len(steps), last - len(steps))
-            if not page:
-                break
-            steps += page
-        return [*steps[:last], *([head.current] if head.current is not None else [])]
-
-    async def _all_logs(self, execution_id: str) -> list[LogEntry]:
-        logs: list[LogEntry] = []
-        place: int | None = 0
-        while place is not None:
-            page, place = await self._store.logs(execution_id, place)
-            logs += page
-        return logs
-
-    def _view(
-        self, head: Head, compiled: Compiled, steps: Sequence[tuple[StepExecution, Compiled]], logs: Sequence[LogEntry]
-    ) -> ExecutionView:
-        mask = Mask(self._secrets, head, [compiled, *(of for _, of in steps)], steps)
+    def _view(self, head: Head, compiled: Compiled, mask: Mask, rows: Rows | None = None) -> ExecutionView:
         waiting_for, queue_position = self._waiting(head)
-        masked = [(mask.step(step, of), of) for step, of in steps]
-        shown = mask.head(head, compiled)
+        outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
-            head=shown if head.current is None else replace(shown, current=masked[-1][0]),
+            head=replace(mask.head(head, compiled), current=None),
             compiled=compiled,
-            steps=masked,
-            logs=[mask.entry(entry) for entry in logs],
-            outputs=mask.values(
-                {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}, compiled.secret_names
-            ),
+            steps=(),
+            logs=(),
+            outputs=mask.values(outputs, compiled.secret_names),
             waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in waiting_for),
             queue_position=queue_position,
             masker=self._secrets.masker,
+            rows=rows,
         )
 
     def _waiting(self, head: Head) -> tuple[tuple[WaitingFor, ...], int | None]:
@@ -173,6 +220,11 @@ class Views:
         is_held = waiting is not None or self._dispatcher.holds(head.id)
         position = waiting.position if waiting is not None and head.status is Status.QUEUED else None
         return _waiting_for(head, waiting, is_held=is_held), position
+
+
+def behind(head: Head) -> int:
+    """Return how many step executions are behind the current one."""
+    return head.steps_begun - (head.current is not None)
 
 
 def _waiting_for(head: Head, waiting: Waiting | None, *, is_held: bool) -> tuple[WaitingFor, ...]:

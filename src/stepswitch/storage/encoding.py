@@ -30,6 +30,9 @@ _HEAD_MAPS: Final = ("context", "assignments", "values")
 _STEP_FIELDS: Final = frozenset(each.name for each in fields(StepExecution)) - {"extra"}
 _HEAD_FIELDS: Final = frozenset(each.name for each in fields(Head)) - {"extra"}
 Large = dict[str, bytes]
+"""Values to be kept apart, as they are stored, by digest."""
+Apart = Mapping[str, Value]
+"""Values that were kept apart, by digest: one that stands in many places is in memory once."""
 
 
 def dump(value: object) -> bytes:
@@ -118,8 +121,8 @@ def _large_in(plain: Mapping[str, Any], maps: Sequence[str]) -> Iterable[str]:
                 yield value[_LARGE_KEY]
 
 
-def _with_large(values: Mapping[str, Any], large: Large) -> dict[str, Value]:
-    return {name: load(large[value[_LARGE_KEY]]) if isinstance(value, dict) else value for name, value in values.items()}
+def _with_large(values: Mapping[str, Any], apart: Apart) -> dict[str, Value]:
+    return {name: apart[value[_LARGE_KEY]] if isinstance(value, dict) else value for name, value in values.items()}
 
 
 # --- step executions ---
@@ -147,19 +150,19 @@ def load_steps(body: bytes) -> list[dict[str, Any]]:
     return steps
 
 
-def digests_of_step(plain: Mapping[str, Any]) -> Iterable[str]:
+def digests_of_step(plain: Mapping[str, Any]) -> set[str]:
     """Return the digests of the large values of one loaded step execution; raises StoreError where it is none."""
     with refuse_foreign("a step execution"):
         return set(_large_in(plain, _STEP_MAPS))
 
 
-def step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
+def step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
     """Return a step execution from what `load_steps` gave; raises StoreError where it is none."""
     with refuse_foreign("a step execution"):
-        return _step_from(plain, large)
+        return _step_from(plain, apart)
 
 
-def _step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
+def _step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
     known = _known(plain, _STEP_FIELDS)
     claim = plain["claim"]
     known["state"] = StepState(plain["state"])
@@ -167,7 +170,7 @@ def _step_from(plain: Mapping[str, Any], large: Large) -> StepExecution:
     known["error"] = _error_from(plain["error"])
     known["claim"] = Claim(**claim) if claim else None
     for name in _STEP_MAPS:
-        known[name] = _with_large(plain[name], large)
+        known[name] = _with_large(plain[name], apart)
     return StepExecution(**known)
 
 
@@ -203,23 +206,23 @@ def digests_of_head(plain: Mapping[str, Any]) -> set[str]:
         return found | set(_large_in(plain["current"], _STEP_MAPS)) if plain["current"] else found
 
 
-def head_from(plain: Mapping[str, Any], large: Large) -> Head:
+def head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     """Return a head from what `load` gave; raises StoreError where it is none, or a later release wrote it in a format of its own."""
     with refuse_foreign(f"execution {plain['id']}"):
-        return _head_from(plain, large)
+        return _head_from(plain, apart)
 
 
-def _head_from(plain: Mapping[str, Any], large: Large) -> Head:
+def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     known = _known(plain, _HEAD_FIELDS)
     known["context_type"] = ContextType(plain["context_type"])
     known["status"] = Status(plain["status"])
-    known["current"] = _step_from(plain["current"], large) if plain["current"] else None
+    known["current"] = _step_from(plain["current"], apart) if plain["current"] else None
     known["debug_step_ids"] = tuple(plain["debug_step_ids"])
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
     known["error"] = _error_from(plain["error"])
     for name in _HEAD_MAPS:
-        known[name] = _with_large(plain[name], large)
+        known[name] = _with_large(plain[name], apart)
     return Head(**known)
 
 

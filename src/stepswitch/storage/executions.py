@@ -1,41 +1,39 @@
 """Executions with their rows, over any `Database`. Implements `engine.ports.ExecutionStore`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from sqlalchemy import LargeBinary, bindparam, delete, exists, func, insert, not_, or_, select, tuple_, union, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, not_, or_, select, tuple_, union, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.records import OpenClaim, Runnable, Save, Snapshot
+from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, Runnable, Save, Snapshot, Standing
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
-from stepswitch.storage.database import Database, Op, Query, Statement
+from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import (
+    Apart,
     Large,
     digests_of_head,
     digests_of_step,
     dump_head,
-    dump_logs,
     dump_row,
     dump_steps,
     head_from,
     load,
     load_row,
     load_steps,
-    logs_from,
     searchable,
     step_from,
 )
 from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
+from stepswitch.storage.logs import log_ops, read_logs
 from stepswitch.storage.searched import searched_context
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
 
-_E, _S, _L, _C, _U = executions.c, step_executions.c, logs.c, claims.c, snapshot_uses.c
+_E, _S, _C, _U = executions.c, step_executions.c, claims.c, snapshot_uses.c
 _DIGESTS_AT_ONCE: Final = 200
-_LAST_PLACE: Final = 2**63 - 1
-LOG_ROWS: Final = 500
-"""Rows of log in one page at most."""
 
 _INSERT: Final = Statement(insert(executions))
 _UPDATE: Final = Statement(
@@ -56,12 +54,6 @@ _KEEP_USE: Final = Statement(
 )
 """Note, before an edit puts another snapshot into the head, that earlier steps refer to the one there now."""
 _ADD_STEPS: Final = Statement(insert(step_executions))
-_ADD_LOGS: Final = Statement(
-    insert(logs).from_select(
-        ["execution_id", "body"], select(_E.id, bindparam("body", type_=LargeBinary)).where(_E.id == bindparam("execution_id"))
-    )
-)
-"""Nothing is logged for an execution that is gone: nobody could find it, or remove it."""
 _ADD_LARGE: Final = Statement(upsert(large_values).on_conflict_do_nothing())
 _ADD_CLAIM: Final = Statement(upsert(claims).on_conflict_do_nothing())
 _END_CLAIM: Final = Statement(delete(claims).where(_C.execution_id == bindparam("execution_id"), _C.nonce != bindparam("kept_nonce")))
@@ -69,8 +61,8 @@ _SIGN: Final = Statement(update(claims).where(_C.nonce == bindparam("the_nonce")
 
 _HEAD: Final = Statement(select(_E.body).where(_E.id == bindparam("id")))
 _SNAPSHOT: Final = Statement(select(snapshots.c.tenant, snapshots.c.body).where(snapshots.c.id == bindparam("id")))
-_STEPS: Final = Statement(
-    select(_S.body)
+_SIZES: Final = (
+    select(_S.first, (func.sum(func.length(_S.body)).over(order_by=_S.first) - func.length(_S.body)).label("before"))
     .where(
         _S.execution_id == bindparam("execution_id"),
         _S.first
@@ -81,36 +73,23 @@ _STEPS: Final = Statement(
     )
     .order_by(_S.first)
     .limit(bindparam("rows"))
-)
-_PAGE: Final = (
-    select(_L.place, func.length(_L.body).label("size"))
-    .where(_L.execution_id == bindparam("execution_id"), _L.place > bindparam("after"))
-    .order_by(_L.place)
-    .limit(LOG_ROWS)
     .subquery()
 )
-_SIZES: Final = select(_PAGE.c.place, func.sum(_PAGE.c.size).over(order_by=_PAGE.c.place).label("total")).subquery()
-_LOGS: Final = Statement(
-    select(_L.place, _L.body)
-    .where(
-        _L.execution_id == bindparam("execution_id"),
-        _L.place > bindparam("after"),
-        _L.place
-        <= func.coalesce(
-            select(func.min(_SIZES.c.place)).where(_SIZES.c.total >= bindparam("limit_bytes")).scalar_subquery(), bindparam("last")
-        ),
-    )
-    .order_by(_L.place)
-    .limit(LOG_ROWS)
+_STEPS: Final = Statement(
+    select(_S.body)
+    .join_from(_SIZES, step_executions, and_(_S.execution_id == bindparam("execution_id"), _S.first == _SIZES.c.first))
+    .where(_SIZES.c.before < bindparam("limit_bytes"))
+    .order_by(_S.first)
 )
-"""Up to the row that fills the limit: what is behind it is not even read."""
-_LOG_END: Final = Statement(select(func.max(_L.place)).where(_L.execution_id == bindparam("execution_id")))
-_LARGE: Final = Statement(
-    select(large_values.c.digest, large_values.c.body).where(
-        large_values.c.execution_id == bindparam("execution_id"),
-        large_values.c.digest.in_([bindparam(f"d{place}") for place in range(_DIGESTS_AT_ONCE)]),
-    )
+"""Up to the row that fills the limit, as of the log."""
+_IS_WANTED: Final = and_(
+    large_values.c.execution_id == bindparam("execution_id"),
+    large_values.c.digest.in_([bindparam(f"d{place}") for place in range(_DIGESTS_AT_ONCE)]),
 )
+_LARGE: Final = Statement(select(large_values.c.digest, large_values.c.body).where(_IS_WANTED))
+_LARGE_SIZES: Final = Statement(select(large_values.c.digest, func.length(large_values.c.body)).where(_IS_WANTED))
+_SNAPSHOT_IDS: Final = Statement(select(_U.snapshot_id).where(_U.execution_id == bindparam("id")))
+_LOG_END: Final = Statement(select(func.max(logs.c.place)).where(logs.c.execution_id == bindparam("id")))
 _CLAIM_COLUMNS: Final = (_C.execution_id, _C.number, _C.attempt, _C.nonce, _C.instance, _C.last_sign, _C.deadline)
 _OPEN_CLAIMS: Final = Statement(
     select(*_CLAIM_COLUMNS).where(or_(_C.last_sign < bindparam("silent_since"), _C.deadline <= bindparam("now")))
@@ -136,7 +115,7 @@ _DELETES: Final = tuple(
     Statement(delete(table).where(column == bindparam("execution_id")))
     for table, column in (
         (claims, _C.execution_id),
-        (logs, _L.execution_id),
+        (logs, logs.c.execution_id),
         (step_executions, _S.execution_id),
         (large_values, large_values.c.execution_id),
         (snapshot_uses, _U.execution_id),
@@ -195,8 +174,8 @@ class SqlExecutionStore:
     async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
         """See `ExecutionStore`."""
         if logs:
-            lines = Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(logs)})
-            await self._database.write([lines, lines_op(execution_id, logs, log_rows=1)])
+            lines = log_ops(execution_id, logs)
+            await self._database.write([*lines, lines_op(execution_id, logs, log_rows=len(lines))])
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
         """See `ExecutionStore`."""
@@ -215,36 +194,58 @@ class SqlExecutionStore:
     async def load(self, execution_id: str) -> Head | None:
         """See `ExecutionStore`."""
         (found,) = await self._database.read([Query(_HEAD, {"id": execution_id})])
+        return await self._head_of(execution_id, found)
+
+    async def _head_of(self, execution_id: str, found: Sequence[Row]) -> Head | None:
         if not found:
             return None
         plain = load(found[0][0])
-        large = await self._large(execution_id, digests_of_head(plain))
-        return None if large is None else head_from(plain, large)
+        digests = digests_of_head(plain)
+        apart = await self._apart(execution_id, digests) if digests else {}
+        return None if apart is None else head_from(plain, apart)
+
+    async def standing(self, execution_id: str) -> Standing | None:
+        """See `ExecutionStore`."""
+        queries = [Query(statement, {"id": execution_id}) for statement in (_HEAD, _SNAPSHOT_IDS, _LOG_END)]
+        found, used, ((log_end,),) = await self._database.read(queries)
+        head = await self._head_of(execution_id, found)
+        return None if head is None else Standing(head, frozenset({head.snapshot_id, *(row[0] for row in used)}), log_end or 0)
 
     async def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See `ExecutionStore`."""
         (found,) = await self._database.read([Query(_SNAPSHOT, {"id": snapshot_id})])
         return Snapshot(snapshot_id, found[0][0], load_row(found[0][1])["document"]) if found else None
 
-    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000) -> Sequence[StepExecution]:
+    async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
         """See `ExecutionStore`."""
-        params = {"execution_id": execution_id, "first": first, "last": first + count, "rows": count}
+        params = {"execution_id": execution_id, "first": first, "last": first + count, "rows": count, "limit_bytes": limit_bytes}
         (found,) = await self._database.read([Query(_STEPS, params)])
         plain = [step for (body,) in found for step in load_steps(body) if first <= step["number"] < first + count]
-        large = await self._large(execution_id, {digest for step in plain for digest in digests_of_step(step)})
-        return [] if large is None else [step_from(step, large) for step in plain]
+        digests = [digests_of_step(step) for step in plain]
+        if not any(digests):
+            return [step_from(step, {}) for step in plain]
+        plain = plain[: await self._fitting(execution_id, digests, limit_bytes)]
+        apart = await self._apart(execution_id, set().union(*digests[: len(plain)]))
+        return [] if apart is None else [step_from(step, apart) for step in plain]
 
-    async def logs(self, execution_id: str, after: int = 0, limit_bytes: int = 8_000_000) -> tuple[Sequence[LogEntry], int | None]:
+    async def _fitting(self, execution_id: str, digests: Sequence[AbstractSet[str]], limit_bytes: int) -> int:
+        """Return how many steps fit into the limit with the large values that they refer to; one always does."""
+        rows = await self._by_digest(_LARGE_SIZES, execution_id, set().union(*digests))
+        sizes: dict[str, int] = {row[0]: row[1] for row in rows}
+        total = 0
+        for place, of_step in enumerate(digests):
+            total += sum(sizes.get(digest, 0) for digest in of_step)
+            if total > limit_bytes:
+                return max(1, place)
+        return len(digests)
+
+    async def logs(self, execution_id: str, page: LogPage = WHOLE_LOG) -> tuple[Sequence[LogEntry], LogPage | None]:
         """See `ExecutionStore`."""
-        params = {"execution_id": execution_id, "after": after, "limit_bytes": limit_bytes, "last": _LAST_PLACE}
-        (found,) = await self._database.read([Query(_LOGS, params)])
-        entries = [entry for _, body in found for entry in logs_from(body)]
-        is_full = len(found) == LOG_ROWS or sum(len(body) for _, body in found) >= limit_bytes
-        return entries, found[-1][0] if is_full else None
+        return await read_logs(self._database, execution_id, page)
 
     async def log_end(self, execution_id: str) -> int:
         """See `ExecutionStore`."""
-        (found,) = await self._database.read([Query(_LOG_END, {"execution_id": execution_id})])
+        (found,) = await self._database.read([Query(_LOG_END, {"id": execution_id})])
         return (found[0][0] or 0) if found else 0
 
     async def open_claims(self, silent_since: int, now: int) -> Sequence[OpenClaim]:
@@ -278,20 +279,20 @@ class SqlExecutionStore:
         (found,) = await self._database.read([Query(_EXPIRED, {"now": now, "rows": count})])
         return [execution_id for (execution_id,) in found]
 
-    async def _large(self, execution_id: str, digests: Iterable[str]) -> Large | None:
+    async def _apart(self, execution_id: str, digests: AbstractSet[str]) -> Apart | None:
         """Return the large values of an execution; None where somebody deleted it meanwhile."""
-        wanted = list(digests)
-        if not wanted:
-            return {}
-        queries = []
+        found: dict[str, Any] = {digest: load(body) for digest, body in await self._by_digest(_LARGE, execution_id, digests)}
+        if len(found) < len(digests) and not (await self._database.read([Query(_HEAD, {"id": execution_id})]))[0]:
+            return None
+        return found
+
+    async def _by_digest(self, statement: Statement, execution_id: str, digests: AbstractSet[str]) -> list[Row]:
+        wanted, queries = list(digests), []
         for start in range(0, len(wanted), _DIGESTS_AT_ONCE):
             page = wanted[start : start + _DIGESTS_AT_ONCE]
             padded = {f"d{place}": page[min(place, len(page) - 1)] for place in range(_DIGESTS_AT_ONCE)}
-            queries.append(Query(_LARGE, {"execution_id": execution_id, **padded}))
-        large = {digest: body for rows in await self._database.read(queries) for digest, body in rows}
-        if len(large) < len(wanted) and not (await self._database.read([Query(_HEAD, {"id": execution_id})]))[0]:
-            return None
-        return large
+            queries.append(Query(statement, {"execution_id": execution_id, **padded}))
+        return [row for rows in await self._database.read(queries) for row in rows] if queries else []
 
 
 def _columns(head: Head, large: Large) -> dict[str, Any]:
@@ -320,9 +321,8 @@ def _row_ops(save: Save, large: Large) -> list[Op]:
     if save.rows:
         body = dump_steps(save.rows, large)
         ops.append(Op(_ADD_STEPS, {"execution_id": execution_id, "first": save.rows[0].number, "body": body}))
-    if save.logs:
-        ops.append(Op(_ADD_LOGS, {"execution_id": execution_id, "body": dump_logs(save.logs)}))
-    ops.append(save_op(save, log_rows=1 if save.logs else 0))
+    lines = log_ops(execution_id, save.logs)
+    ops += [*lines, save_op(save, log_rows=len(lines))]
     ops += [Op(_ADD_LARGE, {"execution_id": execution_id, "digest": digest, "body": body}) for digest, body in large.items()]
     return [*ops, *_claim_ops(save)]
 

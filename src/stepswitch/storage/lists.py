@@ -110,13 +110,7 @@ class SqlListStore:
                     aside.add(execution_id)
                     break
                 found.setdefault(execution_id, []).append(step_from(each, {}))
-        return {**found, **{execution_id: await self._steps_with_large(execution_id) for execution_id in aside}}
-
-    async def _steps_with_large(self, execution_id: str) -> list[StepExecution]:
-        steps: list[StepExecution] = []
-        while page := await self._executions.steps(execution_id, len(steps)):
-            steps += page
-        return steps
+        return {execution_id: steps for execution_id, steps in found.items() if execution_id not in aside}
 
     async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:
         """See `ListStore`."""

@@ -118,11 +118,16 @@ logs: Final = Table(
     metadata,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("execution_id", String, nullable=False),
+    Column("step", Integer),
     Column("body", LargeBinary, nullable=False),
     Index("logs_by_execution", "execution_id", "place"),
+    Index("logs_by_step", "execution_id", "step", "place", sqlite_where=text("step IS NOT NULL")),
     sqlite_autoincrement=True,
 )
-"""What one save or one flush logged: a JSON array of entries. `place` follows the order of commits."""
+"""What one save or one flush logged of one step execution, or of the execution itself: a JSON array of entries.
+
+`place` follows the order of commits; `step` is the number of the step execution, NULL for the execution itself.
+"""
 
 commits: Final = Table(
     "commits",

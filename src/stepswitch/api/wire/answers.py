@@ -3,16 +3,17 @@
 Fields without a value are left out. Built by hand and encoded in one go: this is the hottest path of the service.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from stepswitch.api.wire.documents import SnapshotTexts, encode, without_passwords
+from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts, encode, without_passwords
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import Head, LogEntry, Status, StepExecution
 from stepswitch.engine.records import StoredWorkflow
+from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, WaitingFor
 
@@ -57,25 +58,41 @@ class Answers:
         return encode(fields.of(answer))
 
     def execution(self, view: ExecutionView, root: Root, fields: Fields = ALL) -> bytes:
-        """Return a `workflowExecution`, or what of it is asked for."""
+        """Return a `workflowExecution` whose rows are all in the view, or what of it is asked for."""
         logs, step_logs = _logs_by_step(view.logs)
-        answer = self._head(view, root)
-        if fields.looks_into("workflow"):
-            answer["workflow"] = self._texts.get(view.compiled, view.masker, with_tenant=root.with_tenant).document
-        steps = [self._step(step, of, view, root, step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
-        if fields.looks_into("stepExecutions", "stepSnapshot"):
-            for made, (step, of) in zip(steps, view.steps, strict=True):
-                made["stepSnapshot"] = self._texts.get(of, view.masker, with_tenant=root.with_tenant).step_document(step.step_id)
-        answer["stepExecutions"] = steps
+        answer = self._head(view, root, fields)
+        snapshot_of = self._step_snapshots(view, root, fields)
+        answer["stepExecutions"] = [_step(step, snapshot_of(step, of), step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
         answer["logs"] = logs
-        answer["links"] = {
-            "self": f"{root.prefix}/workflowExecution/{view.head.id}",
-            "workflow": f"{root.prefix}/workflow/{view.head.workflow_id}",
-        }
         return encode(fields.of(answer))
 
-    def _head(self, view: ExecutionView, root: Root) -> dict[str, Any]:
+    async def execution_pieces(self, view: ExecutionView, root: Root, fields: Fields = ALL) -> AsyncIterator[bytes]:
+        """Give the same piece by piece, reading the rows on the way where the view has them to be read."""
+        rows = view.rows
+        if rows is None:
+            yield self.execution(view, root, fields)
+            return
+        yield encode(fields.of(self._head(view, root, fields))).removesuffix(b"}")
+        if fields.shows("logs"):
+            of_line = fields.inside("logs")
+            yield b',"logs":'
+            async for piece in _array(encode(of_line.of(_line(entry))) async for page in rows.logs() for entry in page):
+                yield piece
+        if fields.shows("stepExecutions"):
+            yield b',"stepExecutions":'
+            async for piece in _array(self._steps(rows, view, root, fields)):
+                yield piece
+        await rows.check()  # before it looks whole
+        yield b"}"
+
+    async def _steps(self, rows: Rows, view: ExecutionView, root: Root, fields: Fields) -> AsyncIterator[bytes]:
+        of_step, snapshot_of = fields.inside("stepExecutions"), self._step_snapshots(view, root, fields)
+        async for step, of, logs in rows.steps(with_logs=fields.shows("stepExecutions", "logs")):
+            yield encode(of_step.of(_step(step, snapshot_of(step, of), [_line(entry) for entry in logs])))
+
+    def _head(self, view: ExecutionView, root: Root, fields: Fields) -> dict[str, Any]:
         head = view.head
+        snapshot = self._texts.get(view.compiled, view.masker, with_tenant=root.with_tenant)
         answer: dict[str, Any] = {
             "id": head.id,
             "status": head.status,
@@ -86,12 +103,16 @@ class Answers:
             "context": head.context,
             "assignments": head.assignments,
             "attachments": _attachments(head, view.compiled) if head.attachments else {},
-            "workflow": self._texts.get(view.compiled, view.masker, with_tenant=root.with_tenant).workflow,
+            "workflow": snapshot.document if fields.looks_into("workflow") else snapshot.workflow,
             "creationTime": format_time(head.creation_time),
             "creationUser": head.creation_user,
             "aborted": head.status is Status.ABORTED,
             "outputs": view.outputs,
             "acceptedFailures": head.accepted_failures,
+            "links": {
+                "self": f"{root.prefix}/workflowExecution/{head.id}",
+                "workflow": f"{root.prefix}/workflow/{head.workflow_id}",
+            },
         }
         if head.start_time is not None:
             answer["startTime"] = format_time(head.start_time)
@@ -103,30 +124,39 @@ class Answers:
             answer["waitingFor"] = [_waiting_for(each) for each in view.waiting_for]
         return answer
 
-    def _step(
-        self, step: StepExecution, of: Compiled, view: ExecutionView, root: Root, logs: Sequence[Mapping[str, str]]
-    ) -> dict[str, Any]:
-        answer: dict[str, Any] = {
-            "stepSnapshot": self._texts.get(of, view.masker, with_tenant=root.with_tenant).step(step.step_id),
-            "state": step.state,
-            "startTime": format_time(step.start_time),
-            "aborted": step.aborted,
-            "attempt": step.attempt,
-            "site": step.site,
-            "inputs": step.inputs,
-            "outputs": step.outputs,
-            "variables": step.variables,
-            "logs": logs,
-        }
-        if step.claimed_time is not None:
-            answer["claimedTime"] = format_time(step.claimed_time)
-        if step.end_time is not None:
-            answer["endTime"] = format_time(step.end_time)
-        if step.result is not None:
-            answer["result"] = step.result
-        if step.error is not None:
-            answer["error"] = {"code": step.error.code, "message": step.error.message}
-        return answer
+    def _step_snapshots(self, view: ExecutionView, root: Root, fields: Fields) -> Callable[[StepExecution, Compiled], Any]:
+        """Return what gives the step of a step execution as it was written, as a text or, where only some of it is shown, as an object."""
+
+        def text(of: Compiled) -> SnapshotText:
+            return self._texts.get(of, view.masker, with_tenant=root.with_tenant)
+
+        if fields.looks_into("stepExecutions", "stepSnapshot"):
+            return lambda step, of: text(of).step_document(step.step_id)
+        return lambda step, of: text(of).step(step.step_id)
+
+
+def _step(step: StepExecution, snapshot: Any, logs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "stepSnapshot": snapshot,
+        "state": step.state,
+        "startTime": format_time(step.start_time),
+        "aborted": step.aborted,
+        "attempt": step.attempt,
+        "site": step.site,
+        "inputs": step.inputs,
+        "outputs": step.outputs,
+        "variables": step.variables,
+        "logs": logs,
+    }
+    if step.claimed_time is not None:
+        answer["claimedTime"] = format_time(step.claimed_time)
+    if step.end_time is not None:
+        answer["endTime"] = format_time(step.end_time)
+    if step.result is not None:
+        answer["result"] = step.result
+    if step.error is not None:
+        answer["error"] = {"code": step.error.code, "message": step.error.message}
+    return answer
 
 
 def _logs_by_step(entries: Sequence[LogEntry]) -> tuple[list[Mapping[str, str]], Mapping[int, list[Mapping[str, str]]]]:
@@ -134,12 +164,24 @@ def _logs_by_step(entries: Sequence[LogEntry]) -> tuple[list[Mapping[str, str]],
     own: list[Mapping[str, str]] = []
     steps: dict[int, list[Mapping[str, str]]] = {}
     for entry in entries:
-        written = {"msg": entry.message, "time": format_time(entry.time), "level": entry.level}
+        written = _line(entry)
         if entry.step is None:
             own.append(written)
         else:
             steps.setdefault(entry.step, []).append(written)
     return own, steps
+
+
+def _line(entry: LogEntry) -> dict[str, str]:
+    return {"msg": entry.message, "time": format_time(entry.time), "level": entry.level}
+
+
+async def _array(items: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    opening = b"["
+    async for item in items:
+        yield opening + item
+        opening = b","
+    yield b"[]" if opening == b"[" else b"]"
 
 
 def _attachments(head: Head, compiled: Compiled) -> dict[str, dict[str, str]]:

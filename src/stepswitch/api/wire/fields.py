@@ -83,6 +83,11 @@ class Fields:
                 return True
         return wanted is not None or bool(left_out)
 
+    def inside(self, name: str) -> "Fields":
+        """Return what is shown of each element of an array called `name`."""
+        wanted = self.wanted and self.wanted.get(name, _NOTHING)
+        return Fields(_child(self.shape, name), wanted, self.left_out.get(name, _NOTHING))
+
     def of(self, value: Any) -> Any:
         """Return `value` with what is shown of it."""
         return _shown(value, self.shape, self.wanted, self.left_out)

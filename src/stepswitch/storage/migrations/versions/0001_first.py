@@ -164,11 +164,13 @@ def _rows() -> None:
         "logs",
         sa.Column("place", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("place"),
         sqlite_autoincrement=True,
     )
     op.create_index("logs_by_execution", "logs", ["execution_id", "place"])
+    op.create_index("logs_by_step", "logs", ["execution_id", "step", "place"], sqlite_where=sa.text("step IS NOT NULL"))
     op.create_table(
         "commits",
         sa.Column("place", sa.Integer(), nullable=False),
