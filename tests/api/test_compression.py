@@ -82,7 +82,7 @@ async def test_changes_are_answered_packed_too(house: House) -> None:
 async def test_a_small_answer_is_left_as_it_is(house: House) -> None:
     answer, body = await raw(house.client, "/stepswitch/api/v1/health", "gzip")
     assert len(body) < SMALLEST
-    assert "content-encoding" not in answer.headers
+    assert ("content-encoding" not in answer.headers, answer.headers["vary"]) == (True, "Accept-Encoding")
     assert json.loads(body)["status"] == "ok"
 
 
@@ -95,7 +95,8 @@ async def test_the_packed_form_has_a_tag_of_its_own_that_preconditions_understan
     for known in tags:
         for accepted in (None, "gzip"):
             answer, body = await raw(house.client, place, accepted, **{"If-None-Match": known})
-            assert (answer.status_code, body, answer.headers["etag"], answer.headers["vary"]) == (304, b"", known, "Accept-Encoding")
+            assert (answer.status_code, body, answer.headers["etag"]) == (304, b"", known)
+            assert answer.headers.get_list("vary") == ["Accept-Encoding"]
     stale = await house.client.post(place, json=LARGE, headers={"If-Match": '"x-gzip"'})
     assert stale.status_code == 412
     assert (await house.client.post(place, json=LARGE, headers={"If-Match": tags[1]})).status_code == 200
@@ -178,7 +179,7 @@ async def test_a_body_that_is_said_to_be_as_it_is_is_taken(house: House, coding:
     assert (await put(house, json.dumps(LARGE).encode(), coding)).status_code == 200
 
 
-@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "gzip, br", "utf-8"])
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "gzip, br", "identity, gzip", "utf-8"])
 async def test_a_body_that_is_packed_otherwise_is_415(house: House, coding: str) -> None:
     answer = await put(house, gzip.compress(b"{}"), coding)
     assert (answer.status_code, codes(answer), answer.headers["accept-encoding"]) == (415, ["UNSUPPORTED_ENCODING"], "gzip")

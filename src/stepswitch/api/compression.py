@@ -18,6 +18,7 @@ SMALLEST: Final = 1_400
 LEVEL: Final = 5
 _LEFT_ALONE: Final = ("text/event-stream", "application/octet-stream")
 """Events, which must not wait for one another, and files: most are packed already, and all have their length and their hash as tag."""
+_VARY: Final = (b"vary", b"Accept-Encoding")
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -33,11 +34,14 @@ class Compression:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        accepted = b",".join([value for name, value in scope["headers"] if name == b"accept-encoding"])
-        if prefers_gzip(accepted):
-            await self._packing(_asking_for(scope, b"gzip"), receive, _tagging(send))
-        elif scope["method"] in _READS:  # says in `Vary` that others get another answer
-            await self._packing(_asking_for(scope, b"identity"), receive, send)
+        accepted = b""
+        for name, value in scope["headers"]:
+            if name == b"accept-encoding":
+                accepted = value if not accepted else b"%b,%b" % (accepted, value)
+        if accepted and prefers_gzip(accepted):
+            await self._packing(_asking_for_gzip(scope), receive, _packed(send))
+        elif scope["method"] in _READS:
+            await self._app(scope, receive, _plain(send))
         else:
             await self._app(scope, receive, send)
 
@@ -64,19 +68,31 @@ def _weight(parameters: list[bytes]) -> float:
     return 1.0
 
 
-def _asking_for(scope: Scope, coding: bytes) -> Scope:
+def _asking_for_gzip(scope: Scope) -> Scope:
     headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-    return {**scope, "headers": [*headers, (b"accept-encoding", coding)]}
+    return {**scope, "headers": [*headers, (b"accept-encoding", b"gzip")]}
 
 
-def _tagging(send: Send) -> Send:
-    """Return a `send` that gives packed answers a tag of their own."""
+def _packed(send: Send) -> Send:
+    """Return a `send` that gives packed answers a tag of their own, and says of all that others may get another one."""
 
-    async def tag(message: Message) -> None:
+    async def send_packed(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=message["headers"])
+            headers.setdefault("vary", "Accept-Encoding")
             if "etag" in headers and headers.get("content-encoding") == "gzip":
                 headers["etag"] = packed_etag(headers["etag"])
         await send(message)
 
-    return tag
+    return send_packed
+
+
+def _plain(send: Send) -> Send:
+    """Return a `send` that says in `Vary` that others may get a packed answer."""
+
+    async def send_plain(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"].append(_VARY)
+        await send(message)
+
+    return send_plain

@@ -25,67 +25,86 @@ class Body:
 
     def __init__(self, receive: Receive, headers: Headers, limit: int) -> None:
         """Take a body in; raises a CallerError where its headers say already that it cannot be taken."""
-        in_parts = _is_in_parts(headers)
-        self._limit = None if in_parts else limit  # parts are read one by one, and each is limited by itself
-        self._arriving = _Unpacking(receive) if _is_packed(headers, in_parts=in_parts) else _Arriving(receive)
+        said = _Said()
+        for name, value in headers:  # of every request: one look at each, and no more
+            if name == b"content-length":
+                said.lengths.append(value)
+            elif name == b"content-type":
+                said.in_parts = is_multipart(value.decode("latin-1"))
+            elif name == b"content-encoding":
+                said.codings.append(value)
+        self._limit = None if said.in_parts else limit  # parts are read one by one, and each is limited by itself
+        self._receive = receive if not said.codings or not said.is_packed() else _Unpacked(receive)
         self._got = 0
-        length = _length(headers)
-        if length is not None:
-            self._count(length)
-            self._got = 0
+        self._is_at_end = False
+        if said.lengths and self._limit is not None and said.length() > self._limit:
+            raise _too_large(self._limit)
 
     @property
     def is_at_end(self) -> bool:
         """Whether the client has sent all of it."""
-        return self._arriving.is_at_end
+        return self._receive.is_at_end if isinstance(self._receive, _Unpacked) else self._is_at_end
 
     async def __call__(self) -> Message:
         """Return the next message of ASGI; raises TooLargeError, and InvalidRequestError where it cannot be unpacked."""
-        message = await self._arriving.next()
-        if message["type"] == "http.request":
-            self._count(len(message.get("body", b"")))
-        return message
-
-    def _count(self, more: int) -> None:
-        self._got += more
-        if self._limit is not None and self._got > self._limit:
-            raise TooLargeError(f"the body is over the limit of {self._limit} bytes")
-
-
-class _Arriving:
-    """A body as it comes."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.is_at_end = False
-
-    async def next(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
-            self.is_at_end = not message.get("more_body", False)
+            self._is_at_end = not message.get("more_body", False)
+            self._got += len(message.get("body", b""))
+            if self._limit is not None and self._got > self._limit:
+                raise _too_large(self._limit)
         return message
 
 
-class _Unpacking(_Arriving):
+class _Said:
+    """What the headers say of a body."""
+
+    def __init__(self) -> None:
+        self.lengths: list[bytes] = []
+        self.codings: list[bytes] = []
+        self.in_parts = False
+
+    def length(self) -> int:
+        """Return how long it is; raises InvalidRequestError where nobody can say what is said."""
+        text = self.lengths[0].strip()
+        if any(each.strip() != text for each in self.lengths) or not text.isdigit() or len(text) > _LONGEST_NUMBER:
+            raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, "Content-Length", "is no number of bytes")])
+        return int(text)
+
+    def is_packed(self) -> bool:
+        """Return whether it comes packed; raises UnsupportedEncodingError where that is in a way that is not understood."""
+        coding = b",".join(self.codings).strip().lower()
+        if coding in _PLAIN:
+            return False
+        if self.in_parts:
+            raise UnsupportedEncodingError("a body of several parts is sent as it is: leave Content-Encoding out", "identity")
+        if coding not in _PACKED:
+            raise UnsupportedEncodingError("Content-Encoding can be gzip, or be left out", "gzip")
+        return True
+
+
+class _Unpacked:
     """A body that comes packed, a small piece at a time."""
 
     def __init__(self, receive: Receive) -> None:
-        super().__init__(receive)
+        self._receive = receive
         self._unpacker = zlib.decompressobj(_GZIP)
         self._packed = b""
         self._is_given = False
+        self.is_at_end = False
 
-    async def next(self) -> Message:
+    async def __call__(self) -> Message:
         while not self._is_given:
             piece = self._piece()
             if piece or self.is_at_end:
                 self._is_given = not piece
                 return {"type": "http.request", "body": piece, "more_body": bool(piece)}
-            message = await super().next()
+            message = await self._receive()
             if message["type"] != "http.request":
                 return message
             self._packed += message.get("body", b"")
-        return await super().next()
+            self.is_at_end = not message.get("more_body", False)
+        return await self._receive()
 
     def _piece(self) -> bytes:
         """Return what can be unpacked now, but no more than a piece of it."""
@@ -101,32 +120,8 @@ class _Unpacking(_Arriving):
         return piece
 
 
-def _is_in_parts(headers: Headers) -> bool:
-    return any(name == b"content-type" and is_multipart(value.decode("latin-1")) for name, value in headers)
-
-
-def _is_packed(headers: Headers, *, in_parts: bool) -> bool:
-    """Return whether a body comes packed; raises UnsupportedEncodingError where it is packed in a way that is not understood."""
-    lines = [value for name, value in headers if name == b"content-encoding"]
-    codings = {coding.strip().lower() for line in lines for coding in line.split(b",")} - _PLAIN
-    if not codings:
-        return False
-    if in_parts:
-        raise UnsupportedEncodingError("a body of several parts is sent as it is: leave Content-Encoding out", "identity")
-    if not codings <= _PACKED or len(lines) > 1 or b"," in lines[0]:
-        raise UnsupportedEncodingError("Content-Encoding can be gzip, or be left out", "gzip")
-    return True
-
-
-def _length(headers: Headers) -> int | None:
-    """Return how long a body says that it is; raises InvalidRequestError where nobody can say what it says."""
-    lengths = {value.strip() for name, value in headers if name == b"content-length"}
-    if not lengths:
-        return None
-    text = lengths.pop()
-    if lengths or not text.isdigit() or len(text) > _LONGEST_NUMBER:
-        raise InvalidRequestError([Fault(ErrorCode.UNKNOWN_HEADER_VALUE, "Content-Length", "is no number of bytes")])
-    return int(text)
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"the body is over the limit of {limit} bytes")
 
 
 def _malformed(message: str) -> InvalidRequestError:

@@ -14,5 +14,8 @@ _FIT: Final = re.compile(rb"[\x21-\x7e]{1,%d}" % LONGEST)
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]], ids: Ids) -> str:
     """Return the id that the sender gave, so that his log and ours say the same; a new one where he gave none that fits, or several."""
-    given = [value for name, value in headers if name == _HEADER]
-    return given[0].decode("ascii") if len(given) == 1 and _FIT.fullmatch(given[0]) else ids.new()
+    given: bytes | None = None
+    for name, value in headers:
+        if name == _HEADER:
+            given = value if given is None else b""
+    return ids.new() if given is None or not _FIT.fullmatch(given) else given.decode("ascii")

@@ -57,7 +57,7 @@ def unchanged(request: Request, tag: str) -> Response | None:
     known = tag if listed.is_any else next((each for each in listed.tags if _state(each) == tag), None)
     if known is None:
         return None
-    return Response(None, 304, {"ETag": etag(known), "Cache-Control": UNSHARED, "Vary": "Accept-Encoding"})
+    return Response(None, 304, {"ETag": etag(known), "Cache-Control": UNSHARED})
 
 
 def _state(tag: str) -> str:
