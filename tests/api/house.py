@@ -15,14 +15,29 @@ from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetErr
 from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, StepExecution
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.callers import ADMINISTRATOR, Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
-from stepswitch.engine.records import WHOLE_LOG, LogPage, Revision, Save, Session, Snapshot, StoredFile, StoredWorkflow, TrustedKey, Waiting
+from stepswitch.engine.records import (
+    WHOLE_LOG,
+    LogPage,
+    RequestMark,
+    Revision,
+    Save,
+    Session,
+    Snapshot,
+    StoredFile,
+    StoredWorkflow,
+    TrustedKey,
+    Waiting,
+)
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
@@ -99,11 +114,12 @@ class DictExecutionStore:
     rows: dict[str, list[StepExecution]] = field(default_factory=dict)
     lines: dict[str, list[LogEntry]] = field(default_factory=dict)
 
-    async def create(self, save: Save, snapshot: Snapshot) -> None:
+    async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
         self.heads[save.head.id] = save.head
         self.rows[save.head.id] = list(save.rows)
         self.lines[save.head.id] = list(save.logs)
         self.snapshots[snapshot.id] = snapshot
+        assert mark is None, "requests with a key are asked of a real service"
 
     async def load(self, execution_id: str) -> Head | None:
         return self.heads.get(execution_id)
@@ -239,10 +255,20 @@ class House:
             catalogue=self.catalogue,
             files=cast("FileStore", OneFile()),
         )
+        repeats: dict[str, Any] = {
+            "executions": self.executions,
+            "views": self.views,
+            "store": None,
+            "digests": BodyDigests(b"key"),
+            "clock": self.clock,
+            "ids": self.ids,
+        }
         self.app: FastAPI = create_app(
             ApiServices(
                 catalogue=self.catalogue,
                 executions=self.executions,
+                keyed_requests=KeyedRequests(**repeats),
+                cut_answers=CutAnswers(**repeats),
                 steering=ExecutionSteering(
                     conductor=conductor,
                     catalogue=self.catalogue,

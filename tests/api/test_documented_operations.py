@@ -13,6 +13,7 @@ from tests.api.house import House
 JSON, PARTS, NONE, TEXT, BYTES = "application/json", "multipart/form-data", None, "text/plain", "application/octet-stream"
 W, E = "/workflow/{workflowId}", "/workflowExecution/{workflowExecutionId}"
 LIST: Final = {"query filter", "query nextpage_opaque_marker", "query fields", "query exclude_fields", "header x-tca-anymatch"}
+KEY: Final = {"header Idempotency-Key"}
 FILE: Final = {"query attachmentId"}
 Row = tuple[int, str, str, str | None, str | None, int, str | None, set[str]]
 DOCUMENTED: Final[list[Row]] = [
@@ -21,14 +22,14 @@ DOCUMENTED: Final[list[Row]] = [
     (2, "PUT", "/workflow", JSON, "WorkflowBase", 200, "WorkflowResponse", set()),
     (3, "POST", "/workflow", PARTS, "workflow files", 200, "WorkflowResponse", set()),
     (4, "DELETE", W, NONE, None, 204, None, {"header If-Match"}),
-    (5, "GET", W, NONE, None, 200, "WorkflowResponse", set()),
+    (5, "GET", W, NONE, None, 200, "WorkflowResponse", {"header If-None-Match"}),
     (6, "GET", "/workflow", NONE, None, 200, "[WorkflowResponse]", LIST),
     (7, "POST", W, JSON, "WorkflowBase", 200, "WorkflowResponse", {"header If-Match"}),
     (8, "POST", f"{W}/attachments", PARTS, "file", 200, "FileAttachment", {"header If-Match"}),
     (9, "GET", f"{W}/attachments", NONE, None, 200, BYTES, FILE),
     (10, "DELETE", f"{W}/attachments", NONE, None, 204, None, FILE | {"header If-Match"}),
-    (11, "PUT", "/workflowExecution", JSON, "WorkflowExecutionCreateRequest", 200, "WorkflowExecution", set()),
-    (12, "POST", "/workflowExecution", PARTS, "workflowExecution files", 200, "WorkflowExecution", set()),
+    (11, "PUT", "/workflowExecution", JSON, "WorkflowExecutionCreateRequest", 200, "WorkflowExecution", KEY),
+    (12, "POST", "/workflowExecution", PARTS, "workflowExecution files", 200, "WorkflowExecution", KEY),
     (13, "GET", "/workflowExecution", NONE, None, 200, "[WorkflowExecution]", LIST),
     (14, "GET", E, NONE, None, 200, "WorkflowExecution", {"query fields", "query exclude_fields"}),
     (15, "PATCH", E, JSON, "WorkflowExecutionChange", 200, "WorkflowExecution", {"header x-stepswitch-reason"}),

@@ -13,7 +13,7 @@ from stepswitch.domain.execution import DEFAULT_LIMITS, ContextType, Head, Limit
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.records import Committed, Save, Snapshot, Waiting
+from stepswitch.engine.records import Committed, RequestMark, Save, Snapshot, Waiting
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.secrets.masking import Masking
@@ -21,6 +21,7 @@ from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.data_dir import migrate
 from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import TimeOrderedIds
 from tests.clocks import FakeClock
@@ -47,9 +48,9 @@ class WatchedStore(SqlExecutionStore):
         self.fail_after: Exception | None = None
         self.fail_loads: list[Exception] = []
 
-    async def create(self, save: Save, snapshot: Snapshot) -> None:
+    async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
         await self._at_the_gate()
-        await super().create(save, snapshot)
+        await super().create(save, snapshot, mark)
         self.notes.append(("committed", save.head.version))
         self._fail_after()
 
@@ -140,6 +141,7 @@ class Rig:
         self.clock = FakeClock()
         self.rules = Rules(TYPES, limits)
         self.store = WatchedStore(database, self.notes)
+        self.requests = SqlRequestStore(database)
         self.dispatcher = NotingDispatcher(self.notes)
         self.observer = NotingObserver(self.notes)
         self.ids = TimeOrderedIds()
@@ -171,6 +173,7 @@ class Rig:
             ids=self.ids,
             instance=instance,
             commits=SqlCommitLog(self.database),
+            requests=self.requests,
         )
 
     async def create(self, document: JsonObject, **more: Any) -> str:

@@ -8,7 +8,8 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.domain.events import Abort, Reply, Retry
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
-from stepswitch.engine.records import Session
+from stepswitch.engine import timekeeper as timekeeper_module
+from stepswitch.engine.records import RequestKind, RequestMark, Session
 from stepswitch.engine.timekeeper import FOR_EVER, PORTIONS, QUIET_AFTER_JUMP_SECONDS
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.commits import SqlCommitLog
@@ -253,6 +254,20 @@ async def test_expired_logins_are_ended_with_the_retention(rig: Rig) -> None:
     await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
     await keeper.look()
     assert await accounts.session("hash") is None
+
+
+async def test_keys_of_requests_are_forgotten_after_a_day_however_many_there_are(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timekeeper_module, "PAGE", 3)
+    keeper, begun = rig.timekeeper(), rig.clock.now()
+    for number in range(9):
+        await rig.requests.note(RequestMark("default", "ann", RequestKind.KEYED, f"k{number}", "d", "e", begun + 1000 * (number // 7)))
+    await rig.clock.advance(24 * HOUR)
+    await keeper.look()
+    assert await rig.requests.keyed("default", "ann", "k0") is not None
+    await rig.clock.advance(1)
+    keeper._next_retention = 0
+    await keeper.look()
+    assert [await rig.requests.keyed("default", "ann", f"k{number}") is None for number in (0, 6, 7, 8)] == [True, True, False, False]
 
 
 async def test_a_fault_of_the_store_is_outlived(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

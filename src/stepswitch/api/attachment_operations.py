@@ -4,15 +4,22 @@ from typing import Final
 
 from stepswitch.api import attachments
 from stepswitch.api.catalogue_operations import IF_MATCH, IF_NONE_MATCH, STORED, WORKFLOW_ID
+from stepswitch.api.executions import REPEATED_HEADER
 from stepswitch.api.operation import WITH_BODY, Operation, Parameter
 from stepswitch.api.steering_operations import EXECUTION_ID, REASON
 from stepswitch.api.wire import catalogue_models, models
+from stepswitch.engine.keyed_requests import KEY_HEADER
 
 _ATTACHMENT: Final = Parameter("attachmentId", "The id of the file; its key is understood too.", "query")
 _DOWNLOAD: Final = {
     "ETag": "SHA-256 of the content, in hex.",
     "Content-Disposition": "The name of the file, made safe.",
 }
+IDEMPOTENCY_KEY: Final = Parameter(
+    KEY_HEADER, "What makes it safe to send the request again, within 24 hours: the same key makes one execution, and each answer is that one as it "
+    "is now. With another body it is 400. 1 to 255 printable characters of ASCII.", "header", is_required=False,
+)  # fmt: skip
+REPEATED: Final = {REPEATED_HEADER: "`true` where an earlier request has made the execution; else absent."}
 _BYTES: Final = "application/octet-stream"
 
 ATTACHMENT_OPERATIONS: Final = (
@@ -46,6 +53,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "As the create, with the request as part `workflowExecution` and a part `files` for each file. A file's name is its key in "
         "`attachments`.",
         models.WorkflowExecution, request=catalogue_models.ExecutionWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
+        parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
     ),
     Operation(
         "attachToExecution", "POST", "/workflowExecution/{workflowExecutionId}/attachments", attachments.attach_to_execution,

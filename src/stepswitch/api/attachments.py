@@ -1,6 +1,6 @@
 """The operations of files: up, down and away, and the creates that bring their files along. Listed in `attachment_operations`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -9,21 +9,25 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from stepswitch.api.executions import queued_response
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.steering import reason_of
 from stepswitch.api.wire.bodies import parse_json
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_tags
+from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
 from stepswitch.api.workflows import checked_response
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.engine.catalogue import attachment_key, tag_of
+from stepswitch.engine.keyed_requests import Queued
 from stepswitch.engine.records import StoredFile
 
 _EXECUTION_PART: Final = "workflowExecution"
 _WORKFLOW_PARTS: Final = ("workflow", _EXECUTION_PART)
 _NO_VALUE: Final = object()
+_KIND: Final = b"POST"
 
 
 @dataclass
@@ -31,6 +35,8 @@ class _Received:
     """What a request brought: its JSON part, and its files by key, which are held until the request ends."""
 
     value: Any = _NO_VALUE
+    text: bytes = b""
+    """Of the JSON part, as it came."""
     files: dict[str, StoredFile] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -95,12 +101,15 @@ async def create_workflow_with_files(call: Call) -> Response:
 
 async def create_execution_with_files(call: Call) -> Response:
     """Queue an execution that brings its files along."""
+    key = idempotency_key(call.request)
     async with _received(call, (_EXECUTION_PART,), "files") as received:
         request = execution_request(_value(received, _EXECUTION_PART))
         existing_id(request.workflow_id)
         own = {key: file.id for key, file in received.files.items()}
         request = replace(request, attachments={**request.attachments, **own})
-        return json_response(call.answers.execution(await call.services.executions.create(call.caller, request), call.root))
+        if key is None:
+            return await queued_response(call, Queued(await call.services.executions.create(call.caller, request)))
+        return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, *_content(received)))
 
 
 @asynccontextmanager
@@ -112,7 +121,8 @@ async def _received(call: Call, value_parts: tuple[str, ...], file_part: str) ->
             if part.name == file_part:
                 await _take_file(call, received, part)
             elif part.name in value_parts and received.value is _NO_VALUE:
-                received.value = parse_json(await part.read(call.services.body_limit_bytes))
+                received.text = await part.read(call.services.body_limit_bytes)
+                received.value = parse_json(received.text)
             else:
                 known = ", ".join((*value_parts, file_part))
                 received.faults.append(
@@ -134,6 +144,14 @@ async def _take_file(call: Call, received: _Received, part: Part) -> None:
         received.faults.append(Fault(ErrorCode.INVALID_VALUE, part.name, f"two files are called {key!r}"))
         return
     received.files[key] = await call.services.files.put(call.caller.tenant, part.file_name, part.content)
+
+
+def _content(received: _Received) -> Iterator[bytes]:
+    """Yield what makes a request this one: its JSON, and what its files are called and hold; not how the parts are divided, or ordered."""
+    yield _KIND
+    yield received.text
+    for key, file in sorted(received.files.items()):
+        yield from (key.encode(), file.name.encode("utf-8", "surrogatepass"), file.sha256.encode())
 
 
 def _value(received: _Received, name: str) -> Any:

@@ -33,7 +33,7 @@ async def read_execution(call: Call) -> Response:
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
     if known.has(tag):
-        return Response(None, 304, headers | {"Vary": "Accept-Encoding"})
+        return Response(None, 304, headers)
     view = await call.services.views.shown(call.caller, execution_id, wanted_of(fields))
     return await execution_response(call, view, fields, headers)
 

@@ -1,14 +1,34 @@
-"""The operations of executions. Listed in `operations`."""
+"""The operation that queues an execution; with files it is in `attachments`. Listed in `operations`."""
+
+from functools import partial
+from typing import Final
 
 from starlette.responses import Response
 
-from stepswitch.api.services import Call, json_response
-from stepswitch.api.wire.bodies import read_json
+from stepswitch.api.connections import when_cut
+from stepswitch.api.services import Call, execution_response
+from stepswitch.api.wire.bodies import parsed_json, read_body
+from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.requests import execution_request, existing_id
+from stepswitch.engine.keyed_requests import Queued
+
+REPEATED_HEADER: Final = "x-stepswitch-repeated"
+_KIND: Final = b"PUT"
 
 
 async def create_execution(call: Call) -> Response:
     """Queue an execution; answer with it, its first step execution included."""
-    request = execution_request(await read_json(call.request))
+    key, body = idempotency_key(call.request), await read_body(call.request)
+    request = execution_request(await parsed_json(body))
     existing_id(request.workflow_id)
-    return json_response(call.answers.execution(await call.services.executions.create(call.caller, request), call.root))
+    if key is not None:
+        return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, _KIND, body))
+    answers = call.services.cut_answers
+    order = await answers.order(call.caller, body)
+    when_cut(call.request, partial(answers.cut, order))
+    return await queued_response(call, await answers.carry_out(call.caller, order, request))
+
+
+async def queued_response(call: Call, queued: Queued) -> Response:
+    """Return the 200 with an execution that somebody asked for, now or before."""
+    return await execution_response(call, queued.view, headers={REPEATED_HEADER: "true"} if queued.is_repeat else None)

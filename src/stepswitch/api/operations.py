@@ -3,7 +3,7 @@
 from typing import Final
 
 from stepswitch.api import execution_reads, executions, health, host_keys, sessions
-from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS
+from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTENCY_KEY, REPEATED
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
 from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
@@ -42,8 +42,10 @@ WORKFLOW_OPERATIONS: Final = (
     Operation(
         "createWorkflowExecution", "PUT", "/workflowExecution", executions.create_execution, "Executions", "Queue an execution",
         "Creates an execution of a workflow and queues it. When the answer is there, the execution is on disk, and its first step "
-        "execution is in the answer. 404: there is no such workflow.",
+        "execution is in the answer. 404: there is no such workflow, or what the `Idempotency-Key` made was deleted. Sent again, byte for byte, "
+        "within 60 seconds after its connection broke, it is answered with the execution that it made.",
         models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=(*_WITH_BODY, 403), example=_EXECUTION_EXAMPLE,
+        parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
     ),
     Operation(
         "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", execution_reads.read_execution, "Executions",

@@ -11,7 +11,9 @@ from stepswitch.api.wire.answers import Answers, Root
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
@@ -48,6 +50,8 @@ class ApiServices:
     catalogue: Catalogue
     executions: Executions
     rehearsals: Rehearsals
+    keyed_requests: KeyedRequests
+    cut_answers: CutAnswers
     steering: ExecutionSteering
     logbook: Logbook
     views: Views

@@ -6,6 +6,7 @@ with the same `errorResponse` as everything else, so that a client needs to know
 
 import asyncio
 import http
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -14,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stepswitch.api import problems
+from stepswitch.api.connections import WHEN_CUT
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.domain.errors import (
     ErrorCode,
@@ -74,6 +76,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         self._unused = 0
         """Bytes read that were neither a body nor part of a complete head."""
+        self._extensions: dict[str, Any] = {WHEN_CUT: self._when_cut}
+        self._at_work: Callable[[], None] | None = None
+        """To be called where the answer to the request that is carried out cannot be written."""
+        self._leaving: list[Callable[[], None]] = []
+        """The same of answers that are complete, and not all of them handed to the operating system."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a connection; one too many is answered 503 when its request is there, or cut where they are far too many."""
@@ -105,6 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a head begins."""
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
         self._reading, self._since = _Reading.HEAD, self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -133,8 +141,48 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(InvalidRequestError([Fault(ErrorCode.MALFORMED_REQUEST, "", "this is no HTTP request")]))
 
+    def _when_cut(self, then: Callable[[], None]) -> None:
+        """Have `then` called where the answer to the request that is carried out now cannot be written: see `api.connections`."""
+        if self.transport.is_closing():
+            then()
+        else:
+            self._at_work = then
+
+    def on_response_complete(self) -> None:
+        """Note that an answer is complete; whether it was written is known when its bytes have left."""
+        if self._at_work is not None:
+            self._leaving.append(self._at_work)
+            self._at_work = None
+            self.loop.call_soon(self._note_written)
+        super().on_response_complete()
+
+    def _note_written(self) -> None:
+        if self._leaving and self.transport.get_write_buffer_size() == 0:
+            self._leaving.clear()
+
+    def eof_received(self) -> None:
+        """Take note that the client sends no more: the connection is closed by that, and what is not written yet never will be."""
+        self._note_written()
+        self._tell_cut(at_work_only=True)
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection. One that was closed in good order was written to its end before."""
+        self._tell_cut(at_work_only=exc is None)
+        super().connection_lost(exc)
+
+    def _tell_cut(self, *, at_work_only: bool) -> None:
+        cut = [] if self._at_work is None else [self._at_work]
+        if not at_work_only:
+            cut += self._leaving
+            self._leaving = []
+        self._at_work = None
+        for then in cut:
+            then()
+
     def check(self, now: float) -> None:
         """Give the connection up where its client takes too long."""
+        self._note_written()
         if self.flow.read_paused:  # it is us who do not read
             self._since = now
         waited = now - self._since

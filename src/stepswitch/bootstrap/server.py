@@ -35,6 +35,8 @@ def application(service: Service) -> StepswitchApi:
             catalogue=service.catalogue,
             executions=service.executions,
             rehearsals=service.rehearsals,
+            keyed_requests=service.keyed_requests,
+            cut_answers=service.cut_answers,
             steering=service.steering,
             logbook=service.logbook,
             views=service.views,

@@ -14,7 +14,9 @@ from stepswitch.domain.rules import Rules
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids, Observer
@@ -42,6 +44,8 @@ class Service:
     catalogue: Catalogue
     executions: Executions
     rehearsals: Rehearsals
+    keyed_requests: KeyedRequests
+    cut_answers: CutAnswers
     steering: ExecutionSteering
     logbook: Logbook
     views: Views
@@ -82,6 +86,7 @@ class Service:
             each.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.conductor.drain()
+        await self.cut_answers.drain()
         await self._pool.close()
         await self.rehearsals.close()
         await self._database.close()

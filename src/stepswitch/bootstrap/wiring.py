@@ -16,13 +16,16 @@ from stepswitch.dispatch.local import LocalDispatcher, Places
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepTypes, collect
+from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
-from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, Secrets, StepType
+from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
@@ -36,11 +39,13 @@ from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.data_dir import DataDir, migrate
+from stepswitch.storage.digest_key import digest_key
 from stepswitch.storage.epochs import current_epoch
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.worker.attempt import Surroundings
@@ -132,6 +137,7 @@ async def open_service(
         types = types or _step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
         service = _wire(settings, clock or SystemClock(), rules, types, computing=computing, data_dir=data_dir, database=database)
+        await service.cut_answers.recall()
         # Last, so that nothing can fail any more once its password was told.
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))
     except BaseException:
@@ -148,6 +154,17 @@ class _UseCases(TypedDict):
     views: Views
     files: FileStore
     rules: Rules
+    clock: Clock
+    ids: Ids
+
+
+class _Repeats(TypedDict):
+    """What is needed to recognise a request that is sent again."""
+
+    executions: Executions
+    views: Views
+    store: RequestStore
+    digests: BodyDigests
     clock: Clock
     ids: Ids
 
@@ -171,13 +188,17 @@ def _wire(
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents, files=files)
     views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids)
+    executions = Executions(conductor=conductor, **use_cases)
+    repeats = _repeats(data_dir, database, executions, use_cases)
     return Service(
         settings=settings,
         clock=clock,
         ids=ids,
         rules=rules,
         catalogue=catalogue,
-        executions=Executions(conductor=conductor, **use_cases),
+        executions=executions,
+        keyed_requests=KeyedRequests(**repeats),
+        cut_answers=CutAnswers(**repeats),
         rehearsals=_rehearsals(settings, computing, secrets, use_cases),
         steering=ExecutionSteering(strict=settings.strict_documents, conductor=conductor, snapshots=snapshots, **use_cases),
         logbook=Logbook(store, snapshots, conductor, secrets),
@@ -195,6 +216,17 @@ def _wire(
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
+    )
+
+
+def _repeats(data_dir: DataDir, database: SqliteDatabase, executions: Executions, shared: _UseCases) -> _Repeats:
+    return _Repeats(
+        executions=executions,
+        views=shared["views"],
+        store=SqlRequestStore(database),
+        digests=BodyDigests(digest_key(data_dir.digest_key)),
+        clock=shared["clock"],
+        ids=shared["ids"],
     )
 
 
@@ -223,6 +255,7 @@ def _timekeeper(
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
         files=files,
         commits=SqlCommitLog(database),
+        requests=SqlRequestStore(database),
     )
 
 

@@ -21,7 +21,7 @@ from stepswitch.engine.budget import LARGE_BYTES, Kept
 from stepswitch.engine.confidential import searched_context
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
-from stepswitch.engine.records import Committed, Save
+from stepswitch.engine.records import Committed, RequestMark, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
 HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
@@ -62,17 +62,20 @@ class Conductor:
         """Return the committed head of an execution; None where there is no such."""
         return self._heads.get(execution_id) or await self._store.load(execution_id)
 
-    async def create(self, decision: Decision, compiled: Compiled) -> tuple[Head, Compiled, Sequence[LogEntry]]:
-        """Store a new execution; when this returns, it is on disk and on its way."""
-        await self._to_the_end(self._create(decision, compiled))
+    async def create(
+        self, decision: Decision, compiled: Compiled, mark: RequestMark | None = None
+    ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+        """Store a new execution, and `mark` with it; when this returns, it is on disk and on its way."""
+        await self._to_the_end(self._create(decision, compiled, mark))
         return decision.head, compiled, decision.logs
 
-    async def _create(self, decision: Decision, compiled: Compiled) -> None:
+    async def _create(self, decision: Decision, compiled: Compiled, mark: RequestMark | None) -> None:
         self._snapshots.keep(compiled)
         head = decision.head
         reach(CrashPoint.CREATE_UNSAVED)
+        save = Save(head, decision.rows, decision.logs, searched_context(head, compiled))
         try:
-            await self._store.create(Save(head, decision.rows, decision.logs, searched_context(head, compiled)), compiled.snapshot)
+            await self._store.create(save, compiled.snapshot, mark)
         except CommitInDoubtError:
             if await self._store.load(head.id) is None:
                 raise

@@ -19,7 +19,7 @@ from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.ports import Clock, FileStore, Ids
-from stepswitch.engine.records import StoredWorkflow
+from stepswitch.engine.records import RequestMark, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, Views
 
@@ -41,6 +41,14 @@ class ExecutionRequest:
     """What was wrong with its shape already, so that everything is said in one answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What a new execution is called, and which request it comes from."""
+
+    execution_id: str
+    mark: RequestMark | None
+
+
 class Executions:
     """What people do with executions."""
 
@@ -55,25 +63,28 @@ class Executions:
         self._clock = clock
         self._ids = ids
 
-    async def create(self, caller: Caller, request: ExecutionRequest) -> ExecutionView:
+    async def create(
+        self, caller: Caller, request: ExecutionRequest, execution_id: str | None = None, mark: RequestMark | None = None
+    ) -> ExecutionView:
         """Queue an execution and return it with its step execution 0; raises NotFoundError, or InvalidRequestError with every fault.
 
-        When this returns, the execution is on disk.
+        When this returns, the execution is on disk, and `mark` with it. Raises VersionConflictError where a mark of that name is there already.
         """
+        origin = _Origin(execution_id or self._ids.new(), mark)
         stored = await self._catalogue.get(caller, request.workflow_id)
         compiled = await self._compile(stored)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
         if not held:
-            return await self._create(caller, request, compiled)
+            return await self._create(caller, request, compiled, origin)
         self._files.hold(held)  # until they belong to the execution
         try:
-            return await self._create(caller, request, compiled)
+            return await self._create(caller, request, compiled, origin)
         finally:
             await self._files.settle(held)
 
-    async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled) -> ExecutionView:
+    async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin") -> ExecutionView:
         await self._refuse_faults(caller, request, compiled.workflow)
-        return self._views.fresh(await self._begin(caller, request, compiled))
+        return self._views.fresh(await self._begin(caller, request, compiled, origin))
 
     async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, workflow: Workflow) -> None:
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
@@ -102,11 +113,13 @@ class Executions:
             if await self._files.find(caller.tenant, file_id) is None
         ]
 
-    async def _begin(self, caller: Caller, request: ExecutionRequest, compiled: Compiled) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+    async def _begin(
+        self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin"
+    ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
         now = self._clock.now()
         workflow = compiled.workflow
         order = Create(
-            execution_id=self._ids.new(),
+            execution_id=origin.execution_id,
             tenant=caller.tenant,
             user=caller.user,
             workflow_id=request.workflow_id,
@@ -120,7 +133,7 @@ class Executions:
             debug_step_ids=request.debug_step_ids,
         )
         values = initial_values(workflow, request.assignments, request.context)
-        return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled)
+        return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled, origin.mark)
 
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
         revision = (stored.id, tag_of(stored))

@@ -17,6 +17,7 @@ from stepswitch.engine.records import (
     Committed,
     LogPage,
     OpenClaim,
+    RequestMark,
     Revision,
     Runnable,
     Save,
@@ -36,15 +37,12 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """Return the time of day in milliseconds since 1970, UTC."""
-        ...
 
     def monotonic(self) -> float:
         """Return seconds that only ever grow."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds` of monotonic time."""
-        ...
 
 
 class Ids(Protocol):
@@ -52,75 +50,61 @@ class Ids(Protocol):
 
     def new(self) -> str:
         """Return an id never given before."""
-        ...
 
 
 class ExecutionStore(Protocol):
     """Executions with their rows. Every writing call returns only after COMMIT."""
 
-    async def create(self, save: Save, snapshot: Snapshot) -> None:
-        """Store a new execution and, where it is not there yet, its snapshot; raises VersionConflictError where the id exists."""
-        ...
+    async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
+        """Store a new execution and, where it is not there yet, its snapshot; `mark` says which request has made it.
+
+        Raises VersionConflictError where the id, or a mark of that name, exists: then nothing is stored.
+        """
 
     async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
         """Store a decision over the version that was read; raises VersionConflictError where somebody saved first, CommitInDoubtError where COMMIT failed."""
-        ...
 
     async def load(self, execution_id: str) -> Head | None:
         """Return the stored head."""
-        ...
 
     async def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """Return a stored snapshot."""
-        ...
 
     async def standing(self, execution_id: str) -> Standing | None:
         """Return an execution as it stands at one moment, so that its rows can be read up to there."""
-        ...
 
     async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
         """Return up to `count` step executions that are behind (the current one is in the head), fewer where they are over the limit, by number from `first`."""
-        ...
 
     async def logs(self, execution_id: str, page: LogPage = WHOLE_LOG) -> tuple[Sequence[LogEntry], LogPage | None]:
         """Return the entries of a page of the log, and the page to go on with, None at the end."""
-        ...
 
     async def log_end(self, execution_id: str) -> int:
         """Return the place of the last row of log of an execution; 0 where there is none. What is logged later has a greater one."""
-        ...
 
     async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
         """Add log entries; never touches the version."""
-        ...
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
         """Note a sign of life for each of these claims; return the nonces that are still open."""
-        ...
 
     async def open_claims(self, silent_since: int, now: int) -> Sequence[OpenClaim]:
         """Return the claims whose last sign is older than `silent_since` or whose deadline is before `now`."""
-        ...
 
     async def foreign_claims(self, instance: str) -> Sequence[OpenClaim]:
         """Return the open claims of every other instance."""
-        ...
 
     async def cleanups(self, count: int) -> Sequence[tuple[str, int]]:
         """Return executions and step numbers of which something may be left at a target."""
-        ...
 
     async def runnable(self, after: Runnable | None, count: int) -> Sequence[Runnable]:
         """Return executions with a step that is executable, in the order of `since`, after the one named."""
-        ...
 
     async def expired(self, now: int, count: int) -> Sequence[str]:
         """Return ids of ended executions whose `retainedTil` has passed."""
-        ...
 
     async def delete(self, execution_id: str) -> None:
         """Remove an execution with its rows, and its snapshot where nobody else has it."""
-        ...
 
 
 class CatalogueStore(Protocol):
@@ -128,27 +112,40 @@ class CatalogueStore(Protocol):
 
     async def create(self, workflow: StoredWorkflow) -> None:
         """Store a new workflow; raises VersionConflictError where the id exists."""
-        ...
 
     async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         """Return a workflow."""
-        ...
 
     async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
         """Store a workflow over the revision before its own, which is kept; raises VersionConflictError where that is not the stored one."""
-        ...
 
     async def delete(self, workflow: StoredWorkflow) -> None:
         """Remove a workflow with all its revisions; raises VersionConflictError where this is no longer the stored one."""
-        ...
 
     async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
         """Return every revision of a workflow, oldest first."""
-        ...
 
     async def revision(self, workflow: StoredWorkflow, number: int) -> StoredWorkflow | None:
         """Return a workflow as it was in one of its revisions."""
-        ...
+
+
+class RequestStore(Protocol):
+    """Which requests have made which executions. A mark with a key is stored by `ExecutionStore.create`, together with the execution."""
+
+    async def keyed(self, tenant: str, user: str, key: str) -> RequestMark | None:
+        """Return the mark of a key."""
+
+    async def note(self, mark: RequestMark) -> None:
+        """Store a mark; a second time is no error."""
+
+    async def forget(self, mark: RequestMark) -> None:
+        """Remove a mark, where there is one of its name."""
+
+    async def cut_since(self, moment: int) -> Sequence[RequestMark]:
+        """Return the marks of answers that were cut at `moment` or later, in the order of their times."""
+
+    async def prune(self, before: int, count: int) -> int:
+        """Remove up to `count` marks of any kind that were made before a moment, the oldest first; return how many it were."""
 
 
 class ListStore(Protocol):
@@ -156,23 +153,18 @@ class ListStore(Protocol):
 
     async def execution_page(self, tenant: str, selection: Selection) -> Page[str]:
         """Return the ids of a page of executions; raises QueryTooSlowError."""
-        ...
 
     async def workflow_page(self, tenant: str, selection: Selection) -> Page[StoredWorkflow]:
         """Return a page of workflows; raises QueryTooSlowError."""
-        ...
 
     async def heads(self, ids: Sequence[str]) -> Sequence[Head]:
         """Return the heads of executions in the order of `ids`, without those that are gone."""
-        ...
 
     async def steps_of(self, ids: Sequence[str]) -> Mapping[str, Sequence[StepExecution]]:
         """Return, by execution, the step executions that are behind, in the order of their numbers, but for executions of which one has a large value."""
-        ...
 
     async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:
         """Return stored snapshots."""
-        ...
 
 
 class AccountStore(Protocol):
@@ -180,31 +172,24 @@ class AccountStore(Protocol):
 
     async def account(self, name: str) -> Account | None:
         """Return an account."""
-        ...
 
     async def put_account(self, account: Account) -> None:
         """Create or replace an account."""
-        ...
 
     async def count_accounts(self) -> int:
         """Return how many accounts there are."""
-        ...
 
     async def put_session(self, session: Session) -> None:
         """Store a login."""
-        ...
 
     async def session(self, token_hash: str) -> Session | None:
         """Return a login, expired or not."""
-        ...
 
     async def end_session(self, token_hash: str) -> None:
         """Forget a login."""
-        ...
 
     async def end_expired_sessions(self, now: int) -> None:
         """Forget the logins that expired before `now`."""
-        ...
 
 
 class Authenticator(Protocol):
@@ -212,15 +197,12 @@ class Authenticator(Protocol):
 
     async def login(self, username: str, password: str) -> tuple[str, Session]:
         """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user."""
-        ...
 
     async def authenticate(self, token: str) -> Caller:
         """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
-        ...
 
     async def logout(self, token: str) -> None:
         """End the session of a token; an unknown one is no error."""
-        ...
 
 
 class HostKeyStore(Protocol):
@@ -228,19 +210,15 @@ class HostKeyStore(Protocol):
 
     async def trusted(self, host: str, port: int) -> Sequence[TrustedKey]:
         """Return the keys trusted for one server."""
-        ...
 
     async def all(self) -> Sequence[TrustedKey]:
         """Return every trusted key by host and port."""
-        ...
 
     async def trust(self, key: TrustedKey) -> None:
         """Trust a key; a second time is no error."""
-        ...
 
     async def forget(self, host: str, port: int) -> int:
         """Forget every key of one server; return how many there were."""
-        ...
 
 
 class FileStore(Protocol):
@@ -248,35 +226,27 @@ class FileStore(Protocol):
 
     async def put(self, tenant: str, name: str, content: AsyncIterator[bytes]) -> StoredFile:
         """Store a file under a new id and hold it, until `settle`; raises TooLargeError over the limit."""
-        ...
 
     def hold(self, file_ids: Iterable[str]) -> None:
         """Keep files that somebody is about to use; each `hold` wants a `settle`."""
-        ...
 
     async def settle(self, file_ids: Iterable[str]) -> None:
         """Hold these files no longer, and remove those that belong to nobody."""
-        ...
 
     async def sweep(self) -> None:
         """Remove every file that belongs to nobody and is not held."""
-        ...
 
     async def clear(self) -> None:
         """Remove what a stop left on the disk in the middle of a change: contents that no file has."""
-        ...
 
     async def find(self, tenant: str, file_id: str) -> StoredFile | None:
         """Return what is known of a file."""
-        ...
 
     async def read(self, file: StoredFile) -> bytes:
         """Return the content of a file."""
-        ...
 
     def stream(self, file: StoredFile) -> AsyncIterator[bytes]:
         """Return the content of a file in pieces."""
-        ...
 
 
 class HostKeys(Protocol):
@@ -284,11 +254,9 @@ class HostKeys(Protocol):
 
     async def trusted(self, host: str, port: int) -> Sequence[str]:
         """Return the trusted keys of a server as OpenSSH lines."""
-        ...
 
     async def accept_new(self, host: str, port: int, public_key: str) -> bool:
         """Trust a key that was never seen, where the settings allow it and the server had none; return whether it is trusted now."""
-        ...
 
 
 class StepContext(Protocol):
@@ -297,45 +265,36 @@ class StepContext(Protocol):
     @property
     def execution_id(self) -> str:
         """The execution that it runs for: sessions may be kept for it, and for nobody else."""
-        ...
 
     @property
     def time_limit_seconds(self) -> float:
         """How long this attempt may take; the runner cancels it then."""
-        ...
 
     @property
     def output_limit_bytes(self) -> int:
         """How much of one output is kept; name what was cut in `Outcome.truncated`."""
-        ...
 
     @property
     def host_keys(self) -> HostKeys:
         """The host keys that are trusted."""
-        ...
 
     async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
         """Add a line to the step's log; waits while the log is written slower than it is filled. Secrets are masked on the way.
 
         Who cuts a text, here or in an error, puts `CUT` at once behind it, and before what follows: halves of secrets are masked there.
         """
-        ...
 
     async def attachment(self, key: str) -> bytes:
         """Return the content of the attachment called `key`; raises TargetError where there is none."""
-        ...
 
     def is_file(self, name: str) -> bool:
         """Return whether the input called `name` was bound as type file: its value is then the key of an attachment."""
-        ...
 
     def declared_inputs(self) -> Sequence[str]:
         """Return the names of all inputs that the step declares, with or without value."""
-        ...
 
     def mark_sent(self) -> None:
         """Say, right before the first byte of the command leaves: from now on the target may act, so a cut or a time limit leaves UNKNOWN."""
-        ...
 
 
 class StepType(Protocol):
@@ -344,19 +303,15 @@ class StepType(Protocol):
     @property
     def signature(self) -> StepSignature:
         """What it declares of itself."""
-        ...
 
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         """Do the work once. Every failure is a value; an exception that escapes is a bug. On cancellation it closes its session and lets CancelledError pass."""
-        ...
 
     async def release(self, execution_id: str) -> None:
         """Let go of whatever was kept for an execution that has ended or paused."""
-        ...
 
     async def close(self) -> None:
         """Let go of everything; the service stops."""
-        ...
 
 
 class Dispatcher(Protocol):
@@ -364,23 +319,18 @@ class Dispatcher(Protocol):
 
     def submit(self, task: Task) -> None:
         """Queue a task; a task that is queued or running already is not queued again."""
-        ...
 
     def cancel(self, cancel: Cancel) -> None:
         """Stop a step that runs here, or forget it where it is queued."""
-        ...
 
     def holds(self, execution_id: str) -> bool:
         """Return whether a task of the execution is queued or running here."""
-        ...
 
     def running_since(self, execution_id: str) -> int | None:
         """Return when the step of an execution that runs here was begun, in milliseconds; None where none runs."""
-        ...
 
     def waiting(self, execution_id: str) -> Waiting | None:
         """Return what the task of an execution waits for; None where it has none queued."""
-        ...
 
 
 class Secrets(Protocol):
@@ -388,7 +338,6 @@ class Secrets(Protocol):
 
     def masker(self, secrets: Sequence[str]) -> Callable[[str], str]:
         """Return a function that replaces each of `secrets` and its escaped forms in a text by `********`."""
-        ...
 
 
 class Observer(Protocol):
@@ -396,4 +345,3 @@ class Observer(Protocol):
 
     def committed(self, change: Committed) -> None:
         """Take note of a change."""
-        ...

@@ -152,6 +152,26 @@ class StoredFile:
     size: int
 
 
+class RequestKind(StrEnum):
+    """Why a request is remembered: it carried a key, or its answer could not be written."""
+
+    KEYED = "keyed"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMark:
+    """That a request has made an execution. `name` tells it from others of its kind and sender; `digest` is made from its body."""
+
+    tenant: str
+    user: str
+    kind: RequestKind
+    name: str
+    digest: str
+    execution_id: str
+    made_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Why a queued task does not run: `kind` is place, device or time; `position` counts from 1 in the order of turns."""

@@ -16,12 +16,14 @@ from stepswitch.domain.errors import NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
 from stepswitch.engine.commits import KEPT_MILLISECONDS, CommitLog
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, FileStore, Ids
+from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, FileStore, Ids, RequestStore
 from stepswitch.engine.records import OpenClaim, Runnable
 
 PAGE: Final = 500
 PORTIONS: Final = 200
 """Of old commits that are forgotten in one round: twice what a busy service adds until the next one."""
+MARKS_KEPT_MS: Final = 24 * 3_600_000
+"""How long a request with a key may be sent again, at least."""
 FOR_EVER: Final = 2**62
 """Later than any stored time."""
 QUIET_AFTER_JUMP_SECONDS: Final = 600.0
@@ -56,6 +58,7 @@ class Timekeeper:
         rhythm: Rhythm = Rhythm(),
         files: FileStore | None = None,
         commits: CommitLog | None = None,
+        requests: RequestStore | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -66,6 +69,7 @@ class Timekeeper:
         self._rhythm = rhythm
         self._files = files
         self._commits = commits
+        self._requests = requests
         self._offset = self._clock_offset()
         self._allowances: dict[str, int] = {}
         """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
@@ -175,9 +179,15 @@ class Timekeeper:
         await self._forget_commits(now - KEPT_MILLISECONDS)
         if self._files is not None:
             await self._files.sweep()
+        await self._forget_requests(now - MARKS_KEPT_MS)
 
     async def _forget_commits(self, before: int) -> None:
         """Forget what nobody may resume from any more. What a long stop has left takes several rounds: claims are to be watched meanwhile."""
         portions = 0
         while self._commits is not None and portions < PORTIONS and await self._commits.forget(before):
+            portions += 1
+
+    async def _forget_requests(self, before: int) -> None:
+        portions = 0
+        while self._requests is not None and portions < PORTIONS and await self._requests.prune(before, PAGE) == PAGE:
             portions += 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DATABASE: Final = "stepswitch.db"
 LOCK: Final = "lock"
 FILES: Final = "files"
+DIGEST_KEY: Final = "digest.key"
 UNFINISHED: Final = "stepswitch.db.restoring"
 """The database of a restore that has not ended."""
 
@@ -39,6 +40,11 @@ class DataDir:
     def files(self) -> Path:
         """Where the files are."""
         return self.path / FILES
+
+    @property
+    def digest_key(self) -> Path:
+        """Where the key of the digests of requests is."""
+        return self.path / DIGEST_KEY
 
     def acquire(self, *, restoring: bool = False) -> None:
         """Make the directory where it is missing and lock it; raises SettingsError where that cannot be."""

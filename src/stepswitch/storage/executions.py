@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, Runnable, Save, Snapshot, Standing
+from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark, Runnable, Save, Snapshot, Standing
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import (
@@ -29,6 +29,7 @@ from stepswitch.storage.encoding import (
 )
 from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
 from stepswitch.storage.logs import log_ops, read_logs
+from stepswitch.storage.requests import add_mark
 from stepswitch.storage.searched import searched_context
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
 
@@ -144,7 +145,7 @@ class SqlExecutionStore:
 
     # --- writing ---
 
-    async def create(self, save: Save, snapshot: Snapshot) -> None:
+    async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
         """See `ExecutionStore`."""
         head = save.head
         large: Large = {}
@@ -160,7 +161,8 @@ class SqlExecutionStore:
             "context": searched_context(save.searched_context),
         }
         uses = add_uses(head.tenant, execution_owner(head.id), set(head.attachments.values()))
-        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1), *_row_ops(save, large), *uses])
+        marks = [] if mark is None else [add_mark(mark)]
+        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1), *_row_ops(save, large), *uses, *marks])
 
     async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
         """See `ExecutionStore`."""

@@ -188,6 +188,22 @@ sessions: Final = Table(
     Index("sessions_by_expiry", "expires_at"),
 )
 
+requests: Final = Table(
+    "requests",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("execution_id", String, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "user", "kind", "name"),
+    Index("requests_by_age", "made_at"),
+    sqlite_with_rowid=False,
+)
+"""Which request has made which execution, for as long as it may be sent again; it outlives an execution that is deleted."""
+
 host_keys: Final = Table(
     "host_keys",
     metadata,

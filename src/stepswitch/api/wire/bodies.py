@@ -25,8 +25,17 @@ _LARGE: Final = 256 * 1024
 
 async def read_json(request: Request) -> Any:
     """Return the body as JSON; raises InvalidRequestError, and TooLargeError where it is over the limit."""
+    return await parsed_json(await read_body(request))
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body, which is said to be JSON; raises as `read_json` does."""
     _check_content_type(request.headers.get("content-type"))
-    body = await request.body()
+    return await request.body()
+
+
+async def parsed_json(body: bytes) -> Any:
+    """Return a body of any size as a JSON value; raises InvalidRequestError."""
     if len(body) > _LARGE:  # seconds of work at the worst, during which others want their answers
         return await asyncio.to_thread(parse_json, body)
     return parse_json(body)

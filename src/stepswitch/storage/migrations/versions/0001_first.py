@@ -32,6 +32,7 @@ def upgrade() -> None:
     _files()
     _executions()
     _rows()
+    _requests()
     _people()
     _epochs()
 
@@ -191,6 +192,23 @@ def _rows() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("execution_id", "digest"),
     )
+
+
+def _requests() -> None:
+    """Make what is known of requests that may be sent again."""
+    op.create_table(
+        "requests",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("execution_id", sa.String(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "user", "kind", "name"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("requests_by_age", "requests", ["made_at"])
 
 
 def _people() -> None:
