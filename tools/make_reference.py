@@ -14,20 +14,22 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
-from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.execution import Result, Status, Verdict
 from stepswitch.domain.states import TERMINAL, TRANSITIONS, StepEvent, StepState
 from stepswitch.plugin import ENTRY_POINT_GROUP, InputSpec, StepSignature
+from tools import doubt_diagram
 from tools.state_diagram import draw
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
+EXPLANATION: Final = ROOT / "docs" / "explanation"
 NOTE: Final = "<!-- Made from the source by `make reference`; change the source, not this page. -->"
 
 STATES: Final = {
     StepState.WAITING_BEFORE: "The execution is paused before this step, which has not run.",
     StepState.EXECUTABLE: "The step may run and waits for its turn, a place or its device.",
     StepState.EXECUTING: "A worker holds the claim on this attempt; the target may be acting.",
-    StepState.EXECUTED: "The attempt is over and has a result; what follows from it is decided next.",
+    StepState.EXECUTED: "The attempt is over and has a result; what follows is decided next, or its probe looks whether it was done.",
     StepState.WAITING_AFTER: "The attempt did not succeed and the execution is paused, so that somebody can retry or accept it.",
     StepState.READY_FOR_NEXT: "This step is settled and the conditions say which one is next.",
     StepState.RETRY: "This attempt is behind; the next attempt at the same step follows as a step execution of its own.",
@@ -47,6 +49,11 @@ RESULTS: Final = {
     Result.FAILED: "It certainly did not.",
     Result.UNKNOWN: "The target may or may not have acted; nobody can tell.",
     Result.SKIPPED: "It never ran.",
+}
+VERDICTS: Final = {
+    Verdict.DONE: "The step was done: the way goes on as after success.",
+    Verdict.NOT_DONE: "The step was not done: it runs again, or counts as failed.",
+    Verdict.UNKNOWN: "It could not tell: it looks again, or the doubt remains.",
 }
 STATUSES: Final = {
     Status.QUEUED: "Accepted and stored; the first step has not been taken yet.",
@@ -83,7 +90,7 @@ def pages() -> dict[Path, str]:
         "settings.md": settings_page,
         "command-line.md": command_line_page,
     }
-    return {REFERENCE / name: page() for name, page in made.items()}
+    return {REFERENCE / name: page() for name, page in made.items()} | {EXPLANATION / "unknown.svg": doubt_diagram.draw()}
 
 
 # --- states ----------------------------------------------------------------------------------------------------------
@@ -107,6 +114,9 @@ def states_page() -> str:
         _table(("from", "when", "to"), [(f"`{source}`", EVENTS[event], f"`{target}`") for (source, event), target in TRANSITIONS.items()]),
         "## Results",
         _table(("result", "meaning"), [(f"`{result}`", RESULTS[result]) for result in Result]),
+        "## Verdicts of a probe",
+        "A [probe](../explanation/unknown.md#a-probe) looks whether a step was done of which nobody knows. It goes through the same states.",
+        _table(("verdict", "meaning"), [(f"`{verdict}`", VERDICTS[verdict]) for verdict in Verdict]),
     )
 
 
@@ -132,6 +142,7 @@ def _step(signature: StepSignature) -> str:
         if signature.always_safe
         else "It is never run twice unasked, unless its policy says `safeToRerun`.",
         "[Rehearsals](../how-to/rehearse-workflows.md) carry it out." if signature.only_computes else "",
+        _probe(signature),
     ]
     inputs = [_input(spec, signature) for spec in signature.inputs]
     outputs = [(f"`{spec.name}`", str(spec.type), spec.description) for spec in signature.outputs]
@@ -146,6 +157,11 @@ def _step(signature: StepSignature) -> str:
     parts += ["### Outputs", _table(("output", "type", "meaning"), outputs)] if outputs else []
     parts += ["Further outputs depend on what the step does."] if signature.other_outputs else []
     return "\n\n".join(filter(None, parts))
+
+
+def _probe(signature: StepSignature) -> str:
+    own = [f"`{spec.name}`" for spec in signature.inputs if spec.tells_what]
+    return f"A [probe](workflow-document.md#probe) takes over all of its inputs but {', '.join(own)}." if own else ""
 
 
 def _input(spec: InputSpec, signature: StepSignature) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ COLUMN, INDENTED = 230, 300
 FIRST_ROW, ROW = 30, 92
 BAR_WIDTH = 100
 LEFT_BAR, RIGHT_BAR = 20, 640
-DOWN, ASIDE = 255, 385
+DOWN, BACK, ASIDE = 255, 318, 385
 PLACES: Final = {
     StepState.WAITING_BEFORE: (COLUMN, 0),
     StepState.EXECUTABLE: (COLUMN, 1),
@@ -68,7 +68,8 @@ def _change(source: StepState, event: StepEvent, target: StepState) -> str:
         return _arrow(event, (x, middle), (LEFT_BAR + BAR_WIDTH, middle), (LEFT_BAR + BAR_WIDTH + 14, middle - 6))
     to_x, to_row = PLACES[target]
     if to_row < row:
-        return _arrow(event, (ASIDE, _top(row)), (ASIDE, _top(to_row) + HEIGHT), (ASIDE + 8, _top(row) - 22))
+        line = ASIDE if x == to_x else BACK
+        return _arrow(event, (line, _top(row)), (line, _top(to_row) + HEIGHT), (line + 8, _top(row) - 8))
     line = DOWN if x == to_x else ASIDE
     return _arrow(event, (line, _top(row) + HEIGHT), (line, _top(to_row)), (line + 8, _top(row) + HEIGHT + 24))
 

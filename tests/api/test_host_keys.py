@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepswitch.api.wire import models
+from stepswitch.api.wire import host_key_models
 from stepswitch.steps.host_keys import fingerprint
 from tests.api.house import KEY, NOW_TEXT, USER_TOKEN, House, codes, messages
 
@@ -24,7 +24,7 @@ async def test_a_key_is_trusted_listed_and_forgotten(house: House, order: dict[s
         "host": "192.0.2.1", "port": 22, "publicKey": KEY, "fingerprint": fingerprint(KEY), "addedBy": "admin", "addedAt": NOW_TEXT,
     }  # fmt: skip
     assert (trusted.status_code, trusted.json()) == (200, expected)
-    models.TrustedHostKey.model_validate(trusted.json())
+    host_key_models.TrustedHostKey.model_validate(trusted.json())
     assert (await house.client.get(PATH)).json() == [expected]
     assert (await house.client.delete(f"{PATH}?host=192.0.2.1&port=2222")).status_code == 404
     forgotten = await house.client.delete(f"{PATH}?host=192.0.2.1&port=22")

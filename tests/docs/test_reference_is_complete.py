@@ -15,7 +15,7 @@ from stepswitch.api.wire.rehearsals import rehearsal_order
 from stepswitch.bootstrap import open_rehearsals
 from stepswitch.domain.document import Comparator
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.execution import Result, Status, Verdict
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.callers import Caller
@@ -42,7 +42,7 @@ def test_every_error_code_is_explained_once_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("page", "names"),
     [
-        ("states", [*StepState, *Status, *Result]),
+        ("states", [*StepState, *Status, *Result, *Verdict]),
         ("workflow-document", [*ValueType, *Comparator]),
         ("rehearsal-document", [*DivergenceKind, *ActKind]),
     ],

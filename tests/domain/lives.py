@@ -56,13 +56,14 @@ ACT: Final = StepSignature(
         InputSpec("host", (ValueType.STRING,), "The host."),
         InputSpec("port", (ValueType.NUMBER,), "The port.", default=22),
         InputSpec("must", (ValueType.STRING,), "Has to be given where the type is NEED.", required=False),
+        InputSpec("deed", (ValueType.STRING,), "What to do.", tells_what=True),
     ),
     other_outputs=True,
     time_limit_seconds=60,
     device_input="host",
     port_input="port",
 )
-NEED: Final = replace(ACT, name="NEED", inputs=(*ACT.inputs[:2], replace(ACT.inputs[2], required=True)))
+NEED: Final = replace(ACT, name="NEED", inputs=(*ACT.inputs[:2], replace(ACT.inputs[2], required=True), ACT.inputs[3]))
 TYPES: Final = collect((NOOP, LOOK, ACT, NEED))
 FAILURE: Final = StepError(ErrorCode.NON_ZERO_EXIT, "it said no")
 
@@ -71,6 +72,11 @@ def steps(*ids: str, of: str = "ACT", **overrides: JsonObject) -> JsonObject:
     """Return steps of a type that follow one another, each with what `overrides` says of it."""
     following = (*ids[1:], None)
     return {step_id: {"type": of, "nextStepId": after, **overrides.get(step_id, {})} for step_id, after in zip(ids, following, strict=True)}
+
+
+def nonce_of(step: StepExecution) -> str:
+    """Return the nonce of who claims a step, or the look of its probe."""
+    return f"n{step.number}" if step.look is None else f"n{step.number}.{step.look.attempt}"
 
 
 class Life:
@@ -167,9 +173,9 @@ class Life:
 
     def claim(self, nonce: str = "", *, of: StepExecution | None = None, instance: str = "w1", epoch: str | None = None) -> Reply:
         step = of or self.step
-        nonce = nonce or f"n{step.number}"
+        nonce = nonce or nonce_of(step)
         epoch = self.head.epoch if epoch is None else epoch
-        return self.apply(Claimed(f"claim:{nonce}", step.number, step.attempt, nonce, instance, epoch)).reply
+        return self.apply(Claimed(f"claim:{nonce}", step.number, step.attempt, nonce, instance, epoch, step.look_number)).reply
 
     def report(
         self,
@@ -182,10 +188,10 @@ class Life:
         epoch: str | None = None,
     ) -> Reply:
         step = of or self.step
-        nonce = f"n{step.number}" if nonce == "" else nonce
+        nonce = nonce_of(step) if nonce == "" else nonce
         outcome = Outcome(result, outputs or {}, None if result is Result.SUCCEEDED else FAILURE, truncated)
         epoch = self.head.epoch if epoch is None else epoch
-        return self.apply(Reported(self.new_id(), step.number, step.attempt, nonce, outcome, epoch=epoch)).reply
+        return self.apply(Reported(self.new_id(), step.number, step.attempt, nonce, outcome, epoch=epoch, look=step.look_number)).reply
 
     def ends(self, result: Result = Result.SUCCEEDED, outputs: Mapping[str, Any] | None = None, **more: Any) -> "Life":
         """Let a worker carry out the current step, or a turn take it where it needs no worker."""
@@ -201,7 +207,7 @@ class Life:
 
     def lose(self, *, of: StepExecution | None = None) -> Reply:
         step = of or self.step
-        return self.apply(Lost(self.new_id(), step.number, step.attempt, f"n{step.number}", "its worker gave no sign of life")).reply
+        return self.apply(Lost(self.new_id(), step.number, step.attempt, nonce_of(step), "its worker gave no sign of life")).reply
 
     def is_lost(self) -> "Life":
         """Let the current step be claimed and lost."""

@@ -1,6 +1,7 @@
 """Risk: a step gets another value than the author meant, an output is lost or written wrongly, or a secret stands in a message."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepswitch.domain import bindings
-from stepswitch.domain.bindings import bind, write
+from stepswitch.domain.bindings import Written, bind, write
 from stepswitch.domain.document import Declaration, Step
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.step_types import StepSignature
@@ -123,18 +124,22 @@ def writing(kind: str = "string") -> Step:
     return step_of({"type": "JS", "outBindings": out_bindings}, variables=variables)
 
 
+def written_by(step: Step, outputs: Mapping[str, object]) -> Written:
+    return write(step.out_bindings, DECLARED, outputs, f"steps.{step.id}")
+
+
 def test_outputs_are_brought_to_the_type_of_what_they_are_written_to() -> None:
-    written = write(writing("boolean"), DECLARED, {"out-t": 5, "out-n": "7", "out-b": "TRUE", "more": object()})
+    written = written_by(writing("boolean"), {"out-t": 5, "out-n": "7", "out-b": "TRUE", "more": object()})
     assert written.values == {"t": "5", "n": 7, "b": True}
     assert written.faults == ()
 
 
 def test_an_output_that_is_absent_leaves_its_target_alone() -> None:
-    assert write(writing(), DECLARED, {"out-t": None}).values == {}
+    assert written_by(writing(), {"out-t": None}).values == {}
 
 
 def test_a_misfit_names_output_target_and_kind_and_never_the_value() -> None:
-    written = write(writing(), DECLARED, {"out-t": {"k": "hunter22"}, "out-n": "hunter22", "out-b": 1})
+    written = written_by(writing(), {"out-t": {"k": "hunter22"}, "out-n": "hunter22", "out-b": 1})
     assert written.values == {}
     assert found(written.faults) == {(ErrorCode.OUTPUT_MISFIT, f"steps.a.outBindings.{name}") for name in "tnb"}
     messages = [fault.message for fault in written.faults]
@@ -148,7 +153,7 @@ def test_a_misfit_names_output_target_and_kind_and_never_the_value() -> None:
     )
 )
 def test_every_output_is_written_or_refused(outputs: dict[str, Any]) -> None:
-    written = write(writing(), DECLARED, outputs)
+    written = written_by(writing(), outputs)
     assert len(written.values) + len(written.faults) == sum(value is not None for value in outputs.values())
 
 
@@ -157,7 +162,7 @@ def test_steps_without_bindings_cost_next_to_nothing() -> None:
     begun = time.process_time()
     for _ in range(100_000):
         bind(step, {}, NOOP)
-        write(step, DECLARED, {})
+        written_by(step, {})
     assert time.process_time() - begun < 2
     assert bind(step, {}, NOOP) is bind(step, {}, NOOP)
-    assert write(step, DECLARED, {}) is write(step, DECLARED, {})
+    assert written_by(step, {}) is written_by(step, {})

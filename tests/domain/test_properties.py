@@ -34,7 +34,7 @@ from stepswitch.domain.events import (
     TaskKind,
     Turn,
 )
-from stepswitch.domain.execution import ENDED, Head, Limits, Outcome, Result, Status, StepError, StepExecution
+from stepswitch.domain.execution import ENDED, Head, Limits, Outcome, Result, Status, StepError, StepExecution, Verdict
 from stepswitch.domain.states import TERMINAL, WAITING, StepState
 from tests.domain.documents import JsonObject, document, workflow_of
 from tests.domain.lives import TYPES, Life
@@ -42,6 +42,7 @@ from tests.domain.lives import TYPES, Life
 NAMES: Final = ("a", "b", "c", "d")
 VARIABLES: Final = {"x": {"type": "number"}, "y": {"type": "string", "defaultValue": "hello"}}
 LIMITS: Final = Limits(step_executions=6, inline_steps=3, values_bytes=200)
+LOOK_INPUT: Final = {"deed": {"type": "string", "defaultValue": "look"}}
 COOPERATION: Final = 60
 """So many cooperative events are tried before an abort has to end what is an endless loop."""
 
@@ -54,6 +55,20 @@ conditions = st.lists(
     ),
     max_size=2,
 )
+probes = st.fixed_dictionaries(
+    {
+        "inBindings": st.sampled_from([True, True, True, False]).map(
+            lambda is_bound: LOOK_INPUT if is_bound else {"port": {"type": "number", "exportName": "y"}}
+        ),
+        "done": st.just([{"name": "code", "comparator": "equals", "value": 0}]),
+        "notDone": st.just([{"name": "code", "comparator": "equals", "value": 1}]),
+    },
+    optional={
+        "outBindings": st.just({"x": {"name": "code", "type": "number"}, "y": {"name": "text", "type": "string"}}),
+        "delaySeconds": st.sampled_from([0, 1]),
+        "maxAttempts": st.integers(1, 3),
+    },
+)
 policies = st.fixed_dictionaries(
     {},
     optional={
@@ -62,6 +77,7 @@ policies = st.fixed_dictionaries(
         "onFailureStepId": names,
         "onUnknownStepId": names,
         "safeToRerun": st.booleans(),
+        "probe": probes,
     },
 )
 one_step = st.fixed_dictionaries(
@@ -74,15 +90,25 @@ one_step = st.fixed_dictionaries(
         "outBindings": st.just({"x": {"name": "code", "type": "number"}, "y": {"name": "text", "type": "string"}}),
     },
 )
+doubtful_step = st.fixed_dictionaries(
+    {"type": st.just("ACT"), "policy": st.builds(lambda policy, probe: {**policy, "probe": probe}, policies, probes)},
+    optional={"nextStepId": names, "outBindings": st.just({"x": {"name": "code", "type": "number"}})},
+)
+doubtful_documents = st.builds(
+    lambda bodies: document(variables=VARIABLES, steps=bodies), st.fixed_dictionaries(dict.fromkeys(NAMES, doubtful_step))
+)
 documents = st.builds(lambda bodies: document(variables=VARIABLES, steps=bodies), st.fixed_dictionaries(dict.fromkeys(NAMES, one_step)))
 outcomes = st.builds(
     lambda result, outputs, code, cut: Outcome(result, outputs, None if result is Result.SUCCEEDED else StepError(code, "why"), cut),
     st.sampled_from([Result.SUCCEEDED, Result.SUCCEEDED, Result.FAILED, Result.UNKNOWN]),
-    st.fixed_dictionaries({}, optional={"code": st.sampled_from([0, 1, "2", "word"]), "text": st.sampled_from(["", "ok", "y" * 300])}),
+    st.fixed_dictionaries(
+        {}, optional={"code": st.sampled_from([0, 0, 1, 1, "2", "word"]), "text": st.sampled_from(["", "ok", "y" * 300])}
+    ),
     st.sampled_from([ErrorCode.NON_ZERO_EXIT, ErrorCode.LOST, ErrorCode.TIMEOUT]),
     st.sampled_from([(), ("code",)]),
 )
 nonces = st.sampled_from(["n1", "n2", "n3"])
+looks = st.sampled_from([0, 0, 1])
 versions = st.sampled_from(["none", "now", "before"])
 
 
@@ -91,11 +117,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(source=documents, pause_at_failure=st.booleans(), debug=st.lists(names, max_size=2, unique=True))
     def create(self, source: JsonObject, *, pause_at_failure: bool, debug: list[str]) -> None:
-        self.given: dict[str, Any] = {"limits": LIMITS, "pause_at_failure": pause_at_failure, "debug": tuple(debug)}
+        self.begin(source, pause_at_failure=pause_at_failure, debug=tuple(debug))
+
+    def begin(self, source: JsonObject, **given: Any) -> None:
+        self.given = {"limits": LIMITS, **given}
         self.source = source
         self.life = Life(source, **self.given)
         self.sent: list[tuple[Event, int]] = []
-        self.holders: dict[tuple[int, int], set[str]] = {}
+        self.holders: dict[tuple[int, int, int], set[str]] = {}
         self.checked = 0
         self.task: Task | None = self.life.tasks[0] if self.life.tasks else None
 
@@ -106,19 +135,22 @@ class AnyOrder(RuleBasedStateMachine):
         step = self.around(back)
         self.send(Turn(self.life.new_id(), step.number, step.attempt + attempt))
 
-    @rule(back=st.integers(0, 2), nonce=nonces, attempt=st.sampled_from([0, 0, 0, 1]))
-    def claim(self, back: int, nonce: str, attempt: int) -> None:
+    @rule(back=st.integers(0, 2), nonce=nonces, attempt=st.sampled_from([0, 0, 0, 1]), more=looks)
+    def claim(self, back: int, nonce: str, attempt: int, more: int = 0) -> None:
         step = self.around(back)
-        nonce = f"{nonce}.{step.number}"
-        decision = self.send(Claimed(f"claim:{nonce}", step.number, step.attempt + attempt, nonce, nonce))
+        look = step.look_number + more
+        nonce = named(nonce, step.number, look)
+        decision = self.send(Claimed(f"claim:{nonce}", step.number, step.attempt + attempt, nonce, nonce, look=look))
         if decision is not None and decision.reply is Reply.GRANTED:
-            self.holders.setdefault((step.number, step.attempt + attempt), set()).add(nonce)
+            self.holders.setdefault((step.number, step.attempt + attempt, look), set()).add(nonce)
 
-    @rule(outcome=outcomes, back=st.integers(0, 3), nonce=nonces | st.none())
-    def report(self, outcome: Outcome, back: int, nonce: str | None) -> None:
+    @rule(outcome=outcomes, back=st.integers(0, 3), nonce=nonces | st.none(), before=looks)
+    def report(self, outcome: Outcome, back: int, nonce: str | None, before: int) -> None:
+        """Report a step; while its probe looks, the attempt itself or a look, also one that is over."""
         step = self.around(back)
-        nonce = nonce and f"{nonce}.{step.number}"
-        self.send(Reported(self.life.new_id(), step.number, step.attempt, nonce, outcome, started=self.life.now - back))
+        look = max(0, step.look_number - before)
+        nonce = nonce and named(nonce, step.number, look)
+        self.send(Reported(self.life.new_id(), step.number, step.attempt, nonce, outcome, started=self.life.now - back, look=look))
 
     @precondition(lambda self: self.life.status not in ENDED)
     @rule(outcome=outcomes, is_lost=st.sampled_from([False, False, True]), again=st.integers(1, 3))
@@ -126,21 +158,35 @@ class AnyOrder(RuleBasedStateMachine):
         """What is expected happens, some times over: without that, few runs would get anywhere."""
         for _ in range(again):
             step = self.life.step
-            if step.state is StepState.EXECUTABLE:
-                self.life.now = max(self.life.now, step.not_before or 0)
-                self.take_turn(0, 0)
-                self.claim(0, "n1", 0)
-            elif step.state in WAITING:
+            if step.state in WAITING:
                 self.steer(Resume, "now")
-            elif step.claim is not None and is_lost:
-                self.send(Lost(self.life.new_id(), step.number, step.attempt, step.claim.nonce, "silence"))
-            elif step.claim is not None:
-                self.send(Reported(f"report:{step.claim.nonce}", step.number, step.attempt, step.claim.nonce, outcome))
+            elif step.work.state is StepState.EXECUTABLE:
+                self.take_turn(0, 0)
+                self.take()
+            else:
+                self.take_it(outcome, is_lost=is_lost)
+
+    def take(self) -> None:
+        """Let a worker claim what is to be carried out, when its time has come."""
+        self.life.now = max(self.life.now, self.life.step.work.not_before or 0)
+        self.claim(0, "n1", 0)
+
+    def take_it(self, outcome: Outcome, *, is_lost: bool) -> None:
+        """Let what is to be carried out be claimed, where it is not, and be reported or lost."""
+        if self.life.step.work.state is StepState.EXECUTABLE:
+            self.take()
+        step, claim = self.life.step, self.life.step.work.claim
+        if claim is not None and is_lost:
+            self.send(Lost(self.life.new_id(), step.number, step.attempt, claim.nonce, "silence"))
+        elif claim is not None:
+            event = Reported(f"report:{claim.nonce}", step.number, step.attempt, claim.nonce, outcome, look=step.look_number)
+            self.send(event)
 
     @rule(back=st.integers(0, 2), nonce=nonces)
     def lose(self, back: int, nonce: str) -> None:
         step = self.around(back)
-        nonce = step.claim.nonce if step.claim is not None and back == 0 else f"{nonce}.{step.number}"
+        claim = step.work.claim
+        nonce = claim.nonce if claim is not None and back == 0 else named(nonce, step.number, step.look_number)
         self.send(Lost(self.life.new_id(), step.number, step.attempt, nonce, "silence"))
 
     @rule(back=st.integers(0, 1))
@@ -236,7 +282,8 @@ class AnyOrder(RuleBasedStateMachine):
         (current,) = [after.current] if after.current is not None else []
         follows = [(task.number, task.attempt) for task in decision.tasks]
         assert follows in ([], [(current.number, current.attempt)])
-        assert not follows or current.state is StepState.EXECUTABLE
+        assert not follows or current.work.state is StepState.EXECUTABLE
+        assert [task.look for task in decision.tasks] in ([], [current.look_number])
         assert len(after.applied) <= 8
 
     def check_right(self, before: Head, event: Event, decision: Decision) -> None:
@@ -245,14 +292,15 @@ class AnyOrder(RuleBasedStateMachine):
         assert old is not None
         assert new is not None
         if isinstance(event, Claimed) and decision.reply is Reply.GRANTED:
-            assert new.claim is not None
-            assert (new.number, new.attempt, new.claim.nonce) == (event.number, event.attempt, event.nonce)
-            assert old.state is StepState.EXECUTABLE or old == new
+            assert new.work.claim is not None
+            assert (new.number, new.attempt, new.look_number) == (event.number, event.attempt, event.look)
+            assert new.work.claim.nonce == event.nonce
+            assert old.work.state is StepState.EXECUTABLE or old == new
         if isinstance(event, Reported | Lost) and old != new:
             assert (old.number, old.attempt) == (event.number, event.attempt)
-            is_holder = old.claim is not None and old.claim.nonce == event.nonce
+            speakers = {each.claim.nonce for each in (old, old.probe) if each is not None and each.claim is not None}
             needs_none = event.nonce is None and old.state is StepState.EXECUTABLE and TYPES.by_name[self.type_of(old)].always_safe
-            assert is_holder or needs_none
+            assert event.nonce in speakers or needs_none
             if old.state in {StepState.FINISHED, StepState.WAITING_AFTER}:
                 assert (new.number, new.state, decision.head.status) == (old.number, old.state, before.status)
                 assert old.result is Result.UNKNOWN
@@ -274,11 +322,22 @@ class AnyOrder(RuleBasedStateMachine):
             assert before.result is Result.FAILED or is_safe(steps[before.step_id]) or isinstance(event, Retry), (
                 "what may have reached its target was repeated unasked"
             )
+            by_probe = before.probe is not None and before.probe.verdict is Verdict.NOT_DONE
+            policy = steps[before.step_id].policy
+            assert not by_probe or after.reruns <= 2
+            assert not by_probe or after.reruns > before.reruns - 1 or isinstance(event, Retry)
+            if before.probe is not None and not by_probe and before.result is Result.FAILED and not isinstance(event, Retry):
+                assert isinstance(event, Reported), "a probe that found nothing let a step run again"
+                assert event.look == 0 or policy.retry.max_attempts > 1
 
     def follow_up(self, decision: Decision) -> None:
         """Do as a dispatcher does: forget what is cancelled or taken, and take what is new."""
         for cancel in decision.cancels:
-            if self.task is not None and (self.task.number, self.task.attempt) == (cancel.number, cancel.attempt):
+            if self.task is not None and (self.task.number, self.task.attempt, self.task.look) == (
+                cancel.number,
+                cancel.attempt,
+                cancel.look,
+            ):
                 self.task = None
         if decision.tasks:
             self.task = decision.tasks[0]
@@ -292,7 +351,7 @@ class AnyOrder(RuleBasedStateMachine):
         pending = pending_task(head, life.workflow, life.rules, life.now)
         reasons = {
             "somebody will take it": pending is not None,
-            "a worker has it": step.state is StepState.EXECUTING and step.claim is not None,
+            "a worker has it": step.work.state is StepState.EXECUTING and step.work.claim is not None,
             "a person is asked": head.status is Status.PAUSED and step.state in WAITING,
             "it has ended": head.status in ENDED and step.state is StepState.FINISHED,
         }
@@ -309,6 +368,23 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.life.head.steps_begun == len(chain)
         assert all(step.state in TERMINAL and step.result is not None for step in self.life.rows)
         assert all((step.attempt == 1) or step.step_id == before.step_id for before, step in pairwise(chain))
+
+    @invariant()
+    def a_probe_looks_only_into_a_doubt(self) -> None:
+        step = self.life.step
+        assert all(row.look is None for row in self.life.rows)
+        look = step.look
+        if look is not None:
+            held = self.life.head.status is Status.PAUSED
+            assert step.result is Result.UNKNOWN
+            assert step.state is (StepState.WAITING_AFTER if held else StepState.EXECUTED)
+            assert (look.state is StepState.WAITING_BEFORE) == held
+            assert look.losses < 3
+        else:
+            assert step.state is not StepState.EXECUTED
+        for each in (*self.life.rows[-3:], step):
+            assert each.probe is None or each.probe.verdict is not Verdict.DONE or each.result is Result.SUCCEEDED
+            assert each.probe is None or each.probe.verdict is not Verdict.NOT_DONE or each.result is Result.FAILED
 
     @invariant()
     def nobody_shares_a_claim(self) -> None:
@@ -357,11 +433,16 @@ class AnyOrder(RuleBasedStateMachine):
         life = self.life
         visited = set()
         for event in cooperation(life):
-            place = (life.step.step_id, life.step.state, life.head.status, repr(life.head.values))
+            place = (life.step.step_id, life.step.state, life.step.look_number, life.head.status, repr(life.head.values))
             life.apply(event)
             visited.add(place)
         if life.status not in ENDED:
             assert len(visited) < COOPERATION, "it neither ended nor went in circles"
+
+
+def named(nonce: str, number: int, look: int) -> str:
+    """Return the nonce of one who claims a step, or a look of its probe."""
+    return f"{nonce}.{number}" if not look else f"{nonce}.{number}.{look}"
 
 
 def without_dangling(body: JsonObject, left: JsonObject) -> JsonObject:
@@ -388,19 +469,52 @@ def cooperation(life: Life) -> Iterator[Event]:
             return
         if life.status is Status.PAUSED:
             yield Resume(f"go-{turn}", "bob", life.head.version)
-        elif step.state is StepState.EXECUTING:
-            assert step.claim is not None
-            yield Reported(f"did-{turn}", step.number, step.attempt, step.claim.nonce, Outcome(Result.SUCCEEDED))
+        elif step.work.state is StepState.EXECUTING:
+            assert step.work.claim is not None
+            outcome = Outcome(Result.SUCCEEDED)
+            yield Reported(f"did-{turn}", step.number, step.attempt, step.work.claim.nonce, outcome, look=step.look_number)
         else:
-            life.now = max(life.now, step.not_before or 0)
+            life.now = max(life.now, step.work.not_before or 0)
             task = pending_task(life.head, life.workflow, life.rules, life.now)
             assert task is not None
-            taken = Claimed(f"take-{turn}", step.number, step.attempt, f"c{turn}", "w")
+            taken = Claimed(f"take-{turn}", step.number, step.attempt, f"c{turn}", "w", look=step.look_number)
             yield Turn(f"turn-{turn}", step.number, step.attempt) if task.kind is TaskKind.TURN else taken
-            assert (life.step.number, life.step.state) != (step.number, StepState.EXECUTABLE), "it did not go on"
+            now = (life.step.number, life.step.look_number, life.step.work.state)
+            assert now != (step.number, step.look_number, StepState.EXECUTABLE), "it did not go on"
 
 
-AnyOrder.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+class AnyOrderInDoubt(AnyOrder):
+    """The same where every step acts, has a probe, and ends in doubt more often than not."""
+
+    @initialize(source=doubtful_documents, pause_at_failure=st.booleans())
+    def create(self, source: JsonObject, *, pause_at_failure: bool) -> None:
+        self.begin(source, pause_at_failure=pause_at_failure)
+
+    @precondition(lambda self: self.life.status not in ENDED)
+    @rule(code=st.sampled_from([0, 1, 2]), is_lost=st.booleans(), then=st.sampled_from(["look", "look", "lose", "report", "pause"]))
+    def fall_into_doubt(self, code: int, *, is_lost: bool, then: str) -> None:
+        """Let the attempt end in doubt; then its probe looks, is lost, is overtaken by a late report, or is held."""
+        if self.life.step.look is None:
+            self.take_it(Outcome(Result.UNKNOWN, error=StepError(ErrorCode.CONNECTION_CUT, "why")), is_lost=is_lost)
+        step = self.life.step
+        if step.look is None or step.claim is None:
+            return
+        if then == "report":
+            outcome = Outcome([Result.SUCCEEDED, Result.FAILED, Result.UNKNOWN][code], {"code": code}, StepError(ErrorCode.INTERNAL, "why"))
+            self.send(Reported(self.life.new_id(), step.number, step.attempt, step.claim.nonce, outcome))
+        elif then == "pause":
+            self.steer(Pause, "now")
+            self.steer(Resume, "now")
+        else:
+            self.take_it(Outcome(Result.SUCCEEDED, {"code": code}), is_lost=then == "lose")
+
+
+for machine, examples in ((AnyOrder, 300), (AnyOrderInDoubt, 150)):
+    machine.TestCase.settings = settings(
+        max_examples=examples,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
 test_any_order_of_events = AnyOrder.TestCase
+test_any_order_of_events_in_doubt = AnyOrderInDoubt.TestCase

@@ -16,7 +16,7 @@ from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepState
 from tests.domain.documents import JsonObject, document
 from tests.domain.lives import TYPES, Life, life, steps
-from tests.domain.test_properties import COOPERATION, documents, is_safe, outcomes
+from tests.domain.test_properties import COOPERATION, documents, doubtful_documents, is_safe, outcomes
 
 S = StepState
 SAFE = {"policy": {"safeToRerun": True}}
@@ -126,6 +126,56 @@ def test_the_way_out_of_an_unknown_is_taken_and_held_where_it_is_not_safe(of: st
     one.claim()
     one.restore()
     assert (one.at, waits_for_a_person(one)) == (at, is_held)
+
+
+# --- what a probe was about to find out ---
+
+
+def doubtful(**more: Any) -> Life:
+    """Return an execution whose first step is in doubt, so that its probe is next."""
+    probe = {
+        "inBindings": {"deed": {"type": "string", "defaultValue": "look"}},
+        "done": [{"name": "code", "comparator": "equals", "value": 0}],
+        "notDone": [{"name": "code", "comparator": "equals", "value": 1}],
+    }
+    return life("a", "b", a={"policy": {"probe": probe}}, **more).is_lost()
+
+
+@pytest.mark.parametrize("is_looking", [False, True])
+@pytest.mark.parametrize(("code", "at"), [(0, ("b", S.WAITING_BEFORE)), (1, ("a", S.WAITING_BEFORE))])
+def test_a_probe_looks_and_what_follows_from_it_waits_for_a_person(is_looking: bool, code: int, at: tuple[str, S]) -> None:
+    one = doubtful()
+    looking = one.step
+    if is_looking:
+        one.claim()
+    one.restore()
+    assert (one.status, one.at, one.task.look) == (Status.RUNNING, ("a", S.EXECUTED), 2 if is_looking else 1)
+    assert one.report(outputs={"code": code}, of=looking, epoch="") is Reply.STALE
+    assert one.claim() is Reply.GRANTED
+    assert one.report(outputs={"code": code}) is Reply.STORED
+    assert (one.at, waits_for_a_person(one)) == (at, True)
+
+
+def test_a_step_that_was_being_carried_out_is_looked_into_and_a_doubt_that_remains_is_told_as_restored() -> None:
+    one = life("a", a={"policy": {"probe": {**_probe_of(doubtful()), "maxAttempts": 1}}})
+    one.claim()
+    one.restore()
+    assert one.step.look is not None
+    one.ends(outputs={"code": 7})
+    assert (one.at, waits_for_a_person(one)) == (("a", S.WAITING_AFTER), True)
+
+
+def _probe_of(one: Life) -> JsonObject:
+    return dict(one.source["steps"]["a"]["policy"]["probe"])
+
+
+def test_a_look_that_was_held_waits_on() -> None:
+    one = doubtful()
+    one.pause()
+    one.restore()
+    assert (one.at, waits_for_a_person(one)) == (("a", S.WAITING_AFTER), True)
+    one.resume()
+    assert one.task.look == 1
 
 
 # --- what was paused or over ---
@@ -245,29 +295,37 @@ class Timeline:
         return self.head.status in ENDED or self.head.status is Status.PAUSED
 
     def go_on(self, outcome: Outcome, nonce: str, *, is_lost: bool) -> str | None:
-        """Let the next thing happen; return the step that was sent to its target, if any was."""
+        """Let the next thing happen; return the step that was sent to its target, if any was: a look of a probe sends nothing."""
         step = self.head.current
         assert step is not None
-        if step.state is S.EXECUTING:
-            assert step.claim is not None
-            held = step.claim.nonce
-            event = Lost(nonce, step.number, step.attempt, held, "silence")
-            self.apply(event if is_lost else Reported(f"report:{held}", step.number, step.attempt, held, outcome, epoch=self.head.epoch))
+        if step.work.state is S.EXECUTING:
+            assert step.work.claim is not None
+            held, epoch, look = step.work.claim.nonce, self.head.epoch, step.look_number
+            lost = Lost(nonce, step.number, step.attempt, held, "silence")
+            done = Reported(f"report:{held}", step.number, step.attempt, held, outcome, epoch=epoch, look=look)
+            self.apply(lost if is_lost else done)
             return None
-        self.now = max(self.now, step.not_before or 0)
+        self.now = max(self.now, step.work.not_before or 0)
         self.apply(Turn(nonce, step.number, step.attempt))
         step = self.head.current
         if step is None or self.is_over() or pending_task(self.head, self.workflow, self.rules, self.now) is None:
             return None
-        claim = Claimed(f"claim:{nonce}", step.number, step.attempt, nonce, "w", self.head.epoch)
-        return step.step_id if self.apply(claim) is Reply.GRANTED else None
+        claim = Claimed(f"claim:{nonce}", step.number, step.attempt, nonce, "w", self.head.epoch, step.look_number)
+        return step.step_id if self.apply(claim) is Reply.GRANTED and claim.look == 0 else None
 
 
 turns = st.lists(st.tuples(outcomes, st.sampled_from([False, False, False, True])), max_size=8)
 
 
 @settings(max_examples=400, deadline=None)
-@given(source=documents, before=turns, lost=turns, pauses=st.booleans(), debug=st.sampled_from([(), ("b",), ("c",)]), data=st.data())
+@given(
+    source=documents | doubtful_documents,
+    before=turns,
+    lost=turns,
+    pauses=st.booleans(),
+    debug=st.sampled_from([(), ("b",), ("c",)]),
+    data=st.data(),
+)
 def test_nothing_is_sent_twice_without_a_persons_word(
     source: JsonObject, before: Any, lost: Any, pauses: bool, debug: tuple[str, ...], data: st.DataObject
 ) -> None:

@@ -25,8 +25,8 @@ DOCUMENTED = {
     (S.EXECUTABLE, "abort", S.FINISHED),
     (S.EXECUTING, "abort", S.FINISHED),
 }
-OURS = {(S.EXECUTABLE, S.WAITING_BEFORE)}
-"""A pause that is asked for before a claim (docs/decisions/0004)."""
+OURS = {(S.EXECUTABLE, S.WAITING_BEFORE), (S.WAITING_AFTER, S.EXECUTED)}
+"""A pause that is asked for before a claim (docs/decisions/0004), and the end of one before a probe looks (docs/decisions/0011)."""
 BEGINNINGS = {S.WAITING_BEFORE, S.EXECUTABLE}
 
 

@@ -98,6 +98,8 @@ def test_a_step_that_did_not_use_a_declared_password_gets_no_stored_one(binding:
     thief = {"type": "TCA_SSH", "inBindings": {"hostNameOrIP": {"type": "string", "defaultValue": "mine"}, "x": binding}}
     assert sent_back(lambda sent: sent["steps"].update(c=thief)) == [INPUT_PLACE]
     assert sent_back(lambda sent: sent["steps"].update(b=thief)) == [INPUT_PLACE]
+    probing = {"type": "TCA_SSH", "policy": {"probe": {"inBindings": thief["inBindings"]}}}
+    assert sent_back(lambda sent: sent["steps"].update(b=probing)) == [INPUT_PLACE]
 
 
 @pytest.mark.parametrize(

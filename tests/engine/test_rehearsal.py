@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from stepswitch.api.wire.rehearsals import shown_reports
+from stepswitch.domain.errors import InvalidRequestError
 from stepswitch.domain.execution import Outcome, Result, Status
 from stepswitch.engine.divergences import DivergenceKind as Kind
 from stepswitch.engine.ports import StepContext
@@ -366,3 +367,61 @@ async def test_no_secret_is_in_any_report() -> None:
     assert [kind for kind, _, _ in told(report)] == [Kind.INPUT, Kind.INPUT, Kind.WAY, Kind.VALUE, Kind.VALUE]
     assert [secret for secret in secrets if secret in text] == []
     assert "********" in text
+
+
+# --- probes ---
+
+
+def probed(**more: Any) -> dict[str, Any]:
+    """Return a workflow of a step with a probe, and one behind it."""
+    probe = {
+        "inBindings": {"cmd": {"type": "string", "defaultValue": "show licence"}},
+        "done": [{"name": "outputText", "comparator": "equals", "value": "active"}],
+        "notDone": [{"name": "outputText", "comparator": "equals", "value": "missing"}],
+        **more,
+    }
+    return flow("a", {"a": ssh(nextStepId="b", policy={"probe": probe, "timeoutSeconds": 60}), "b": NOOP})
+
+
+def says(text: str) -> dict[str, Any]:
+    return {"outputs": {"outputText": text}}
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        ([says("active")], ["a", "b"]),
+        ([says("missing")], ["a", "a", "b"]),
+        ([{"lost": True}, {"seconds": 61}, says("?"), says("active")], ["a", "b"]),
+    ],
+)
+async def test_a_probe_comes_to_what_is_given_for_it(looks: list[Any], expected: list[str]) -> None:
+    results = {"a": [DOUBT, {}][: expected.count("a")]}
+    report = await rehearse(probed(), results=results, probes={"a": looks}, expected={"way": expected, "status": "COMPLETED"})
+    assert told(report) == []
+    (shown,) = shown_reports([report])["rehearsals"]
+    assert shown["way"][0]["verdict"] == ("DONE" if len(expected) == 2 else "NOT_DONE")
+
+
+async def test_looks_that_are_missing_or_never_used_are_told_with_their_place() -> None:
+    report = await rehearse(probed(), results={"a": [DOUBT]}, probes={"a": [says("?")]})
+    message = "step 1: the probe of `a` (TCA_SSH) has no further result: the 1 that it has is used up; a success was assumed"
+    assert told(report) == [(Kind.MISSING_RESULT, "probes.a", message)]
+    report = await rehearse(probed(), results={"a": [{}]}, probes={"a": [says("active")]})
+    assert told(report) == [(Kind.UNUSED_RESULT, "probes.a[0]", "result of the probe of `a` was never used")]
+
+
+async def test_another_verdict_than_the_one_expected_is_told() -> None:
+    way = [{"stepId": "a", "verdict": "NOT_DONE"}, "b"]
+    report = await rehearse(probed(), results={"a": [DOUBT]}, probes={"a": [says("active")]}, expected={"way": way})
+    assert told(report) == [(Kind.RESULT, "expected.way[0].verdict", "step 1, `a`: expected the verdict NOT_DONE, it is DONE")]
+    report = await rehearse(probed(), results={"a": [{}]}, expected={"way": way})
+    assert sentences(report) == ["step 1, `a`: expected the verdict NOT_DONE, its probe has not looked to the end"]
+
+
+async def test_looks_of_a_step_without_a_probe_and_outputs_that_it_never_gives_are_faults() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        await rehearse(probed(), probes={"b": [{}], "a": [{"outputs": {"outputTxt": "x"}}], "c": [{}]})
+    assert sorted(fault.path for fault in refused.value.faults) == [
+        "rehearsals[0].probes.a[0].outputs.outputTxt", "rehearsals[0].probes.b", "rehearsals[0].probes.c",
+    ]  # fmt: skip

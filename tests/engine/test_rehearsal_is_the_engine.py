@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +79,19 @@ policies = st.fixed_dictionaries(
         "safeToRerun": st.booleans(),
     },
 )
+probes = st.fixed_dictionaries(
+    {
+        "inBindings": st.just({"deed": {"type": "string", "defaultValue": "look"}}),
+        "done": st.just([{"name": "code", "comparator": "equals", "value": "1"}]),
+        "notDone": st.just([{"name": "text", "comparator": "match", "value": "hello|{{y}}"}]),
+        "timeoutSeconds": st.just(TIME_LIMIT),
+    },
+    optional={
+        "maxAttempts": st.integers(1, 3),
+        "delaySeconds": st.just(1),
+        "outBindings": st.just({"x": {"name": "code", "type": "number"}}),
+    },
+)
 bodies = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["ACT", "ACT", "NOOP", "LOOK", "NEED"]),
@@ -100,6 +113,11 @@ bodies = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+def _with_probe(body: JsonObject, probe: JsonObject | None) -> JsonObject:
+    """Return a step with a probe, where it has something to look at."""
+    return body if probe is None or body["type"] in ("NOOP", "LOOK") else {**body, "policy": {**body["policy"], "probe": probe}}
+
+
 def _document(steps: Mapping[str, JsonObject]) -> JsonObject:
     """Return a document whose steps say who they are, so that whoever carries one out knows what to answer."""
     must = {"must": {"type": "string", "exportName": "out"}}
@@ -112,7 +130,9 @@ def _document(steps: Mapping[str, JsonObject]) -> JsonObject:
     )
 
 
-documents = st.builds(_document, st.fixed_dictionaries(dict.fromkeys(NAMES, bodies))).filter(lambda source: not check(source, TYPES).faults)
+documents = st.builds(_document, st.fixed_dictionaries(dict.fromkeys(NAMES, st.builds(_with_probe, bodies, st.none() | probes)))).filter(
+    lambda source: not check(source, TYPES).faults
+)
 results = st.builds(
     lambda result, outputs, code, seconds: ScriptedResult(
         result, outputs, None if result is Result.SUCCEEDED else StepError(code, "it said: secret-word"), seconds
@@ -130,6 +150,10 @@ results = st.builds(
     st.sampled_from([0.0, 0.0, 0.0, 1.0, 3.0]),
 )
 scripts = st.fixed_dictionaries(dict.fromkeys(NAMES, st.lists(results, min_size=1, max_size=3)))
+answers = st.sampled_from([{"code": "1"}, {"code": "1"}, {"text": "hello"}, {"text": "hello"}, {}]).map(
+    lambda outputs: ScriptedResult(Result.SUCCEEDED, outputs)
+)
+looks = st.fixed_dictionaries(dict.fromkeys(NAMES, st.lists(answers | results, min_size=1, max_size=3)))
 acts = st.lists(
     st.builds(
         lambda kind, target, values: Act(
@@ -149,12 +173,13 @@ class Case:
 
     source: JsonObject
     results: Mapping[str, list[ScriptedResult]]
+    looks: Mapping[str, list[ScriptedResult]]
     acts: list[Act]
     pause_at_failure: bool
     debug: tuple[str, ...]
 
 
-cases = st.builds(Case, documents, scripts, acts, st.booleans(), st.lists(names, max_size=1).map(tuple))
+cases = st.builds(Case, documents, scripts, looks, acts, st.booleans(), st.lists(names, max_size=1).map(tuple))
 
 
 class AnsweringStep(ScriptedStep):
@@ -167,7 +192,7 @@ class AnsweringStep(ScriptedStep):
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         if not self.signature.always_safe:
             context.mark_sent()
-        scripted = self._stage.answer(str(inputs["me"]))
+        scripted = self._stage.answer(str(inputs["me"]), is_look=inputs.get("deed") == "look")
         if scripted.seconds:
             self._stage.working = min(scripted.seconds, TIME_LIMIT)
             self._stage.stirred.set()
@@ -185,7 +210,7 @@ class Stage:
         self.stirred = asyncio.Event()
         self.working = 0.0
         self._case: Case | None = None
-        self._asked: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, bool]] = Counter()
 
     async def open(self) -> None:
         await self.house.open()
@@ -194,11 +219,11 @@ class Stage:
     def committed(self, change: Committed) -> None:
         self.stirred.set()
 
-    def answer(self, step_id: str) -> ScriptedResult:
+    def answer(self, step_id: str, *, is_look: bool) -> ScriptedResult:
         assert self._case is not None
-        given_results = self._case.results[step_id]
-        place = min(self._asked[step_id], len(given_results) - 1)
-        self._asked[step_id] += 1
+        given_results = (self._case.looks if is_look else self._case.results)[step_id]
+        place = min(self._asked[step_id, is_look], len(given_results) - 1)
+        self._asked[step_id, is_look] += 1
         return given_results[place]
 
     async def carry_out(self, case: Case) -> ExecutionView:
@@ -237,19 +262,14 @@ class Stage:
                     await self.stirred.wait()
 
     async def rehearse(self, case: Case) -> Report:
-        scripted = {
-            step_id: tuple(ScriptedResult(each.result, each.outputs, each.error, each.seconds, times) for each, times in zip(
-                given_results, (*(1 for _ in given_results[1:]), MOST), strict=True
-            ))
-            for step_id, given_results in case.results.items()
-            if case.source["steps"][step_id]["type"] != "NOOP"
-        }  # fmt: skip
+        bodies = case.source["steps"]
         rehearsal = Rehearsal(
             name="the same",
             context_type=ContextType.NONE,
             pause_at_failure=case.pause_at_failure,
             debug_step_ids=case.debug,
-            results=scripted,
+            results=_repeated({each: given for each, given in case.results.items() if bodies[each]["type"] != "NOOP"}),
+            probes=_repeated({each: given for each, given in case.looks.items() if "probe" in bodies[each]["policy"]}),
             acts=tuple(case.acts),
         )
         rehearsals = Rehearsals(computing={}, rules=self.house.service.rules, secrets=Masking(), clock=SystemClock())
@@ -257,9 +277,15 @@ class Stage:
         return report
 
 
+def _repeated(scripts: Mapping[str, list[ScriptedResult]]) -> dict[str, tuple[ScriptedResult, ...]]:
+    """Return results of which the last one stands for whatever comes after it."""
+    return {step_id: (*given_results[:-1], replace(given_results[-1], times=MOST * 3)) for step_id, given_results in scripts.items()}
+
+
 def _told(step: StepExecution) -> tuple[object, ...]:
     error = step.error
-    return step.step_id, step.attempt, step.result, error and error.code, error and " ".join(error.message.split())[:200]
+    said = None if error is None else " ".join(error.message.split())[:200]
+    return step.step_id, step.attempt, step.result, error and error.code, said, step.probe and step.probe.verdict
 
 
 def _values(head: Head, outputs: Values) -> dict[str, object]:
@@ -309,8 +335,10 @@ def test_a_rehearsal_takes_the_way_that_the_service_takes(stage: tuple[Stage, as
     report = loop.run_until_complete(on_stage.rehearse(case))
     event(f"{report.status} after {min(report.step_executions, 4)} or more")
     taken = [
-        (each.step_id, each.attempt, each.result, each.error and each.error.code, each.error and each.error.message) for each in report.way
+        (each.step_id, each.attempt, each.result, each.error and each.error.code, each.error and each.error.message, each.verdict)
+        for each in report.way
     ]
+    event(f"verdicts {sorted({str(each.verdict) for each in report.way})}")
     assert taken == [_told(step) for step, _ in view.steps]
     assert [_kind(each.because) for each in report.way[1:]] == _reasons(view)
     assert report.status is view.head.status

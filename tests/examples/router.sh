@@ -19,7 +19,15 @@ cut_the_session() {
 
 show() {
     case "$*" in
-    version) echo "Test Router Software, Version $(fact version 17.9.4)" ;;
+    version)
+        left=$(fact busy 0)
+        if [ "$left" -gt 0 ]; then
+            printf '%s' $((left - 1)) >"$state/busy"
+            refuse "the software is being activated"
+        fi
+        echo "Test Router Software, Version $(fact version 17.9.4)"
+        ;;
+    activations) fact activations 0 ;;
     running-config) fact config "" ;;
     health)
         down=$(fact config "" | grep -c shutdown)
@@ -64,6 +72,17 @@ request() {
     "licence activate")
         [ "$(fact licence-server down)" = up ] || refuse "the licence server cannot be reached" 3
         printf active >"$state/licence"
+        ;;
+    "software activate")
+        version=$(cat)
+        if [ "$(fact cut-before no)" = yes ]; then
+            printf no >"$state/cut-before"
+            cut_the_session
+            exit 1
+        fi
+        count activations >/dev/null
+        printf '%s' "$version" >"$state/version"
+        [ "$(fact cut-after no)" = no ] || { printf '%s' "$(fact busy-after 0)" >"$state/busy"; cut_the_session; }
         ;;
     "card reload")
         count reloads >/dev/null

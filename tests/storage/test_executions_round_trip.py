@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import bindparam, update
 
 from stepswitch.domain.errors import StoreError
-from stepswitch.domain.execution import HEAD_FORMAT, Head, LogEntry, StepExecution
+from stepswitch.domain.execution import HEAD_FORMAT, Head, LogEntry, Probe, StepExecution
 from stepswitch.engine.records import Snapshot
 from stepswitch.storage import encoding
 from stepswitch.storage.database import Database, Op, Statement
@@ -18,7 +18,22 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.tables import executions as heads_table
 from stepswitch.storage.tables import large_values, logs, step_executions
 from tests.storage.rows import count, rows_of
-from tests.storage.values import HEADS, LOGS, NOW, SNAPSHOT, STEPS, STRANGE_TEXTS, entry, finished, head, next_of, save_of, step
+from tests.storage.values import (
+    HEADS,
+    LOGS,
+    NOW,
+    PROBES,
+    SNAPSHOT,
+    STEPS,
+    STRANGE_TEXTS,
+    entry,
+    finished,
+    head,
+    look,
+    next_of,
+    save_of,
+    step,
+)
 
 NUMBERS = itertools.count()
 ANY_NUMBER_OF_TIMES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -56,6 +71,7 @@ async def test_every_field_of_a_step_and_a_log_entry_comes_back(
 def test_the_strategies_know_every_field() -> None:
     assert {each.name for each in fields(Head)} - {"format"} == _drawn(HEADS)
     assert {each.name for each in fields(StepExecution)} == _drawn(STEPS)
+    assert {each.name for each in fields(Probe)} == _drawn(PROBES)
 
 
 def _drawn(strategy: st.SearchStrategy[Any]) -> set[str]:
@@ -65,7 +81,8 @@ def _drawn(strategy: st.SearchStrategy[Any]) -> set[str]:
 @pytest.mark.parametrize("text", STRANGE_TEXTS, ids=ascii)
 async def test_a_strange_text_comes_back_wherever_it_stands(executions: SqlExecutionStore, text: str) -> None:
     values = {"v": text, f"name {text}": "v"}
-    current = step(3, inputs=values, outputs=values, variables=values, device=text, extra={"later": [text]})
+    looked = look(inputs=values, outputs=values, device=text, extra={"later": [text]})
+    current = step(3, inputs=values, outputs=values, variables=values, device=text, extra={"later": [text]}, probe=looked)
     made = head(values=values, context=values, assignments=values, attachments={"k": text}, current=current, applied=(text,))
     await executions.create(save_of(made, (step(2, outputs=values),), (entry(text),)), SNAPSHOT)
     assert await executions.load("e1") == made
@@ -111,15 +128,17 @@ async def test_a_large_value_is_stored_once_however_often_it_is_named(
     executions: SqlExecutionStore, database: Database, letter: str
 ) -> None:
     large = {"big": letter * MIB}
-    made = head(values=large, context=large, assignments=large, current=step(2, inputs=large, outputs=large, variables=large))
+    looked = look(inputs=large, outputs=large)
+    made = head(values=large, context=large, assignments=large, current=step(2, inputs=large, outputs=large, variables=large, probe=looked))
     await executions.create(save_of(made, (step(0, outputs=large), step(1, inputs=large))), SNAPSHOT)
-    await executions.save(save_of(next_of(made), (step(3, outputs=large),)))
+    await executions.save(save_of(next_of(made), (step(3, outputs=large, probe=looked),)))
     assert await count(database, large_values) == 1
     bodies = [row[-1] for row in [*await rows_of(database, heads_table), *await rows_of(database, step_executions)]]
     assert max(map(len, bodies)) < 10_000
     assert await executions.load("e1") == next_of(made)
     found = await executions.steps("e1", limit_bytes=100 * MIB)
     assert [each.outputs or each.inputs for each in found] == [large] * 3
+    assert [each.probe for each in found] == [None, None, looked]
 
 
 async def test_executions_do_not_share_large_values(executions: SqlExecutionStore, database: Database) -> None:

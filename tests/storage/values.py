@@ -6,7 +6,19 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.execution import Claim, ContextType, Head, LogEntry, LogLevel, Result, Status, StepError, StepExecution
+from stepswitch.domain.execution import (
+    Claim,
+    ContextType,
+    Head,
+    LogEntry,
+    LogLevel,
+    Probe,
+    Result,
+    Status,
+    StepError,
+    StepExecution,
+    Verdict,
+)
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import Save, Snapshot
 
@@ -32,6 +44,11 @@ def step(number: int = 0, **changes: Any) -> StepExecution:
     """Return a step execution that stands executable, with `changes`."""
     made = StepExecution(number, "a", StepState.EXECUTABLE, NOW, NOW, SNAPSHOT.id)
     return replace(made, **changes)
+
+
+def look(**changes: Any) -> Probe:
+    """Return a look of a probe that stands executable, with `changes`."""
+    return replace(Probe(1, StepState.EXECUTABLE, NOW, NOW), **changes)
 
 
 def head(execution_id: str = "e1", **changes: Any) -> Head:
@@ -97,6 +114,25 @@ def _extra(kind: type) -> st.SearchStrategy[dict[str, Any]]:
 
 
 _ERRORS: Final = st.builds(StepError, st.sampled_from(ErrorCode), TEXTS)
+PROBES: Final = st.builds(
+    Probe,
+    attempt=st.integers(1, 1_000),
+    state=st.sampled_from(StepState),
+    start_time=TIMES,
+    since=TIMES,
+    losses=st.integers(0, 3),
+    not_before=st.none() | TIMES,
+    claimed_time=st.none() | TIMES,
+    end_time=st.none() | TIMES,
+    claim=st.none() | st.builds(Claim, TEXTS, TEXTS, TIMES),
+    device=st.none() | TEXTS,
+    inputs=MAPS,
+    outputs=MAPS,
+    result=st.none() | st.sampled_from(Result),
+    error=st.none() | _ERRORS,
+    verdict=st.none() | st.sampled_from(Verdict),
+    extra=_extra(Probe),
+)
 STEPS: Final = st.builds(
     StepExecution,
     number=st.integers(0, 2**31 - 1),
@@ -121,14 +157,23 @@ STEPS: Final = st.builds(
     cleanup_pending=st.booleans(),
     device=st.none() | TEXTS,
     site=TEXTS,
+    reruns=st.integers(0, 3),
+    probe=st.none() | PROBES,
     extra=_extra(StepExecution),
 )
-CURRENT: Final = STEPS.map(
-    lambda found: (
-        replace(found, claimed_time=NOW, claim=Claim(f"nonce-{found.number}", "here", NOW)) if found.state is StepState.EXECUTING else found
-    )
-)
-"""Steps as a head has them: one that is executing has a claim, whose names are ours."""
+
+
+def _held(found: StepExecution) -> StepExecution:
+    """Return `found` as a head has it: what is being carried out has a claim, whose names are ours."""
+    claim = Claim(f"nonce-{found.number}", "here", NOW)
+    if found.state is StepState.EXECUTING:
+        return replace(found, claimed_time=NOW, claim=claim, probe=None)
+    if found.look is not None and found.look.state is StepState.EXECUTING:
+        return replace(found, claim=claim, probe=replace(found.look, claimed_time=NOW, claim=claim))
+    return found
+
+
+CURRENT: Final = STEPS.map(_held)
 HEADS: Final = st.builds(
     Head,
     id=st.uuids().map(str),

@@ -10,7 +10,7 @@ from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
-from stepswitch.api.wire import models
+from stepswitch.api.wire import host_key_models, models
 
 TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.")
 _EXECUTION_EXAMPLE: Final = {
@@ -91,13 +91,13 @@ OTHER_OPERATIONS: Final = (
     ),
     Operation(
         "listHostKeys", "GET", f"{OWN_ROOT}/host-keys", host_keys.list_host_keys, "Host keys", "List the trusted host keys",
-        "Administrators only.", list[models.TrustedHostKey], refusals=(401, 403, 500, 503),
+        "Administrators only.", list[host_key_models.TrustedHostKey], refusals=(401, 403, 500, 503),
     ),
     Operation(
         "trustHostKey", "POST", f"{OWN_ROOT}/host-keys", host_keys.trust_host_key, "Host keys", "Trust a host key",
         "Give the key, or its fingerprint: then the server is asked for its keys, and the one that fits is trusted. At once good for "
         "every worker. Administrators only.",
-        models.TrustedHostKey, request=models.TrustRequest, refusals=(400, 401, 403, 413, 500, 503),
+        host_key_models.TrustedHostKey, request=host_key_models.TrustRequest, refusals=(400, 401, 403, 413, 500, 503),
         example={"host": "192.0.2.1", "port": 22, "fingerprint": "SHA256:…"},
     ),
     Operation(
@@ -107,7 +107,7 @@ OTHER_OPERATIONS: Final = (
     Operation(
         "scanHostKeys", "POST", f"{OWN_ROOT}/host-keys/scan", host_keys.scan_host_keys, "Host keys", "Ask a server for its host keys",
         "Nothing is trusted by that, and nothing is proven: compare the fingerprints. Administrators only.",
-        list[models.ShownKey], request=models.ServerOrder, refusals=(400, 401, 403, 413, 500, 503), example={"host": "192.0.2.1"},
+        list[host_key_models.ShownKey], request=host_key_models.ServerOrder, refusals=(400, 401, 403, 413, 500, 503), example={"host": "192.0.2.1"},
     ),
 )  # fmt: skip
 """The operations that have one path: the login, and what is ours."""

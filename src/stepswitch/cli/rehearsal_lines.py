@@ -69,7 +69,7 @@ def _steps(report: Report) -> Iterator[str]:
     for place, taken in enumerate(report.way):
         result = taken.result or "has not run"
         attempt = f", attempt {taken.attempt}" if taken.attempt > 1 else ""
-        assumed = ", assumed" if taken.assumed else ""
+        assumed = (f", probe {taken.verdict}" if taken.verdict is not None else "") + (", assumed" if taken.assumed else "")
         why = f"  {taken.error.code}: {taken.error.message}" if taken.error is not None else ""
         yield f"      {place + 1:>4} {printable(taken.step_id):<{widest}}  {result}{attempt}{assumed}{printable(why)}"
         if place and taken.because != f"it is the nextStepId of `{report.way[place - 1].step_id}`":

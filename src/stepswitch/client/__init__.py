@@ -5,7 +5,7 @@ async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=
     execution = await client.executions.wait(execution.id, timeout=600)
 """
 
-from stepswitch.client.answers import Execution, Health, LogEntry, Page, Session, StepError, StepExecution, WaitingFor, Workflow
+from stepswitch.client.answers import Execution, Health, LogEntry, Page, Probe, Session, StepError, StepExecution, WaitingFor, Workflow
 from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey
 from stepswitch.client.downloads import Download
 from stepswitch.client.errors import (
@@ -55,6 +55,7 @@ __all__ = [
     "Pacing",
     "Page",
     "PreconditionFailedError",
+    "Probe",
     "RehearsalReport",
     "Review",
     "Revision",

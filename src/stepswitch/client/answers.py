@@ -89,6 +89,39 @@ class StepError:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """The latest look of a step's probe: `result` is what the look itself came to, `verdict` (one of `Verdict`) what it found."""
+
+    attempt: int
+    state: str
+    start_time: datetime
+    claimed_time: datetime | None
+    end_time: datetime | None
+    inputs: JsonObject
+    outputs: JsonObject
+    result: str | None
+    verdict: str | None
+    error: StepError | None
+
+    @classmethod
+    def read(cls, value: object) -> "Probe":
+        """Return a look as a value."""
+        of = Reader(value, "probe")
+        return cls(
+            attempt=of.number("attempt", 1),
+            state=of.text("state"),
+            start_time=of.time("startTime"),
+            claimed_time=of.maybe_time("claimedTime"),
+            end_time=of.maybe_time("endTime"),
+            inputs=of.mapping("inputs"),
+            outputs=of.mapping("outputs"),
+            result=of.maybe_text("result"),
+            verdict=of.maybe_text("verdict"),
+            error=StepError.read(of.raw["error"]) if of.has("error") else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StepExecution:
     """One attempt at one step; `number` is its place in the execution, from 0. `state` is one of `StepState`, `result` of `Result`."""
 
@@ -108,6 +141,8 @@ class StepExecution:
     outputs: JsonObject
     variables: JsonObject
     logs: tuple[LogEntry, ...]
+    probe: Probe | None
+    cleanup_pending: bool
     raw: JsonObject = field(repr=False)
 
     @classmethod
@@ -132,6 +167,8 @@ class StepExecution:
             outputs=of.mapping("outputs"),
             variables=of.mapping("variables"),
             logs=tuple(map(LogEntry.read, of.items("logs"))),
+            probe=Probe.read(of.raw["probe"]) if of.has("probe") else None,
+            cleanup_pending=of.flag("cleanupPending"),
             raw=of.raw,
         )
 

@@ -29,7 +29,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class TakenStep:
-    """A step execution of the way that was taken; `because` is why the way came to it, empty at the first."""
+    """A step execution of the way that was taken; `because` is why the way came to it, empty at the first, `verdict` what its probe found."""
 
     step_id: str
     attempt: int
@@ -37,6 +37,7 @@ class TakenStep:
     error: str | None
     because: str
     assumed: bool
+    verdict: str | None
     raw: JsonObject = field(repr=False)
 
     @classmethod
@@ -50,6 +51,7 @@ class TakenStep:
             of.maybe_text("error"),
             of.maybe_text("because") or "",
             of.flag("assumed"),
+            of.maybe_text("verdict"),
             of.raw,
         )
 

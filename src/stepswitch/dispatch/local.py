@@ -24,7 +24,7 @@ TURNS_AT_ONCE: Final = 64
 CANCEL_SECONDS: Final = 10.0
 """How long `stop` waits for what it has cancelled: a step type that does not let go must not keep the service from stopping."""
 
-Key = tuple[str, int, int, TaskKind]
+Key = tuple[str, int, int, int, TaskKind]
 Run = Callable[[Task], Awaitable[None]]
 _log = structlog.get_logger("stepswitch.dispatch")
 
@@ -129,7 +129,7 @@ class LocalDispatcher:
             return
         queued = self._queued.get(task.execution_id)
         if queued is not None:
-            if _key(queued.task) == key or queued.task.number > task.number:
+            if _key(queued.task) == key or (queued.task.number, queued.task.look) > (task.number, task.look):
                 return
             self._forget(queued.task)
         self._queue(task)
@@ -137,9 +137,9 @@ class LocalDispatcher:
     def cancel(self, cancel: Cancel) -> None:
         """See `Dispatcher`."""
         queued = self._queued.get(cancel.execution_id)
-        if queued is not None and (queued.task.number, queued.task.attempt) == (cancel.number, cancel.attempt):
+        key = (cancel.execution_id, cancel.number, cancel.attempt, cancel.look, TaskKind.STEP)
+        if queued is not None and _key(queued.task)[:-1] == key[:-1]:
             self._forget(queued.task)
-        key = (cancel.execution_id, cancel.number, cancel.attempt, TaskKind.STEP)
         self._again.pop(key, None)
         running = self._running.get(key)
         if running is not None:
@@ -287,4 +287,4 @@ def _count_down(counter: Counter[str], name: str) -> None:
 
 
 def _key(task: Task) -> Key:
-    return (task.execution_id, task.number, task.attempt, task.kind)
+    return (task.execution_id, task.number, task.attempt, task.look, task.kind)

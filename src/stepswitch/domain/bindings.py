@@ -54,20 +54,55 @@ def bind(step: Step, lookup: Mapping[str, Value], signature: StepSignature | Non
     specs = () if signature is None else signature.inputs
     if not step.in_bindings and not specs:
         return _NOTHING_BOUND
-    inputs: dict[str, Value] = {}
+    return _bind(_Place(step, step.in_bindings, "inBindings"), {}, lookup, specs)
+
+
+def bind_probe(step: Step, given: Mapping[str, Value], lookup: Mapping[str, Value], signature: StepSignature) -> Bound:
+    """Return the inputs of the probe of `step`: its own, over those that the attempt was `given` where they do not say what is done; never raises."""
+    own = () if step.policy.probe is None else step.policy.probe.in_bindings
+    taken_over = {binding.name for binding in probe_bindings(step, signature)} - {binding.name for binding in own}
+    kept = {name: value for name, value in given.items() if name in taken_over or name == VIM_LOCATION}
+    return _bind(_Place(step, own, "policy.probe.inBindings"), kept, lookup, signature.inputs)
+
+
+def probe_bindings(step: Step, signature: StepSignature) -> tuple[InBinding, ...]:
+    """Return the inputs of the probe of `step`: its own, and those of the step that it takes over because they do not say what is done."""
+    own = () if step.policy.probe is None else step.policy.probe.in_bindings
+    names = {binding.name for binding in own} | {spec.name for spec in signature.inputs if spec.tells_what}
+    return (*(binding for binding in step.in_bindings if binding.name not in names), *own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where bindings stand: those of a step, or of its probe."""
+
+    step: Step
+    bindings: tuple[InBinding, ...]
+    field: str
+
+    @property
+    def path(self) -> str:
+        return f"steps.{shown(self.step.id)}.{self.field}"
+
+    def of(self, name: str) -> str:
+        return f"{self.path}.{shown(name)}"
+
+
+def _bind(place: _Place, inputs: dict[str, Value], lookup: Mapping[str, Value], specs: tuple[InputSpec, ...]) -> Bound:
+    """Return `inputs` with the bindings of `place` over them."""
     faults: list[Fault] = []
     notes: list[str] = []
-    for binding in step.in_bindings:
+    for binding in place.bindings:
         try:
             value = _value_of(binding, lookup, notes)
         except _UnboundError as error:
-            faults.append(_fault(step, binding.name, error.code, str(error)))
+            faults.append(Fault(error.code, place.of(binding.name), str(error)))
             continue
         if value is not None:
             inputs[binding.name] = value
     if specs:
         _fill_vim_location(specs, inputs, lookup)
-        _check(step, specs, inputs, faults)
+        _check(place, specs, inputs, faults)
     return Bound(inputs, tuple(faults), tuple(notes)) if inputs or faults or notes else _NOTHING_BOUND
 
 
@@ -100,54 +135,45 @@ def _fill_vim_location(specs: tuple[InputSpec, ...], inputs: dict[str, Value], l
         inputs[VIM_LOCATION] = location
 
 
-def _check(step: Step, specs: tuple[InputSpec, ...], inputs: Mapping[str, Value], faults: list[Fault]) -> None:
+def _check(place: _Place, specs: tuple[InputSpec, ...], inputs: Mapping[str, Value], faults: list[Fault]) -> None:
     groups: dict[str, list[str]] = {}
     for spec in specs:
         value = inputs.get(spec.name)
         if value is None:
-            if spec.required and not _has_fault(step, spec.name, faults):
-                faults.append(_fault(step, spec.name, ErrorCode.MISSING_INPUT, _why_missing(step, spec.name)))
+            if spec.required and not _has_fault(place, spec.name, faults):
+                faults.append(Fault(ErrorCode.MISSING_INPUT, place.of(spec.name), _why_missing(place, spec.name)))
         elif spec.choices and value not in spec.choices:
-            faults.append(_fault(step, spec.name, ErrorCode.INVALID_VALUE, f"must be one of {', '.join(spec.choices)}"))
+            faults.append(Fault(ErrorCode.INVALID_VALUE, place.of(spec.name), f"must be one of {', '.join(spec.choices)}"))
         if spec.one_of is not None:
             groups.setdefault(spec.one_of, []).append(spec.name)
     for names in groups.values():
-        if not any(name in inputs or _has_fault(step, name, faults) for name in names):
-            message = f"{step.type} needs one of {' and '.join(names)}, and none of them has a value"
-            faults.append(Fault(ErrorCode.MISSING_INPUT, f"steps.{shown(step.id)}.inBindings", message))
+        if not any(name in inputs or _has_fault(place, name, faults) for name in names):
+            message = f"{place.step.type} needs one of {' and '.join(names)}, and none of them has a value"
+            faults.append(Fault(ErrorCode.MISSING_INPUT, place.path, message))
 
 
-def _has_fault(step: Step, name: str, faults: list[Fault]) -> bool:
-    return bool(faults) and any(fault.path == _path(step, name) for fault in faults)
+def _has_fault(place: _Place, name: str, faults: list[Fault]) -> bool:
+    return bool(faults) and any(fault.path == place.of(name) for fault in faults)
 
 
-def _why_missing(step: Step, name: str) -> str:
-    binding = next((binding for binding in step.in_bindings if binding.name == name), None)
+def _why_missing(place: _Place, name: str) -> str:
+    kind = place.step.type
+    binding = next((binding for binding in place.bindings if binding.name == name), None)
     if binding is None:
-        return f"{step.type} needs it, and the step does not bind it"
+        return f"{kind} needs it, and nothing binds it"
     if binding.export_name is None:
-        return f"{step.type} needs it, and its binding has neither an exportName nor a defaultValue"
-    return f"{step.type} needs it; {binding.export_name!r} has no value, and there is no defaultValue"
+        return f"{kind} needs it, and its binding has neither an exportName nor a defaultValue"
+    return f"{kind} needs it; {binding.export_name!r} has no value, and there is no defaultValue"
 
 
-def _fault(step: Step, name: str, code: ErrorCode, message: str) -> Fault:
-    return Fault(code, _path(step, name), message)
+def write(bindings: tuple[OutBinding, ...], declarations: Mapping[str, Declaration], outputs: Mapping[str, object], path: str) -> Written:
+    """Return what `bindings`, which stand in a step or a probe at `path`, make of its outputs: values of variables and outputs of the workflow.
 
-
-def _path(step: Step, name: str) -> str:
-    return f"steps.{shown(step.id)}.inBindings.{shown(name)}"
-
-
-def write(step: Step, declarations: Mapping[str, Declaration], outputs: Mapping[str, object]) -> Written:
-    """Return what `outputs` come to in variables and outputs of the workflow, each in the declared type of its target; never raises.
-
-    An output that is absent, or null, leaves its target as it was.
+    Each is in the declared type of its target. An output that is absent, or null, leaves its target as it was. Never raises.
     """
-    if not step.out_bindings:
-        return _NOTHING_WRITTEN
     values: dict[str, Value] = {}
     faults: list[Fault] = []
-    for binding in step.out_bindings:
+    for binding in bindings:
         output = outputs.get(binding.name)
         if output is None:
             continue
@@ -156,12 +182,12 @@ def write(step: Step, declarations: Mapping[str, Declaration], outputs: Mapping[
         try:
             values[binding.target] = coerce(output, wanted)
         except ValueMisfitError as misfit:
-            faults.append(_output_misfit(step, binding, output, misfit))
+            faults.append(_output_misfit(path, binding, output, misfit))
     return Written(values, tuple(faults)) if values or faults else _NOTHING_WRITTEN
 
 
-def _output_misfit(step: Step, binding: OutBinding, output: object, misfit: ValueMisfitError) -> Fault:
+def _output_misfit(path: str, binding: OutBinding, output: object, misfit: ValueMisfitError) -> Fault:
     message = f"the output {binding.name!r} cannot be written to {binding.target!r}: {misfit}"
     if isinstance(output, dict | list):
         message += "; structured data travels as a JSON string"
-    return Fault(ErrorCode.OUTPUT_MISFIT, f"steps.{shown(step.id)}.outBindings.{shown(binding.target)}", message)
+    return Fault(ErrorCode.OUTPUT_MISFIT, f"{path}.outBindings.{shown(binding.target)}", message)

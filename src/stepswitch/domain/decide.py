@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stepswitch.domain import flow, restoring, steering
+from stepswitch.domain import doubts, flow, restoring, steering
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import (
@@ -34,7 +34,7 @@ from stepswitch.domain.events import (
     Turn,
     WrittenBack,
 )
-from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Result
+from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result, StepError
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -85,13 +85,14 @@ def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int)
 def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now: int) -> bool:
     """Return whether a worker may carry out `task` now; asked for a step that is safe by its type and needs no claim."""
     step = head.current
-    is_current = step is not None and (step.number, step.attempt, head.epoch) == (task.number, task.attempt, task.epoch)
-    return is_current and flow.is_for_worker(Progress(head, workflow, rules, now))
+    if step is None or (step.number, step.attempt, step.look_number, head.epoch) != (task.number, task.attempt, task.look, task.epoch):
+        return False
+    return flow.is_for_worker(Progress(head, workflow, rules, now))
 
 
 def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task | None:
     """Return the task that a stored execution waits for; None where it waits for a person, is being worked on, or has ended."""
-    if head.status in ENDED or head.current is None or head.current.state is not StepState.EXECUTABLE:
+    if head.status in ENDED or head.current is None or head.current.work.state is not StepState.EXECUTABLE:
         return None
     p = Progress(head, workflow, rules, now)
     flow.dispatch(p)
@@ -107,34 +108,44 @@ def _is_current(p: Progress, event: Turn | Claimed | Reported | Lost) -> bool:
 def _turn(p: Progress, event: Turn) -> Decision:
     if not _is_current(p, event) or not flow.is_due(p):
         return Decision(p.head, Reply.STALE)
+    if p.step.look is not None:
+        return _turn_of_look(p, event)
     flow.run_inline(p)
     if p.step is p.head.current:  # since it was queued its type was installed: it needs a worker now
         flow.make_executable(p)
     return p.decision(event.id)
 
 
-def _claimed(p: Progress, event: Claimed) -> Decision:
-    if not _is_current(p, event):
+def _turn_of_look(p: Progress, event: Turn) -> Decision:
+    """Give up a look whose step type is gone; any other needs a worker, and its turn is not meant."""
+    if flow.is_for_worker(p):
         return Decision(p.head, Reply.STALE)
-    claim = p.step.claim
-    if p.step.state is StepState.EXECUTING and claim is not None:
-        return Decision(p.head, Reply.GRANTED if claim.nonce == event.nonce else Reply.BUSY)
+    step_type = p.workflow.steps[p.step.step_id].type
+    doubts.cannot_look(p, StepError(ErrorCode.STEP_TYPE_NOT_INSTALLED, f"no step type {step_type} that could look is installed here"))
+    return p.decision(event.id)
+
+
+def _claimed(p: Progress, event: Claimed) -> Decision:
+    if not _is_current(p, event) or p.step.look_number != event.look:
+        return Decision(p.head, Reply.STALE)
+    work = p.step.work
+    if work.state is StepState.EXECUTING and work.claim is not None:
+        return Decision(p.head, Reply.GRANTED if work.claim.nonce == event.nonce else Reply.BUSY)
     if not flow.is_for_worker(p):
         return Decision(p.head, Reply.STALE)
     p.start()
-    deadline = p.now + round((time_limit_seconds(p.workflow, p.rules.types, p.step.step_id) + DEADLINE_GRACE_SECONDS) * 1000)
-    p.current = replace(
-        p.step,
-        state=advance(p.step.state, StepEvent.CLAIMED),
-        claimed_time=p.now,
-        claim=Claim(event.nonce, event.instance, deadline),
-    )
+    limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0)
+    claim = Claim(event.nonce, event.instance, deadline=p.now + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
+    taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=p.now, claim=claim)
+    p.current = replace(p.step, probe=taken) if isinstance(taken, Probe) else taken
     return p.decision(event.id, Reply.GRANTED)
 
 
-def time_limit_seconds(workflow: Workflow, types: StepTypes, step_id: str) -> float:
-    """Return how long one attempt at a step may take: its policy's word, else its type's."""
+def time_limit_seconds(workflow: Workflow, types: StepTypes, step_id: str, *, is_look: bool = False) -> float:
+    """Return how long one attempt at a step, or one look of its probe, may take: its policy's word, else its type's."""
     step = workflow.steps[step_id]
+    if is_look and step.policy.probe is not None:
+        return step.policy.probe.timeout_seconds
     if step.policy.timeout_seconds is not None:
         return step.policy.timeout_seconds
     signature = types.find(step.type)
@@ -144,6 +155,8 @@ def time_limit_seconds(workflow: Workflow, types: StepTypes, step_id: str) -> fl
 def _reported(p: Progress, event: Reported) -> Decision:
     if not _is_current(p, event):
         return _log_late(p, event)
+    if event.look:
+        return _reported_look(p, event)
     if event.nonce is None:
         return _reported_unclaimed(p, event)
     claim = p.step.claim
@@ -155,8 +168,18 @@ def _reported(p: Progress, event: Reported) -> Decision:
     return _reported_late(p, event)
 
 
+def _reported_look(p: Progress, event: Reported) -> Decision:
+    look = p.step.probe
+    if look is None or look.attempt != event.look or look.claim is None or look.claim.nonce != event.nonce:
+        return _log_late(p, event)
+    if look.state is not StepState.EXECUTING:
+        return Decision(p.head, Reply.STORED) if look.result is not None else _log_late(p, event)
+    doubts.looked(p, event.outcome)
+    return p.decision(event.id, Reply.STORED)
+
+
 def _reported_unclaimed(p: Progress, event: Reported) -> Decision:
-    if not flow.is_due(p):
+    if not flow.is_due(p) or p.step.look is not None:
         return Decision(p.head, Reply.STALE)
     signature = p.signature(p.workflow.steps[p.step.step_id])
     if signature is None or signature.inline or not signature.always_safe or event.since not in (None, p.step.since):
@@ -168,28 +191,35 @@ def _reported_unclaimed(p: Progress, event: Reported) -> Decision:
 
 
 def _reported_late(p: Progress, event: Reported) -> Decision:
-    """Let the truth replace the doubt where the execution still stands at the step that was declared lost; nothing goes on by itself."""
+    """Let the truth replace the doubt where the execution still stands at the step that was declared lost.
+
+    Nothing goes on by itself that waits for a person or has ended; a probe that was about to find out is overtaken.
+    """
     step = p.step
     if step.result is not Result.UNKNOWN or step.error is None or step.error.code is not ErrorCode.LOST:
         is_told = step.aborted or flow.is_restored(step)
         return _log_late(p, event) if is_told else Decision(p.head, Reply.STORED)
-    flow.replace_doubt(p, event.outcome)
     p.log(f"step {step.step_id} ({step.number}) reported {event.outcome.result} after it was given up", LogLevel.WARN)
+    if step.state is StepState.EXECUTED:
+        doubts.overtaken(p, event.outcome)
+    else:
+        flow.replace_doubt(p, event.outcome)
     return p.decision(event.id, Reply.STORED)
 
 
 def _log_late(p: Progress, event: Reported) -> Decision:
     if event.nonce is None:
         return Decision(p.head, Reply.STALE)
-    p.log(f"step execution {event.number} reported {event.outcome.result} too late: nothing follows from it", LogLevel.WARN)
+    who = f"look {event.look} of the probe of step execution" if event.look else "step execution"
+    p.log(f"{who} {event.number} reported {event.outcome.result} too late: nothing follows from it", LogLevel.WARN)
     return p.decision(event.id, Reply.STALE)
 
 
 def _lost(p: Progress, event: Lost) -> Decision:
-    claim = p.step.claim
-    if not _is_current(p, event) or p.step.state is not StepState.EXECUTING or claim is None or claim.nonce != event.nonce:
+    work = p.step.work
+    if not _is_current(p, event) or work.state is not StepState.EXECUTING or work.claim is None or work.claim.nonce != event.nonce:
         return Decision(p.head, Reply.STALE)
-    flow.lose(p, event.reason)
+    (flow.lose if p.step.look is None else doubts.lost)(p, event.reason)
     return p.decision(event.id)
 
 

@@ -80,12 +80,14 @@ class OutBinding:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a step; `next_step_id` None ends the workflow."""
+    """One condition of a step; `next_step_id` None ends the workflow. One of a probe names an output of the probe and leads nowhere."""
 
     name: str
     comparator: Comparator
     value: Value | None = None
     next_step_id: str | None = None
+    template: Template | None = None
+    """The value with its `{{name}}` references, of a probe's condition; None where the value is a plain one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,28 @@ class RetryPolicy:
     max_attempts: int = 1
     delay_seconds: float = 0.0
     backoff: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePolicy:
+    """How to find out whether an attempt has acted of which nobody knows: its step type once more, with inputs that only look.
+
+    `in_bindings` go over the inputs of the step. What was done is settled by `done` alone, what was not by `not_done` alone, and
+    each only where all of its conditions hold. `out_bindings` are written where it was done.
+    """
+
+    in_bindings: tuple[InBinding, ...] = ()
+    done: tuple[Condition, ...] = ()
+    not_done: tuple[Condition, ...] = ()
+    out_bindings: tuple[OutBinding, ...] = ()
+    timeout_seconds: float = 60.0
+    delay_seconds: float = 0.0
+    max_attempts: int = 3
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Those of both lists."""
+        return (*self.done, *self.not_done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +132,7 @@ class Policy:
     on_unknown_step_id: str | None = None
     safe_to_rerun: bool | None = None
     """None where the author says nothing: then the step type decides."""
+    probe: ProbePolicy | None = None
 
 
 NO_POLICY: Final = Policy()
@@ -125,6 +150,24 @@ class Step:
     out_bindings: tuple[OutBinding, ...] = ()
     policy: Policy = NO_POLICY
     source: JsonObject = field(default_factory=dict, repr=False)
+
+    @property
+    def all_in_bindings(self) -> tuple[InBinding, ...]:
+        """Its inputs and those of its probe."""
+        probe = self.policy.probe
+        return self.in_bindings if probe is None else (*self.in_bindings, *probe.in_bindings)
+
+    @property
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """Its conditions and those of its probe."""
+        probe = self.policy.probe
+        return self.conditions if probe is None else (*self.conditions, *probe.conditions)
+
+    @property
+    def all_out_bindings(self) -> tuple[OutBinding, ...]:
+        """What it writes, and what its probe does."""
+        probe = self.policy.probe
+        return self.out_bindings if probe is None else (*self.out_bindings, *probe.out_bindings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,14 +67,9 @@ def _leaves(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 def _secret_places(step: Mapping[str, Any], secret: Set[str]) -> set[tuple[str, ...]]:
     """Return where passwords stand in a step: defaults of that type, and what a condition compares a password with."""
-    bindings, conditions = step.get("inBindings"), step.get("conditions")
-    found: set[tuple[str, ...]] = set()
-    if isinstance(bindings, Mapping):
-        found |= {
-            ("inBindings", shown(name), "defaultValue")
-            for name, binding in bindings.items()
-            if isinstance(binding, Mapping) and binding.get("type") == ValueType.PASSWORD
-        }
+    policy, conditions = step.get("policy"), step.get("conditions")
+    probe = policy.get("probe") if isinstance(policy, Mapping) else None
+    found = _secret_inputs(step) | {("policy", "probe", *place) for place in _secret_inputs(probe)}
     if isinstance(conditions, list | tuple):
         found |= {
             ("conditions", str(place), "value")
@@ -82,3 +77,13 @@ def _secret_places(step: Mapping[str, Any], secret: Set[str]) -> set[tuple[str, 
             if isinstance(condition, Mapping) and condition.get("name") in secret
         }
     return found
+
+
+def _secret_inputs(holder: object) -> set[tuple[str, ...]]:
+    """Return where passwords stand in the inputs of a step or a probe."""
+    bindings = holder.get("inBindings") if isinstance(holder, Mapping) else None
+    return {
+        ("inBindings", shown(name), "defaultValue")
+        for name, binding in (bindings.items() if isinstance(bindings, Mapping) else ())
+        if isinstance(binding, Mapping) and binding.get("type") == ValueType.PASSWORD
+    }

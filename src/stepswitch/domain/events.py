@@ -42,7 +42,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A worker wants to carry out a step; `nonce` makes a repeat of the same claim recognisable."""
+    """A worker wants to carry out a step, or a look of its probe; `nonce` makes a repeat of the same claim recognisable."""
 
     id: str
     number: int
@@ -51,6 +51,7 @@ class Claimed:
     instance: str
     epoch: str = ""
     """Of the task: a worker that was sent before the store was restored gets nothing."""
+    look: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ class Reported:
     """The `since` of the step as it was taken without a claim: after a pause it is another one, and so may the inputs be."""
     epoch: str = ""
     """As in `Claimed`."""
+    look: int = 0
+    """Which look of the probe is reported; 0 for the attempt itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The holder of a claim gave no sign of life, or its deadline has passed."""
+    """The holder of a claim, on a step or a look of its probe, gave no sign of life, or its deadline has passed."""
 
     id: str
     number: int
@@ -187,7 +190,10 @@ class TaskKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Somebody has to go on with an execution. `since` is the order, `not_before` the earliest moment, both in milliseconds."""
+    """Somebody has to go on with an execution. `since` is the order, `not_before` the earliest moment, both in milliseconds.
+
+    `look` is 0 for the step itself, else which look of its probe.
+    """
 
     execution_id: str
     number: int
@@ -199,15 +205,17 @@ class Task:
     site: str = "default"
     step_type: str = ""
     epoch: str = ""
+    look: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """A step that is being carried out is to be stopped and its session closed."""
+    """A step, or a look of its probe, that is being carried out is to be stopped and its session closed."""
 
     execution_id: str
     number: int
     attempt: int
+    look: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.states import StepState
+from stepswitch.domain.states import TERMINAL, StepState
 from stepswitch.domain.values import Value
 
 HEAD_FORMAT: Final = 1
@@ -38,6 +38,14 @@ class Result(StrEnum):
     FAILED = "FAILED"
     UNKNOWN = "UNKNOWN"
     SKIPPED = "SKIPPED"
+
+
+class Verdict(StrEnum):
+    """What a probe found. UNKNOWN: it could not tell, so the doubt remains."""
+
+    DONE = "DONE"
+    NOT_DONE = "NOT_DONE"
+    UNKNOWN = "UNKNOWN"
 
 
 class LogLevel(StrEnum):
@@ -96,11 +104,39 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """One look at the target, to find out whether an attempt has acted of which nobody knows. The latest one is kept.
+
+    It goes through the states of a step execution. `attempt` counts the looks from 1, `losses` those of them that were lost: a look
+    changes nothing, so it may be repeated. `verdict` is there when it has ended by itself.
+    """
+
+    attempt: int
+    state: StepState
+    start_time: int
+    since: int
+    losses: int = 0
+    not_before: int | None = None
+    claimed_time: int | None = None
+    end_time: int | None = None
+    claim: Claim | None = None
+    device: str | None = None
+    inputs: Values = field(default_factory=dict)
+    outputs: Values = field(default_factory=dict)
+    result: Result | None = None
+    error: StepError | None = None
+    verdict: Verdict | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a later release wrote; kept and written back."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepExecution:
     """One attempt at one step. Its number is its place in the array of the API.
 
     `attempt` starts at 1 at each visit and counts on; `attempts_before` is its value when somebody last asked for a retry, so
-    that `maxAttempts` starts anew. `since` is when it last became executable: the order in which steps are taken.
+    that `maxAttempts` starts anew. `since` is when it last became executable: the order in which steps are taken. `reruns` counts
+    how often a probe let the step run again in this visit.
     """
 
     number: int
@@ -125,8 +161,26 @@ class StepExecution:
     cleanup_pending: bool = False
     device: str | None = None
     site: str = "default"
+    reruns: int = 0
+    probe: Probe | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields that a later release wrote; kept and written back."""
+
+    @property
+    def look(self) -> Probe | None:
+        """The probe that has still to be carried out, or is being carried out."""
+        return self.probe if self.probe is not None and self.probe.state not in TERMINAL else None
+
+    @property
+    def work(self) -> "StepExecution | Probe":
+        """What is to be taken, or is being carried out: its probe where that is not over, else the attempt itself."""
+        return self if self.probe is None else self.look or self
+
+    @property
+    def look_number(self) -> int:
+        """Which look of the probe that is; 0 where it is the attempt itself."""
+        look = self.look
+        return 0 if look is None else look.attempt
 
 
 @dataclass(frozen=True, slots=True)

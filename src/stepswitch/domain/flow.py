@@ -6,13 +6,15 @@ The rows of the table in `workflow-semantics`, section 5, in its order; the guar
 from collections.abc import Mapping
 from typing import Final
 
+from stepswitch.domain import probing
 from stepswitch.domain.bindings import Bound, write
 from stepswitch.domain.changed import changed
 from stepswitch.domain.conditions import choose
-from stepswitch.domain.document import Policy, Step
+from stepswitch.domain.document import OutBinding, Policy, Step
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.events import TaskKind
 from stepswitch.domain.execution import LogLevel, Outcome, Result, Status, StepError, StepExecution, Values
+from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepSignature
@@ -76,6 +78,7 @@ def begin_step(
         attempt=1 if before is None else before.attempt + 1,
         attempts_before=0 if before is None else before.attempt if anew else before.attempts_before,
         losses=0 if before is None or anew else before.losses,
+        reruns=0 if before is None or anew else before.reruns,
         not_before=not_before,
         inputs=bound.inputs,
         device=_device(p, step, bound.inputs),
@@ -108,9 +111,12 @@ def make_executable(p: Progress, *events: StepEvent) -> None:
 
 
 def dispatch(p: Progress) -> None:
-    """Ask for somebody to take the current step, as it is stored."""
+    """Ask for somebody to take the current step, or the look of its probe, as it is stored."""
     step = p.workflow.steps[p.step.step_id]
-    _dispatch(p, step, _bind(p, step))
+    if p.step.look is not None:
+        p.dispatch(TaskKind.STEP if probing.can_look(p.signature(step)) else TaskKind.TURN)
+    else:
+        _dispatch(p, step, _bind(p, step))
 
 
 def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
@@ -122,28 +128,24 @@ def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
 
 
 def is_due(p: Progress) -> bool:
-    """Whether the current step may be taken now, by a turn or by a worker."""
-    return p.step.state is StepState.EXECUTABLE and not _is_delayed(p)
+    """Whether the current step, or the look of its probe, may be taken now, by a turn or by a worker."""
+    work = p.step.work
+    return work.state is StepState.EXECUTABLE and (work.not_before is None or work.not_before <= p.now)
 
 
 def is_for_worker(p: Progress) -> bool:
-    """Whether a worker may take the current step now, because it is due and has all that it needs."""
+    """Whether a worker may take the current step now, or the look of its probe, because it is due and has all that it needs."""
     if not is_due(p):
         return False
     step = p.workflow.steps[p.step.step_id]
+    if p.step.look is not None:
+        return probing.can_look(p.signature(step))
     return _needs_worker(p.signature(step), _bind(p, step))
 
 
 def _device(p: Progress, step: Step, inputs: Values) -> str | None:
     signature = p.signature(step)
-    if signature is None or signature.device_input is None:
-        return None
-    host = inputs.get(signature.device_input)
-    if not isinstance(host, str):
-        return None
-    spec = signature.input(signature.port_input) if signature.port_input else None
-    port = inputs.get(signature.port_input, spec.default if spec else None) if signature.port_input else None
-    return host if port is None else f"{host}:{port}"
+    return None if signature is None or signature.device_input is None else signature.device(inputs)
 
 
 def run_inline(p: Progress) -> None:
@@ -160,10 +162,6 @@ def run_inline(p: Progress) -> None:
         p.start()
         p.tasks.clear()
         report(p, outcome, StepEvent.CLAIMED, StepEvent.REPORTED)
-
-
-def _is_delayed(p: Progress) -> bool:
-    return p.step.not_before is not None and p.step.not_before > p.now
 
 
 def _inline_outcome(p: Progress, step: Step) -> Outcome | None:
@@ -198,8 +196,9 @@ def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | Non
     )
     if succeeded:
         pass_on(p, step)
-    else:
-        _settle_failure(p, step)
+        return
+    _log_failure(p)
+    settle_failure(p, step)
 
 
 def replace_doubt(p: Progress, outcome: Outcome) -> None:
@@ -208,16 +207,15 @@ def replace_doubt(p: Progress, outcome: Outcome) -> None:
     written: dict[str, Value] = {}
     if step is not None:
         written, outcome = _write_outputs(p, step, outcome)
-    p.current = changed(p.step, result=outcome.result, error=outcome.error, outputs=outcome.outputs, variables=written)
+    current = p.step if outcome.result is Result.UNKNOWN else probing.ended(p.step, p.now)
+    p.current = changed(current, result=outcome.result, error=outcome.error, outputs=outcome.outputs, variables=written)
 
 
 def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str, Value], Outcome]:
     """Bind the outputs of `outcome`, and fail it where one does not fit, was cut, or is too much."""
     if not step.out_bindings:
         return {}, outcome
-    written = write(step, p.workflow.declarations, outcome.outputs)
-    faults = [*_cut_faults(step, outcome), *written.faults, *_size_faults(p, written.values)]
-    values = {} if any(fault.code is ErrorCode.TOO_LARGE for fault in faults) else _uncut(step, outcome, written.values)
+    values, faults = fitting_outputs(p, step.out_bindings, outcome, f"steps.{shown(step.id)}")
     if values:
         p.write_values(dict(values))
     if faults and outcome.result is Result.SUCCEEDED:
@@ -227,19 +225,22 @@ def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str,
     return values, outcome
 
 
-def _cut_faults(step: Step, outcome: Outcome) -> list[Fault]:
+def fitting_outputs(p: Progress, bindings: tuple[OutBinding, ...], outcome: Outcome, path: str) -> tuple[dict[str, Value], list[Fault]]:
+    """Return what `bindings`, which stand at `path`, make of the outputs of an attempt: the values that can be written, and why others cannot."""
+    written = write(bindings, p.workflow.declarations, outcome.outputs, path)
+    faults = [*_cut_faults(bindings, outcome), *written.faults, *_size_faults(p, written.values)]
+    if any(fault.code is ErrorCode.TOO_LARGE for fault in faults):
+        return {}, faults
+    cut = {binding.target for binding in bindings if binding.name in outcome.truncated}
+    return {name: value for name, value in written.values.items() if name not in cut} if cut else written.values, faults
+
+
+def _cut_faults(bindings: tuple[OutBinding, ...], outcome: Outcome) -> list[Fault]:
     return [
         Fault(ErrorCode.OUTPUT_TOO_LARGE, f"outBindings.{binding.target}", f"the output {binding.name} was cut and cannot be used")
-        for binding in step.out_bindings
+        for binding in bindings
         if binding.name in outcome.truncated
     ]
-
-
-def _uncut(step: Step, outcome: Outcome, values: dict[str, Value]) -> dict[str, Value]:
-    if not outcome.truncated:
-        return values
-    cut = {binding.target for binding in step.out_bindings if binding.name in outcome.truncated}
-    return {name: value for name, value in values.items() if name not in cut}
 
 
 def _size_faults(p: Progress, values: Mapping[str, Value]) -> list[Fault]:
@@ -253,14 +254,14 @@ def _size_faults(p: Progress, values: Mapping[str, Value]) -> list[Fault]:
     ]
 
 
-def _settle_failure(p: Progress, step: Step) -> None:
+def settle_failure(p: Progress, step: Step) -> None:
     """Go on from a step that was executed and did not succeed, by the first row of the table that fits."""
     result = p.step.result
-    _log_failure(p)
-    safe = is_safe(p, step)
     policy = step.policy
-    if _has_attempts_left(p, policy) and (result is Result.FAILED or safe):
+    if _has_attempts_left(p, policy) and (result is Result.FAILED or is_safe(p, step)):
         retry(p, step, _retry_delay(p, policy))
+        return
+    if result is Result.UNKNOWN and probing.begin(p, step):
         return
     target = policy.on_unknown_step_id if result is Result.UNKNOWN else policy.on_failure_step_id
     if target is not None:
@@ -311,7 +312,7 @@ def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = F
     old = p.step
     end_time = old.end_time if old.end_time is not None else p.now
     if old.state is not StepState.FINISHED:
-        old = changed(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time)
+        old = probing.ended(changed(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time), p.now)
     p.rows.append(old)
     not_before = p.now + round(delay_seconds * 1000) if delay_seconds else None
     p.log(f"step {step.id} ({old.number}) ended {old.result}: attempt {old.attempt + 1} follows", LogLevel.WARN)
@@ -359,7 +360,7 @@ def pass_on(p: Progress, step: Step, *events: StepEvent) -> None:
 
 def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
     """Finish the current step execution and arrive at another step."""
-    step = p.step
+    step = p.step if p.step.probe is None else probing.ended(p.step, p.now)
     if events:
         step = changed(step, state=advance(step.state, *events), end_time=step.end_time or p.now)
     p.rows.append(step)

@@ -12,11 +12,7 @@ from stepswitch.domain.document import (
     MAX_DEPTH,
     MAX_STEPS,
     SCHEMA_VERSION,
-    Comparator,
-    Condition,
     Declaration,
-    InBinding,
-    OutBinding,
     OwnerType,
     Step,
     Workflow,
@@ -25,7 +21,7 @@ from stepswitch.domain.errors import ErrorCode, ValueMisfitError
 from stepswitch.domain.names import unfit_name
 from stepswitch.domain.policies import read_policy
 from stepswitch.domain.readers import ObjectReader, Parsed, Report
-from stepswitch.domain.templates import compile_template
+from stepswitch.domain.step_parts import DECLARATION_FIELDS, read_conditions, read_in_bindings, read_out_bindings
 from stepswitch.domain.values import ValueType
 
 SERVER_FILLED: Final = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
@@ -35,12 +31,8 @@ _DOCUMENT_FIELDS: Final = SERVER_FILLED | {
     "name", "version", "schemaVersion", "owner", "readOnly", "startStepId", "description", "hierarchy", "tags", "inputs", "outputs",
     "variables", "attachments", "steps",
 }  # fmt: skip
-_DECLARATION_FIELDS: Final = frozenset({"type", "format", "description", "defaultValue"})
-_INPUT_FIELDS: Final = _DECLARATION_FIELDS | {"required"}
+_INPUT_FIELDS: Final = DECLARATION_FIELDS | {"required"}
 _STEP_FIELDS: Final = frozenset({"type", "description", "nextStepId", "conditions", "inBindings", "outBindings", "policy"})
-_IN_BINDING_FIELDS: Final = _DECLARATION_FIELDS | {"exportName"}
-_OUT_BINDING_FIELDS: Final = frozenset({"name", "type", "format"})
-_CONDITION_FIELDS: Final = frozenset({"name", "comparator", "value", "nextStepId"})
 _OWNER_FIELDS: Final = frozenset({"id", "subId", "type"})
 _TAG_FIELDS: Final = frozenset({"name", "autoCreated"})
 _ATTACHMENT_FIELDS: Final = frozenset({"id", "reference"})
@@ -159,7 +151,7 @@ def _check_catalogue_fields(document: ObjectReader) -> None:
 
 
 def _read_declarations(document: ObjectReader, section: str) -> dict[str, Declaration]:
-    known = _INPUT_FIELDS if section == "inputs" else _DECLARATION_FIELDS
+    known = _INPUT_FIELDS if section == "inputs" else DECLARATION_FIELDS
     found = {}
     for name, reader in document.entries(section):
         reader.require("type")
@@ -201,41 +193,9 @@ def _read_step(step_id: str, reader: ObjectReader) -> Step:
         id=step_id,
         type=reader.name("type") or "",
         next_step_id=reader.name("nextStepId"),
-        conditions=tuple(_read_conditions(reader)),
-        in_bindings=tuple(_read_in_bindings(reader)),
-        out_bindings=tuple(_read_out_bindings(reader)),
+        conditions=tuple(read_conditions(reader)),
+        in_bindings=tuple(read_in_bindings(reader)),
+        out_bindings=tuple(read_out_bindings(reader)),
         policy=read_policy(reader),
         source=reader.source,
     )
-
-
-def _read_conditions(step: ObjectReader) -> Iterator[Condition]:
-    for reader in step.objects("conditions"):
-        reader.require("name", "comparator")
-        reader.warn_unknown(_CONDITION_FIELDS)
-        name, comparator = reader.name("name"), reader.word("comparator", Comparator)
-        value, next_step_id = reader.scalar("value"), reader.name("nextStepId")
-        # One for each object, so that `validation` can say which one it means.
-        yield Condition(name or "", comparator or Comparator.IS_DEFINED, value, next_step_id)
-
-
-def _read_in_bindings(step: ObjectReader) -> Iterator[InBinding]:
-    for name, reader in step.entries("inBindings"):
-        reader.require("type")
-        reader.text("description")
-        reader.warn_unknown(_IN_BINDING_FIELDS)
-        kind = reader.word("type", ValueType)
-        default = reader.value("defaultValue", kind)
-        export_name, form = reader.name("exportName"), reader.text("format")
-        template = compile_template(default) if kind is ValueType.STRING and isinstance(default, str) else None
-        if kind is not None:
-            yield InBinding(name, kind, form, export_name, default, template)
-
-
-def _read_out_bindings(step: ObjectReader) -> Iterator[OutBinding]:
-    for target, reader in step.entries("outBindings"):
-        reader.require("name", "type")
-        reader.warn_unknown(_OUT_BINDING_FIELDS)
-        name, kind, form = reader.name("name"), reader.word("type", ValueType), reader.text("format")
-        if name is not None and kind is not None:
-            yield OutBinding(target, name, kind, form)

@@ -88,6 +88,7 @@ class Progress:
     def dispatch(self, kind: TaskKind) -> None:
         """Ask for somebody to go on with the current step."""
         step = self.step
+        work, look = (step, 0) if step.probe is None else (step.work, step.look_number)
         definition = self.workflow.steps[step.step_id]
         signature = self.signature(definition)
         self.tasks.append(
@@ -96,18 +97,19 @@ class Progress:
                 number=step.number,
                 attempt=step.attempt,
                 kind=kind,
-                since=step.since,
-                not_before=step.not_before,
-                device=step.device,
+                since=work.since,
+                not_before=work.not_before,
+                device=work.device,
                 site=step.site,
                 step_type=signature.name if signature is not None else definition.type,
                 epoch=self.head.epoch,
+                look=look,
             )
         )
 
     def cancel(self) -> None:
-        """Ask for the current step to be stopped, or forgotten where it is queued."""
-        self.cancels.append(Cancel(self.head.id, self.step.number, self.step.attempt))
+        """Ask for what is being carried out of the current step to be stopped, or forgotten where it is queued."""
+        self.cancels.append(Cancel(self.head.id, self.step.number, self.step.attempt, self.step.look_number))
 
     def start(self, at: int | None = None) -> None:
         """Note that somebody took a step, now or at a moment before: what was queued runs."""

@@ -16,6 +16,6 @@ def secret_names(workflow: Workflow) -> frozenset[str]:
     """Return the inputs, variables and outputs that hold secrets: those declared as passwords, and those that a step takes or writes as one."""
     names = {name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD}
     for step in workflow.steps.values():
-        names.update(binding.target for binding in step.out_bindings if binding.type is ValueType.PASSWORD)
-        names.update(binding.export_name for binding in step.in_bindings if binding.type is ValueType.PASSWORD and binding.export_name)
+        names.update(binding.target for binding in step.all_out_bindings if binding.type is ValueType.PASSWORD)
+        names.update(binding.export_name for binding in step.all_in_bindings if binding.type is ValueType.PASSWORD and binding.export_name)
     return frozenset(names)

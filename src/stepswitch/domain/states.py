@@ -1,8 +1,8 @@
 """One step execution's life as a table: no I/O, no clock. Called by `decide`, drawn by docs/reference/states.md.
 
 Only `advance` changes a state. Which of the possible events happens is decided by guards in `flow` and `steering`;
-the table says what may happen at all. Source: `workflow-semantics`, section 5; the one row that is ours besides is
-explained in docs/decisions/0004-pause-before-a-claim.md.
+the table says what may happen at all. A probe goes through it too. Source: `workflow-semantics`, section 5; the two rows that are ours
+besides are explained in docs/decisions: 0004-pause-before-a-claim.md and 0011-a-probe-settles-a-doubt.md.
 """
 
 from enum import StrEnum
@@ -51,6 +51,7 @@ TRANSITIONS: Final = {
     (_S.EXECUTED, _E.RETRIED): _S.RETRY,
     (_S.EXECUTED, _E.HELD): _S.WAITING_AFTER,
     (_S.EXECUTED, _E.ENDED): _S.FINISHED,
+    (_S.WAITING_AFTER, _E.RESUMED): _S.EXECUTED,
     (_S.WAITING_AFTER, _E.RETRIED): _S.RETRY,
     (_S.WAITING_AFTER, _E.PASSED): _S.READY_FOR_NEXT,
     (_S.WAITING_AFTER, _E.ENDED): _S.FINISHED,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from stepswitch.domain import files, flow
+from stepswitch.domain import doubts, files, flow, probing
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.edits import told_edits, told_value
 from stepswitch.domain.errors import ErrorCode, StateConflictError
@@ -77,6 +77,8 @@ def _resume(p: Progress, event: Resume) -> Decision:
         _jump(p, target)
     elif p.step.state is StepState.WAITING_BEFORE:
         flow.make_executable(p, StepEvent.RESUMED)
+    elif p.step.look is not None and p.workflow.steps[p.step.step_id].policy.probe is not None:
+        doubts.resume(p)
     else:
         _accept(p)
     return p.decision(event.id)
@@ -92,6 +94,7 @@ def _jump(p: Progress, target: str) -> None:
 
 def _accept(p: Progress) -> None:
     step = p.workflow.steps[p.step.step_id]
+    p.current = probing.ended(p.step, p.now)
     if p.step.result is not Result.SUCCEEDED:
         p.change(accepted_failures=p.head.accepted_failures + 1)
         p.log(f"the failure of step {step.id} ({p.step.number}) is accepted", LogLevel.WARN)
@@ -120,12 +123,12 @@ def _abort(p: Progress, event: Abort) -> Decision:
         raise StateConflictError(f"the execution has ended {p.status}; there is nothing to abort")
     _log(p, event, "aborted")
     step = p.step
-    running = step.state is StepState.EXECUTING
+    running = step.work.state is StepState.EXECUTING
     result = step.result or (Result.UNKNOWN if running else Result.SKIPPED)
-    if step.state in (StepState.EXECUTING, StepState.EXECUTABLE):
+    if step.work.state in (StepState.EXECUTING, StepState.EXECUTABLE):
         p.cancel()
     p.current = replace(
-        step,
+        probing.ended(step, p.now),
         state=advance(step.state, StepEvent.ENDED),
         aborted=True,
         result=result,
@@ -142,12 +145,19 @@ def _pause(p: Progress, event: Pause) -> Decision:
     if p.status is Status.PAUSED or p.head.pause_requested:
         return Decision(p.head, Reply.DONE)
     _log(p, event, "pause asked for")
-    if p.step.state is StepState.EXECUTABLE:
+    if p.step.work.state is StepState.EXECUTABLE:
         p.cancel()
-        flow.hold(p, "somebody asked for a pause")
+        _hold(p)
     else:
         p.change(pause_requested=True)
     return p.decision(event.id)
+
+
+def _hold(p: Progress) -> None:
+    if p.step.look is None:
+        flow.hold(p, "somebody asked for a pause")
+    else:
+        probing.hold(p)
 
 
 def _change(p: Progress, event: Change) -> Decision:

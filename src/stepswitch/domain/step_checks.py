@@ -3,7 +3,7 @@
 A step is held against the document (the names and steps that it refers to) and against what its type declares of itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stepswitch.domain.conditions import unfit
@@ -62,14 +62,14 @@ def check_step(step: Step, scope: Scope) -> None:
     scope.check_step_id(step.next_step_id, f"{path}.nextStepId")
     scope.check_step_id(step.policy.on_failure_step_id, f"{path}.policy.onFailureStepId")
     scope.check_step_id(step.policy.on_unknown_step_id, f"{path}.policy.onUnknownStepId")
-    for place, condition, is_value_unread in _conditions(step):
+    for place, condition, is_value_unread in placed_conditions(step.source.get("conditions"), step.conditions):
         _check_condition(condition, f"{path}.conditions[{place}]", scope, is_value_unread=is_value_unread)
     for binding in step.in_bindings:
-        _check_in_binding(step, binding, scope, signature)
+        check_in_binding(binding, f"{path}.inBindings.{binding.name}", scope, signature)
     for out_binding in step.out_bindings:
-        _check_out_binding(step, out_binding, scope, signature)
+        check_out_binding(out_binding, f"{path}.outBindings.{out_binding.target}", scope, signature)
     if signature is not None:
-        _check_missing_inputs(step, signature, scope)
+        check_missing_inputs(step.source.get("inBindings"), f"{path}.inBindings", signature, scope)
 
 
 def warn_of_short_secret(secret: str, path: str, report: Report) -> None:
@@ -91,12 +91,11 @@ def _check_type(step: Step, path: str, scope: Scope) -> StepSignature | None:
     return None
 
 
-def _conditions(step: Step) -> Iterator[tuple[int, Condition, bool]]:
-    """Return each condition with its place in the array, and whether its value is there but could not be read."""
-    source = step.source.get("conditions")
+def placed_conditions(source: object, conditions: Sequence[Condition]) -> Iterator[tuple[int, Condition, bool]]:
+    """Return each condition with its place in the array `source`, and whether its value is there but could not be read."""
     items = source if isinstance(source, list | tuple) else ()
     places = [(place, item) for place, item in enumerate(items) if isinstance(item, Mapping)]
-    for (place, item), condition in zip(places, step.conditions, strict=True):
+    for (place, item), condition in zip(places, conditions, strict=True):
         yield place, condition, condition.value is None and item.get("value") is not None
 
 
@@ -109,8 +108,8 @@ def _check_condition(condition: Condition, path: str, scope: Scope, *, is_value_
         scope.report.fault(ErrorCode.UNFIT_COMPARATOR, f"{path}.value", why)
 
 
-def _check_in_binding(step: Step, binding: InBinding, scope: Scope, signature: StepSignature | None) -> None:
-    path = f"steps.{step.id}.inBindings.{binding.name}"
+def check_in_binding(binding: InBinding, path: str, scope: Scope, signature: StepSignature | None) -> None:
+    """Note every fault and warning of an input of a step or of its probe."""
     if binding.export_name is not None:
         scope.check_name(binding.export_name, f"{path}.exportName")
         given = scope.types.get(binding.export_name)
@@ -157,8 +156,8 @@ def _check_against_spec(binding: InBinding, spec: InputSpec, type_name: str, pat
         report.fault(ErrorCode.INVALID_VALUE, f"{path}.defaultValue", f"must be one of {', '.join(spec.choices)}")
 
 
-def _check_out_binding(step: Step, binding: OutBinding, scope: Scope, signature: StepSignature | None) -> None:
-    path = f"steps.{step.id}.outBindings.{binding.target}"
+def check_out_binding(binding: OutBinding, path: str, scope: Scope, signature: StepSignature | None) -> None:
+    """Note every fault and warning of what a step or its probe writes."""
     if binding.target in scope.found.workflow.inputs:
         scope.report.fault(ErrorCode.INVALID_VALUE, path, f"{binding.target!r} is an input; a step writes variables and outputs")
     elif binding.target in OVERWRITE_PROTECTED:
@@ -173,9 +172,8 @@ def _check_out_binding(step: Step, binding: OutBinding, scope: Scope, signature:
     scope.report.warn(ErrorCode.UNWRITTEN_OUTPUT, f"{path}.name", message)
 
 
-def _check_missing_inputs(step: Step, signature: StepSignature, scope: Scope) -> None:
-    path = f"steps.{step.id}.inBindings"
-    source = step.source.get("inBindings")
+def check_missing_inputs(source: object, path: str, signature: StepSignature, scope: Scope) -> None:
+    """Note each input that the type needs and that the bindings in `source`, which stand at `path`, do not give."""
     given: Mapping[str, object] = source if isinstance(source, Mapping) else {}
     empty = {name for name, binding in given.items() if isinstance(binding, Mapping) and _takes_nothing(binding)}
     groups: dict[str, list[str]] = {}

@@ -23,6 +23,9 @@ class InputSpec:
     choices: tuple[str, ...] = ()
     one_of: str | None = None
     """Name of a group of inputs of which at least one must be given (`cmd` or `script`)."""
+    tells_what: bool = False
+    """Whether it says what is done (a command, what that reads, what its success looks like), not where, as whom or in which way: a
+    probe never takes it over from its step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,19 @@ class StepSignature:
     def input(self, name: str) -> InputSpec | None:
         """Return the input called `name`; None where the type has no such."""
         return next((spec for spec in self.inputs if spec.name == name), None)
+
+    def output(self, name: str) -> OutputSpec | None:
+        """Return the output called `name`; None where the type has no such."""
+        return next((spec for spec in self.outputs if spec.name == name), None)
+
+    def device(self, inputs: Mapping[str, Value]) -> str | None:
+        """Return what an attempt with `inputs` acts on, as `host` or `host:port`; None where that cannot be said."""
+        host = inputs.get(self.device_input) if self.device_input is not None else None
+        if not isinstance(host, str):
+            return None
+        spec = self.input(self.port_input) if self.port_input else None
+        port = inputs.get(self.port_input, spec.default if spec else None) if self.port_input else None
+        return host if port is None else f"{host}:{port}"
 
 
 DOCUMENTED_TYPES: Final = (

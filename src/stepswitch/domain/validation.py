@@ -3,7 +3,8 @@
 Called by the catalogue, by steering (an edit is checked as a whole) and by the command `validate`. Names that a workflow may
 use are those that it declares, and `vnfId`, `nsId` and `vimLocation`, which contexts give. Other keys of a context are known
 only when an execution is created, so a workflow that wants one declares a variable of that name, which the context then fills.
-Source: `workflow-semantics`, sections 1 to 4. What concerns a single step stands in `step_checks`.
+Source: `workflow-semantics`, sections 1 to 4. What concerns a single step stands in `step_checks`, and its
+probe in `probe_checks`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.formats import misfit
 from stepswitch.domain.names import INJECTED, shown
 from stepswitch.domain.parsing import Outline, outline
+from stepswitch.domain.probe_checks import check_probe
 from stepswitch.domain.readers import Parsed, Report
 from stepswitch.domain.step_checks import Scope, check_step, warn_of_short_secret
 from stepswitch.domain.step_types import StepTypes
@@ -37,6 +39,7 @@ def check(source: Mapping[str, Any], step_types: StepTypes, strict: bool = False
     _check_declarations(found.workflow, report)
     for step in found.workflow.steps.values():
         check_step(step, scope)
+        check_probe(step, scope)
     if is_readable:
         # Of a document that could be read in part only, nobody can say what is missing in it.
         _warn_of_loose_ends(found.workflow, report)
@@ -99,7 +102,7 @@ def _warn_of_loose_ends(workflow: Workflow, report: Report) -> None:
         for step_id in workflow.steps:
             if step_id not in reached:
                 report.warn(ErrorCode.UNREACHABLE_STEP, f"steps.{step_id}", "no way leads to this step")
-    written = {binding.target for step in workflow.steps.values() for binding in step.out_bindings}
+    written = {binding.target for step in workflow.steps.values() for binding in step.all_out_bindings}
     for name, declaration in workflow.outputs.items():
         if name not in written and declaration.default is None:
             report.warn(ErrorCode.UNWRITTEN_OUTPUT, f"outputs.{name}", "no step writes this output")
@@ -123,10 +126,13 @@ def _reached(workflow: Workflow) -> set[str]:
 
 
 def _names_read(step: Step) -> Iterator[str]:
-    for binding in step.in_bindings:
+    for binding in step.all_in_bindings:
         if binding.export_name is not None:
             yield binding.export_name
         if binding.template is not None:
             yield from binding.template.names
     for condition in step.conditions:
         yield condition.name
+    for evidence in step.policy.probe.conditions if step.policy.probe is not None else ():
+        if evidence.template is not None:
+            yield from evidence.template.names

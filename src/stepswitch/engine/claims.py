@@ -7,6 +7,7 @@ its type (JS) needs no stored claim: running it twice harms nobody, and that sav
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from stepswitch.domain.bindings import probe_bindings
 from stepswitch.domain.decide import is_for_worker, time_limit_seconds
 from stepswitch.domain.events import Claimed, CleanedUp, Reply, Reported, Task
 from stepswitch.domain.execution import Head, LogEntry, Outcome, Values
@@ -22,7 +23,7 @@ from stepswitch.engine.snapshots import Compiled, Snapshots
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The right to carry out one attempt, with all that it needs. `nonce` is None where no claim was needed."""
+    """The right to carry out one attempt, or one look of a probe, with all that it needs. `nonce` is None where no claim was needed."""
 
     task: Task
     tenant: str
@@ -64,12 +65,11 @@ class Claims:
         Who asks again because the store said no gives the same `nonce` again: a claim that was stored all the same is then its own.
         """
         signature = self._rules.types.find(task.step_type)
-        if signature is not None and signature.always_safe:
+        if signature is not None and signature.always_safe and not task.look:
             return await self._open(task)
         nonce = nonce or self._ids.new()
-        decision = await self._conductor.apply(
-            task.execution_id, Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch)
-        )
+        event = Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch, task.look)
+        decision = await self._conductor.apply(task.execution_id, event)
         if not was_granted(decision):
             return decision.reply
         return self._grant(task, decision.head, await self._snapshots.get(decision.head.snapshot_id), nonce)
@@ -90,17 +90,18 @@ class Claims:
         step = compiled.workflow.steps[current.step_id]
         signature = self._rules.types.find(step.type)
         always_safe = signature is not None and signature.always_safe
+        bindings = probe_bindings(step, signature) if task.look and signature is not None else step.in_bindings
         return Grant(
-            task=replace(task, since=current.since),
+            task=replace(task, since=current.work.since),
             tenant=head.tenant,
             step_type=step.type,
             nonce=nonce,
-            inputs=current.inputs,
-            declared_inputs=tuple(binding.name for binding in step.in_bindings),
-            file_inputs=frozenset(binding.name for binding in step.in_bindings if binding.type is ValueType.FILE),
+            inputs=current.work.inputs,
+            declared_inputs=tuple(binding.name for binding in bindings),
+            file_inputs=frozenset(binding.name for binding in bindings if binding.type is ValueType.FILE),
             attachments=head.attachments,
-            time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id),
-            safe=always_safe or bool(step.policy.safe_to_rerun),
+            time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id, is_look=task.look > 0),
+            safe=always_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
             mask=Mask(self._secrets, head, [compiled]),
             started=self._clock.now(),
         )
@@ -109,7 +110,7 @@ class Claims:
         """Hand in what an attempt came to. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
         task = grant.task
         event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
-        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch)
+        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look)
         return (await self._conductor.apply(task.execution_id, event)).reply
 
     async def log(self, execution_id: str, entries: Sequence[LogEntry]) -> None:

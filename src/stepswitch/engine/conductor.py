@@ -258,7 +258,9 @@ def _with_files(save: Save, before: Head) -> Save:
 def _size_of(head: Head) -> int:
     """Return about how many bytes the values of an execution take; one that stands in several places is counted in each."""
     step = head.current
-    values = (head.context, head.assignments, head.values, *((step.inputs, step.outputs, step.variables) if step is not None else ()))
+    values = [head.context, head.assignments, head.values]
+    if step is not None:
+        values += [step.inputs, step.outputs, step.variables, *((step.probe.inputs, step.probe.outputs) if step.probe is not None else ())]
     return sum(len(value) for each in values for value in each.values() if isinstance(value, str))
 
 

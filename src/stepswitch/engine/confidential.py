@@ -3,14 +3,14 @@
 Called by `views` for answers and by `claims` for what a step logs while it runs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from stepswitch.domain.document import Declaration, InBinding, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
-from stepswitch.domain.execution import Head, LogEntry, StepError, StepExecution, Values
+from stepswitch.domain.execution import Head, LogEntry, Probe, StepError, StepExecution, Values
 from stepswitch.domain.secrecy import CUT, MASK, SHORTEST_SECRET
 from stepswitch.domain.values import Value, ValueType, parse_number, to_text
 from stepswitch.engine.ports import Secrets
@@ -19,7 +19,7 @@ from stepswitch.engine.snapshots import Compiled
 _LEAST_NUMBER: Final = 10 ** (SHORTEST_SECRET - 1)
 
 
-def secrets_of(head: Head, snapshots: Iterable[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()) -> tuple[str, ...]:
+def secrets_of(head: Head, snapshots: Collection[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()) -> tuple[str, ...]:
     """Return every secret value that this execution knows, and those that `steps` were given or wrote: they may be replaced since."""
     found: set[str] = set()
     for compiled in snapshots:
@@ -29,6 +29,8 @@ def secrets_of(head: Head, snapshots: Iterable[Compiled], steps: Iterable[tuple[
     for step, of in steps:
         found.update(_texts(step.variables, of.secret_names))
         found.update(_texts(step.inputs, secret_inputs(of, step.step_id)))
+        if step.probe is not None:
+            found.update(_texts(step.probe.inputs, probe_secrets((of, *snapshots), step.step_id)))
     return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
@@ -47,11 +49,16 @@ def _numbers(secrets: Iterable[str]) -> Iterator[int | float]:
 
 
 def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
-    """Return the inputs of a step that are bound as passwords."""
+    """Return the inputs of a step, and of its probe, that are bound as passwords."""
     step = compiled.workflow.steps.get(step_id)
     if step is None:
         return frozenset()
-    return frozenset(binding.name for binding in step.in_bindings if binding.type is ValueType.PASSWORD)
+    return frozenset(binding.name for binding in step.all_in_bindings if binding.type is ValueType.PASSWORD)
+
+
+def probe_secrets(snapshots: Iterable[Compiled], step_id: str) -> frozenset[str]:
+    """Return the inputs of a step's probe that are bound as passwords; it may have been edited since the step was begun."""
+    return frozenset().union(*(secret_inputs(each, step_id) for each in snapshots))
 
 
 def has_secrets(compiled: Compiled) -> bool:
@@ -87,7 +94,10 @@ def masked_defaults(workflow: Workflow) -> list[Fault]:
     places: list[tuple[str, Declaration | InBinding]] = [
         (f"{section}.{name}", declared) for section, all_declared in sections.items() for name, declared in all_declared.items()
     ]
-    places += [(f"steps.{step.id}.inBindings.{binding.name}", binding) for step in workflow.steps.values() for binding in step.in_bindings]
+    for step in workflow.steps.values():
+        places += [(f"steps.{step.id}.inBindings.{binding.name}", binding) for binding in step.in_bindings]
+        probe = step.policy.probe
+        places += [(f"steps.{step.id}.policy.probe.inBindings.{each.name}", each) for each in probe.in_bindings] if probe else []
     return [_masked(f"{path}.defaultValue") for path, each in places if each.type is ValueType.PASSWORD and each.default == MASK]
 
 
@@ -180,6 +190,15 @@ class Mask:
             outputs=self.values(step.outputs, frozenset()),
             variables=self.values(step.variables, compiled.secret_names),
             error=self._error(step.error),
+            probe=step.probe and self._probe(step.probe, probe_secrets((compiled, *self._snapshots), step.step_id)),
+        )
+
+    def _probe(self, probe: Probe, secret: frozenset[str]) -> Probe:
+        return replace(
+            probe,
+            inputs=self.values(probe.inputs, secret),
+            outputs=self.values(probe.outputs, frozenset()),
+            error=self._error(probe.error),
         )
 
     def _error(self, error: StepError | None) -> StepError | None:

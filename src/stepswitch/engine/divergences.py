@@ -3,18 +3,18 @@
 Steps of the way are counted from 1 in sentences, as people count; paths name places in the document, which count from 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from stepswitch.domain.execution import Result, StepError, StepExecution
+from stepswitch.domain.execution import Result, StepError, StepExecution, Verdict
 from stepswitch.domain.names import shown
 from stepswitch.domain.values import Value
 from stepswitch.engine.confidential import secret_inputs
 from stepswitch.engine.reasons import told_result
 from stepswitch.engine.rehearsal import Missing, Play, Stop
-from stepswitch.engine.rehearsal_orders import ExpectedStep, Rehearsal
+from stepswitch.engine.rehearsal_orders import ExpectedStep, Rehearsal, ScriptedResult
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.telling import Teller, is_same
 
@@ -60,6 +60,8 @@ class Taken:
     error: StepError | None
     because: str
     assumed: bool
+    verdict: Verdict | None = None
+    """What its probe found."""
 
 
 class Comparison:
@@ -91,7 +93,8 @@ class Comparison:
         is_assumed = bool(play.missing) and play.missing[-1].number == step.number
         if len(self.way) < WAY_SHOWN:
             error = None if step.error is None else StepError(step.error.code, play.teller.line(step.error.message))
-            self.way.append(Taken(step.step_id, step.attempt, step.result, error, because, is_assumed))
+            verdict = None if step.probe is None else step.probe.verdict
+            self.way.append(Taken(step.step_id, step.attempt, step.result, error, because, is_assumed, verdict))
         if self._expected is not None and self._goes_along:
             self._compare_step(place, step, because, play.teller, is_assumed=is_assumed)
         if play.missing:
@@ -129,10 +132,9 @@ class Comparison:
         step_id = missing.step_id
         kind = self._compiled.workflow.steps[step_id].type
         given = "" if not missing.given else f": the {missing.given} that it has {'are' if missing.given > 1 else 'is'} used up"
-        message = (
-            f"step {missing.number + 1}: `{step_id}` ({kind}) has no {'further ' if given else ''}result{given}; a success was assumed"
-        )
-        self._say(DivergenceKind.MISSING_RESULT, f"results.{shown(step_id)}", message)
+        what, whose = ("probes", f"the probe of `{step_id}`") if missing.is_look else ("results", f"`{step_id}`")
+        message = f"step {missing.number + 1}: {whose} ({kind}) has no {'further ' if given else ''}result{given}; a success was assumed"
+        self._say(DivergenceKind.MISSING_RESULT, f"{what}.{shown(step_id)}", message)
 
     def _say_stop(self, stop: Stop) -> None:
         latest = " → ".join(f"`{step_id}`" for step_id in self._latest)
@@ -190,11 +192,17 @@ class Comparison:
 
     def _unused(self, play: Play) -> Iterator[tuple[str, str]]:
         for step_id, results in self._rehearsal.results.items():
-            for place, (result, used) in enumerate(zip(results, play.used(step_id), strict=True)):
-                if used < result.times:
-                    times = "never used" if not used else f"used {_times(used)}, not {_times(result.times)}"
-                    which = "" if len(results) == 1 else f" {place + 1}"
-                    yield f"results.{shown(step_id)}[{place}]", f"result{which} of `{step_id}` was {times}"
+            yield from _unused(f"results.{shown(step_id)}", f"`{step_id}`", results, play.used(step_id))
+        for step_id, looks in self._rehearsal.probes.items():
+            yield from _unused(f"probes.{shown(step_id)}", f"the probe of `{step_id}`", looks, play.used(step_id, is_look=True))
+
+
+def _unused(path: str, whose: str, results: tuple[ScriptedResult, ...], uses: Sequence[int]) -> Iterator[tuple[str, str]]:
+    for place, (result, used) in enumerate(zip(results, uses, strict=True)):
+        if used < result.times:
+            times = "never used" if not used else f"used {_times(used)}, not {_times(result.times)}"
+            which = "" if len(results) == 1 else f" {place + 1}"
+            yield f"{path}[{place}]", f"result{which} of {whose} was {times}"
 
 
 def _times(number: int) -> str:
@@ -213,6 +221,10 @@ def _differences(
     elif not is_assumed and expected.error is not None and (step.error is None or step.error.code is not expected.error):
         ended = "has no error" if step.error is None else f"is {step.error.code}"
         yield DivergenceKind.RESULT, "error", f"expected the error {expected.error}, it {ended}"
+    verdict = None if step.probe is None else step.probe.verdict
+    if not is_assumed and expected.verdict not in (None, verdict):
+        found = "its probe has not looked to the end" if verdict is None else f"it is {verdict}"
+        yield DivergenceKind.RESULT, "verdict", f"expected the verdict {expected.verdict}, {found}"
     secret = secret_inputs(compiled, step.step_id)
     for name, value in expected.inputs.items():
         if not is_same(value, step.inputs.get(name)):

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.names import shown
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check, faults_to_execute
-from stepswitch.engine.kept_passwords import password_places, value_at, with_kept_passwords
+from stepswitch.engine.kept_passwords import BINDINGS, password_places, value_at, with_kept_passwords
 from stepswitch.engine.snapshots import Compiled, compile_snapshot
 
 JsonObject = Mapping[str, Any]
 StepEdits = Mapping[str, JsonObject | None]
 """Steps to add or to replace, by id; None removes one."""
+
+_CONDITIONS: Final = (("conditions",), ("policy", "probe", "done"), ("policy", "probe", "notDone"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,16 @@ def _sent_elsewhere(document: JsonObject, stored: JsonObject, steps: StepEdits, 
     """Return a fault for each step that sends `********` and acts elsewhere than before, by what its type says that it acts on."""
     faults = []
     for step_id, sent in steps.items():
-        bindings = value_at(sent, ("inBindings",))
-        if not isinstance(bindings, Mapping) or all(value_at(each, ("defaultValue",)) != MASK for each in bindings.values()):
+        given = [each for keys in BINDINGS for each in _values(value_at(sent, keys))]
+        if all(value_at(each, ("defaultValue",)) != MASK for each in given):
             continue
         kind = value_at(sent, ("type",))
         signature = types.find(kind) if isinstance(kind, str) else None
         names = () if signature is None else (signature.device_input, signature.port_input)
-        for name in names:
-            keys = ("steps", step_id, "inBindings", name or "")
-            if name is not None and _source(value_at(document, keys)) != _source(value_at(stored, keys)):
-                path = f"steps.{shown(step_id)}.inBindings.{name}"
+        for keys in ((*keys, name) for keys in BINDINGS for name in names if name is not None):
+            if _source(value_at(document, ("steps", step_id, *keys))) != _source(value_at(stored, ("steps", step_id, *keys))):
                 text = f"changes where the step acts, so that a stored password ({MASK}) cannot be kept; give the password itself"
-                faults.append(Fault(ErrorCode.INVALID_VALUE, path, text))
+                faults.append(Fault(ErrorCode.INVALID_VALUE, f"steps.{shown(step_id)}.{'.'.join(keys)}", text))
     return faults
 
 
@@ -96,8 +96,15 @@ def _source(binding: object) -> object:
 def _defaults_and_values(document: JsonObject, step_id: str) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Yield every place of a step where a default or the value of a condition may stand, and how it is called."""
     step = document["steps"].get(step_id)
-    bindings, conditions = value_at(step, ("inBindings",)), value_at(step, ("conditions",))
-    for name in bindings if isinstance(bindings, Mapping) else ():
-        yield (step_id, "inBindings", name, "defaultValue"), f"inBindings.{shown(name)}.defaultValue"
-    for place in range(len(conditions)) if isinstance(conditions, list) else ():
-        yield (step_id, "conditions", place, "value"), f"conditions[{place}].value"
+    for keys in BINDINGS:
+        bindings = value_at(step, keys)
+        for name in bindings if isinstance(bindings, Mapping) else ():
+            yield (step_id, *keys, name, "defaultValue"), f"{'.'.join(keys)}.{shown(name)}.defaultValue"
+    for keys in _CONDITIONS:
+        conditions = value_at(step, keys)
+        for place in range(len(conditions)) if isinstance(conditions, list) else ():
+            yield (step_id, *keys, place, "value"), f"{'.'.join(keys)}[{place}].value"
+
+
+def _values(value: object) -> Iterator[object]:
+    return iter(value.values() if isinstance(value, Mapping) else ())

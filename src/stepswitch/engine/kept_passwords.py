@@ -19,6 +19,8 @@ JsonObject = Mapping[str, Any]
 _SECTIONS: Final = ("inputs", "variables", "outputs")
 _TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine")
 """The inputs that say where a step acts, and how it knows that it is there."""
+BINDINGS: Final = (("inBindings",), ("policy", "probe", "inBindings"))
+"""Where in a step its inputs stand, and those of its probe: what a probe does not give it takes over from its step, the password too."""
 _OLD_DEFAULTS: Final = ("default", "defaultValue")
 _OLD_TYPES: Final = frozenset({"password", "securestring"})
 _FREE: Final = frozenset(
@@ -85,13 +87,18 @@ def password_places(document: JsonObject) -> Iterator[Place]:
                 secret.add(name)
                 yield Place((section, name, "defaultValue"), name, is_declared=True)
     for step_id, step in _objects(document.get("steps")):
-        for name, entry in _objects(step.get("inBindings")):
+        for name_keys, entry in _inputs(step):
             if entry.get("type") == ValueType.PASSWORD:
-                yield Place(("steps", step_id, "inBindings", name, "defaultValue"), step_id)
+                yield Place(("steps", step_id, *name_keys, "defaultValue"), step_id)
         conditions = step.get("conditions")
         for number, condition in enumerate(conditions) if isinstance(conditions, list) else ():
             if isinstance(condition, Mapping) and isinstance(read := condition.get("name"), str) and read in secret:
                 yield Place(("steps", step_id, "conditions", number, "value"), step_id)
+
+
+def _inputs(step: JsonObject) -> Iterator[tuple[tuple[str, ...], JsonObject]]:
+    """Return every input of a step and of its probe, with the keys that lead to it."""
+    return (((*keys, name), entry) for keys in BINDINGS for name, entry in _objects(value_at(step, keys)))
 
 
 def _old_places(document: JsonObject) -> Iterator[Place]:
@@ -160,7 +167,7 @@ def _moved(place: Place, sent: JsonObject, stored: JsonObject) -> str | None:
 
 
 def _reads(step: JsonObject, name: str) -> bool:
-    return any(name in _names(entry) for _, entry in _objects(step.get("inBindings")))
+    return any(name in _names(entry) for _, entry in _inputs(step))
 
 
 def _names(binding: JsonObject) -> set[str]:
@@ -174,13 +181,14 @@ def _names(binding: JsonObject) -> set[str]:
 def _target(step: JsonObject, document: JsonObject) -> list[Any]:
     """Return what decides where a step acts: its type, the bindings that say it, and the declarations that these refer to."""
     found: list[Any] = [step.get("type")]
-    bindings = dict(_objects(step.get("inBindings")))
-    for name in _TARGET:
-        binding = bindings.get(name, {})
-        found.append([binding.get("type"), binding.get("exportName"), binding.get("defaultValue")])
-        for source in sorted(_names(binding)):
-            declared = [value_at(document, (section, source, "defaultValue")) for section in _SECTIONS]
-            found.append([source, declared])
+    for keys in BINDINGS:
+        bindings = dict(_objects(value_at(step, keys)))
+        for name in _TARGET:
+            binding = bindings.get(name, {})
+            found.append([binding.get("type"), binding.get("exportName"), binding.get("defaultValue")])
+            for source in sorted(_names(binding)):
+                declared = [value_at(document, (section, source, "defaultValue")) for section in _SECTIONS]
+                found.append([source, declared])
     return found
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from stepswitch.domain.execution import Head, StepExecution
-from stepswitch.engine.confidential import Mask
+from stepswitch.domain.execution import Head, StepExecution, Values
+from stepswitch.engine.confidential import Mask, secret_inputs
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
@@ -43,9 +43,14 @@ class KnownSecrets:
         compiled = self._compiled.get(step.snapshot_id)
         if compiled is None:
             compiled = self._compiled[step.snapshot_id] = await self._snapshots.get(step.snapshot_id)
-        bindings = compiled.workflow.steps[step.step_id].in_bindings if step.step_id in compiled.workflow.steps else ()
-        inputs = {each.name: step.inputs[each.name] for each in bindings if each.type == "password" and each.name in step.inputs}
-        variables = {name: value for name, value in step.variables.items() if name in compiled.secret_names}
-        if inputs or variables:
-            key = (step.snapshot_id, step.step_id, tuple(map(str, (*inputs.values(), *variables.values()))))
-            self._told[key] = (replace(step, inputs=inputs, outputs={}, variables=variables), compiled)
+        names = secret_inputs(compiled, step.step_id)
+        inputs, variables = _only(step.inputs, names), _only(step.variables, compiled.secret_names)
+        probe = None if step.probe is None else replace(step.probe, inputs=_only(step.probe.inputs, names), outputs={})
+        secrets = (*inputs.values(), *variables.values(), *(() if probe is None else probe.inputs.values()))
+        if secrets:
+            key = (step.snapshot_id, step.step_id, tuple(map(str, secrets)))
+            self._told[key] = (replace(step, inputs=inputs, outputs={}, variables=variables, probe=probe), compiled)
+
+
+def _only(values: Values, names: frozenset[str]) -> Values:
+    return {name: value for name, value in values.items() if name in names}

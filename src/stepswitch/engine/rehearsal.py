@@ -72,11 +72,12 @@ class Computation:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A step execution (its number counts from 0) for which there was no result; `given` are those that there were before."""
+    """A step execution (its number counts from 0), or a look of its probe, for which there was no result; `given` are those that there were."""
 
     number: int
     step_id: str
     given: int
+    is_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,11 @@ class Play:
         self._compiled = compiled
         self._secrets = secrets
         self._told = told
-        self._scripts = {step_id: _Script(results) for step_id, results in rehearsal.results.items()}
+        self._scripts = {
+            (step_id, is_look): _Script(results)
+            for is_look, given in ((False, rehearsal.results), (True, rehearsal.probes))
+            for step_id, results in given.items()
+        }
         self._acts_done = 0
         self._attempt: _Attempt | None = None
         self._events = 0
@@ -149,9 +154,9 @@ class Play:
         """How many acts of operators were asked for."""
         return self._acts_done
 
-    def used(self, step_id: str) -> list[int]:
-        """Return how often each result of a step was taken."""
-        return self._scripts[step_id].used
+    def used(self, step_id: str, *, is_look: bool = False) -> list[int]:
+        """Return how often each result of a step, or of its probe, was taken."""
+        return self._scripts[step_id, is_look].used
 
     def advance(self) -> bool:
         """Do the next thing; return whether there is more to do: first of all what `computation` asks for, where it does."""
@@ -225,32 +230,33 @@ class Play:
         signature = self._rules.types.find(step.type)
         if signature is None:
             raise AssertionError("a type that is not installed needs no worker")
-        limit = time_limit_seconds(self._compiled.workflow, self._rules.types, step.id)
-        if signature.only_computes and step.id not in self._scripts:
+        is_look = task.look > 0
+        limit = time_limit_seconds(self._compiled.workflow, self._rules.types, step.id, is_look=is_look)
+        if signature.only_computes and (step.id, False) not in self._scripts:
             self._claim(task, signature)
             return Computation(step, self._step.inputs, limit)
-        scripted = self._next_result(step)
+        scripted = self._next_result(step, is_look=is_look)
         if scripted is not None:
             self._claim(task, signature)
-            self._play_result(scripted, limit, is_safe=signature.always_safe or bool(step.policy.safe_to_rerun))
+            self._play_result(scripted, limit, is_safe=signature.always_safe or bool(step.policy.safe_to_rerun) or is_look)
         return None
 
-    def _next_result(self, step: Step) -> ScriptedResult | None:
+    def _next_result(self, step: Step, *, is_look: bool) -> ScriptedResult | None:
         """Return what the attempt comes to. Where none is given, a success is assumed, once for each step, to see what else is missing."""
-        script = self._scripts.get(step.id)
+        script = self._scripts.get((step.id, is_look))
         scripted = None if script is None else script.take()
         if scripted is not None:
             return scripted
-        if any(each.step_id == step.id for each in self.missing):
+        if any((each.step_id, each.is_look) == (step.id, is_look) for each in self.missing):
             self.stop = Stop.RESULTS
             return None
-        self.missing.append(Missing(self._step.number, step.id, 0 if script is None else sum(script.used)))
+        self.missing.append(Missing(self._step.number, step.id, 0 if script is None else sum(script.used), is_look))
         return _ASSUMED
 
     def _claim(self, task: Task, signature: StepSignature) -> None:
-        nonce = None if signature.always_safe else f"{task.number}"
+        nonce = None if signature.always_safe else f"{task.number}.{task.look}"
         if nonce is not None:
-            self._apply(Claimed(self._event_id(), task.number, task.attempt, nonce, "rehearsal"))
+            self._apply(Claimed(self._event_id(), task.number, task.attempt, nonce, "rehearsal", look=task.look))
         self._attempt = _Attempt(task, nonce, self._now)
 
     def _play_result(self, scripted: ScriptedResult, limit: float, *, is_safe: bool) -> None:
@@ -268,7 +274,8 @@ class Play:
         if attempt is None:
             raise AssertionError("nothing is being carried out")
         task, self._attempt = attempt.task, None
-        self._apply(Reported(self._event_id(), task.number, task.attempt, attempt.nonce, outcome, attempt.started, self._step.since))
+        event_id, since = self._event_id(), self._step.work.since
+        self._apply(Reported(event_id, task.number, task.attempt, attempt.nonce, outcome, attempt.started, since, task.epoch, task.look))
 
     # --- operators ---
 

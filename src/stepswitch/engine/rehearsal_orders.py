@@ -11,7 +11,7 @@ from typing import Any, Final
 from stepswitch.domain.assignments import check_assignments, check_values
 from stepswitch.domain.document import Step, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
-from stepswitch.domain.execution import ContextType, Result, Status, StepError, Values
+from stepswitch.domain.execution import ContextType, Result, Status, StepError, Values, Verdict
 from stepswitch.domain.names import shown
 from stepswitch.domain.readers import Report
 from stepswitch.domain.rules import Rules
@@ -69,6 +69,7 @@ class ExpectedStep:
     result: Result | None = None
     attempt: int | None = None
     error: ErrorCode | None = None
+    verdict: Verdict | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -98,6 +99,8 @@ class Rehearsal:
     pause_at_failure: bool = False
     debug_step_ids: tuple[str, ...] = ()
     results: Mapping[str, tuple[ScriptedResult, ...]] = field(default_factory=dict)
+    probes: Mapping[str, tuple[ScriptedResult, ...]] = field(default_factory=dict)
+    """What the looks of a step's probe come to."""
     acts: tuple[Act, ...] = ()
     expected: Expected = Expected()
 
@@ -136,6 +139,9 @@ def _faults(rehearsal: Rehearsal, workflow: Workflow, rules: Rules) -> Iterator[
     for step_id, results in rehearsal.results.items():
         if known.step(step_id, f"results.{shown(step_id)}"):
             _check_results(workflow, step_id, results, rules, report)
+    for step_id, looks in rehearsal.probes.items():
+        if known.step(step_id, f"probes.{shown(step_id)}"):
+            _check_looks(workflow, step_id, looks, rules, report)
     for place, act in enumerate(rehearsal.acts):
         known.step(act.at, f"operators[{place}].at")
         known.step(act.start_step_id, f"operators[{place}].startStepId")
@@ -178,6 +184,20 @@ def _check_results(workflow: Workflow, step_id: str, results: tuple[ScriptedResu
         if scripted.lost and signature.always_safe:
             message = f"an attempt at {signature.name} is never given up: running it twice never harms"
             report.fault(ErrorCode.INVALID_VALUE, f"{path}[{place}].lost", message)
+    _check_outputs(path, results, signature, rules, report)
+
+
+def _check_looks(workflow: Workflow, step_id: str, looks: tuple[ScriptedResult, ...], rules: Rules, report: Report) -> None:
+    step, path = workflow.steps[step_id], f"probes.{shown(step_id)}"
+    signature = rules.types.find(step.type)
+    if step.policy.probe is None:
+        report.fault(ErrorCode.INVALID_VALUE, path, "the step has no probe that could look")
+    elif signature is not None:
+        _check_outputs(path, looks, signature, rules, report)
+
+
+def _check_outputs(path: str, results: tuple[ScriptedResult, ...], signature: StepSignature, rules: Rules, report: Report) -> None:
+    for place, scripted in enumerate(results):
         for name, value in scripted.outputs.items():
             found = _unfit_output(signature, name, value, report) or _too_large(value, rules.limits.output_bytes)
             if found is not None:
@@ -186,7 +206,7 @@ def _check_results(workflow: Workflow, step_id: str, results: tuple[ScriptedResu
 
 def _unfit_output(signature: StepSignature, name: str, value: object, report: Report) -> tuple[ErrorCode, str] | None:
     """Return why a step of this type never gives such an output; None where it may."""
-    spec = next((spec for spec in signature.outputs if spec.name == name), None)
+    spec = signature.output(name)
     if spec is None:
         hint = report.hint(name, [spec.name for spec in signature.outputs])
         return None if signature.other_outputs else (ErrorCode.UNDECLARED_NAME, f"{signature.name} gives no output {shown(name)!r}{hint}")

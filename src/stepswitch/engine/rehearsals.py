@@ -242,8 +242,10 @@ async def _aside(work: Callable[[], _T], *, is_slow: bool) -> _T:
 
 def _may_be_slow(compiled: Compiled, rehearsal: Rehearsal) -> bool:
     """Return whether a single decision may take long: there is much to look at, or an expression to match."""
-    given = (rehearsal.assignments, rehearsal.context, [each.outputs for results in rehearsal.results.values() for each in results])
-    matches = any(condition.comparator is Comparator.MATCH for step in compiled.workflow.steps.values() for condition in step.conditions)
+    scripted = (*rehearsal.results.values(), *rehearsal.probes.values())
+    given = (rehearsal.assignments, rehearsal.context, [each.outputs for results in scripted for each in results])
+    conditions = [condition for step in compiled.workflow.steps.values() for condition in step.all_conditions]
+    matches = any(condition.comparator is Comparator.MATCH for condition in conditions)
     return matches or is_large(compiled.snapshot.document) or size_of_document(given, LARGE_BYTES) > LARGE_BYTES
 
 

@@ -49,7 +49,7 @@ def _compile(snapshot: Snapshot) -> Compiled:
         raise StoreError(f"the stored snapshot {snapshot.id} cannot be read")
     names = secret_names(workflow)
     declared = [(each.type, each.default) for each in workflow.declarations.values()]
-    bound = [(binding.type, binding.default) for step in workflow.steps.values() for binding in step.in_bindings]
+    bound = [(binding.type, binding.default) for step in workflow.steps.values() for binding in step.all_in_bindings]
     compared = [
         (ValueType.PASSWORD, condition.value)
         for step in workflow.steps.values()

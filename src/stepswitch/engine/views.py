@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from stepswitch.domain.errors import NotFoundError
-from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, StepExecution, Values
+from stepswitch.domain.execution import ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.callers import Caller
@@ -233,13 +233,13 @@ def _waiting_for(head: Head, waiting: Waiting | None, *, is_held: bool) -> tuple
         return (WaitingFor("person", head.pause_code or step.state.value, head.last_time),)
     if waiting is not None:
         return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
-    if step is None or is_held or step.state is not StepState.EXECUTABLE:
+    if step is None or is_held or step.work.state is not StepState.EXECUTABLE:
         return ()
-    return (_waiting_to_be_woken(step),)
+    return (_waiting_to_be_woken(step.work),)
 
 
-def _waiting_to_be_woken(step: StepExecution) -> WaitingFor:
-    """Return what a step waits for whose wake-up was lost, or is still to come after a start: the timekeeper wakes it."""
-    if step.not_before is not None and step.not_before > step.since:
-        return WaitingFor("time", "delay", step.since, step.not_before)
-    return WaitingFor("place", "worker", step.since)
+def _waiting_to_be_woken(work: StepExecution | Probe) -> WaitingFor:
+    """Return what a step, or its probe, waits for whose wake-up was lost, or is still to come after a start: the timekeeper wakes it."""
+    if work.not_before is not None and work.not_before > work.since:
+        return WaitingFor("time", "delay", work.since, work.not_before)
+    return WaitingFor("place", "worker", work.since)

@@ -45,25 +45,37 @@ SIGNATURE: Final = StepSignature(
             "The server's public key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`); without it, the trusted keys count.",
         ),
         InputSpec(
-            "cmd", _TEXT, "The command line, sent as one request and run by the user's own shell or command interpreter.", one_of="command"
+            "cmd",
+            _TEXT,
+            "The command line, sent as one request and run by the user's own shell or command interpreter.",
+            one_of="command",
+            tells_what=True,
         ),
         InputSpec(
             "script",
             (ValueType.FILE,),
             "A file with a POSIX shell script, run by `sh` from its standard input and never in part. A first line `#!…` does not choose another interpreter.",
             one_of="command",
+            tells_what=True,
         ),
         InputSpec(
-            "stdin", _TEXT, "What the command reads from its standard input; without it, the input is empty. Not together with `script`."
+            "stdin",
+            _TEXT,
+            "What the command reads from its standard input; without it, the input is empty. Not together with `script`.",
+            tells_what=True,
         ),
         InputSpec("encoding", _TEXT, "The encoding of the command, its input and its output.", default="utf-8"),
         InputSpec(
-            "failPattern", _TEXT, "A regular expression (RE2) for the output and the error output: where it is found, the step fails."
+            "failPattern",
+            _TEXT,
+            "A regular expression (RE2) for the output and the error output: where it is found, the step fails.",
+            tells_what=True,
         ),
         InputSpec(
             "successPattern",
             _TEXT,
             "A regular expression (RE2) for the output and the error output: where it is not found, the step fails.",
+            tells_what=True,
         ),
         InputSpec("vimLocation", (ValueType.VIM_LOCATION, ValueType.STRING), "The VIM at whose site the step is carried out."),
     ),

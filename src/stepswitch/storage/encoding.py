@@ -15,7 +15,20 @@ from typing import Any, Final
 import orjson
 
 from stepswitch.domain.errors import ErrorCode, StoreError
-from stepswitch.domain.execution import HEAD_FORMAT, Claim, ContextType, Head, LogEntry, LogLevel, Result, Status, StepError, StepExecution
+from stepswitch.domain.execution import (
+    HEAD_FORMAT,
+    Claim,
+    ContextType,
+    Head,
+    LogEntry,
+    LogLevel,
+    Probe,
+    Result,
+    Status,
+    StepError,
+    StepExecution,
+    Verdict,
+)
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
 
@@ -26,8 +39,10 @@ _BY_HAND: Final = b" "
 """The first byte of a body that the standard library wrote and has to read."""
 _LARGE_KEY: Final = "$large"
 _STEP_MAPS: Final = ("inputs", "outputs", "variables")
+_PROBE_MAPS: Final = ("inputs", "outputs")
 _HEAD_MAPS: Final = ("context", "assignments", "values")
 _STEP_FIELDS: Final = frozenset(each.name for each in fields(StepExecution)) - {"extra"}
+_PROBE_FIELDS: Final = frozenset(each.name for each in fields(Probe)) - {"extra"}
 _HEAD_FIELDS: Final = frozenset(each.name for each in fields(Head)) - {"extra"}
 Large = dict[str, bytes]
 """Values to be kept apart, as they are stored, by digest."""
@@ -131,9 +146,15 @@ def _with_large(values: Mapping[str, Any], apart: Apart) -> dict[str, Value]:
 def strip_step(step: StepExecution, large: Large) -> StepExecution:
     """Return `step` with its large values set aside into `large`."""
     inputs, outputs, variables = (_without_large(values, large) for values in (step.inputs, step.outputs, step.variables))
-    if inputs is step.inputs and outputs is step.outputs and variables is step.variables:
+    probe = step.probe and _strip_probe(step.probe, large)
+    if inputs is step.inputs and outputs is step.outputs and variables is step.variables and probe is step.probe:
         return step
-    return replace(step, inputs=inputs, outputs=outputs, variables=variables)
+    return replace(step, inputs=inputs, outputs=outputs, variables=variables, probe=probe)
+
+
+def _strip_probe(probe: Probe, large: Large) -> Probe:
+    inputs, outputs = (_without_large(values, large) for values in (probe.inputs, probe.outputs))
+    return probe if inputs is probe.inputs and outputs is probe.outputs else replace(probe, inputs=inputs, outputs=outputs)
 
 
 def dump_steps(steps: Sequence[StepExecution], large: Large) -> bytes:
@@ -153,7 +174,12 @@ def load_steps(body: bytes) -> list[dict[str, Any]]:
 def digests_of_step(plain: Mapping[str, Any]) -> set[str]:
     """Return the digests of the large values of one loaded step execution; raises StoreError where it is none."""
     with refuse_foreign("a step execution"):
-        return set(_large_in(plain, _STEP_MAPS))
+        return _digests_of_step(plain)
+
+
+def _digests_of_step(plain: Mapping[str, Any]) -> set[str]:
+    found = set(_large_in(plain, _STEP_MAPS))
+    return found | set(_large_in(plain["probe"], _PROBE_MAPS)) if plain["probe"] else found
 
 
 def step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
@@ -163,15 +189,27 @@ def step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
 
 
 def _step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
-    known = _known(plain, _STEP_FIELDS)
-    claim = plain["claim"]
-    known["state"] = StepState(plain["state"])
-    known["result"] = Result(plain["result"]) if plain["result"] else None
-    known["error"] = _error_from(plain["error"])
-    known["claim"] = Claim(**claim) if claim else None
-    for name in _STEP_MAPS:
-        known[name] = _with_large(plain[name], apart)
+    known = _known(plain, _STEP_FIELDS) | _attempt_from(plain, _STEP_MAPS, apart)
+    known["probe"] = _probe_from(plain["probe"], apart) if plain["probe"] else None
     return StepExecution(**known)
+
+
+def _probe_from(plain: Mapping[str, Any], apart: Apart) -> Probe:
+    known = _known(plain, _PROBE_FIELDS) | _attempt_from(plain, _PROBE_MAPS, apart)
+    known["verdict"] = Verdict(plain["verdict"]) if plain["verdict"] else None
+    return Probe(**known)
+
+
+def _attempt_from(plain: Mapping[str, Any], maps: Sequence[str], apart: Apart) -> dict[str, Any]:
+    """Return what a step execution and its probe have alike, as values."""
+    claim = plain["claim"]
+    return {
+        "state": StepState(plain["state"]),
+        "result": Result(plain["result"]) if plain["result"] else None,
+        "error": _error_from(plain["error"]),
+        "claim": Claim(**claim) if claim else None,
+        **{name: _with_large(plain[name], apart) for name in maps},
+    }
 
 
 def _known(plain: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
@@ -203,7 +241,7 @@ def digests_of_head(plain: Mapping[str, Any]) -> set[str]:
     with refuse_foreign("an execution"):
         refuse_later(plain["format"], HEAD_FORMAT, f"execution {plain['id']}")
         found = set(_large_in(plain, _HEAD_MAPS))
-        return found | set(_large_in(plain["current"], _STEP_MAPS)) if plain["current"] else found
+        return found | _digests_of_step(plain["current"]) if plain["current"] else found
 
 
 def head_from(plain: Mapping[str, Any], apart: Apart) -> Head:

@@ -299,14 +299,14 @@ class SqlExecutionStore:
 
 def _columns(head: Head, large: Large) -> dict[str, Any]:
     current = head.current
-    runnable = current is not None and current.state is StepState.EXECUTABLE and head.status not in ENDED
+    runnable = current is not None and current.work.state is StepState.EXECUTABLE and head.status not in ENDED
     return {
         "version": head.version,
         "status": head.status.value,
         "snapshot_id": head.snapshot_id,
         "end_time": head.end_time,
         "retained_til": head.retained_til,
-        "runnable_since": current.since if current is not None and runnable else None,
+        "runnable_since": current.work.since if current is not None and runnable else None,
         "cleanup_number": current.number if current is not None and current.cleanup_pending else None,
         "body": dump_head(head, large),
     }
@@ -334,7 +334,8 @@ def _claim_ops(save: Save) -> list[Op]:
     current = save.head.current
     if current is None or (current.claim is None and not any(row.claim for row in save.rows)):
         return []
-    claim = current.claim if current.state is StepState.EXECUTING else None
+    work = current.work
+    claim = work.claim if work.state is StepState.EXECUTING else None
     end = Op(_END_CLAIM, {"execution_id": save.head.id, "kept_nonce": "" if claim is None else claim.nonce})
     if claim is None:
         return [end]
@@ -344,7 +345,7 @@ def _claim_ops(save: Save) -> list[Op]:
         "attempt": current.attempt,
         "nonce": claim.nonce,
         "instance": claim.instance,
-        "last_sign": current.claimed_time,
+        "last_sign": work.claimed_time,
         "deadline": claim.deadline,
     }
     return [end, Op(_ADD_CLAIM, row)]

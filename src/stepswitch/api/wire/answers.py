@@ -11,7 +11,7 @@ from urllib.parse import quote
 from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts, encode, without_passwords
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
-from stepswitch.domain.execution import Head, LogEntry, Status, StepExecution
+from stepswitch.domain.execution import Head, LogEntry, Probe, Status, StepError, StepExecution
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled
@@ -155,8 +155,38 @@ def _step(step: StepExecution, snapshot: Any, logs: Sequence[Mapping[str, str]])
     if step.result is not None:
         answer["result"] = step.result
     if step.error is not None:
-        answer["error"] = {"code": step.error.code, "message": step.error.message}
+        answer["error"] = _error(step.error)
+    if step.cleanup_pending:
+        answer["cleanupPending"] = True
+    if step.probe is not None:
+        answer["probe"] = _probe(step.probe)
     return answer
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    """Return the latest look of a probe."""
+    answer: dict[str, Any] = {
+        "attempt": probe.attempt,
+        "state": probe.state,
+        "startTime": format_time(probe.start_time),
+        "inputs": probe.inputs,
+        "outputs": probe.outputs,
+    }
+    if probe.claimed_time is not None:
+        answer["claimedTime"] = format_time(probe.claimed_time)
+    if probe.end_time is not None:
+        answer["endTime"] = format_time(probe.end_time)
+    if probe.result is not None:
+        answer["result"] = probe.result
+    if probe.verdict is not None:
+        answer["verdict"] = probe.verdict
+    if probe.error is not None:
+        answer["error"] = _error(probe.error)
+    return answer
+
+
+def _error(error: StepError) -> dict[str, str]:
+    return {"code": error.code, "message": error.message}
 
 
 def _logs_by_step(entries: Sequence[LogEntry]) -> tuple[list[Mapping[str, str]], Mapping[int, list[Mapping[str, str]]]]:

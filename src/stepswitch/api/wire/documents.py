@@ -115,11 +115,14 @@ def without_passwords(document: JsonObject) -> dict[str, Any]:
 
 
 def _step_without_passwords(step: Any, secret: set[str]) -> Any:
+    """Return a step, or its probe, without the passwords in its bindings, and in its conditions on what is `secret`."""
     if not isinstance(step, Mapping):
         return step
     shown = dict(step)
     if isinstance(bindings := step.get("inBindings"), Mapping):
         shown["inBindings"] = {name: _without_default(entry) for name, entry in bindings.items()}
+    if isinstance(policy := step.get("policy"), Mapping) and isinstance(probe := policy.get("probe"), Mapping):
+        shown["policy"] = {**policy, "probe": _step_without_passwords(probe, set())}
     if secret and isinstance(conditions := step.get("conditions"), list):
         shown["conditions"] = [_without_value(condition, secret) for condition in conditions]
     return shown

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from stepswitch.domain.document import Comparator, OwnerType
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.execution import ContextType, LogLevel, Result, Status
+from stepswitch.domain.execution import ContextType, LogLevel, Result, Status, Verdict
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
 
@@ -129,6 +129,26 @@ class RetryPolicy(Kept):
     backoff: float = maybe("What the delay is multiplied with each time.")
 
 
+class Evidence(Kept):
+    """What an output of a probe has to be like."""
+
+    name: str = must("The output of the probe that is looked at.", examples=["outputText"])
+    comparator: Comparator = must("How it is compared.")
+    value: Scalar = maybe("What it is compared with; `{{name}}` in a string is replaced.")
+
+
+class ProbePolicy(Kept):
+    """How to find out whether an attempt has acted of which nobody knows: the same step type once more, with inputs that only look."""
+
+    in_bindings: dict[str, InBinding] = must("Inputs that go over those of the step; what is done (`cmd`) is never taken over from it.")
+    done: list[Evidence] = must("The step was done where all of these hold.")
+    not_done: list[Evidence] = must("The step was not done, and will not be, where all of these hold.")
+    out_bindings: dict[str, OutBinding] = maybe("What is written where the step was done, in the place of its own outputs.")
+    timeout_seconds: float = maybe("Longest duration of one look, in seconds; 60 unless said.")
+    delay_seconds: float = maybe("Seconds to wait before each look.")
+    max_attempts: int = maybe("How often to look while it cannot be told; 3 unless said.")
+
+
 class Policy(Kept):
     """What the author wants done about time, failure and doubt. A field of ours."""
 
@@ -138,6 +158,7 @@ class Policy(Kept):
     on_failure_step_id: str = maybe("The step that is next when the attempts are spent.")
     on_unknown_step_id: str = maybe("The step that is next when nobody knows whether the target acted.")
     safe_to_rerun: bool = maybe("Whether running the step twice can do no harm.")
+    probe: ProbePolicy = maybe("How to find out whether the step was done when nobody knows.")
 
 
 class Step(Kept):
@@ -253,6 +274,21 @@ class StepSnapshot(Step):
     id: str = must("Its id.")
 
 
+class Probe(Structure):
+    """The latest look of a step's probe."""
+
+    attempt: int = must("Which look it is, from 1.")
+    state: StepState = must("Where the look stands.")
+    start_time: Time = must("When it was decided to look.")
+    claimed_time: Time = maybe("When a worker took it.")
+    end_time: Time = maybe("When it ended.")
+    inputs: dict[str, Scalar] = must("The values that it was given.")
+    outputs: dict[str, Scalar] = must("The values that it gave.")
+    result: Result = maybe("What the look itself came to.")
+    verdict: Verdict = maybe("What it found. DONE: the way goes on. NOT_DONE: the step runs again. UNKNOWN: it could not tell.")
+    error: ErrorEntry = maybe("Why the look did not succeed.")
+
+
 class StepExecution(Structure):
     """One attempt at one step. Its number is its place in the array."""
 
@@ -270,6 +306,8 @@ class StepExecution(Structure):
     error: ErrorEntry = maybe("Why it did not succeed.")
     attempt: int = maybe("Counts from 1 at each visit.")
     site: str = maybe("Where it is carried out.", examples=["default"])
+    cleanup_pending: bool = maybe("Whether something may be left behind at the target: a session, a pod. Left out once it is gone.")
+    probe: Probe = maybe("How it was, or is being, found out whether the step was done, where nobody knew.")
 
 
 class WaitingFor(Structure):
@@ -334,33 +372,3 @@ class Health(BaseModel):
 
     status: str = must("`ok` when all is well; anything else comes with 503.", examples=["ok"])
     version: str = must("Version of the service.", examples=["0.1.0"])
-
-
-class ServerOrder(Structure):
-    """A server."""
-
-    host: str = must("Name or address.", examples=["192.0.2.1"])
-    port: int = maybe("Port; 22 unless said.", ge=1, le=65_535)
-
-
-class TrustRequest(ServerOrder):
-    """Which key to trust: give one of the two."""
-
-    public_key: str = maybe("The key as an OpenSSH line.", examples=["ssh-ed25519 AAAA…"])
-    fingerprint: str = maybe("The server is asked for its keys, and the one with this fingerprint is trusted.", examples=["SHA256:…"])
-
-
-class ShownKey(Structure):
-    """A key that a server shows."""
-
-    public_key: str = must("The key as an OpenSSH line.")
-    fingerprint: str = must("Its fingerprint, to be compared by a person.")
-
-
-class TrustedHostKey(ShownKey):
-    """A key that is trusted."""
-
-    host: str = must("Name or address.", examples=["192.0.2.1"])
-    port: int = must("Port.", examples=[22])
-    added_by: str = must("Who trusted it.", examples=["admin"])
-    added_at: Time = must("When.")

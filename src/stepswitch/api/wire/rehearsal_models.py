@@ -2,7 +2,7 @@
 
 from stepswitch.api.wire.models import LogLine, Scalar, Structure, WorkflowBase, maybe, must
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.execution import ContextType, Result, Status
+from stepswitch.domain.execution import ContextType, Result, Status, Verdict
 from stepswitch.engine.divergences import DivergenceKind
 from stepswitch.engine.rehearsal_orders import ActKind
 
@@ -41,6 +41,7 @@ class ExpectedStep(Structure):
     result: Result = maybe("How it has to end.")
     attempt: int = maybe("Which attempt of its visit it has to be.")
     error: ErrorCode = maybe("With which error it has to end.")
+    verdict: Verdict = maybe("What its probe has to find.")
     inputs: dict[str, Scalar | None] = maybe("What it has to be given; only what is named is looked at, null means no value.")
 
 
@@ -65,6 +66,7 @@ class Rehearsal(Structure):
     pause_at_failure: bool = maybe("Whether to pause where a step fails.")
     debug_step_ids: list[str] = maybe("Steps to pause before.")
     results: dict[str, list[ScriptedResult]] = maybe("What attempts at each step come to, in their order over all visits.")
+    probes: dict[str, list[ScriptedResult]] = maybe("What the looks of each step's probe come to, in their order over all visits.")
     operators: list[Act] = maybe("What operators do at pauses, in this order.")
     expected: Expected = maybe("What has to come out.")
 
@@ -96,6 +98,7 @@ class TakenStep(Structure):
     result: Result = maybe("How it ended; absent where it waits before it has run.")
     error: ErrorCode = maybe("Why it did not succeed.")
     message: str = maybe("What was said about that.")
+    verdict: Verdict = maybe("What its probe found, where it has looked.")
     because: str = maybe("Why the way came here; absent at the first step.")
     assumed: bool = maybe("There was no result for it, and a success without outputs was assumed.")
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from stepswitch.api.wire.requests import present_map, refuse_unknown, request_reader, texts
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.errors import ErrorCode, ValueMisfitError
-from stepswitch.domain.execution import ContextType, LogEntry, Result, Status, StepError
+from stepswitch.domain.execution import ContextType, LogEntry, Result, Status, StepError, Verdict
 from stepswitch.domain.names import shown
 from stepswitch.domain.policies import MAX_SECONDS
 from stepswitch.domain.readers import ObjectReader
@@ -34,13 +34,13 @@ JsonObject = dict[str, Any]
 _SHARED: Final = ("context", "assignments")
 _DOCUMENT_FIELDS: Final = frozenset({"workflow", "workflowId", "contextType", *_SHARED, "rehearsals"})
 _REHEARSAL_FIELDS: Final = frozenset(
-    {"name", "contextType", *_SHARED, "attachments", "pauseAtFailure", "debugStepIds", "results", "operators", "expected"}
+    {"name", "contextType", *_SHARED, "attachments", "pauseAtFailure", "debugStepIds", "results", "probes", "operators", "expected"}
 )
 _RESULT_FIELDS: Final = frozenset({"result", "outputs", "error", "seconds", "times", "lost"})
 _ERROR_FIELDS: Final = frozenset({"code", "message"})
 _ACT_FIELDS: Final = frozenset({"act", "at", "startStepId", "values"})
 _EXPECTED_FIELDS: Final = frozenset({"way", "status", "outputs", "values", "maxStepExecutions"})
-_STEP_FIELDS: Final = frozenset({"stepId", "result", "attempt", "error", "inputs"})
+_STEP_FIELDS: Final = frozenset({"stepId", "result", "attempt", "error", "verdict", "inputs"})
 _NO_MESSAGE: Final = "as rehearsed"
 
 
@@ -114,7 +114,8 @@ def _rehearsal(reader: ObjectReader, above: _Above) -> Rehearsal:
         attachments=dict(_attachments(reader)),
         pause_at_failure=reader.flag("pauseAtFailure") or False,
         debug_step_ids=texts(reader, "debugStepIds"),
-        results=_results(reader),
+        results=_results(reader, "results"),
+        probes=_results(reader, "probes"),
         acts=tuple(map(_act, reader.objects("operators"))) if _is_within_bounds(reader, "operators") else (),
         expected=Expected() if expected is None else _expected(expected),
     )
@@ -128,8 +129,8 @@ def _attachments(reader: ObjectReader) -> Iterator[tuple[str, str]]:
             yield key, content
 
 
-def _results(reader: ObjectReader) -> dict[str, tuple[ScriptedResult, ...]]:
-    inside = reader.child("results")
+def _results(reader: ObjectReader, field: str) -> dict[str, tuple[ScriptedResult, ...]]:
+    inside = reader.child(field)
     if inside is None:
         return {}
     return {step_id: tuple(map(_scripted, inside.objects(step_id))) for step_id in inside.source if _is_within_bounds(inside, step_id)}
@@ -241,6 +242,7 @@ def _expected_steps(reader: ObjectReader) -> Iterator[ExpectedStep]:
             result=inside.word("result", Result),
             attempt=inside.count("attempt", 1, MAX_STEP_EXECUTIONS),
             error=_code(inside, "error"),
+            verdict=inside.word("verdict", Verdict),
             inputs=_expected_values(inside, "inputs"),
         )
 
@@ -284,6 +286,7 @@ def _shown_step(taken: Taken) -> JsonObject:
         "result": taken.result,
         "error": None if error is None else error.code,
         "message": None if error is None else error.message,
+        "verdict": taken.verdict,
         "because": taken.because or None,
         "assumed": taken.assumed or None,
     }
