@@ -4,6 +4,8 @@ A step type is a class with the four members of `StepType`, registered under the
 the built-in ones are registered by the same road.
 """
 
+import errno
+
 from stepswitch.domain.errors import ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError, Values
 from stepswitch.domain.secrecy import CUT
@@ -12,6 +14,7 @@ from stepswitch.domain.values import Value, ValueType
 from stepswitch.engine.ports import HostKeys, StepContext, StepType
 
 ENTRY_POINT_GROUP = "stepswitch.step_types"
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 
 __all__ = [
     "CUT",
@@ -42,3 +45,13 @@ def failed(code: ErrorCode, message: str, outputs: Values | None = None) -> Outc
 def unknown(code: ErrorCode, message: str, outputs: Values | None = None) -> Outcome:
     """Return the outcome of an attempt of which nobody can say whether the target acted."""
     return Outcome(Result.UNKNOWN, outputs or {}, StepError(code, message))
+
+
+def exhausted(error: OSError) -> StepError | None:
+    """Return the error of a step for which this machine had no file, process or memory left, None where `error` says something else.
+
+    A step that fails with it before it has sent anything is run again after a while.
+    """
+    if error.errno not in _EXHAUSTED:
+        return None
+    return StepError(ErrorCode.EXHAUSTED, f"nothing was sent: the machine of this service has run out: {error.strerror}")

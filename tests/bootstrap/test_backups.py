@@ -100,7 +100,9 @@ async def test_a_worker_of_before_is_refused_and_its_report_is_only_logged(tmp_p
         execution = await house.queue(document(steps=steps("a")))
         await house.act.next()
         backup = await copied(house, tmp_path)
-        held = (await house.view(execution)).head.current
+        head = await house.service.conductor.head(execution)
+        assert head is not None
+        held = head.current
         assert held is not None
         assert held.claim is not None
     again, _ = await restored(house, backup, tmp_path)

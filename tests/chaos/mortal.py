@@ -6,8 +6,9 @@ armed, so that a test chooses which of many passages of a point is the last one.
 
 import multiprocessing
 import os
+import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -79,9 +80,14 @@ class Mortal:
         assert self._process is None
         self.log = ""
         self._stderr, theirs = _nursery.Pipe(duplex=False)
-        self._process = _nursery.Process(target=live, args=(theirs, self._settings, death), daemon=True)
+        target, arguments = self._life(theirs, death)
+        self._process = _nursery.Process(target=target, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
+
+    def _life(self, stderr: Connection, death: Death | None) -> tuple[Callable[..., None], tuple[Any, ...]]:
+        """Return what the new process is to be."""
+        return live, (stderr, self._settings, death)
 
     def die_while_starting(self, point: CrashPoint) -> None:
         """Start it, armed, and return when it has died."""
@@ -115,6 +121,41 @@ class Mortal:
             self._process.kill()
             self._buried()
         self.client.close()
+
+    @property
+    def pid(self) -> int:
+        """The process that lives now."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self.pid, which)
+
+    def limit(self, what: int, most: int = resource.RLIM_INFINITY) -> None:
+        """Limit what it may take of something (`resource.RLIMIT_…`), or set it free again."""
+        hard = resource.prlimit(self.pid, what)[1]
+        resource.prlimit(self.pid, what, (most if hard == resource.RLIM_INFINITY else min(most if most >= 0 else hard, hard), hard))
+
+    def stopped(self) -> int | None:
+        """Return how it ended, after it was told to stop."""
+        while self._hear():
+            pass
+        return self._buried()
+
+    def wait_for_log(self, part: str) -> None:
+        """Return when it has said something."""
+        while part not in self.log:
+            assert self._hear(), f"it never said {part!r}: {self.log}"
+
+    def hear_out(self) -> str:
+        """Return all that it has said by now."""
+        assert self._stderr is not None
+        while self._stderr.poll(0):
+            if not self._hear():
+                break
+        return self.log
 
     def live_for(self, seconds: float) -> None:
         """Let time pass; it has to survive it."""

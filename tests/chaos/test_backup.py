@@ -58,7 +58,8 @@ async def under_load(load: SteadyLoad, data: Path, backup: Path) -> None:
 
 def restored_executions(service: ServiceProcess, load: SteadyLoad, headers: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Return every execution of the restored store, once it has settled."""
-    listed = httpx.get(f"{service.url}{ROOT}/workflowExecution?page_size=1000", headers=headers, timeout=30).json()
+    params = {"nextpage_opaque_marker": "page_number=1,page_size=1000"}
+    listed = httpx.get(f"{service.url}{ROOT}/workflowExecution", params=params, headers=headers, timeout=30).json()
     assert {each["id"] for each in listed} <= set(load.accepted)
     return {each["id"]: settle(service, each["id"], headers) for each in listed}
 

@@ -1,6 +1,7 @@
 """JS: the child processes that hold scripts: kept, replaced, killed, and never left behind."""
 
 import asyncio
+import errno
 import gc
 import os
 import select
@@ -185,6 +186,19 @@ async def test_close_ends_every_child_and_what_runs_or_waits() -> None:
     assert await code_of(step, "return {}") is ErrorCode.CANCELLED
     await step.close()
     gc.collect()
+
+
+@pytest.mark.parametrize("call", ["socket.socketpair", "subprocess.Popen"])
+async def test_a_machine_without_room_for_a_child_is_said_as_such(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    step = JavaScriptStep(kept_children=1, max_children=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(f"stepswitch.steps.javascript_pool.{call}", refuse)
+        assert await code_of(step, "return {}") is ErrorCode.EXHAUSTED
+    assert (await run(step, "return {}")).result is Result.SUCCEEDED
+    await step.close()
 
 
 async def test_a_child_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -176,9 +176,9 @@ async def test_a_large_value_that_is_missing_is_an_error_of_the_store(executions
 
 # --- other releases ---
 
-_PUT_HEAD = Statement(update(heads_table).values(body=bindparam("new_body")))
-_PUT_STEPS = Statement(update(step_executions).values(body=bindparam("new_body")))
-_PUT_LOGS = Statement(update(logs).values(body=bindparam("new_body")))
+_PUT_HEAD = Statement(update(heads_table).values(body=bindparam("body")))
+_PUT_STEPS = Statement(update(step_executions).values(body=bindparam("body")))
+_PUT_LOGS = Statement(update(logs).values(body=bindparam("body")))
 
 
 async def _later_head(executions: SqlExecutionStore, database: Database, **changes: Any) -> None:
@@ -187,7 +187,7 @@ async def _later_head(executions: SqlExecutionStore, database: Database, **chang
     (row,) = await rows_of(database, heads_table)
     plain = encoding.load(row[-1])
     plain["current"]["ofStep"] = [1]
-    await database.write([Op(_PUT_HEAD, {"new_body": encoding.dump({**plain, **changes})})])
+    await database.write([Op(_PUT_HEAD, {"body": encoding.dump({**plain, **changes})})])
 
 
 async def test_fields_of_a_later_release_are_kept_and_written_back(executions: SqlExecutionStore, database: Database) -> None:
@@ -209,7 +209,7 @@ async def test_a_head_of_a_later_format_is_refused_with_a_sentence(executions: S
 
 async def test_rows_of_a_later_format_are_refused_with_a_sentence(executions: SqlExecutionStore, database: Database) -> None:
     await executions.create(save_of(head(), finished(range(1)), (entry(),)), SNAPSHOT)
-    await database.write([Op(_PUT_STEPS, {"new_body": b"[99]"}), Op(_PUT_LOGS, {"new_body": b"[99]"})])
+    await database.write([Op(_PUT_STEPS, {"body": b"[99]"}), Op(_PUT_LOGS, {"body": b"[99]"})])
     with pytest.raises(StoreError, match="later release"):
         await executions.steps("e1")
     with pytest.raises(StoreError, match="later release"):
@@ -219,6 +219,6 @@ async def test_rows_of_a_later_format_are_refused_with_a_sentence(executions: Sq
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b" \xff", b'{"format":1,"id":"e1"}', b'{"format":1,"id":"e1","current":{}}'])
 async def test_a_body_that_is_none_of_ours_is_an_error_of_the_store(executions: SqlExecutionStore, database: Database, body: bytes) -> None:
     await executions.create(save_of(head()), SNAPSHOT)
-    await database.write([Op(_PUT_HEAD, {"new_body": body})])
+    await database.write([Op(_PUT_HEAD, {"body": body})])
     with pytest.raises(StoreError):
         await executions.load("e1")

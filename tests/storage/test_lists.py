@@ -284,8 +284,9 @@ class Explaining:
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         for query in queries:
-            params = query.statement.params(DIALECT, query.params)
-            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {query.statement.text(DIALECT)}", params).fetchall()
+            statement = query.statement.compiled(DIALECT)
+            params = statement.params(query.params)
+            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", params).fetchall()
             self.plans.append("; ".join(row[3] for row in plan))
         return await self._inner.read(queries)
 

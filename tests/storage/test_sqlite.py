@@ -296,7 +296,7 @@ HOT |= {f"logs._PAGES[{order}]": statement for order, statement in log_statement
 @pytest.mark.parametrize("name", sorted(HOT))
 def test_no_statement_reads_a_whole_table(path: Path, name: str) -> None:
     connection = connect(path)
-    text = HOT[name].text(DIALECT)
+    text = HOT[name].compiled(DIALECT).text
     compiled = HOT[name].element.compile(dialect=DIALECT).params
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(compiled, 1))]
     connection.close()

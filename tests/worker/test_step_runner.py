@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stepswitch.domain.errors import ErrorCode, StoreError, TargetError
+from stepswitch.domain.errors import DamagedError, ErrorCode, StoreError, TargetError
 from stepswitch.domain.events import Abort, Cancel
 from stepswitch.domain.execution import Outcome, Result, Status, StepError, Values
 from stepswitch.domain.states import StepState
@@ -70,6 +70,18 @@ async def test_a_task_of_an_execution_that_is_gone_is_forgotten(house: House) ->
     await house.store.delete(task.execution_id)
     house.conductor.forget(task.execution_id)
     await house.runner.carry_out(task)
+    assert house.ask.runs == 0
+
+
+async def test_a_task_of_an_execution_that_is_damaged_is_forgotten(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await house.begin()
+
+    async def find_it_damaged(_: str) -> None:
+        raise DamagedError("a checksum does not fit")
+
+    monkeypatch.setattr(house.store, "load", find_it_damaged)
+    house.conductor.forget(task.execution_id)
+    await asyncio.wait_for(house.runner.carry_out(task), 30)
     assert house.ask.runs == 0
 
 

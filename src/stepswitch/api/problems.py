@@ -13,6 +13,7 @@ from starlette.responses import Response
 from stepswitch.api.wire.documents import encode
 from stepswitch.domain.errors import (
     CommitInDoubtError,
+    DamagedError,
     ErrorCode,
     Fault,
     HeadersTooLargeError,
@@ -92,7 +93,12 @@ def _store_unavailable(error: StoreError, reference: str) -> Response:
     _log.error("the store said no", reference=reference, error=str(error))
     in_doubt = any(isinstance(each, CommitInDoubtError) for each in _causes(error))
     became = "it may have been stored, or not: read before you send it again" if in_doubt else "nothing was stored"
-    text = f"the database cannot be used now; {became}. The log of the server says more under the reference {reference}"
+    wrong = (
+        "what is stored is damaged and a backup has to be restored"
+        if isinstance(error, DamagedError)
+        else "the database cannot be used now"
+    )
+    text = f"{wrong}; {became}. The log of the server says more under the reference {reference}"
     headers = {"x-error-code": error.code.value, "Retry-After": str(STORE_RETRY_SECONDS)}
     return _with_faults(503, [Fault(error.code, "", text)], headers)
 

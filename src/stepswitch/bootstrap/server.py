@@ -16,6 +16,7 @@ import uvloop
 
 from stepswitch.api.app import StepswitchApi, create_app
 from stepswitch.api.services import ApiServices, HostKeyTools
+from stepswitch.bootstrap.open_files import room_for_connections
 from stepswitch.bootstrap.protocol import BoundedConfig, BoundedProtocol, Bounds
 from stepswitch.bootstrap.service import Service
 from stepswitch.bootstrap.wiring import open_service
@@ -71,7 +72,7 @@ async def _serve(settings: Settings) -> int:
         raise
     try:
         _collect_less_often()
-        server = HttpServer(service, listener)
+        server = HttpServer(service, listener, Bounds(room_for_connections(settings)))
         _obey_signals(server, service)
         await server.start()
         _log.info("listening", url=server.url, data_dir=str(settings.data_dir))
@@ -117,6 +118,7 @@ def _obey_signals(server: "HttpServer", service: Service) -> None:
             service.hurry()
         else:
             _log.info("stopping; steps that run may end within the grace period", signal=name, seconds=service.settings.grace_seconds)
+            service.hold()
             server.ask_to_stop()
         asked = True
 

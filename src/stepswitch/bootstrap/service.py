@@ -97,6 +97,10 @@ class Service:
         self.watchers.close()
         self.rehearsals.end()
 
+    def hold(self) -> None:
+        """Begin no further step; called as soon as it is known that the service is to stop."""
+        self._dispatcher.hold()
+
     def hurry(self) -> None:
         """Cut the grace period of a stop short."""
         self._dispatcher.cancel_all()
@@ -119,6 +123,11 @@ class Service:
             return {"status": "failing", "reason": str(error)}
         if self._database.writer.done():
             return {"status": "failing", "reason": "the database's writer has ended"}
+        if self._database.damage is not None:
+            return {"status": "failing", "reason": self._database.damage}
+        if self._database.locked_seconds > PROBE_SECONDS:
+            since = f"another process has kept the database locked for {self._database.locked_seconds:.0f} s"
+            return {"status": "failing", "reason": f"{since}; end it, the service goes on by itself as soon as it can"}
         if self._database.last_failure is not None:
             # Nobody else may be writing, least of all while a load balancer keeps everybody away: so the end of it would not be seen.
             with contextlib.suppress(StoreError, TimeoutError):

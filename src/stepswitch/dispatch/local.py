@@ -83,10 +83,14 @@ class LocalDispatcher:
         self._run = {TaskKind.TURN: take_turn, TaskKind.STEP: carry_out}
         self._pump()
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Hand out nothing more, let what runs end within the grace period, and cancel the rest."""
+    def hold(self) -> None:
+        """Hand out nothing more."""
         self._stopped = True
         self._run = {}
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Hand out nothing more, let what runs end within the grace period, and cancel the rest."""
+        self.hold()
         delayed = list(self._delayed.values())
         for each in delayed:
             each.cancel()

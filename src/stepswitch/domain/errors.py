@@ -20,7 +20,8 @@
         ├── StoreError              503 with Retry-After: the database said no
         │   ├── VersionConflictError    somebody saved first: load and decide again
         │   ├── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
-        │   └── QueryTooSlowError       a read ran over its limit and was given up
+        │   ├── QueryTooSlowError       a read ran over its limit and was given up
+        │   └── DamagedError            what is stored is no longer what was written
         ├── BackupError             a backup cannot be made, or is not whole
         ├── TransitionError         a state was asked for an event that its table has no row for
         └── SettingsError           a setting is wrong; the service does not start
@@ -92,6 +93,7 @@ class ErrorCode(StrEnum):
     MEMORY_LIMIT = "MEMORY_LIMIT"
     TIMEOUT = "TIMEOUT"
     LOST = "LOST"
+    EXHAUSTED = "EXHAUSTED"
     CANCELLED = "CANCELLED"
     UNREACHABLE = "UNREACHABLE"
     CONNECTION_REFUSED = "CONNECTION_REFUSED"
@@ -259,6 +261,10 @@ class CommitInDoubtError(StoreError):
 
 class QueryTooSlowError(StoreError):
     """A read ran over its limit and was given up."""
+
+
+class DamagedError(StoreError):
+    """What is stored is no longer what was written: asking again is of no use."""
 
 
 class BackupError(ServiceError):

@@ -5,14 +5,14 @@ stop of the whole process (a suspended machine) one round is left out, so that w
 """
 
 import asyncio
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from stepswitch.domain.errors import NotFoundError, StepswitchError
+from stepswitch.domain.errors import DamagedError, NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
 from stepswitch.engine.commits import KEPT_MILLISECONDS, CommitLog
 from stepswitch.engine.conductor import Conductor
@@ -41,6 +41,11 @@ class Rhythm:
     wake_up_seconds: float = 30.0
     retention_seconds: float = 30.0
     jump_seconds: float = 10.0
+
+    @property
+    def stood_still_seconds(self) -> float:
+        """How much too late a round may come before the whole process is taken to have stood still, and nobody in it for dead."""
+        return min(self.jump_seconds, self.silence_seconds / 3)
 
 
 class Timekeeper:
@@ -97,7 +102,7 @@ class Timekeeper:
             before = self._clock.monotonic()
             await self._clock.sleep(self._rhythm.look_seconds)
             slept = self._clock.monotonic() - before
-            if slept > self._rhythm.look_seconds + self._rhythm.jump_seconds:
+            if slept > self._rhythm.look_seconds + self._rhythm.stood_still_seconds:
                 _log.warning("the process stood still", seconds=round(slept, 1))
                 continue
             await self._outlive(self.look())
@@ -147,17 +152,18 @@ class Timekeeper:
 
     async def _lose(self, claim: OpenClaim, reason: str) -> None:
         event = Lost(f"lost:{claim.nonce}", claim.number, claim.attempt, claim.nonce, reason)
-        try:
-            await self._conductor.apply(claim.execution_id, event)
-        except NotFoundError:
-            _log.warning("a claim of an execution that is gone", execution=claim.execution_id)
+        with _left_alone_where_damaged(claim.execution_id):
+            try:
+                await self._conductor.apply(claim.execution_id, event)
+            except NotFoundError:
+                _log.warning("a claim of an execution that is gone", execution=claim.execution_id)
 
     async def _confirm_cleanups(self) -> None:
         """Confirm what died with the process that held it: the sessions of every step type that runs in it."""
         confirmed: set[tuple[str, int]] = set()
         while found := set(await self._store.cleanups(PAGE)) - confirmed:
             for execution_id, number in sorted(found):
-                with suppress(NotFoundError):
+                with suppress(NotFoundError), _left_alone_where_damaged(execution_id):
                     await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
             confirmed |= found
 
@@ -166,16 +172,19 @@ class Timekeeper:
         after: Runnable | None = None
         while page := await self._store.runnable(after, PAGE):
             for runnable in page:
-                await self._conductor.dispatch_again(runnable.execution_id)
+                with _left_alone_where_damaged(runnable.execution_id):
+                    await self._conductor.dispatch_again(runnable.execution_id)
             after = page[-1]
             await asyncio.sleep(0)
 
     async def _retain(self) -> None:
         now = self._clock.now()
         await self._accounts.end_expired_sessions(now)
-        while expired := await self._store.expired(now, PAGE):
-            for execution_id in expired:
-                await self._conductor.remove_expired(execution_id)
+        damaged: set[str] = set()
+        while expired := set(await self._store.expired(now, PAGE + len(damaged))) - damaged:
+            for execution_id in sorted(expired):
+                with _left_alone_where_damaged(execution_id, damaged):
+                    await self._conductor.remove_expired(execution_id)
         await self._forget_commits(now - KEPT_MILLISECONDS)
         if self._files is not None:
             await self._files.sweep()
@@ -191,3 +200,14 @@ class Timekeeper:
         portions = 0
         while self._requests is not None and portions < PORTIONS and await self._requests.prune(before, PAGE) == PAGE:
             portions += 1
+
+
+@contextmanager
+def _left_alone_where_damaged(execution_id: str, damaged: set[str] | None = None) -> Iterator[None]:
+    """Let one execution that cannot be read keep nobody else from going on; note it in `damaged`."""
+    try:
+        yield
+    except DamagedError as error:
+        _log.error("an execution is damaged and left alone", execution=execution_id, error=str(error))
+        if damaged is not None:
+            damaged.add(execution_id)

@@ -169,6 +169,8 @@ class JavaScriptStep:
                 return self._exhausted(source.position(ended.text, _POSITION))
             case Ending.CLOSED:
                 return failed(ErrorCode.CANCELLED, "the script was ended because the service stops")
+            case Ending.EXHAUSTED:
+                return failed(ErrorCode.EXHAUSTED, ended.text)
             case Ending.NOT_STARTED:
                 return failed(ErrorCode.INTERNAL, ended.text)
             case _:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from stepswitch.plugin import exhausted
 from stepswitch.steps.javascript_child import ANSWER_HEAD, REQUEST_HEAD
 
 START_SECONDS: Final = 10.0
@@ -34,6 +35,7 @@ class Ending(StrEnum):
     TIMED_OUT = "the child was killed at the deadline"
     CLOSED = "the pool was closed"
     NOT_STARTED = "no child could be started"
+    EXHAUSTED = "the machine has no room for a child"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,11 @@ class Ended:
 
 
 class ChildStartError(Exception):
-    """A child did not start; the message says why as far as it is known."""
+    """A child did not start; the message says why as far as it is known, `ending` whether that may pass."""
+
+    def __init__(self, message: str, ending: Ending = Ending.NOT_STARTED) -> None:
+        super().__init__(message)
+        self.ending = ending
 
 
 class Child:
@@ -56,22 +62,31 @@ class Child:
         engine = importlib.util.find_spec("_quickjs")
         if engine is None or engine.origin is None:
             raise ChildStartError("the JavaScript engine quickjs-ng is not installed")
+        try:
+            self._socket = self._start(str(Path(engine.origin).parent), memory_limit_bytes)
+        except OSError as error:
+            ran_out = exhausted(error)
+            if ran_out is not None:
+                raise ChildStartError(ran_out.message, Ending.EXHAUSTED) from error
+            raise ChildStartError(f"the process of the JavaScript engine does not start: {error}") from error
+        self._unread = bytearray()
+        self.served = 0
+        self.timed_out = False
+
+    def _start(self, engine: str, memory_limit_bytes: int) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             ours.settimeout(0)  # the event loop wants a socket that never blocks
-            arguments = [str(_PROGRAM), str(Path(engine.origin).parent), str(memory_limit_bytes), str(os.getpid())]
+            arguments = [str(_PROGRAM), engine, str(memory_limit_bytes), str(os.getpid())]
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own program
                     [sys.executable, "-I", "-S", "-B", *arguments],
                     stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env={}, start_new_session=True,
                 )  # fmt: skip
-            except OSError as error:
+            except OSError:
                 ours.close()
-                raise ChildStartError(f"the process of the JavaScript engine does not start: {error}") from error
-        self._socket = ours
-        self._unread = bytearray()
-        self.served = 0
-        self.timed_out = False
+                raise
+        return ours
 
     @property
     def pid(self) -> int:
@@ -192,7 +207,7 @@ class ScriptPool:
         try:
             child = await self._take()
         except ChildStartError as error:
-            return Ended(Ending.CLOSED if self._closed else Ending.NOT_STARTED, str(error))
+            return Ended(Ending.CLOSED if self._closed else error.ending, str(error))
         ended = None
         try:
             ended = await child.run(request, limit_seconds, on_line)

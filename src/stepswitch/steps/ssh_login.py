@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import asyncssh
 
-from stepswitch.plugin import ErrorCode, HostKeys, TargetError
+from stepswitch.plugin import ErrorCode, HostKeys, TargetError, exhausted
 from stepswitch.steps.host_keys import algorithms, fingerprint, line_of, scan
 from stepswitch.steps.output import harmless
 from stepswitch.steps.ssh_inputs import Login, LoginError, allowed_keys, server_name
@@ -130,6 +130,9 @@ def _disconnected(error: asyncssh.DisconnectError, server: str, *, logging_in: b
 
 
 def _out_of_reach(error: OSError, server: str) -> tuple[ErrorCode, str]:
+    ran_out = exhausted(error)
+    if ran_out is not None:
+        return ran_out.code, ran_out.message
     if isinstance(error, ConnectionRefusedError) or _REFUSED in str(error):
         return ErrorCode.CONNECTION_REFUSED, f"{server} refused the connection: nothing listens there, or a firewall says no"
     if isinstance(error, ConnectionResetError | BrokenPipeError):

@@ -6,12 +6,14 @@ decide or dispatch.
 
 import fcntl
 import os
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DatabaseError
 
 from stepswitch.domain.errors import SettingsError
+from stepswitch.storage.sqlite_faults import in_words
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -136,6 +138,7 @@ def migrate(database: Path) -> None:
     except CommandError as error:
         raise SettingsError(f"the database {database} was made by a later release of Stepswitch: {error}") from error
     except DatabaseError as error:
-        raise SettingsError(f"the database {database} cannot be used: {error.orig}") from error
+        wrong = in_words(error.orig) if isinstance(error.orig, sqlite3.Error) else error.orig
+        raise SettingsError(f"the database {database} cannot be used: {wrong}") from error
     except OSError as error:
         raise SettingsError(f"the database {database} cannot be used: {error.strerror}") from error

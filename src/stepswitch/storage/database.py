@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -16,28 +17,38 @@ Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Compiled:
+    """The SQL of a statement with named parameters, the values that stand in it, and which of its parameters are bytes."""
+
+    text: str
+    constants: Mapping[str, Any]
+    binary: frozenset[str]
+
+    def params(self, given: Params) -> Params:
+        """Return `given` with the values that stand in the statement itself."""
+        return {**self.constants, **given} if self.constants else given
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A statement of SQLAlchemy Core, compiled once per dialect to the text that the driver takes."""
 
     element: ClauseElement
-    _compiled: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict, compare=False)
+    _compiled: dict[str, Compiled] = field(default_factory=dict, compare=False)
 
-    def text(self, dialect: Dialect) -> str:
-        """Return the SQL with named parameters."""
-        return self._in(dialect)[0]
-
-    def params(self, dialect: Dialect, given: Params) -> Params:
-        """Return `given` with the values that stand in the statement itself."""
-        constants = self._in(dialect)[1]
-        return {**constants, **given} if constants else given
-
-    def _in(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """Return the statement as the driver takes it."""
         found = self._compiled.get(dialect.name)
         if found is None:
             compiled = self.element.compile(dialect=dialect)
             constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
-            found = self._compiled[dialect.name] = (str(compiled), constants)
+            found = self._compiled[dialect.name] = Compiled(str(compiled), constants, _binary(compiled))
         return found
+
+
+def _binary(compiled: Any) -> frozenset[str]:
+    """Return the parameters of a compiled statement that are bytes."""
+    return frozenset(name for name, bound in getattr(compiled, "binds", {}).items() if isinstance(bound.type, LargeBinary))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from sqlalchemy import FromClause, text
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from stepswitch.domain.errors import CommitInDoubtError, QueryTooSlowError, StoreError, VersionConflictError
+from stepswitch.domain.errors import CommitInDoubtError, DamagedError, QueryTooSlowError, StoreError, VersionConflictError
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.storage.database import Op, Params, Query, Row, Statement
+from stepswitch.storage.seals import opened, sealed
+from stepswitch.storage.sqlite_faults import in_words, is_busy, is_damage
 
 BATCH: Final = 200
 """Units of work in one commit at most."""
@@ -31,7 +33,7 @@ SCANNERS: Final = 2
 """Readers of their own for what may take long, so that nobody else waits for it."""
 OPERATIONS_BETWEEN_LOOKS: Final = 20_000
 """Operations of SQLite's machine, about a millisecond, after which a query with a limit looks at the clock."""
-BUSY_SECONDS: Final = 30.0
+BUSY_SECONDS: Final = 10.0
 """How long the writer waits for another process (a host key that is being trusted) to finish its own writing."""
 BUSY_PAUSE_SECONDS: Final = 0.005
 
@@ -58,6 +60,8 @@ _PRAGMAS: Final = (
     "PRAGMA cache_size=-65536",
     "PRAGMA cache_spill=OFF",
     "PRAGMA temp_store=MEMORY",
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA journal_size_limit=67108864",
 )
 _NO_SUCH_KEY: Final = (UnicodeError, OverflowError)
 """What the driver raises for a text or number that the database cannot hold."""
@@ -102,6 +106,10 @@ class SqliteDatabase:
         self._closing = False
         self.last_failure: str | None = None
         """Why the last thing that was to be written was not; None again as soon as something is."""
+        self.damage: str | None = None
+        """What was found to be damaged. It stays, and where SQLite itself found it nothing is written any more."""
+        self._is_broken = False
+        self._locked_since: float | None = None
         self._writer = asyncio.get_running_loop().create_task(self._write_forever(), name="sqlite writer")
 
     @property
@@ -113,7 +121,9 @@ class SqliteDatabase:
         """See `Database`."""
         if self._closing or self._writer.done():
             raise StoreError("the database is closed")
-        steps = [(op.statement.text(DIALECT), op.statement.params(DIALECT, op.params), op.expect) for op in ops]
+        if self._is_broken:
+            raise DamagedError(f"nothing is written any more: {self.damage}")
+        steps = [(*sealed(op.statement.compiled(DIALECT), op.params), op.expect) for op in ops]
         done: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Unit(steps, done))
         self._wake.set()
@@ -122,7 +132,16 @@ class SqliteDatabase:
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """See `Database`."""
         is_limited = any(query.limit_seconds is not None for query in queries)
-        return await (self._scanners if is_limited else self._readers).read(queries)
+        try:
+            return await (self._scanners if is_limited else self._readers).read(queries)
+        except DamagedError as error:
+            self._note_damage(error)
+            raise
+
+    @property
+    def locked_seconds(self) -> float:
+        """For how long another process has kept what is waiting from being written."""
+        return 0.0 if self._locked_since is None else asyncio.get_running_loop().time() - self._locked_since
 
     async def probe(self) -> None:
         """Write something that changes nothing; raises StoreError where that cannot be. What it came to is in `last_failure`."""
@@ -159,11 +178,14 @@ class SqliteDatabase:
             told = _in_doubt(results, "the writer has ended")
             told = await self._commit(connection, results)
             self._note(told)
+            if self.last_failure is not None:
+                self._let_go()  # what opens anew finds its way back, for one where the file can be written again
         except sqlite3.Error as error:
-            _log.error("nothing of a batch could be written", error=str(error), units=len(batch))
+            _log.error("nothing of a batch could be written", error=in_words(error), units=len(batch))
             self._let_go()
-            told = [StoreError(f"the database cannot be written: {error}")] * len(batch)
-            self.last_failure = str(told[0])
+            refusal = _refusal("the database cannot be written", error)
+            told = [refusal] * len(batch)
+            self._note(told)
         finally:
             for unit, result in zip(batch, told, strict=True):
                 _answer(unit.done, result)
@@ -178,9 +200,11 @@ class SqliteDatabase:
                     self._connection = await loop.run_in_executor(self._committer, self._connect)
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not _is_busy(error) or loop.time() > deadline:
+                if not is_busy(error) or loop.time() > deadline:
                     raise
+                self._locked_since = self._locked_since or loop.time()
             else:
+                self._locked_since = None
                 return self._connection
             await asyncio.sleep(BUSY_PAUSE_SECONDS)
 
@@ -192,20 +216,29 @@ class SqliteDatabase:
         try:
             await asyncio.get_running_loop().run_in_executor(self._committer, connection.execute, "COMMIT")
         except sqlite3.Error as error:
-            _log.error("COMMIT failed", error=str(error))
+            _log.error("COMMIT failed", error=in_words(error))
             self._let_go()
-            return _in_doubt(results, str(error))
+            return _in_doubt(results, in_words(error))
         reach(CrashPoint.COMMIT_DONE)
         return results
 
     def _note(self, told: Sequence[_Done]) -> None:
         """Remember how a batch went. A transaction that changed nothing says nothing of the disk, and a fault of one value neither."""
+        for each in told:
+            if isinstance(each, DamagedError):
+                self._note_damage(each)
         refused = [each for each in told if isinstance(each, StoreError) and not isinstance(each, VersionConflictError)]
         failed = [each for each in refused if each.__cause__ is None or isinstance(each.__cause__, sqlite3.OperationalError)]
         if failed:
             self.last_failure = str(failed[0])
         elif any(not isinstance(each, StoreError) and sum(each) > 0 for each in told):
             self.last_failure = None
+
+    def _note_damage(self, error: DamagedError) -> None:
+        if self.damage is None:
+            _log.critical("the store is damaged", error=str(error))
+        self.damage = self.damage or str(error)
+        self._is_broken = self._is_broken or isinstance(error.__cause__, sqlite3.Error)
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._connect_to(self._path)
@@ -219,9 +252,13 @@ class SqliteDatabase:
             self._connection = None
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY
+def _refusal(what: str, error: BaseException) -> StoreError:
+    """Return what somebody is told whose work met `error`."""
+    if not isinstance(error, sqlite3.Error):
+        return StoreError(f"{what}: {error}")
+    refusal = (DamagedError if is_damage(error) else StoreError)(f"{what}: {in_words(error)}")
+    refusal.__cause__ = error
+    return refusal
 
 
 def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
@@ -234,7 +271,7 @@ def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
     except sqlite3.IntegrityError as error:
         return _undo(connection, VersionConflictError(f"the row is there already: {error}"))
     except (sqlite3.Error, *_NO_SUCH_KEY) as error:
-        refusal = StoreError(f"the database did not take it: {error}")
+        refusal = _refusal("the database did not take it", error)
         refusal.__cause__ = error
         return _undo(connection, refusal)
     except VersionConflictError as error:
@@ -284,7 +321,7 @@ class _Readers:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, queries)
         except sqlite3.Error as error:
-            raise StoreError(f"the database cannot be read: {error}") from error
+            raise _refusal("the database cannot be read", error) from error
 
     def _read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         connection = self._connection()
@@ -312,12 +349,12 @@ class _Readers:
 
 
 def _fetch(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
-    statement = query.statement
+    statement = query.statement.compiled(DIALECT)
     if query.limit_seconds is not None:
         deadline = time.monotonic() + query.limit_seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, OPERATIONS_BETWEEN_LOOKS)
     try:
-        return connection.execute(statement.text(DIALECT), statement.params(DIALECT, query.params)).fetchall()
+        return opened(connection.execute(statement.text, statement.params(query.params)).fetchall())
     except _NO_SUCH_KEY:
         return []
     except sqlite3.OperationalError as error:

@@ -8,17 +8,19 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from itertools import chain, repeat
 from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from stepswitch.domain.errors import ErrorCode, NotFoundError, ServiceError, StoreError
+from stepswitch.domain.errors import DamagedError, ErrorCode, NotFoundError, ServiceError, StoreError
 from stepswitch.domain.events import Reply, Task
-from stepswitch.domain.execution import Outcome, Result, StepError
+from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.outcomes import bounded, timed_out
 from stepswitch.engine.ports import Clock, StepType
+from stepswitch.plugin import exhausted
 from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
 
 LET_GO_SECONDS: Final = 10.0
@@ -64,7 +66,7 @@ class StepRunner:
         reach(CrashPoint.ATTEMPT_BEGUN)
         outcome: Outcome | None = None
         try:
-            outcome = bounded(await self._run(attempt), self._around.output_bytes, attempt.grant.mask)
+            outcome = bounded(await self._run_patiently(attempt), self._around.output_bytes, attempt.grant.mask)
             reach(CrashPoint.ATTEMPT_ENDED)
             await attempt.step_log.close()
             await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
@@ -111,6 +113,20 @@ class StepRunner:
         except (ServiceError, NotFoundError) as error:
             _log.warning("a cleanup could not be confirmed; the next start does", execution=task.execution_id, error=str(error))
 
+    async def _run_patiently(self, attempt: Attempt) -> Outcome:
+        """Carry an attempt out; where this machine had no room for it, again after a while, as long as its time limit allows."""
+        clock = self._around.clock
+        until = clock.monotonic() + attempt.grant.time_limit_seconds
+        for pause in chain(STORE_PAUSES, repeat(STORE_PAUSES[-1])):
+            outcome = await self._run(attempt)
+            if attempt.sent or not _had_no_room(outcome) or clock.monotonic() + pause > until:
+                break
+            attempt.is_closed = False  # so that it can be stopped while it waits
+            await attempt.log(f"{outcome.error.message if outcome.error else ''}; it is tried again", LogLevel.WARN)
+            _log.error("there is no room for a step; it is tried again", execution=attempt.execution_id, pause_seconds=pause)
+            await clock.sleep(pause)
+        return outcome
+
     async def _run(self, attempt: Attempt) -> Outcome:
         grant = attempt.grant
         clock = self._around.clock
@@ -126,7 +142,8 @@ class StepRunner:
         except FencedError as error:
             return _fenced(attempt, error)
         except Exception as error:  # noqa: BLE001 # a bug in a step type must not take the worker with it
-            return _bug(attempt, error, self._around.ids.new())
+            ran_out = exhausted(error) if isinstance(error, OSError) and not attempt.sent else None
+            return _bug(attempt, error, self._around.ids.new()) if ran_out is None else Outcome(Result.FAILED, error=ran_out)
         finally:
             limit.cancel()
             attempt.is_closed = True
@@ -160,12 +177,15 @@ async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock
 
 
 async def until_stored(clock: Clock, ask: Callable[[], Awaitable[_T]]) -> _T | Reply:
-    """Return what `ask` returns, asking again as long as the store says no; STALE where the execution is gone."""
+    """Return what `ask` returns, asking again as long as the store says no; STALE where the execution is gone, or damaged."""
     tries = 0
     while True:
         try:
             return await ask()
         except NotFoundError:
+            return Reply.STALE
+        except DamagedError as error:
+            _log.error("what is stored is damaged and left alone", error=str(error))
             return Reply.STALE
         except StoreError as error:
             pause = STORE_PAUSES[min(tries, len(STORE_PAUSES) - 1)]
@@ -180,6 +200,10 @@ def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
         message = f"{error}; something was sent before, and nobody can say whether the target acted"
         return Outcome(Result.UNKNOWN, error=StepError(ErrorCode.LOST, message))
     return Outcome(Result.FAILED, error=StepError(ErrorCode.LOST, f"nothing was sent: {error}"))
+
+
+def _had_no_room(outcome: Outcome) -> bool:
+    return outcome.error is not None and outcome.error.code is ErrorCode.EXHAUSTED
 
 
 def _bug(attempt: Attempt, fault: BaseException | None, reference: str) -> Outcome:
