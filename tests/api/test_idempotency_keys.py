@@ -14,10 +14,11 @@ from starlette.requests import Request
 
 from stepswitch.api.wire import models
 from stepswitch.api.wire.idempotency import idempotency_key
-from stepswitch.domain.errors import InvalidRequestError
+from stepswitch.domain.errors import CommitInDoubtError, InvalidRequestError
 from stepswitch.engine.body_digests import BodyDigests, may_be_same
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.records import RequestMark
+from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.requests import SqlRequestStore
 from tests.api.house import PLAIN, TENANT, codes, messages
 from tests.api.real import Real, real_service
@@ -179,6 +180,24 @@ async def test_any_printable_key_will_do(real: Real, key: str) -> None:
     body = await order(real)
     first, again = await put(real, body, key), await put(real, body, key)
     assert (first.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_a_commit_in_doubt_is_cleared_up_by_asking_again(real: Real, monkeypatch: pytest.MonkeyPatch, *, is_stored: bool) -> None:
+    body = await order(real)
+    store = SqlExecutionStore.create
+
+    async def doubtful(executions: SqlExecutionStore, *saved: Any) -> None:
+        monkeypatch.undo()
+        if is_stored:
+            await store(executions, *saved)
+        raise CommitInDoubtError("nobody knows")
+
+    monkeypatch.setattr(SqlExecutionStore, "create", doubtful)
+    first, again = [await put(real, body) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200 if is_stored else 503, 200)
+    assert again.headers.get("x-stepswitch-repeated") == ("true" if is_stored else None)
+    assert await made(real) == [again.json()["id"]]
 
 
 # --- with files ---
