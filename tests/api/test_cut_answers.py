@@ -370,12 +370,15 @@ async def test_what_was_cut_is_known_after_a_new_start(tmp_path: Path) -> None:
 async def test_a_stop_that_gives_a_request_up_remembers_it(tmp_path: Path) -> None:
     async with open_line(tmp_path) as line:
         line.store.gate.clear()
-        await line.ask()
+        client = await line.ask()
         await line.store.until_waiting(1)
         body = line.body
         for task in list(line.real.server._server.server_state.tasks):
             task.cancel()
         await until_cut(line, 1)
+        status, headers, answer = await client.answer()
+        assert (status, answer["errors"][0]["code"], headers["retry-after"]) == (503, "OVERLOADED", "1")
+        assert headers["x-request-id"]
         line.store.gate.set()
         (first,) = await line.until_made(1)
     async with open_line(tmp_path) as line:

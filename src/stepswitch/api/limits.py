@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stepswitch.api import problems
 from stepswitch.api.request_bodies import Body
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
-from stepswitch.domain.errors import TooLargeError
+from stepswitch.domain.errors import OverloadedError, TooLargeError
 from stepswitch.engine.ports import Ids
 
 _log = structlog.get_logger("stepswitch")
+_STOPPING: Final = "the service stops; what was asked may have been done, or not: look before you send it again"
 DROPPED_BYTES: Final = 16 * 1024 * 1024
 DROPPING_SECONDS: Final = 2.0
 
@@ -49,6 +50,10 @@ class Limits:
             await self._app(scope, body, send_named)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:
+            if not has_begun:
+                await problems.answer(OverloadedError(_STOPPING), request_id)(scope, receive, send_named)
+            raise
         except Exception as error:
             if has_begun:
                 _log.error("answer cut", reference=request_id, trace=problems.described(error))
