@@ -28,6 +28,7 @@ from stepswitch.storage.sqlite import SqliteDatabase
 BEGIN = 1_800_000_000_000
 TENANT = "default"
 AIM_MS = 200
+RETENTION_MS = 30 * 86_400_000
 AT_ONCE = 2_000
 SNAPSHOT = Snapshot("0" * 64, TENANT, {"name": "n", "version": "1", "schemaVersion": "3.0", "steps": {}})
 NEWEST = Order("creationTime", descending=True)
@@ -48,7 +49,7 @@ def execution(number: int, chance: random.Random) -> Head:
         creation_user=f"user{chance.randrange(50)}",
         creation_time=created,
         context_type=chance.choices([*ContextType], [20, 10, 1, 69])[0],
-        retained_til=created + 30 * 86_400_000,
+        retained_til=created + RETENTION_MS,
         context={"vnfId": f"vnf-{chance.randrange(100_000)}"},
         status=status,
         end_time=created + chance.randrange(1_000, 600_000) if has_ended else None,
@@ -70,6 +71,9 @@ def selections(rows: int) -> dict[str, Selection]:
     failed, completed = Condition("status", eq, ("FAILED",)), Condition("status", eq, ("COMPLETED",))
     named = Condition("workflow/name", eq, ("Register gNB 3",))
     since, until = Condition("endTime", Operator.GTE, (middle,)), Condition("endTime", Operator.LT, (middle + rows,))
+    kept = middle + RETENTION_MS
+    early, late = Condition("retainedTil", Operator.LT, (kept,)), Condition("retainedTil", Operator.GTE, (kept,))
+    some = Condition("workflow/name", Operator.IN, ("Register gNB 1", "Register gNB 20", "Register gNB 100"))
     return {
         "newest first": Selection(NEWEST),
         "sorted by workflow/name": Selection(Order("workflow/name")),
@@ -83,6 +87,25 @@ def selections(rows: int) -> dict[str, Selection]:
         "FAILED or workflow/id = …": Selection(NEWEST, (failed, Condition("workflow/id", eq, (f"workflow-{150:032d}",))), any_match=True),
         "status = COMPLETED, page 100": Selection(NEWEST, (completed,), skip=9_900),
         "aborted, by retainedTil": Selection(Order("retainedTil"), (Condition("aborted", eq, (True,)),)),
+        "retainedTil in the first half, newest first": Selection(NEWEST, (early,)),
+        "retainedTil in the second half, by endTime": Selection(Order("endTime"), (late,)),
+        "endTime in the first half, by retainedTil, latest first": Selection(
+            Order("retainedTil", descending=True), (Condition("endTime", Operator.LT, (middle,)),)
+        ),
+        "three workflows, retainedTil in the first half, by id, last first": Selection(Order("id", descending=True), (early, some)),
+        "two in three users, endTime since the middle, by contextType": Selection(
+            Order("contextType", descending=True), (since, Condition("creationUser", Operator.LTE, ("user4",)))
+        ),
+        "retainedTil in the second half or aborted, by creationUser": Selection(
+            Order("creationUser"), (late, Condition("aborted", eq, (True,))), any_match=True
+        ),
+        "workflow/name contains, newest first": Selection(NEWEST, (Condition("workflow/name", Operator.CONT, ("gNB 19",)),)),
+        "creationUser contains what nobody has, by endTime": Selection(
+            Order("endTime"), (Condition("creationUser", Operator.CONT, ("nobody",)),)
+        ),
+        "status is not COMPLETED, by workflow/name": Selection(
+            Order("workflow/name"), (Condition("status", Operator.NEQ, ("COMPLETED",)),)
+        ),
         "context/vnfId contains, no index": Selection(NEWEST, (Condition("context", Operator.CONT, ("-4242",), "vnfId"),)),
         "all FAILED counted": Selection(NEWEST, (failed,), is_counted=True),
         "all counted": Selection(NEWEST, is_counted=True),

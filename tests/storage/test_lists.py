@@ -19,6 +19,7 @@ from stepswitch.domain.filters import Operator
 from stepswitch.domain.values import parse_number
 from stepswitch.engine.records import Save, StoredWorkflow
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Selection
+from stepswitch.storage import sqlite
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.database import Database, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
@@ -184,12 +185,17 @@ def ordered(read: Read, order: Order, all_rows: Sequence[Any], created: Read) ->
     return [each.id for each in sorted(all_rows, key=key, reverse=order.descending)]
 
 
-@pytest.mark.parametrize("few", [0, 7, 10_000], ids=["walks", "both", "finds"])
-async def test_executions_are_those_that_a_naive_reading_gives(database: Database, executions: SqlExecutionStore, few: int) -> None:
+@pytest.mark.parametrize(
+    ("few", "moment"), [(0, 60.0), (7, 60.0), (10_000, 60.0), (0, 0.0)], ids=["walks", "both", "finds", "reads the whole index"]
+)
+async def test_executions_are_those_that_a_naive_reading_gives(
+    database: Database, executions: SqlExecutionStore, few: int, moment: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "OPERATIONS_BETWEEN_LOOKS", 1 if moment == 0 else 20_000)
     heads = some_executions(60, few)
     await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in heads))
     await executions.create(save_of(head("foreign", tenant="elsewhere")), SNAPSHOT)
-    lists = SqlListStore(database, executions, few=few)
+    lists = SqlListStore(database, executions, few=few, moment_seconds=moment)
     await check(lists.execution_page, heads, READ_EXECUTION, EXECUTION_ATTRIBUTES, "creationTime")
 
 
@@ -314,6 +320,24 @@ async def test_equality_in_and_ranges_use_an_index(
     for plan in explaining.plans:
         assert f"(tenant=? AND {column}{sign}?" in plan, explaining.plans
         assert "SCAN executions" not in plan
+    await explaining.close()
+
+
+async def test_where_a_walk_does_not_soon_give_a_page_one_index_is_read_and_no_row(
+    database: Database, path: Path, executions: SqlExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "OPERATIONS_BETWEEN_LOOKS", 1)
+    await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in some_executions(20, 1)))
+    explaining = Explaining(database, path)
+    lists = SqlListStore(explaining, executions, few=0, moment_seconds=0.0)
+    late = Condition("retainedTil", Operator.GTE, (NOW + 1,))
+    ended = Condition("endTime", Operator.LT, (NOW + 4,))
+    for conditions, any_match in (((late,), False), ((late, ended), False), ((late, ended), True)):
+        explaining.plans.clear()
+        await lists.execution_page("default", Selection(Order("workflow/name"), conditions, any_match=any_match, is_counted=True))
+        assert "USING COVERING INDEX executions_by_tenant" in explaining.plans[-1], explaining.plans
+        assert "USING COVERING INDEX executions_by_tenant" in explaining.plans[-2], explaining.plans
+        assert "executions_by_name" in explaining.plans[-3]
     await explaining.close()
 
 

@@ -1,7 +1,7 @@
 """Which columns and indexes lists are made of, and conditions on them in SQLAlchemy Core. Called by `selects`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, false, func, not_, or_, select
@@ -21,13 +21,14 @@ _E, _W = executions.c, workflows.c
 _BOTH: Final[frozenset[object]] = frozenset({True, False})
 _FLAG_WORDS: Final = frozenset({"true", "false"})
 _OPPOSITES: Final = {Operator.NEQ: Operator.EQ, Operator.NIN: Operator.IN, Operator.NCONT: Operator.CONT}
-_RANGES: Final[Mapping[Operator, Callable[[Any, Any], Test]]] = {
+_RANGES: Final[Mapping[Operator, Callable[[Any, Any], Any]]] = {
     Operator.GT: lambda column, value: column > value,
     Operator.GTE: lambda column, value: column >= value,
     Operator.LT: lambda column, value: column < value,
     Operator.LTE: lambda column, value: column <= value,
 }
 INDEXABLE: Final = frozenset({Operator.EQ, Operator.IN, *_RANGES})
+"""What an index answers; none of it holds where the value is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class Listed:
     indexes: Mapping[str, str]
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Of the attributes that are no plain columns."""
+    whole: str | None = None
+    """The index that holds all plain columns, in the order of creation."""
+
+    def attribute_of(self, column: Expression) -> str:
+        """Return the attribute that is kept in a column."""
+        return next(name for name, each in self.columns.items() if each is column)
 
 
 EXECUTIONS: Final = Listed(
@@ -71,6 +78,7 @@ EXECUTIONS: Final = Listed(
         "retainedTil": "executions_by_retention",
     },
     {"context": Kind.ANY},
+    "executions_by_tenant",
 )
 WORKFLOWS: Final = Listed(
     workflows,
@@ -125,6 +133,38 @@ def plain(condition: Condition) -> Condition:
     if condition.operator in _OPPOSITES:
         wanted = _BOTH - wanted
     return Condition("status", Operator.IN, tuple(status.value for status in Status if (status is Status.ABORTED) in wanted))
+
+
+def reduced(conditions: Sequence[Condition], listed: Listed) -> list[Condition]:
+    """Return conditions that all have to hold: where one names the values of an attribute, those of them that fit the others too.
+
+    A database that is given both may look at all that fit a range, to find the few that are named.
+    """
+    found: dict[tuple[str, str], list[Condition]] = {}
+    for condition in conditions:
+        found.setdefault((condition.attribute, condition.entry), []).append(condition)
+    return [each for (attribute, _), several in found.items() for each in (several if attribute in listed.kinds else _merged(several))]
+
+
+def _merged(conditions: list[Condition]) -> list[Condition]:
+    """Return conditions on one plain attribute, as one where one of them names the values."""
+    named = next((each for each in conditions if each.operator in (Operator.EQ, Operator.IN)), None)
+    if named is None or len(conditions) == 1:
+        return conditions
+    fitting = [value for value in named.values if all(_holds(_stored(value), each) for each in conditions)]
+    return [Condition(named.attribute, Operator.IN, tuple(dict.fromkeys(fitting)))]
+
+
+def _holds(value: str | int, condition: Condition) -> bool:
+    """Return whether a condition holds for a value as it is stored; texts are in the order of their code points, as in the database."""
+    operator, wanted = condition.operator, [_stored(each) for each in condition.values]
+    if operator in _OPPOSITES:
+        return not _holds(value, replace(condition, operator=_OPPOSITES[operator]))
+    if operator is Operator.CONT:
+        return any(str(each) in str(value) for each in wanted)
+    if operator in _RANGES:
+        return bool(_RANGES[operator](value, wanted[0]))
+    return value in wanted
 
 
 def term_of(condition: Condition, place: int) -> Term:
@@ -192,7 +232,8 @@ def _compared(column: Expression, operator: Operator, values: Sequence[Expressio
         case Operator.CONT:
             return or_(*(func.instr(column, value) > 0 for value in values))
         case _:
-            return _RANGES[operator](column, values[0])
+            compared: Test = _RANGES[operator](column, values[0])
+            return compared
 
 
 def _any_compared(inside: TableValuedAlias, operator: Operator, term: Term) -> Test:

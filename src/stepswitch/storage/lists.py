@@ -1,17 +1,19 @@
 """Pages of executions and workflows, over any `Database`. Implements `engine.ports.ListStore`.
 
 Which index a page is read along is decided by counting first, up to a bound, what fits the conditions that have one: where
-few rows fit they are found and sorted; where many fit, the order's own index is walked and soon gives a page of them.
+few rows fit they are found and sorted; where many fit, the order's own index is walked and soon gives a page of them. Where it does
+not (those that fit may all stand at its end) the walk is given up, and one index that holds all that is asked is read once, sorted on the way.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, bindparam, select
 
-from stepswitch.domain.errors import StoreError
+from stepswitch.domain.errors import QueryTooSlowError, StoreError
 from stepswitch.domain.execution import Head, StepExecution
 from stepswitch.domain.filters import Operator
 from stepswitch.engine.ports import ExecutionStore
@@ -19,16 +21,20 @@ from stepswitch.engine.records import Snapshot, StoredWorkflow
 from stepswitch.engine.selection import Page, Place, Selection
 from stepswitch.storage.database import Database, Query, Row, Statement
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
-from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, term_of
-from stepswitch.storage.selects import Branch, Form, count_statement, is_plain, parts_of, rows_statement, walked
+from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, reduced, term_of
+from stepswitch.storage.selects import Branch, Form, count_statement, is_plain, never_missing, parts_of, rows_statement, walked
 from stepswitch.storage.tables import executions, snapshots, step_executions, workflows
 
 LIMIT_SECONDS: Final = 1.8
 """How long all queries for one page may run: an answer is promised within two seconds."""
 FEW: Final = 40_000
 """So many rows are found and sorted in some 100 ms; where more of a million fit, a walk soon meets a page of them."""
+MOMENT_SECONDS: Final = 0.05
+"""How long a walk is tried of which nobody can tell how long it is."""
 COVERED: Final = 5
 """So many times as many are sorted in that time where the index holds all that is asked, and no row has to be looked at."""
+BEARABLE: Final = 2.5
+"""So many times as many are found and sorted where a walk has not come to an end, before the whole index is read."""
 AT_ONCE: Final = 100
 """Ids in one statement."""
 _IDS: Final[list[BindParameter[str]]] = [bindparam(f"id{place}") for place in range(AT_ONCE)]
@@ -54,11 +60,19 @@ class _Plan:
 class SqlListStore:
     """Lists over tables. `executions` reads the few that keep large values aside."""
 
-    def __init__(self, database: Database, executions: ExecutionStore, limit_seconds: float = LIMIT_SECONDS, few: int = FEW) -> None:
+    def __init__(
+        self,
+        database: Database,
+        executions: ExecutionStore,
+        limit_seconds: float = LIMIT_SECONDS,
+        few: int = FEW,
+        moment_seconds: float = MOMENT_SECONDS,
+    ) -> None:
         self._database = database
         self._executions = executions
         self._limit = limit_seconds
         self._few = few
+        self._moment = moment_seconds
 
     # --- pages ---
 
@@ -75,17 +89,16 @@ class SqlListStore:
 
     async def _page(self, listed: Listed, tenant: str, selection: Selection) -> Page[str]:
         reading = _Reading(self._database, listed, tenant, selection, self._limit)
-        plan = await reading.plan(self._few)
+        plans = await reading.plans(self._few)
         wanted = selection.skip + selection.size
         rows: list[tuple[int, Row]] = []
-        for part in parts_of(listed, selection.order):
-            if selection.after is None or _is_reached(listed, selection, part):
-                rows += [(part, row) for row in await reading.rows(plan, part, wanted + 1 - len(rows))]
+        for part in reading.parts():
+            rows += [(part, row) for row in await reading.rows(plans, part, wanted + 1 - len(rows), self._moment)]
             if len(rows) > wanted:
                 break
         shown = rows[selection.skip : wanted]
         last = Place(shown[-1][0], tuple(shown[-1][1])) if shown and len(rows) > wanted else None
-        total = await reading.count(plan) if selection.is_counted else None
+        total = await reading.count(plans[-1]) if selection.is_counted else None
         return Page(tuple(row[-1] for _, row in shown), last, total)
 
     # --- rows by id ---
@@ -130,55 +143,64 @@ def _workflow(row: Row) -> StoredWorkflow:
     return StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
 
 
-def _is_reached(listed: Listed, selection: Selection, part: int) -> bool:
-    """Return whether a part is not behind the place where the page begins; raises StoreError where there is no such place."""
-    parts = parts_of(listed, selection.order)
-    if selection.after is None or selection.after.part not in parts:
-        raise StoreError("there is no such place in this list")
-    return parts.index(part) >= parts.index(selection.after.part)
-
-
 class _Reading:
     """The queries for one page, with the time that is left for them."""
 
     def __init__(self, database: Database, listed: Listed, tenant: str, selection: Selection, limit_seconds: float) -> None:
         self._database = database
-        self._listed = listed
-        self._selection = selection
-        self._conditions = [plain(each) for each in selection.conditions]
-        self._terms = tuple(term_of(each, place) for place, each in enumerate(self._conditions))
+        self.listed = listed
+        self.selection = selection
+        conditions = [plain(each) for each in selection.conditions]
+        if not selection.any_match:
+            conditions = reduced(conditions, listed)
+        self._terms = tuple(term_of(each, place) for place, each in enumerate(conditions))
         self._params: dict[str, Any] = {"tenant": tenant, "order_entry": selection.order.entry}
-        for condition, term in zip(self._conditions, self._terms, strict=True):
+        for condition, term in zip(conditions, self._terms, strict=True):
             self._params |= params_of(condition, term, listed)
         self._deadline = asyncio.get_running_loop().time() + limit_seconds
 
-    async def plan(self, few: int) -> _Plan:
-        """Return along which indexes to go: those by which few rows are found."""
+    async def plans(self, few: int) -> Sequence[_Plan]:
+        """Return along which indexes to go; where the first may take any time, one behind it that does not."""
         groups = self._indexed()
         if not groups:
-            return _Plan(None, self._terms)
-        tables = self._listed.table.name
-        statements = [count_statement(tables, (branch,), is_limited=True) for branch in groups]
+            return self._surely(_Plan(None, self._terms)) if self._terms else [_Plan(None, ())]
+        statements = [count_statement(self.listed.table.name, (branch,), is_limited=True) for branch in groups]
         counts = [rows[0][0] for rows in await self._read(statements, {"rows": few * COVERED})]
-        if self._selection.any_match:
+        if self.selection.any_match:
             all_few = len(groups) == len(self._terms) and sum(counts) < few
-            return _Plan(tuple(groups) if all_few else None, self._terms)
+            return [_Plan(tuple(groups), self._terms)] if all_few else self._surely(_Plan(None, self._terms))
         fewest, best = min(zip(counts, groups, strict=True), key=lambda each: each[0])
+        found = _Plan((Branch(best.index, self._terms),), self._terms)
         is_covered = len(best.terms) == len(self._terms) and self._is_by_creation()
-        if fewest < few * (COVERED if is_covered else 1) or self._is_in_order(best):
-            return _Plan((Branch(best.index, self._terms),), self._terms)
-        ordered = next((group for group in groups if self._is_in_order(group)), None)
-        return _Plan(None if ordered is None else (Branch(ordered.index, self._terms),), self._terms)
+        if fewest < few * (COVERED if is_covered else 1) or (is_covered and self._is_in_order(best)):
+            return [found]
+        ordered = next((group for group in (best, *groups) if self._is_in_order(group)), None)
+        walk = _Plan(None if ordered is None else (Branch(ordered.index, self._terms),), self._terms)
+        return [walk, found] if fewest < few * BEARABLE and not self._is_by_creation() else self._surely(walk)
+
+    def _surely(self, walk: _Plan) -> Sequence[_Plan]:
+        """Return a walk, and behind it what surely ends: or only that, where both go along the same index."""
+        whole = self._whole()
+        if whole is None:
+            return [walk]
+        return [whole] if self._is_by_creation() else [walk, whole]
+
+    def _whole(self) -> _Plan | None:
+        """Return the one pass over the index that holds all that is asked; None where there is none."""
+        asked = {self.selection.order.attribute, *(term.attribute for term in self._terms)}
+        if self.listed.whole is None or not all(is_plain(self.listed, attribute) for attribute in asked):
+            return None
+        return _Plan((Branch(self.listed.whole, self._terms, self.selection.any_match),), self._terms)
 
     def _indexed(self) -> list[Branch]:
         """Return what each index finds: for OR one condition at a time, for AND all conditions on its attribute."""
-        indexable = [term for term in self._terms if term.operator in INDEXABLE and is_plain(self._listed, term.attribute)]
-        if self._selection.any_match:
-            return [Branch(self._listed.indexes[term.attribute], (term,)) for term in indexable]
+        indexable = [term for term in self._terms if term.operator in INDEXABLE and is_plain(self.listed, term.attribute)]
+        if self.selection.any_match:
+            return [Branch(self.listed.indexes[term.attribute], (term,)) for term in indexable]
         groups: dict[str, list[Term]] = {}
         for term in indexable:
             groups.setdefault(term.attribute, []).append(term)
-        return [Branch(self._listed.indexes[attribute], tuple(terms)) for attribute, terms in groups.items()]
+        return [Branch(self.listed.indexes[attribute], tuple(terms)) for attribute, terms in groups.items()]
 
     def _is_in_order(self, branch: Branch) -> bool:
         """Return whether the rows of one value stand in the order that is asked for: every index goes on with the time of creation."""
@@ -188,25 +210,43 @@ class _Reading:
         return is_one and self._is_by_creation()
 
     def _is_by_creation(self) -> bool:
-        return self._listed.columns[self._selection.order.attribute] is self._listed.created
+        return self.listed.columns[self.selection.order.attribute] is self.listed.created
 
-    async def rows(self, plan: _Plan, part: int, count: int) -> Sequence[Row]:
-        """Return what up to `count` rows of a part are sorted by, their ids last."""
-        selection, order, after = self._selection, self._selection.order, self._selection.after
+    def parts(self) -> Sequence[int]:
+        """Return the parts of the list in which rows of the page may be; raises StoreError where there is no such place as it begins at."""
+        parts, after = parts_of(self.listed, self.selection.order), self.selection.after
+        if after is not None and after.part not in parts:
+            raise StoreError("there is no such place in this list")
+        reached = parts if after is None else parts[parts.index(after.part) :]
+        with_all = Branch("", self._terms, self.selection.any_match)
+        return (0,) if reached != (1,) and never_missing(with_all, self.selection.order.attribute) else reached
+
+    async def rows(self, plans: Sequence[_Plan], part: int, count: int, moment: float) -> Sequence[Row]:
+        """Return what up to `count` rows of a part are sorted by, their ids last; each plan but the last is tried for a moment."""
+        for plan in plans[:-1]:
+            with suppress(QueryTooSlowError):
+                return await self._rows(plan, part, count, moment)
+        return await self._rows(plans[-1], part, count, None)
+
+    async def _rows(self, plan: _Plan, part: int, count: int, seconds: float | None) -> Sequence[Row]:
+        selection, order, after = self.selection, self.selection.order, self.selection.after
         has_place = after is not None and after.part == part
-        branches = plan.branches or (Branch(walked(self._listed, order, part), plan.terms, selection.any_match),)
-        form = Form(self._listed.table.name, branches, order.attribute, bool(order.entry), order.descending, part, has_place)
+        branches = plan.branches or (Branch(walked(self.listed, order, part), plan.terms, selection.any_match),)
+        form = Form(self.listed.table.name, branches, order.attribute, bool(order.entry), order.descending, part, has_place)
         places = {f"place{place}": key for place, key in enumerate(after.keys)} if after is not None and has_place else {}
-        (rows,) = await self._read([rows_statement(form)], {**places, "rows": count})
+        (rows,) = await self._read([rows_statement(form)], {**places, "rows": count}, seconds)
         return rows
 
     async def count(self, plan: _Plan) -> int:
         """Return how many rows fit in all."""
-        created = next(name for name, column in self._listed.columns.items() if column is self._listed.created)
-        branches = plan.branches or (Branch(self._listed.indexes[created], plan.terms, self._selection.any_match),)
-        ((row,),) = await self._read([count_statement(self._listed.table.name, branches, is_limited=False)], {})
+        created = self.listed.indexes[self.listed.attribute_of(self.listed.created)]
+        branches = plan.branches or (Branch(created, plan.terms, self.selection.any_match),)
+        ((row,),) = await self._read([count_statement(self.listed.table.name, branches, is_limited=False)], {})
         return int(row[0])
 
-    async def _read(self, statements: Sequence[Statement], params: Mapping[str, Any]) -> Sequence[Sequence[Row]]:
+    async def _read(
+        self, statements: Sequence[Statement], params: Mapping[str, Any], seconds: float | None = None
+    ) -> Sequence[Sequence[Row]]:
         left = max(0.0, self._deadline - asyncio.get_running_loop().time())
+        left = left if seconds is None else min(left, seconds)
         return await self._database.read([Query(statement, {**self._params, **params}, left) for statement in statements])

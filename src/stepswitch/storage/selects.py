@@ -3,6 +3,7 @@
 A statement depends on the form only, never on a value, and is compiled once per form.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -12,7 +13,7 @@ from sqlalchemy import Select, and_, bindparam, func, literal_column, not_, or_,
 from stepswitch.domain.execution import Status
 from stepswitch.engine.selection import Kind, Order
 from stepswitch.storage.database import Statement
-from stepswitch.storage.listed import EXECUTIONS, WORKFLOWS, Expression, Listed, Term, Test, entry_value, test_of
+from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Expression, Listed, Term, Test, entry_value, test_of
 
 FORMS_KEPT: Final = 500
 """Compiled statements at hand."""
@@ -54,13 +55,18 @@ def rows_statement(form: Form) -> Statement:
     listed = LISTS[form.table]
     keys = _keys(listed, form)
     selects = [_branch(listed, branch, keys).where(_part(listed, form), _behind(keys, form)) for branch in form.branches]
-    if len(selects) == 1:
-        ordered = [key.desc() if form.descending else key.asc() for key in keys]
-        return Statement(selects[0].order_by(*ordered).limit(bindparam("rows")))
     places: list[Expression] = [literal_column(str(place + 1)) for place in range(len(keys))]
-    return Statement(
-        union(*selects).order_by(*(place.desc() if form.descending else place.asc() for place in places)).limit(bindparam("rows"))
-    )
+    if len(selects) > 1:
+        return Statement(union(*selects).order_by(*_directed(places, form)).limit(bindparam("rows")))
+    if form.branches[0].index == listed.whole and keys[0] is not listed.created:
+        # Read from the end where the last are wanted: then the first rows are the best so far, where the order is much like that of creation.
+        in_order = selects[0].order_by(*_directed([listed.created, listed.columns["id"]], form)).limit(-1).subquery()
+        return Statement(select(*in_order.c).order_by(*_directed(places, form)).limit(bindparam("rows")))
+    return Statement(selects[0].order_by(*_directed(keys, form)).limit(bindparam("rows")))
+
+
+def _directed(keys: Sequence[Expression], form: Form) -> list[Expression]:
+    return [key.desc() if form.descending else key.asc() for key in keys]
 
 
 @lru_cache(FORMS_KEPT)
@@ -99,9 +105,14 @@ def _part(listed: Listed, form: Form) -> Test:
         return was_aborted if form.part else not_(was_aborted)
     if form.is_entry:
         column = entry_value(listed, form.attribute)
-    elif not column.nullable:
+    elif not column.nullable or (form.part == 0 and all(never_missing(branch, form.attribute) for branch in form.branches)):
         return true()
     return column.is_(None) if form.part else column.is_not(None)
+
+
+def never_missing(branch: Branch, attribute: str) -> bool:
+    """Return whether no row of a branch lacks an attribute: a condition on it has to hold."""
+    return not branch.any_match and any(term.attribute == attribute and term.operator in INDEXABLE for term in branch.terms)
 
 
 def _behind(keys: list[Expression], form: Form) -> Test:

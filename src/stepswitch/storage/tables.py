@@ -77,7 +77,11 @@ executions: Final = Table(
     Column("context_type", String, nullable=False),
     Column("context", String),
     Column("body", LargeBinary, nullable=False),
-    Index("executions_by_tenant", "tenant", "creation_time", "id"),
+    Index(
+        "executions_by_tenant",
+        *("tenant", "creation_time", "id"),
+        *("status", "end_time", "retained_til", "workflow_id", "workflow_name", "creation_user", "context_type"),
+    ),
     Index("executions_by_id", "tenant", "id"),
     Index("executions_by_status", "tenant", "status", "creation_time", "id"),
     Index("executions_by_workflow", "tenant", "workflow_id", "creation_time", "id"),

@@ -24,6 +24,7 @@ _EXECUTION_LISTS = {
     "end": "end_time",
     "retention": "retained_til",
 }
+_EXECUTIONS_WHOLE = ("status", "end_time", "retained_til", "workflow_id", "workflow_name", "creation_user", "context_type")
 
 
 def upgrade() -> None:
@@ -123,7 +124,7 @@ def _executions() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("executions_by_snapshot", "executions", ["snapshot_id"])
-    op.create_index("executions_by_tenant", "executions", ["tenant", "creation_time", "id"])
+    op.create_index("executions_by_tenant", "executions", ["tenant", "creation_time", "id", *_EXECUTIONS_WHOLE])
     op.create_index("executions_by_id", "executions", ["tenant", "id"])
     for name, column in _EXECUTION_LISTS.items():
         op.create_index(f"executions_by_{name}", "executions", ["tenant", column, "creation_time", "id"])
