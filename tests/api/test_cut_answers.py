@@ -25,6 +25,7 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.engine import cut_answers
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import RequestMark, Save, Snapshot
+from stepswitch.engine.views import Views
 from stepswitch.system import TimeOrderedIds
 from tests.api.house import PLAIN, TENANT
 from tests.api.real import Real, real_service
@@ -330,6 +331,25 @@ async def test_a_first_request_that_failed_leaves_the_repeat_to_make_it(tmp_path
         line.store.gate.set()
         execution, is_repeat = await again.executed()
         assert (is_repeat, await line.made()) == (False, [execution])
+
+
+async def test_a_repeat_that_cannot_be_answered_leaves_it_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_line(tmp_path) as line:
+        await line.cut()
+        monkeypatch.setattr(cut_answers, "PATIENCE_SECONDS", 0.0)
+        status, headers, _ = await (await line.ask()).answer()  # the first is still under way
+        assert (status, headers["x-error-code"], headers["retry-after"]) == (503, "OVERLOADED", "1")
+        monkeypatch.undo()
+        line.store.gate.set()
+        (first,) = await line.until_made(1)
+        with monkeypatch.context() as broken:
+            broken.setattr(Views, "shown", _fails)
+            assert (await (await line.ask()).answer())[0] == 503
+        assert await (await line.ask()).executed() == (first, True)
+
+
+async def _fails(*_: object) -> None:
+    raise StoreError("the database cannot be read")
 
 
 async def test_a_request_is_no_repeat_after_a_minute_or_after_what_it_made_is_deleted(

@@ -9,7 +9,6 @@ Source: `rest-api`, section 4, end.
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -96,21 +95,20 @@ class CutAnswers:
 
     async def carry_out(self, caller: Caller, order: Order, request: ExecutionRequest) -> Queued:
         """Queue the execution of an order, or return the one that it has made, as it is now; raises as `Executions.create` does."""
-        try:
-            if order.cut_at is not None:
-                made = await self._made(caller, order)
-                if made is not None:
-                    return Queued(made, is_repeat=True)
-                order.execution_id = self._ids.new()
-            return Queued(await self._create(caller, order, request))
-        except asyncio.CancelledError:  # nobody will be answered, and the execution may be made all the same
-            self.cut(order)
-            raise
+        if order.cut_at is not None:
+            made = await self._made(caller, order)
+            if made is not None:
+                return Queued(made, is_repeat=True)
+            order.execution_id = self._ids.new()
+        return Queued(await self._create(caller, order, request))
 
     async def _create(self, caller: Caller, order: Order, request: ExecutionRequest) -> ExecutionView:
         order.is_under_way, order.ended = True, None
         try:
             return await self._executions.create(caller, request, order.execution_id)
+        except asyncio.CancelledError:  # nobody will be answered, and the execution may be made all the same
+            self.cut(order)
+            raise
         finally:
             order.end()
 
@@ -119,11 +117,14 @@ class CutAnswers:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await order.until_ended()
-        except TimeoutError:
-            raise OverloadedError("the request that this one repeats is still being carried out") from None
-        with suppress(NotFoundError):
             return await self._views.shown(caller, order.execution_id)
-        return None
+        except NotFoundError:
+            return None
+        except BaseException as error:  # whoever repeats it is not told of it either: the next one may be
+            self.cut(order)
+            if isinstance(error, TimeoutError):
+                raise OverloadedError("the request that this one repeats is still being carried out") from None
+            raise
 
     def cut(self, order: Order) -> None:
         """Note that the answer to an order cannot be written any more."""
