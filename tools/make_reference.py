@@ -14,8 +14,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
+from stepswitch.api.operations import served
 from stepswitch.domain.execution import Result, Status, Verdict
 from stepswitch.domain.states import TERMINAL, TRANSITIONS, StepEvent, StepState
+from stepswitch.engine.privileges import MEANINGS, ROLES, Privilege
 from stepswitch.plugin import ENTRY_POINT_GROUP, InputSpec, StepSignature
 from tools import doubt_diagram
 from tools.state_diagram import draw
@@ -89,6 +91,7 @@ def pages() -> dict[Path, str]:
         "steps.md": steps_page,
         "settings.md": settings_page,
         "command-line.md": command_line_page,
+        "privileges.md": privileges_page,
     }
     return {REFERENCE / name: page() for name, page in made.items()} | {EXPLANATION / "unknown.svg": doubt_diagram.draw()}
 
@@ -208,6 +211,32 @@ def _setting(settings: Any, name: str, field: Any) -> tuple[str, ...]:
     prefix = settings.model_config.get("env_prefix", "")
     default = "must be given" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=False))}`"
     return (f"`{name}`", f"`{(prefix + name).upper()}`", "none" if default == "`null`" else default, field.description)
+
+
+def privileges_page() -> str:
+    """Return the page about who may do what, made from the privileges, the roles and the table of operations."""
+    operations = [(path, operation) for path, operation, has_tenant in served() if not has_tenant]
+    return _page(
+        "Privileges and roles",
+        "What somebody may do is what the roles of the user let him do; how users get them is told in "
+        "[users and roles](../how-to/users-and-roles.md). What somebody may not see is 404, what he sees and may not do is 403.",
+        "## Privileges",
+        _table(("privilege", "lets people"), [(f"`{each}`", MEANINGS[each]) for each in Privilege]),
+        "Whoever holds `Workflow Design` or `Workflow Execute` holds `Workflow Read` too, and with `Execution Operate` comes "
+        "`Execution Read`.",
+        "## Roles",
+        "Each can also be written as `workflow-executor`, and so on.",
+        _table(
+            ("role", *Privilege),
+            [(name, *("yes" if each in role.privileges else "" for each in Privilege)) for name, role in ROLES.items()],
+        ),
+        "## One's own",
+        "Whoever created a workflow sees it always. What else he may do with it his roles say, whatever they are narrowed to. Whoever created "
+        "an execution sees it always, and steers it while he holds `Workflow Execute`.",
+        "## Operations",
+        "The documented operations are served under the root with the tenant, too.",
+        _table(("operation", "needs"), [(f"{each.method} `{path}`", each.needs.told) for path, each in operations]),
+    )
 
 
 def command_line_page() -> str:

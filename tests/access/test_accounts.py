@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 
 from stepswitch.access.accounts import _AT_ONCE, _WAITING, Passwords, ensure_admin
 from stepswitch.domain.errors import OverloadedError, StoreError
-from stepswitch.engine.callers import ADMINISTRATOR
+from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Account
 from tests.access.account_store import DictAccountStore
 

@@ -9,8 +9,9 @@ from argon2 import PasswordHasher
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import KEPT, TRUSTED_SECONDS, Sessions, _Kept
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
-from stepswitch.engine.callers import ADMINISTRATOR, Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.ports import Authenticator
+from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Session
 from tests.access.account_store import DictAccountStore, HandClock
 
@@ -49,7 +50,7 @@ async def test_a_login_gives_a_token_of_which_only_the_hash_is_stored(house: Hou
         hashlib.sha256(token.encode()).hexdigest(), "admin", "default", (ADMINISTRATOR,), house.clock.now() + 8 * HOUR
     )
     assert token not in repr(house.store.sessions)
-    assert await house.sessions.authenticate(token) == Caller("admin", "default", (ADMINISTRATOR,))
+    assert await house.sessions.authenticate(token) == administrator("admin")
 
 
 @pytest.mark.parametrize("name", ["admin", "nobody", "", "\x00", "\ud800", "a" * 100_000])
@@ -123,7 +124,7 @@ async def test_a_strange_token_is_refused(house: House, token: str) -> None:
 
 
 async def test_not_more_than_a_bounded_number_of_sessions_is_kept(house: House) -> None:
-    kept = _Kept(Caller("x"), house.clock.now() + HOUR, house.clock.monotonic())
+    kept = _Kept(administrator("x"), house.clock.now() + HOUR, house.clock.monotonic())
     house.sessions._kept.update({str(number): kept for number in range(KEPT)})
     await house.sessions.authenticate(await house.login())
     assert len(house.sessions._kept) == KEPT

@@ -16,7 +16,7 @@ from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, StepExecution
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.body_digests import BodyDigests
-from stepswitch.engine.callers import ADMINISTRATOR, Caller
+from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.cut_answers import CutAnswers
@@ -25,6 +25,7 @@ from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
+from stepswitch.engine.privileges import ADMINISTRATOR, grants_of
 from stepswitch.engine.records import (
     WHOLE_LOG,
     LogPage,
@@ -174,9 +175,9 @@ class OneFile:
 class KnownTokens:
     def __init__(self) -> None:
         self.callers = {
-            ADMIN_TOKEN: Caller("admin", "default", (ADMINISTRATOR,)),
-            USER_TOKEN: Caller("user", "default", ("Workflow Executor",)),
-            STRANGER_TOKEN: Caller("stranger", "elsewhere", (ADMINISTRATOR,)),
+            ADMIN_TOKEN: administrator("admin"),
+            USER_TOKEN: Caller("user", "default", grants_of(["Workflow Executor"], {})),
+            STRANGER_TOKEN: administrator("stranger", "elsewhere"),
         }
 
     async def login(self, username: str, password: str) -> tuple[str, Session]:

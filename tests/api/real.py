@@ -55,10 +55,10 @@ class Real:
         assert answer.status_code == 200, answer.text
         return {"x-hm-authorization": answer.headers["x-hm-authorization"]}
 
-    async def add_user(self, name: str) -> dict[str, str]:
-        """Make a user without any role; return the headers of its login."""
+    async def add_user(self, name: str, *roles: str) -> dict[str, str]:
+        """Make a user; return the headers of its login."""
         store = SqlAccountStore(self.service._database)
-        await store.put_account(Account(name, "default", await Passwords().hash("a password"), ()))
+        await store.put_account(Account(name, "default", await Passwords().hash("a password"), roles))
         return await self.login(name, "a password")
 
     async def create(self, document: dict[str, Any], root: str = PLAIN) -> dict[str, Any]:

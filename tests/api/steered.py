@@ -11,7 +11,7 @@ import httpx
 from stepswitch.api.wire import models
 from stepswitch.bootstrap.server import application
 from stepswitch.domain.execution import Status
-from stepswitch.engine.callers import ADMINISTRATOR
+from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Session
 from stepswitch.plugin import Result
 from stepswitch.storage.accounts import SqlAccountStore

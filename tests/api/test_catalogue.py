@@ -215,7 +215,7 @@ async def test_a_read_only_workflow_is_neither_changed_nor_deleted(real: Real, r
 
 
 async def test_its_user_or_an_administrator_makes_it_writable_and_changes_nothing_else_by_that(real: Real) -> None:
-    user, other = await real.add_user("designer"), await real.add_user("other")
+    user, other = await real.add_user("designer", "Workflow Designer"), await real.add_user("other", "Workflow Designer")
     locked = HELLO | {"readOnly": True, "owner": {"id": "designer", "type": "USER"}}
     for allowed in (user, dict(real.client.headers)):
         created = await real.create(locked)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.plugin import Result
 from tests.api.steered import Desk, open_desk, refused, said, shown, story
 from tests.domain.documents import document
@@ -264,7 +264,7 @@ async def test_steps_are_not_written_over_what_somebody_else_changed(desk: Desk)
     workflow = await desk.store(document(startStepId="a", steps=steps("a", "b")))
     execution = await desk.order(workflow, debugStepIds=["a"])
     shown(await desk.patch(execution, steps={"b": {"type": "NOOP"}}))
-    await desk.house.service.catalogue.replace(Caller("bob"), workflow, document(name="other"))
+    await desk.house.service.catalogue.replace(administrator("bob"), workflow, document(name="other"))
     assert refused(await desk.ask(execution, "updateWorkflow")) == ["STATE_CONFLICT"]
     assert (await desk.client.get(f"{desk.root}/workflow/{workflow}")).json()["name"] == "other"
     assert not said(await desk.read(execution), "was given the steps")
@@ -276,7 +276,7 @@ async def test_steps_of_a_workflow_that_is_gone_or_read_only_are_not_written_bac
         execution = await desk.order(workflow, debugStepIds=["a"])
         shown(await desk.patch(execution, steps={"b": {"type": "NOOP"}}))
         if status == 404:
-            await desk.house.service.catalogue.delete(Caller("bob"), workflow)
+            await desk.house.service.catalogue.delete(administrator("bob"), workflow)
         answer = await desk.ask(execution, "updateWorkflow")
         assert (answer.status_code, answer.content) == (status, b"")
 
@@ -287,8 +287,8 @@ async def test_a_definition_replaced_or_deleted_between_create_and_start_changes
         workflows = [await desk.store(source) for _ in range(2)]
         executions = [await desk.order(workflow) for workflow in workflows]
         catalogue = desk.house.service.catalogue
-        await catalogue.replace(Caller("bob"), workflows[0], document(steps={"a": {"type": "NOOP"}}))
-        await catalogue.delete(Caller("bob"), workflows[1])
+        await catalogue.replace(administrator("bob"), workflows[0], document(steps={"a": {"type": "NOOP"}}))
+        await catalogue.delete(administrator("bob"), workflows[1])
         await desk.house.service.start()
         for _ in range(4):
             await desk.does()

@@ -14,7 +14,7 @@ from typing import Any, Self
 from stepswitch.bootstrap.server import HttpServer
 from stepswitch.client import Execution, Pacing, StepswitchClient
 from stepswitch.domain.execution import Status
-from stepswitch.engine.callers import ADMINISTRATOR
+from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Session
 from stepswitch.plugin import Result
 from stepswitch.storage.accounts import SqlAccountStore

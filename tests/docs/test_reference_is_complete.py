@@ -18,7 +18,7 @@ from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import Result, Status, Verdict
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.divergences import DivergenceKind
 from stepswitch.engine.rehearsal_orders import ActKind
 from stepswitch.plugin import ENTRY_POINT_GROUP, StepSignature
@@ -60,7 +60,7 @@ def test_every_field_of_a_rehearsal_is_explained(model: Any) -> None:
 async def test_the_rehearsals_of_the_reference_come_out_as_they_say() -> None:
     example = json.loads(_page("rehearsal-document").partition("```json\n")[2].partition("```")[0])
     async with open_rehearsals() as rehearsals:
-        reports = await rehearsals.rehearse(Caller("reader"), rehearsal_order(example))
+        reports = await rehearsals.rehearse(administrator("reader"), rehearsal_order(example))
     assert [report.divergences for report in reports] == [[], []]
 
 

@@ -12,7 +12,7 @@ from stepswitch.config.settings import Settings
 from stepswitch.domain.document import JsonObject
 from stepswitch.domain.execution import ContextType, Status
 from stepswitch.domain.step_types import StepSignature
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.ports import StepContext, StepType
 from stepswitch.engine.records import Committed
@@ -22,7 +22,7 @@ from tests.clocks import FakeClock
 from tests.domain.lives import ACT, LOOK, NEED, NOOP
 from tests.engine.rig import PATIENCE
 
-ANN = Caller("ann")
+ANN = administrator("ann")
 
 
 @dataclass

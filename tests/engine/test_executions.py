@@ -8,7 +8,7 @@ import pytest
 from stepswitch.domain.errors import ErrorCode, InvalidRequestError, NotFoundError
 from stepswitch.domain.execution import ContextType, Result, Status
 from stepswitch.domain.states import StepState
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.executions import ExecutionRequest
 from tests.domain.documents import document
 from tests.domain.lives import steps
@@ -68,7 +68,7 @@ async def test_what_is_created_is_shown_as_it_is_stored(tmp_path: Path) -> None:
 
 
 async def test_nobody_reaches_into_another_tenant(tmp_path: Path) -> None:
-    stranger = Caller("eve", tenant="other")
+    stranger = administrator("eve", tenant="other")
     async with open_house(tmp_path, start=False) as house:
         checked = await house.service.catalogue.create(ANN, ONE)
         with pytest.raises(NotFoundError):

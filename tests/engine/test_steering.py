@@ -10,7 +10,7 @@ import pytest
 from stepswitch.domain.errors import ErrorCode, NotFoundError, StateConflictError, StepswitchError
 from stepswitch.domain.execution import Head, LogEntry, Result, Status
 from stepswitch.engine import known_secrets, logbook
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.edits import edit
 from stepswitch.engine.snapshots import compile_snapshot
 from stepswitch.engine.steering import ChangeOrder, ValuesOrder
@@ -19,7 +19,7 @@ from tests.domain.documents import document
 from tests.domain.lives import TYPES, steps
 from tests.engine.scripted import ANN, House, open_house
 
-BOB = Caller("bob")
+BOB = administrator("bob")
 TWO = document(steps=steps("a", "b"))
 
 

@@ -12,7 +12,7 @@ from stepswitch.bootstrap import Service, installed_types, open_service
 from stepswitch.cli.loading import load_settings
 from stepswitch.domain.execution import ENDED, ContextType, Status
 from stepswitch.domain.validation import check
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
@@ -26,7 +26,7 @@ RUNS: Final = [
     for path in DOCUMENTS
     for run in json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8"))["runs"]
 ]
-SOMEBODY: Final = Caller("tester")
+SOMEBODY: Final = administrator("tester")
 
 
 @pytest.fixture(scope="module")

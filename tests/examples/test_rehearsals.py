@@ -9,10 +9,10 @@ import pytest
 from stepswitch.api.wire.rehearsals import rehearsal_order
 from stepswitch.bootstrap import open_rehearsals
 from stepswitch.cli.rehearsal_files import read_document
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from tests.examples.test_examples import DOCUMENTS, EXAMPLES
 
-SOMEBODY: Final = Caller("tester")
+SOMEBODY: Final = administrator("tester")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)

@@ -9,13 +9,13 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from stepswitch.domain.errors import OverloadedError
-from stepswitch.engine.callers import ADMINISTRATOR
+from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import AccountStore
+from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Account
 
 ADMIN: Final = "admin"
-DEFAULT_TENANT: Final = "default"
 _MADE_UP_BYTES: Final = 15
 _AT_ONCE: Final = 2
 """Passwords that are checked at the same time: each takes 64 MiB and a whole core for a while."""

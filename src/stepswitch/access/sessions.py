@@ -14,6 +14,7 @@ from stepswitch.access.accounts import Passwords
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import AccountStore, Clock
+from stepswitch.engine.privileges import grants_of
 from stepswitch.engine.records import Session
 
 KEPT: Final = 10_000
@@ -81,7 +82,7 @@ class Sessions:
         if session is None:
             self._kept.pop(token_hash, None)
             raise NotAuthenticatedError("unknown token; log in")
-        kept = _Kept(Caller(session.user, session.tenant, session.roles), session.expires_at, self._clock.monotonic())
+        kept = _Kept(Caller(session.user, session.tenant, grants_of(session.roles, {})), session.expires_at, self._clock.monotonic())
         if logouts == self._logouts:  # else it may be this very session that has just ended
             self._kept[token_hash] = kept
             if len(self._kept) > KEPT:

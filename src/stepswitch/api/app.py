@@ -79,8 +79,9 @@ class Resource:
             await problems.method_not_allowed(sorted(self._operations))(scope, receive, send)
             return
         request = Request(scope, receive, send)
-        caller = NOBODY if operation.is_public else await self._services.accounts.authenticate(token_of(request))
+        caller = NOBODY if operation.needs.is_public else await self._services.accounts.authenticate(token_of(request))
         call = Call(request, self._services, self._answers, caller, _root_of(scope, caller))
+        operation.needs.check(caller)
         response = await operation.handler(call)
         reach(CrashPoint.ANSWER_DUE)
         await response(scope, receive, send)

@@ -78,7 +78,7 @@ def _operation(operation: Operation, *, has_tenant: bool) -> JsonObject:
         "operationId": operation.id + ("OfTenant" if has_tenant else ""),
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": operation.description,
+        "description": operation.description if operation.needs.is_public else f"{operation.description} Needs {operation.needs.told}.",
         "parameters": [_parameter(parameter) for parameter in parameters],
         "responses": _responses(operation, may_be_elsewhere=has_tenant),
     }
@@ -87,7 +87,7 @@ def _operation(operation: Operation, *, has_tenant: bool) -> JsonObject:
         if operation.example is not None:
             content["example"] = operation.example
         described["requestBody"] = {"required": True, "content": {operation.request_media_type: content}}
-    if operation.is_public:
+    if operation.needs.is_public:
         described["security"] = []
     return described
 
@@ -112,7 +112,8 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
         tag = {"ETag": own["ETag"], **_header_refs("x-request-id")}
         found["304"] = {"description": "The caller has it already: it is what `If-None-Match` names.", "headers": tag}
     packed = [415] if operation.request is not None else []
-    for status in sorted({*operation.refusals, *packed, *([404] if may_be_elsewhere else [])}):
+    refused = [403] if operation.needs.may_be_refused else []
+    for status in sorted({*operation.refusals, *packed, *refused, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
     if operation.answer is models.Health:  # which says 503 in the form that it says 200 in
         found["503"] = {

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from stepswitch.api.needs import Need
 from stepswitch.api.services import Handler
 
 ROOTS: Final = ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}")
@@ -41,7 +42,8 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     refusals: Sequence[int] = GUARDED
     answer_headers: dict[str, str] = field(default_factory=dict)
-    is_public: bool = False
+    needs: Need = field(kw_only=True)
+    """What its caller needs: there is no operation that does not say."""
     may_be_known: bool = False
     """Whether `If-None-Match` can be sent, and the answer be 304."""
     media_type: str = "application/json"

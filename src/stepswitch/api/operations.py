@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stepswitch.api import execution_reads, executions, health, host_keys, sessions
+from stepswitch.api import execution_reads, executions, health, host_keys, needs, sessions
 from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTENCY_KEY, REPEATED
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
@@ -46,6 +46,7 @@ WORKFLOW_OPERATIONS: Final = (
         "within 60 seconds after its connection broke, it is answered with the execution that it made.",
         models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=(*_WITH_BODY, 403), example=_EXECUTION_EXAMPLE,
         parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
+        needs=needs.CREATE_EXECUTION,
     ),
     Operation(
         "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", execution_reads.read_execution, "Executions",
@@ -53,6 +54,7 @@ WORKFLOW_OPERATIONS: Final = (
         "it changes or has ended, and after N seconds in any case.",
         models.WorkflowExecution, parameters=(Parameter("workflowExecutionId", "Id of the execution."), *FIELDS, *_NEWS),
         refusals=(400, 401, 404, 500, 503), answer_headers=_NEWS_HEADERS, may_be_known=True,
+        needs=needs.READ_EXECUTION,
     ),
     *STEERING_OPERATIONS,
 )  # fmt: skip
@@ -65,12 +67,14 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
             f"login{suffix}", "POST", path, sessions.login, "Sessions", "Log in",
             "Opens a session. The token comes in the header `x-hm-authorization`; send it in that header, or as "
             "`Authorization: Bearer`, with every other request.",
-            models.SessionResponse, request=models.Credentials, refusals=(400, 401, 413, 500, 503), is_public=True,
+            models.SessionResponse, request=models.Credentials, refusals=(400, 401, 413, 500, 503),
             example={"username": "admin", "password": "…"}, answer_headers={"x-hm-authorization": "The token."},
+            needs=needs.NOTHING,
         ),
         Operation(
             f"logout{suffix}", "DELETE", path, sessions.logout, "Sessions", "Log out", "Ends the session of the token that is sent.",
             None, refusals=(401, 500, 503),
+            needs=needs.A_LOGIN,
         ),
     )  # fmt: skip
 
@@ -87,11 +91,13 @@ OTHER_OPERATIONS: Final = (
     *OWN_STEERING_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
-        "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503), is_public=True,
+        "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503),
+        needs=needs.NOTHING,
     ),
     Operation(
         "listHostKeys", "GET", f"{OWN_ROOT}/host-keys", host_keys.list_host_keys, "Host keys", "List the trusted host keys",
         "Administrators only.", list[host_key_models.TrustedHostKey], refusals=(401, 403, 500, 503),
+        needs=needs.RUN_INSTALLATION,
     ),
     Operation(
         "trustHostKey", "POST", f"{OWN_ROOT}/host-keys", host_keys.trust_host_key, "Host keys", "Trust a host key",
@@ -99,15 +105,18 @@ OTHER_OPERATIONS: Final = (
         "every worker. Administrators only.",
         host_key_models.TrustedHostKey, request=host_key_models.TrustRequest, refusals=(400, 401, 403, 413, 500, 503),
         example={"host": "192.0.2.1", "port": 22, "fingerprint": "SHA256:…"},
+        needs=needs.RUN_INSTALLATION,
     ),
     Operation(
         "forgetHostKeys", "DELETE", f"{OWN_ROOT}/host-keys", host_keys.forget_host_keys, "Host keys", "Forget a server's host keys",
         "404 where none is trusted. Administrators only.", None, parameters=_SERVER, refusals=(400, 401, 403, 404, 500, 503),
+        needs=needs.RUN_INSTALLATION,
     ),
     Operation(
         "scanHostKeys", "POST", f"{OWN_ROOT}/host-keys/scan", host_keys.scan_host_keys, "Host keys", "Ask a server for its host keys",
         "Nothing is trusted by that, and nothing is proven: compare the fingerprints. Administrators only.",
         list[host_key_models.ShownKey], request=host_key_models.ServerOrder, refusals=(400, 401, 403, 413, 500, 503), example={"host": "192.0.2.1"},
+        needs=needs.RUN_INSTALLATION,
     ),
 )  # fmt: skip
 """The operations that have one path: the login, and what is ours."""

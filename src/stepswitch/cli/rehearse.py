@@ -69,7 +69,7 @@ async def _rehearse(file: Path, rehearsals: "Rehearsals") -> Rehearsed:
     from stepswitch.api.wire.rehearsals import rehearsal_order  # noqa: PLC0415
     from stepswitch.cli.people import user_name  # noqa: PLC0415
     from stepswitch.cli.rehearsal_files import read_document  # noqa: PLC0415
-    from stepswitch.engine.callers import Caller  # noqa: PLC0415
+    from stepswitch.engine.callers import administrator  # noqa: PLC0415
 
     try:
         document, faults = read_document(file)
@@ -77,7 +77,7 @@ async def _rehearse(file: Path, rehearsals: "Rehearsals") -> Rehearsed:
         order = replace(order, faults=(*faults, *order.faults))
         if faults and not document["workflow"]:
             return Rehearsed(file, faults=order.faults)
-        return Rehearsed(file, await rehearsals.rehearse(Caller(user_name()), order))
+        return Rehearsed(file, await rehearsals.rehearse(administrator(user_name()), order))
     except UnreadableError as error:
         return Rehearsed(file, unreadable=error)
     except InvalidRequestError as error:

@@ -96,9 +96,9 @@ def _document(file: Path) -> "tuple[Mapping[str, Any], Workflow]":
 
 def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_json: bool) -> "ExecutionView":
     from stepswitch.cli.alone import carry_out  # noqa: PLC0415
-    from stepswitch.engine.callers import Caller  # noqa: PLC0415
+    from stepswitch.engine.callers import administrator  # noqa: PLC0415
 
-    caller = Caller(user_name())
+    caller = administrator(user_name())
     if as_json:
         view = asyncio.run(carry_out(order, settings, caller, None))
         _write_json(view)

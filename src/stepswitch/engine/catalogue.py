@@ -24,6 +24,7 @@ from stepswitch.engine.budget import is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.kept_passwords import with_kept_passwords
 from stepswitch.engine.ports import CatalogueStore, Clock, FileStore, Ids
+from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import Revision, StoredFile, StoredWorkflow
 
 JsonObject = Mapping[str, Any]
@@ -81,7 +82,9 @@ class Catalogue:
 
     async def create(self, caller: Caller, document: JsonObject, workflow_id: str | None = None) -> Checked:
         """Store a new workflow, under `workflow_id` where one is given; raises InvalidRequestError with every fault of the document."""
+        caller.require(Privilege.WORKFLOW_DESIGN)
         kept, warnings = await self._checked(document, {})
+        _check_name(caller, kept)
         kept.setdefault("owner", {"id": caller.user, "type": OwnerType.USER.value})
         kept.setdefault("readOnly", False)
         workflow = StoredWorkflow(workflow_id or self._ids.new(), caller.tenant, self._clock.now(), caller.user, 1, kept)
@@ -93,10 +96,11 @@ class Catalogue:
         return Checked(workflow, (*warnings, *await self.missing_files(caller, kept)))
 
     async def get(self, caller: Caller, workflow_id: str) -> StoredWorkflow:
-        """Return a workflow of the caller's tenant; raises NotFoundError."""
+        """Return a workflow that the caller may see; raises NotFoundError."""
         workflow = await self._store.get(caller.tenant, workflow_id)
         if workflow is None:
             raise NotFoundError(f"no workflow {workflow_id}")
+        caller.check_sees(workflow)
         return workflow
 
     async def replace(self, caller: Caller, workflow_id: str, document: JsonObject, only_if: Tags = None) -> Checked:
@@ -121,6 +125,8 @@ class Catalogue:
         return await self._next(caller, stored, kept, warnings)
 
     async def _next(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, warnings: tuple[Fault, ...]) -> Checked:
+        if document.get("name") != stored.document.get("name"):
+            _check_name(caller, document)
         workflow = replace(stored, revision=stored.revision + 1, document=document)
         await self._store.replace(workflow, self._clock.now(), caller.user)
         return Checked(workflow, (*warnings, *await self.missing_files(caller, document)))
@@ -238,6 +244,7 @@ class Catalogue:
         """Return what `act` makes of the stored workflow; again where somebody else changed it meanwhile."""
         for left in reversed(range(_TRIES)):
             stored = await self.get(caller, workflow_id)
+            caller.check_may(Privilege.WORKFLOW_DESIGN, stored)
             if only_if is not None and tag_of(stored) not in only_if:
                 raise PreconditionFailedError("the workflow has changed since it was read; read it again")
             try:
@@ -271,6 +278,11 @@ def attachment_key(name: str) -> str:
 
 def _inside(field: str, path: str) -> str:
     return f"{field}.{path}" if path else field
+
+
+def _check_name(caller: Caller, document: JsonObject) -> None:
+    """Raise NotPermittedError where somebody would put a workflow before people who are not his to work for: under a name beyond his roles."""
+    caller.require(Privilege.WORKFLOW_DESIGN, str(document.get("name")))
 
 
 def _is_read_only(workflow: StoredWorkflow) -> bool:

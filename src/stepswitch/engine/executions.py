@@ -19,6 +19,7 @@ from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.ports import Clock, FileStore, Ids
+from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, Views
@@ -66,12 +67,15 @@ class Executions:
     async def create(
         self, caller: Caller, request: ExecutionRequest, execution_id: str | None = None, mark: RequestMark | None = None
     ) -> ExecutionView:
-        """Queue an execution and return it with its step execution 0; raises NotFoundError, or InvalidRequestError with every fault.
+        """Queue an execution and return it with its step execution 0; raises NotFoundError, NotPermittedError, or InvalidRequestError with every fault.
 
         When this returns, the execution is on disk, and `mark` with it. Raises VersionConflictError where a mark of that name is there already.
         """
         origin = _Origin(execution_id or self._ids.new(), mark)
         stored = await self._catalogue.get(caller, request.workflow_id)
+        caller.check_may(Privilege.WORKFLOW_EXECUTE, stored)
+        if request.context_type is not ContextType.NONE:
+            caller.require(Privilege.FUNCTION_MANAGE)
         compiled = await self._compile(stored)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
         if not held:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, QueryTooSlowError
 from stepswitch.domain.execution import Head, StepExecution
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import ListStore
+from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, INDEXED, WORKFLOW_ATTRIBUTES, Page, Selection
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -19,7 +21,7 @@ STEPS_AT_ONCE: Final = 2_000
 
 
 class Lists:
-    """Pages of what the caller's tenant has."""
+    """Pages of what the caller may see."""
 
     def __init__(self, store: ListStore, views: Views, snapshots: Snapshots) -> None:
         self._store = store
@@ -29,21 +31,21 @@ class Lists:
     async def workflows(self, caller: Caller, selection: Selection) -> Page[StoredWorkflow]:
         """Return a page of workflows; raises InvalidRequestError where finding it would take too long."""
         try:
-            return await self._store.workflow_page(caller.tenant, selection)
+            return await self._store.workflow_page(caller.tenant, replace(selection, reach=caller.reach(Privilege.WORKFLOW_READ)))
         except QueryTooSlowError as error:
             raise _too_slow(name for name, kind in WORKFLOW_ATTRIBUTES.items() if kind in INDEXED) from error
 
     async def executions(self, caller: Caller, selection: Selection) -> Page[str]:
         """Return a page of executions by their ids; raises InvalidRequestError where finding it would take too long."""
         try:
-            return await self._store.execution_page(caller.tenant, selection)
+            return await self._store.execution_page(caller.tenant, replace(selection, reach=caller.reach(Privilege.EXECUTION_READ)))
         except QueryTooSlowError as error:
             raise _too_slow(name for name, kind in EXECUTION_ATTRIBUTES.items() if kind in INDEXED) from error
 
     async def views(self, caller: Caller, ids: Sequence[str], wanted: Wanted) -> AsyncIterator[ExecutionView]:
         """Give the executions called `ids` in their order, a few in memory at a time; those that are gone by now are left out."""
         for start in range(0, len(ids), HEADS_AT_ONCE):
-            heads = [head for head in await self._store.heads(ids[start : start + HEADS_AT_ONCE]) if head.tenant == caller.tenant]
+            heads = [head for head in await self._store.heads(ids[start : start + HEADS_AT_ONCE]) if caller.sees(head)]
             for group in [heads] if wanted.is_head_only else _groups(heads):
                 async for view in self._group(caller, group, wanted):
                     yield view

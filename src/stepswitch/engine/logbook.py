@@ -25,9 +25,9 @@ class Logbook:
         self._secrets = secrets
 
     async def pages(self, caller: Caller, execution_id: str) -> AsyncIterator[Sequence[LogEntry]]:
-        """Return the log of an execution of the caller's tenant in the order of its commits; raises NotFoundError before the first page."""
+        """Return the log of an execution that the caller sees in the order of its commits; raises NotFoundError before the first page."""
         head = await self._conductor.head(execution_id)
-        if head is None or head.tenant != caller.tenant:
+        if head is None or not caller.sees(head):
             raise NotFoundError(f"no execution {execution_id}")
         return self._pages(execution_id)
 

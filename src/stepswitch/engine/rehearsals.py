@@ -25,6 +25,7 @@ from stepswitch.engine.computing import ComputingContext
 from stepswitch.engine.divergences import Comparison, Divergence, Taken
 from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.ports import Clock, FileStore, Secrets, StepType
+from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.rehearsal import Computation, Play
 from stepswitch.engine.rehearsal_orders import Rehearsal, RehearsalOrder, rehearsal_faults
 from stepswitch.engine.snapshots import Compiled, compile_snapshot
@@ -165,6 +166,7 @@ class Rehearsals:
     async def _workflow(self, caller: Caller, order: RehearsalOrder) -> _Found:
         """Return the workflow, or its faults. One of the catalogue was checked when it was stored, and with its passwords."""
         if order.workflow is not None:
+            caller.require(Privilege.WORKFLOW_DESIGN)
             document, path, is_new = order.workflow, "workflow", True
         elif order.workflow_id is None:
             return _Found(None)

@@ -91,6 +91,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What of a tenant may be shown: what `user` created, and what belongs to workflows called as `names` say (see `privileges`)."""
+
+    user: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """One page: what fits all of the conditions (or any), from behind a place or from the start."""
 
@@ -102,6 +110,8 @@ class Selection:
     skip: int = 0
     """Rows to leave out at the start."""
     is_counted: bool = False
+    reach: Reach | None = None
+    """None: all that the tenant has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.edits import Edit, StepEdits, edit
 from stepswitch.engine.executions import snapshot_document
 from stepswitch.engine.ports import Clock, FileStore, Ids
+from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import StoredFile, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled, Snapshots, compile_snapshot
 from stepswitch.engine.views import ExecutionView, Views
@@ -66,7 +67,7 @@ class ValuesOrder:
 
 
 class ExecutionSteering:
-    """What people do to executions of their tenant. `reason` is free text for the log."""
+    """What people do to executions, as far as they may. `reason` is free text for the log."""
 
     def __init__(
         self,
@@ -93,28 +94,30 @@ class ExecutionSteering:
 
     async def abort(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
         """Stop an execution at once; it has ended when this returns. One that is aborted already is no error."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         return await self._steer(caller, Abort(self._ids.new(), caller.user, head.version, reason), head)
 
     async def resume(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
         """Go on after a pause, or reopen a failed execution where a change said that it goes on."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         return await self._steer(caller, Resume(self._ids.new(), caller.user, head.version, reason), head)
 
     async def retry(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
         """Run the failed step again; reopens an execution that has ended FAILED."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         return await self._steer(caller, Retry(self._ids.new(), caller.user, head.version, reason), head)
 
     async def pause(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
         """Pause before the next step that nobody has begun; one that waits already is no error."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         return await self._steer(caller, Pause(self._ids.new(), caller.user, head.version, reason), head)
 
     async def change(self, caller: Caller, execution_id: str, order: ChangeOrder, reason: str = "") -> Changed:
         """Change an execution, all of it or nothing; raises InvalidRequestError with every fault."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         compiled = await self._compiled(head)
+        if order.steps:
+            _check_designs(caller, compiled)
         edited = self._edit(head, compiled, order)
         faults = [*order.faults, *edited.faults, *self._unfit(head, order, edited)]
         if faults:
@@ -158,7 +161,7 @@ class ExecutionSteering:
 
     async def set_values(self, caller: Caller, execution_id: str, order: ValuesOrder, reason: str = "") -> ExecutionView:
         """Correct values of inputs and variables; raises InvalidRequestError with every fault."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         workflow = (await self._compiled(head)).workflow
         faults = [*check_values(workflow, order.values, head.context, head.attachments), *masked_faults("values", order.values, workflow)]
         if faults:
@@ -168,18 +171,18 @@ class ExecutionSteering:
 
     async def check_attachable(self, caller: Caller, execution_id: str) -> None:
         """Raise NotFoundError, before a file of any size is taken, where there is no such execution."""
-        await self._head(caller, execution_id)
+        await self._steered(caller, execution_id)
 
     async def attach(self, caller: Caller, execution_id: str, file: StoredFile, reason: str = "") -> str:
         """Give an execution a file that was stored a moment ago, in place of one that goes by the same key; return the key."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         key = attachment_key(file.name)
         await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key, file_id=file.id))
         return key
 
     async def detach(self, caller: Caller, execution_id: str, attachment: str, reason: str = "") -> None:
         """Take a file of its own, by its id or its key, from an execution; raises NotFoundError where it has none called so."""
-        head = await self._head(caller, execution_id)
+        head = await self._steered(caller, execution_id)
         key = file_key(head, attachment)
         await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key))
 
@@ -205,6 +208,7 @@ class ExecutionSteering:
         head = await self._head(caller, execution_id)
         compiled = await self._compiled(head)
         stored = await self._catalogue.get(caller, head.workflow_id)
+        caller.check_may(Privilege.WORKFLOW_DESIGN, stored)
         there = compile_snapshot(stored.tenant, snapshot_document(stored)).snapshot.id
         if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id}:
             raise StateConflictError(_CHANGED_SINCE)
@@ -222,7 +226,7 @@ class ExecutionSteering:
 
     async def delete(self, caller: Caller, execution_id: str) -> None:
         """Remove an execution that has ended, with all that is its own: a file goes where nobody else has it."""
-        await self._head(caller, execution_id)
+        await self._steered(caller, execution_id)
         removed = await self._conductor.remove(execution_id)
         await self._let_go(set(removed.attachments.values()))
 
@@ -236,10 +240,16 @@ class ExecutionSteering:
         await self._conductor.apply(head.id, event)
         return await self._views.shown(caller, head.id)
 
+    async def _steered(self, caller: Caller, execution_id: str) -> Head:
+        """Return the head as it is now; raises NotFoundError where the caller sees no such execution, NotPermittedError where it is not his to steer."""
+        head = await self._head(caller, execution_id)
+        caller.check_steers(head)
+        return head
+
     async def _head(self, caller: Caller, execution_id: str) -> Head:
-        """Return the head as it is now; raises NotFoundError where the caller's tenant has no such execution."""
+        """Return the head as it is now; raises NotFoundError where the caller sees no such execution."""
         head = await self._conductor.head(execution_id)
-        if head is None or head.tenant != caller.tenant:
+        if head is None or not caller.sees(head):
             raise NotFoundError(f"no execution {execution_id}")
         return head
 
@@ -250,6 +260,12 @@ class ExecutionSteering:
             if await self._conductor.head(head.id) is None:
                 raise NotFoundError(f"no execution {head.id}") from None
             raise
+
+
+def _check_designs(caller: Caller, compiled: Compiled) -> None:
+    """Raise NotPermittedError where somebody may not change the steps: he could send a stored password to a host of his own."""
+    is_own = compiled.snapshot.document.get("creationUser") == caller.user
+    caller.require(Privilege.WORKFLOW_DESIGN, None if is_own else compiled.workflow.name)
 
 
 def file_key(head: Head, wanted: str) -> str:

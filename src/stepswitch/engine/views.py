@@ -108,9 +108,9 @@ class Views:
         self._secrets = secrets
 
     async def head(self, caller: Caller, execution_id: str) -> Head:
-        """Return the head of an execution of the caller's tenant, not masked; raises NotFoundError."""
+        """Return the head of an execution that the caller sees, not masked; raises NotFoundError."""
         head = await self._conductor.head(execution_id)
-        if head is None or head.tenant != caller.tenant:
+        if head is None or not caller.sees(head):
             raise NotFoundError(f"no execution {execution_id}")
         return head
 

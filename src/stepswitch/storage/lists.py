@@ -18,10 +18,11 @@ from stepswitch.domain.execution import Head, StepExecution
 from stepswitch.domain.filters import Operator
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot, StoredWorkflow
-from stepswitch.engine.selection import Page, Place, Selection
+from stepswitch.engine.selection import Condition, Page, Place, Selection
 from stepswitch.storage.database import Database, Query, Row, Statement
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
 from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, reduced, term_of
+from stepswitch.storage.reaches import reach_form, reach_params
 from stepswitch.storage.selects import Branch, Form, count_statement, is_plain, never_missing, parts_of, rows_statement, walked
 from stepswitch.storage.tables import executions, snapshots, step_executions, workflows
 
@@ -151,20 +152,27 @@ class _Reading:
         self.listed = listed
         self.selection = selection
         conditions = [plain(each) for each in selection.conditions]
+        reach = selection.reach
+        if reach is not None and not reach.names and not selection.any_match:  # one's own: there is an index for that
+            conditions.append(Condition("creationUser", Operator.EQ, (reach.user,)))
+            reach = None
+        self._reach = None if reach is None else reach_form(reach)
         if not selection.any_match:
             conditions = reduced(conditions, listed)
         self._terms = tuple(term_of(each, place) for place, each in enumerate(conditions))
         self._params: dict[str, Any] = {"tenant": tenant, "order_entry": selection.order.entry}
         for condition, term in zip(conditions, self._terms, strict=True):
             self._params |= params_of(condition, term, listed)
+        if reach is not None:
+            self._params |= reach_params(reach)
         self._deadline = asyncio.get_running_loop().time() + limit_seconds
 
     async def plans(self, few: int) -> Sequence[_Plan]:
         """Return along which indexes to go; where the first may take any time, one behind it that does not."""
         groups = self._indexed()
         if not groups:
-            return self._surely(_Plan(None, self._terms)) if self._terms else [_Plan(None, ())]
-        statements = [count_statement(self.listed.table.name, (branch,), is_limited=True) for branch in groups]
+            return self._surely(_Plan(None, self._terms)) if self._terms or self._reach else [_Plan(None, ())]
+        statements = [count_statement(self.listed.table.name, (branch,), self._reach, is_limited=True) for branch in groups]
         counts = [rows[0][0] for rows in await self._read(statements, {"rows": few * COVERED})]
         if self.selection.any_match:
             all_few = len(groups) == len(self._terms) and sum(counts) < few
@@ -232,7 +240,7 @@ class _Reading:
         selection, order, after = self.selection, self.selection.order, self.selection.after
         has_place = after is not None and after.part == part
         branches = plan.branches or (Branch(walked(self.listed, order, part), plan.terms, selection.any_match),)
-        form = Form(self.listed.table.name, branches, order.attribute, bool(order.entry), order.descending, part, has_place)
+        form = Form(self.listed.table.name, branches, order.attribute, bool(order.entry), order.descending, part, has_place, self._reach)
         places = {f"place{place}": key for place, key in enumerate(after.keys)} if after is not None and has_place else {}
         (rows,) = await self._read([rows_statement(form)], {**places, "rows": count}, seconds)
         return rows
@@ -241,7 +249,7 @@ class _Reading:
         """Return how many rows fit in all."""
         created = self.listed.indexes[self.listed.attribute_of(self.listed.created)]
         branches = plan.branches or (Branch(created, plan.terms, self.selection.any_match),)
-        ((row,),) = await self._read([count_statement(self.listed.table.name, branches, is_limited=False)], {})
+        ((row,),) = await self._read([count_statement(self.listed.table.name, branches, self._reach, is_limited=False)], {})
         return int(row[0])
 
     async def _read(

@@ -14,6 +14,7 @@ from stepswitch.domain.execution import Status
 from stepswitch.engine.selection import Kind, Order
 from stepswitch.storage.database import Statement
 from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Expression, Listed, Term, Test, entry_value, test_of
+from stepswitch.storage.reaches import ReachForm, reach_test
 
 FORMS_KEPT: Final = 500
 """Compiled statements at hand."""
@@ -40,6 +41,8 @@ class Form:
     descending: bool
     part: int
     has_place: bool
+    reach: ReachForm | None = None
+    """What of it may be shown; None for all."""
 
 
 def parts_of(listed: Listed, order: Order) -> tuple[int, ...]:
@@ -54,7 +57,7 @@ def rows_statement(form: Form) -> Statement:
     """Return the statement for what the rows of a form are sorted by, their ids last; parameters `tenant`, `rows`, and `place0` and so on."""
     listed = LISTS[form.table]
     keys = _keys(listed, form)
-    selects = [_branch(listed, branch, keys).where(_part(listed, form), _behind(keys, form)) for branch in form.branches]
+    selects = [_branch(listed, branch, keys, form.reach).where(_part(listed, form), _behind(keys, form)) for branch in form.branches]
     places: list[Expression] = [literal_column(str(place + 1)) for place in range(len(keys))]
     if len(selects) > 1:
         return Statement(union(*selects).order_by(*_directed(places, form)).limit(bindparam("rows")))
@@ -70,20 +73,21 @@ def _directed(keys: Sequence[Expression], form: Form) -> list[Expression]:
 
 
 @lru_cache(FORMS_KEPT)
-def count_statement(table: str, branches: tuple[Branch, ...], *, is_limited: bool) -> Statement:
+def count_statement(table: str, branches: tuple[Branch, ...], reach: ReachForm | None, *, is_limited: bool) -> Statement:
     """Return the statement for the number of rows of the branches, each once; it stops at the parameter `rows` where that is limited."""
     listed = LISTS[table]
-    selects = [_branch(listed, branch, [listed.columns["id"]]) for branch in branches]
+    selects = [_branch(listed, branch, [listed.columns["id"]], reach) for branch in branches]
     if len(selects) > 1:
         return Statement(select(func.count()).select_from(union(*selects).subquery()))
     found = selects[0].limit(bindparam("rows")) if is_limited else selects[0]
     return Statement(select(func.count()).select_from(found.subquery()))
 
 
-def _branch(listed: Listed, branch: Branch, keys: list[Expression]) -> Select[Any]:
+def _branch(listed: Listed, branch: Branch, keys: list[Expression], reach: ReachForm | None) -> Select[Any]:
     tests = [test_of(listed, term) for term in branch.terms]
     fits = (or_ if branch.any_match else and_)(*tests) if tests else true()
-    found = select(*keys).where(listed.table.c.tenant == bindparam("tenant"), fits)
+    may_be_shown = true() if reach is None else reach_test(listed, reach)
+    found = select(*keys).where(listed.table.c.tenant == bindparam("tenant"), fits, may_be_shown)
     return found.with_hint(listed.table, f"INDEXED BY {branch.index}", "sqlite")
 
 
