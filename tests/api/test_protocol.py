@@ -209,6 +209,7 @@ async def test_who_went_away_before_his_body_came_is_let_go(house: House) -> Non
     }  # fmt: skip
     await house.app(scope, gone, send)
     assert not sent
+    assert house.catalogue_store.workflows == {}
 
 
 async def test_every_answer_has_a_request_id_of_its_own(house: House) -> None:

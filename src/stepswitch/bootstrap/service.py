@@ -75,8 +75,8 @@ class Service:
     async def start(self, *, recover: bool = True) -> None:
         """Begin to carry out steps; what a stop interrupted goes on in the background."""
         self._dispatcher.start(self._take_turn, self._runner.carry_out)
-        for work in (self._timekeeper.run(recover=recover), self._pool.sign_forever()):
-            self._background.append(asyncio.get_running_loop().create_task(work))
+        for name, work in (("timekeeper", self._timekeeper.run(recover=recover)), ("signs of life", self._pool.sign_forever())):
+            self._background.append(asyncio.get_running_loop().create_task(work, name=name))
 
     async def stop(self, grace_seconds: float | None = None) -> None:
         """Let running steps end within the grace period, give the rest back, and close everything."""
