@@ -1,5 +1,8 @@
 """Accounts and sessions in dicts, and a clock that is moved by hand. Used by the tests of access."""
 
+from collections.abc import Sequence
+
+from stepswitch.domain.errors import VersionConflictError
 from stepswitch.engine.records import Account, Session
 
 
@@ -19,18 +22,28 @@ class HandClock:
 
 class DictAccountStore:
     def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {}
+        self.known: dict[str, Account] = {}
         self.sessions: dict[str, Session] = {}
         self.reads = 0
 
     async def account(self, name: str) -> Account | None:
-        return self.accounts.get(name)
+        return self.known.get(name)
 
-    async def put_account(self, account: Account) -> None:
-        self.accounts[account.name] = account
+    async def accounts(self, tenant: str | None) -> Sequence[Account]:
+        return sorted((each for each in self.known.values() if tenant in (None, each.tenant)), key=lambda each: each.name)
+
+    async def add_account(self, account: Account) -> None:
+        if account.name in self.known:
+            raise VersionConflictError("the name is taken")
+        self.known[account.name] = account
+
+    async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
+        self.known[account.name] = account
+        if ends_sessions:
+            self.sessions = {key: session for key, session in self.sessions.items() if session.user != account.name}
 
     async def count_accounts(self) -> int:
-        return len(self.accounts)
+        return len(self.known)
 
     async def put_session(self, session: Session) -> None:
         self.sessions[session.token_hash] = session

@@ -47,7 +47,12 @@ async def test_a_login_gives_a_token_of_which_only_the_hash_is_stored(house: Hou
     token, session = await house.sessions.login("admin", "correct horse")
     assert len(token) == 43
     assert session == Session(
-        hashlib.sha256(token.encode()).hexdigest(), "admin", "default", (ADMINISTRATOR,), house.clock.now() + 8 * HOUR
+        hashlib.sha256(token.encode()).hexdigest(),
+        "admin",
+        "default",
+        (ADMINISTRATOR,),
+        house.clock.now() + 8 * HOUR,
+        house.store.known["admin"].credential,
     )
     assert token not in repr(house.store.sessions)
     assert await house.sessions.authenticate(token) == administrator("admin")
@@ -135,7 +140,7 @@ class SlowStore(DictAccountStore):
 
     def __init__(self, store: DictAccountStore) -> None:
         super().__init__()
-        self.sessions = store.sessions
+        self.known, self.sessions = store.known, store.sessions
         self.was_read = asyncio.Event()
         self.go_on = asyncio.Event()
 

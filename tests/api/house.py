@@ -10,6 +10,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from stepswitch.access.accounts import Passwords
 from stepswitch.api.app import ApiServices, HostKeyTools, create_app
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError
 from stepswitch.domain.events import Cancel, Task
@@ -42,11 +43,13 @@ from stepswitch.engine.records import (
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.host_keys import fingerprint, parse_public_key
 from stepswitch.steps.javascript import JavaScriptStep
+from tests.access.account_store import DictAccountStore
 from tests.domain.documents import TYPES
 
 NOW = 1_900_000_000_250
@@ -183,7 +186,7 @@ class KnownTokens:
     async def login(self, username: str, password: str) -> tuple[str, Session]:
         if (username, password) != ("admin", "correct horse"):
             raise NotAuthenticatedError("no", ErrorCode.WRONG_CREDENTIALS)
-        return ADMIN_TOKEN, Session("hash", "admin", "default", (ADMINISTRATOR,), NOW + 1)
+        return ADMIN_TOKEN, Session("hash", "admin", "default", (ADMINISTRATOR,), NOW + 1, "")
 
     async def authenticate(self, token: str) -> Caller:
         if token not in self.callers:
@@ -285,6 +288,7 @@ class House:
                 watchers=self.watchers,
                 lists=Lists(cast("ListStore", self.store), self.views, snapshots),
                 accounts=self.tokens,
+                users=Users(DictAccountStore(), Passwords()),
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,
                 host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),

@@ -12,7 +12,7 @@ from stepswitch.api.wire import models
 from stepswitch.bootstrap.server import application
 from stepswitch.domain.execution import Status
 from stepswitch.engine.privileges import ADMINISTRATOR
-from stepswitch.engine.records import Session
+from stepswitch.engine.records import Account, Session
 from stepswitch.plugin import Result
 from stepswitch.storage.accounts import SqlAccountStore
 from tests.api.house import PLAIN
@@ -87,8 +87,12 @@ class Desk:
     async def elsewhere(self) -> dict[str, str]:
         """Return the headers of an administrator of another tenant."""
         token = "e" * 43
-        session = Session(hashlib.sha256(token.encode()).hexdigest(), "eve", "other", (ADMINISTRATOR,), self.house.clock.now() + 10**9)
-        await SqlAccountStore(self.house.service._database).put_session(session)
+        account = Account("eve", "other", "no hash", (ADMINISTRATOR,))
+        expires_at = self.house.clock.now() + 10**9
+        session = Session(hashlib.sha256(token.encode()).hexdigest(), "eve", "other", account.roles, expires_at, account.credential)
+        store = SqlAccountStore(self.house.service._database)
+        await store.put_account(account)
+        await store.put_session(session)
         return {"x-hm-authorization": token}
 
 

@@ -16,7 +16,8 @@ from stepswitch.bootstrap.server import application
 from stepswitch.domain.errors import NotAuthenticatedError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.privileges import ROLES, Grant, Privilege, grant, grants_of
-from stepswitch.engine.records import Session
+from stepswitch.engine.records import Account, Session
+from stepswitch.storage.accounts import SqlAccountStore
 from tests.api.house import KEY, PLAIN
 from tests.domain.documents import document
 from tests.engine.scripted import open_house
@@ -54,7 +55,7 @@ class Tokens:
         return self.people[token]
 
     async def login(self, username: str, password: str) -> tuple[str, Session]:
-        return "token", Session("hash", username, "default", (), 1_900_000_000_000)
+        return "token", Session("hash", username, "default", (), 1_900_000_000_000, "")
 
     async def logout(self, token: str) -> None:
         """Nobody is logged out here."""
@@ -78,7 +79,7 @@ class Office:
 
     async def ask(self, path: str, operation: Operation, who: str | None, workflow_id: str, execution_id: str) -> httpx.Response:
         target = workflow_id if operation.id != "createWorkflowAs" else f"0f9b7c1e-1111-4a9e-9d52-{next(self.numbers):012}"
-        place = path.format(tenantId="default", workflowId=target, workflowExecutionId=execution_id, revision=1)
+        place = path.format(tenantId="default", workflowId=target, workflowExecutionId=execution_id, revision=1, username="worker")
         query = {"attachmentId": "file.txt"} if "attachments" in path else {"host": "192.0.2.1"} if "host-keys" in path else {}
         return await self.client.request(
             operation.method, place, params=query, headers={} if who is None else of(who), **body_of(operation, workflow_id)
@@ -101,6 +102,8 @@ def body_of(operation: Operation, workflow_id: str) -> dict[str, Any]:
         "createWorkflowExecution": order,
         "changeWorkflowExecution": {"pauseAtFailure": True},
         "setExecutionValues": {"values": {}},
+        "createUser": {"username": f"worker {workflow_id}", "password": "a pigeon on the roof", "roles": []},
+        "changeUser": {"isDisabled": False},
         "trustHostKey": {"host": "192.0.2.1", "publicKey": KEY},
         "scanHostKeys": {"host": "127.0.0.1", "port": 1},
     }
@@ -136,6 +139,8 @@ def expected(operation: Operation, person: Caller | None) -> int:
     is_seen = person.tenant == "default" and (is_own or seen in held)
     if (is_execution or is_workflow or orders) and not is_seen:
         return 404
+    if "{username}" in operation.path and person.tenant != "default":
+        return 404
     if needs.of_installation and person.tenant != "default":
         return 403
     if needs.privilege is None or needs.is_read:
@@ -158,6 +163,7 @@ def _good_for_core(each: Grant) -> bool:
 async def open_office(directory: Path) -> AsyncIterator[Office]:
     async with open_house(directory, start=False, vro_login_details=True) as house:
         house.service.accounts = Tokens()
+        await SqlAccountStore(house.service._database).put_account(Account("worker", "default", "no hash", ()))
         transport = httpx.ASGITransport(application(house.service))
         async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as client:
             yield Office(client, itertools.count())

@@ -15,7 +15,7 @@ from stepswitch.bootstrap.server import HttpServer
 from stepswitch.client import Execution, Pacing, StepswitchClient
 from stepswitch.domain.execution import Status
 from stepswitch.engine.privileges import ADMINISTRATOR
-from stepswitch.engine.records import Session
+from stepswitch.engine.records import Account, Session
 from stepswitch.plugin import Result
 from stepswitch.storage.accounts import SqlAccountStore
 from tests.domain.documents import document
@@ -89,8 +89,11 @@ async def open_office(directory: Path, **settings: Any) -> AsyncIterator[Office]
 async def token_of(house: House, user: str, *roles: str, tenant: str = "default", lasts: int = 10**9) -> str:
     """Return the token of a new session, without the second that checking a password takes; it lasts so many milliseconds."""
     token = hashlib.sha256(f"{user} {tenant} {lasts}".encode()).hexdigest()[:43]
-    session = Session(hashlib.sha256(token.encode()).hexdigest(), user, tenant, roles, house.clock.now() + lasts)
-    await SqlAccountStore(house.service._database).put_session(session)
+    store = SqlAccountStore(house.service._database)
+    account = await store.account(user) or Account(user, tenant, "no hash", roles)
+    await store.put_account(account)
+    token_hash = hashlib.sha256(token.encode()).hexdigest()
+    await store.put_session(Session(token_hash, user, tenant, roles, house.clock.now() + lasts, account.credential))
     return token
 
 

@@ -250,7 +250,7 @@ async def test_old_commits_never_keep_a_round_busy(rig: Rig, monkeypatch: pytest
 async def test_expired_logins_are_ended_with_the_retention(rig: Rig) -> None:
     keeper = rig.timekeeper()
     accounts = SqlAccountStore(rig.database)
-    await accounts.put_session(Session("hash", "ann", "default", (), rig.clock.now() + 1))
+    await accounts.put_session(Session("hash", "ann", "default", (), rig.clock.now() + 1, ""))
     await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
     await keeper.look()
     assert await accounts.session("hash") is None

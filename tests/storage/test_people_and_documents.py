@@ -87,7 +87,7 @@ async def test_an_account_that_nobody_can_have_is_not_found(accounts: SqlAccount
 
 
 async def test_a_login_comes_back_until_it_ends(accounts: SqlAccountStore) -> None:
-    made = Session("hash", "admin", "default", ("admin",), NOW)
+    made = Session("hash", "admin", "default", ("admin",), NOW, "mark")
     await accounts.put_session(made)
     assert await accounts.session("hash") == made
     await accounts.end_session("other")
@@ -98,7 +98,7 @@ async def test_a_login_comes_back_until_it_ends(accounts: SqlAccountStore) -> No
 
 async def test_only_logins_that_are_over_are_forgotten(accounts: SqlAccountStore) -> None:
     for name, expires in (("over", NOW - 1), ("now", NOW), ("later", NOW + 1)):
-        await accounts.put_session(Session(name, "admin", "default", (), expires))
+        await accounts.put_session(Session(name, "admin", "default", (), expires, ""))
     await accounts.end_expired_sessions(NOW)
     assert [await accounts.session(name) is not None for name in ("over", "now", "later")] == [False, True, True]
 

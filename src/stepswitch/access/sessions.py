@@ -1,7 +1,7 @@
 """Logins: a token goes out once, only its hash is kept. `Sessions` is the port `Authenticator`, asked by `api` with every request.
 
-Sessions in use are kept in memory, so that a request costs microseconds; what is kept is read again every 30 seconds, for a
-logout may have happened at another node.
+Sessions in use are kept in memory, so that a request costs microseconds; what is kept is read again every two seconds, for a
+logout, or a change of the user, may have happened at another node or on the command line.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from stepswitch.engine.privileges import grants_of
 from stepswitch.engine.records import Session
 
 KEPT: Final = 10_000
-TRUSTED_SECONDS: Final = 30.0
+TRUSTED_SECONDS: Final = 2.0
 _TOKEN_BYTES: Final = 32
 _TOKEN_LENGTH: Final = 43
 _NAME_LENGTH: Final = 256
@@ -45,11 +45,12 @@ class Sessions:
     async def login(self, username: str, password: str) -> tuple[str, Session]:
         """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user."""
         account = await self._store.account(username) if _is_name(username) else None
-        if not await self._passwords.fits(account.password_hash if account else None, password) or account is None:
+        fits = await self._passwords.fits(account.password_hash if account else None, password)
+        if not fits or account is None or account.is_disabled:
             raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
         now = self._clock.now()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        session = Session(_hash(token), account.name, account.tenant, account.roles, now + self._lasts)
+        session = Session(_hash(token), account.name, account.tenant, account.roles, now + self._lasts, account.credential)
         await self._store.end_expired_sessions(now)
         await self._store.put_session(session)
         return token, session
@@ -76,13 +77,24 @@ class Sessions:
         self._logouts += 1
         self._kept.pop(token_hash, None)
 
+    def forget(self, user: str) -> None:
+        """Read again what the sessions of a user are good for, with the next request of each."""
+        self._logouts += 1
+        for token_hash in [each for each, kept in self._kept.items() if kept.caller.user == user]:
+            del self._kept[token_hash]
+
     async def _read(self, token_hash: str) -> _Kept:
         logouts = self._logouts
         session = await self._store.session(token_hash)
         if session is None:
             self._kept.pop(token_hash, None)
             raise NotAuthenticatedError("unknown token; log in")
-        kept = _Kept(Caller(session.user, session.tenant, grants_of(session.roles, {})), session.expires_at, self._clock.monotonic())
+        account = await self._store.account(session.user)
+        if account is None or account.is_disabled or account.credential != session.credential:
+            self._kept.pop(token_hash, None)
+            raise NotAuthenticatedError("the user is disabled, or has another password; log in")
+        caller = Caller(account.name, account.tenant, grants_of(account.roles, {}))
+        kept = _Kept(caller, session.expires_at, self._clock.monotonic())
         if logouts == self._logouts:  # else it may be this very session that has just ended
             self._kept[token_hash] = kept
             if len(self._kept) > KEPT:

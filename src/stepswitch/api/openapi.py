@@ -47,6 +47,7 @@ _TAGS: Final = {
     "Executions": "Workflows at work.",
     "Steering": "What people do to executions.",
     "Sessions": "Login and logout.",
+    "Users": "Who can log in, and with which roles.",
     "Host keys": "The servers that are trusted.",
     "Service": "The service itself.",
 }

@@ -10,6 +10,7 @@ from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
+from stepswitch.api.user_operations import USER_OPERATIONS
 from stepswitch.api.wire import host_key_models, models
 
 TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.")
@@ -89,6 +90,7 @@ OTHER_OPERATIONS: Final = (
     *OWN_CATALOGUE_OPERATIONS,
     *REHEARSAL_OPERATIONS,
     *OWN_STEERING_OPERATIONS,
+    *USER_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503),

@@ -19,6 +19,7 @@ from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.users import Users
 from stepswitch.engine.views import ExecutionView, Views
 from stepswitch.engine.watchers import Watchers
 
@@ -58,6 +59,7 @@ class ApiServices:
     lists: Lists
     watchers: Watchers
     accounts: Authenticator
+    users: Users
     files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools

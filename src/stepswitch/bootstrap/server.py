@@ -44,6 +44,7 @@ def application(service: Service) -> StepswitchApi:
             lists=service.lists,
             watchers=service.watchers,
             accounts=service.accounts,
+            users=service.users,
             files=service.files,
             host_keys=service.host_keys,
             host_key_tools=HostKeyTools(scan, parse_public_key, fingerprint),

@@ -23,6 +23,7 @@ from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStor
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Timekeeper
+from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
 from stepswitch.storage.data_dir import DataDir
@@ -53,6 +54,7 @@ class Service:
     watchers: Watchers
     conductor: Conductor
     accounts: Authenticator
+    users: Users
     host_keys: HostKeyStore
     files: FileStore
     _data_dir: DataDir

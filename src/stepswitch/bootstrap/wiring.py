@@ -31,6 +31,7 @@ from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
+from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.masking import Masking
@@ -174,6 +175,7 @@ def _wire(
 ) -> Service:
     ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
+    sessions = Sessions(account_store, passwords, clock, session_hours=settings.session_hours)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store)
     conductor = Conductor(store, snapshots, rules, clock)
@@ -206,7 +208,8 @@ def _wire(
         lists=Lists(SqlListStore(database, store), views, snapshots),
         watchers=Watchers(),
         conductor=conductor,
-        accounts=Sessions(account_store, passwords, clock, session_hours=settings.session_hours),
+        accounts=sessions,
+        users=Users(account_store, passwords, sessions.forget),
         host_keys=keys,
         files=files,
         _data_dir=data_dir,
@@ -270,6 +273,19 @@ def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_key
         log_bytes=settings.max_step_log_bytes,
         silence_seconds=settings.silence_seconds,
     )
+
+
+@asynccontextmanager
+async def open_users(data_dir: Path) -> AsyncIterator[Users]:
+    """Give the users of a data directory, which a running service may be using at the same time."""
+    place = DataDir(data_dir)
+    place.prepare()
+    await asyncio.to_thread(migrate, place.database)
+    database = SqliteDatabase(place.database)
+    try:
+        yield Users(SqlAccountStore(database), Passwords())
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

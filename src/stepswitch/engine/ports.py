@@ -173,8 +173,14 @@ class AccountStore(Protocol):
     async def account(self, name: str) -> Account | None:
         """Return an account."""
 
-    async def put_account(self, account: Account) -> None:
-        """Create or replace an account."""
+    async def accounts(self, tenant: str | None) -> Sequence[Account]:
+        """Return the accounts of a tenant, or of all of them, by name."""
+
+    async def add_account(self, account: Account) -> None:
+        """Create an account; raises VersionConflictError where the name exists."""
+
+    async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
+        """Create or replace an account, and end its sessions in the same transaction where that is asked."""
 
     async def count_accounts(self) -> int:
         """Return how many accounts there are."""
@@ -190,6 +196,16 @@ class AccountStore(Protocol):
 
     async def end_expired_sessions(self, now: int) -> None:
         """Forget the logins that expired before `now`."""
+
+
+class PasswordHasher(Protocol):
+    """Makes of passwords what may be stored."""
+
+    async def hash(self, password: str) -> str:
+        """Return the text to store for `password`."""
+
+    async def fits(self, password_hash: str | None, password: str) -> bool:
+        """Return whether `password` is the one that was hashed; after the same time where there is none."""
 
 
 class Authenticator(Protocol):

@@ -1,5 +1,6 @@
 """What crosses the seams of `ports`: plain values, and nothing that acts. Times are milliseconds since 1970 in UTC."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -117,6 +118,12 @@ class Account:
     tenant: str
     password_hash: str
     roles: tuple[str, ...]
+    is_disabled: bool = False
+
+    @property
+    def credential(self) -> str:
+        """What changes with the password: a session is good for the one that it was opened with, and for no other."""
+        return hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,8 @@ class Session:
     tenant: str
     roles: tuple[str, ...]
     expires_at: int
+    credential: str
+    """The account's, when the session was opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Accounts and sessions, over any `Database`. Implements `engine.ports.AccountStore`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.engine.records import Account, Session
-from stepswitch.storage.database import Database, Op, Query, Statement
+from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import accounts, sessions
 
@@ -18,10 +19,14 @@ _PUT_ACCOUNT: Final = Statement(
     )
 )
 _ACCOUNT: Final = Statement(select(accounts.c.body).where(accounts.c.name == bindparam("name")))
+_ACCOUNTS: Final = Statement(select(accounts.c.body).order_by(accounts.c.name))
+_ACCOUNTS_OF: Final = Statement(select(accounts.c.body).where(accounts.c.tenant == bindparam("tenant")).order_by(accounts.c.name))
+_NEW_ACCOUNT: Final = Statement(upsert(accounts).on_conflict_do_nothing())
 _COUNT: Final = Statement(select(func.count()).select_from(accounts))
 _PUT_SESSION: Final = Statement(upsert(sessions).on_conflict_do_nothing())
 _SESSION: Final = Statement(select(sessions.c.body).where(sessions.c.token_hash == bindparam("token_hash")))
 _END: Final = Statement(delete(sessions).where(sessions.c.token_hash == bindparam("token_hash")))
+_END_OF_USER: Final = Statement(delete(sessions).where(sessions.c.user == bindparam("name")))
 _END_EXPIRED: Final = Statement(delete(sessions).where(sessions.c.expires_at < bindparam("now")))
 
 
@@ -34,15 +39,21 @@ class SqlAccountStore:
     async def account(self, name: str) -> Account | None:
         """See `AccountStore`."""
         (found,) = await self._database.read([Query(_ACCOUNT, {"name": name})])
-        if not found:
-            return None
-        plain = load_row(found[0][0])
-        return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]))
+        return _account(found[0]) if found else None
 
-    async def put_account(self, account: Account) -> None:
+    async def accounts(self, tenant: str | None) -> Sequence[Account]:
         """See `AccountStore`."""
-        row = {"name": account.name, "tenant": account.tenant, "body": dump_row(asdict(account))}
-        await self._database.write([Op(_PUT_ACCOUNT, row)])
+        (found,) = await self._database.read([Query(_ACCOUNTS) if tenant is None else Query(_ACCOUNTS_OF, {"tenant": tenant})])
+        return [_account(row) for row in found]
+
+    async def add_account(self, account: Account) -> None:
+        """See `AccountStore`."""
+        await self._database.write([Op(_NEW_ACCOUNT, _row(account), expect=1)])
+
+    async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
+        """See `AccountStore`."""
+        ending = [Op(_END_OF_USER, {"name": account.name})] if ends_sessions else []
+        await self._database.write([Op(_PUT_ACCOUNT, _row(account)), *ending])
 
     async def count_accounts(self) -> int:
         """See `AccountStore`."""
@@ -65,7 +76,7 @@ class SqlAccountStore:
         if not found:
             return None
         plain = load_row(found[0][0])
-        return Session(plain["token_hash"], plain["user"], plain["tenant"], tuple(plain["roles"]), plain["expires_at"])
+        return Session(plain["token_hash"], plain["user"], plain["tenant"], tuple(plain["roles"]), plain["expires_at"], plain["credential"])
 
     async def end_session(self, token_hash: str) -> None:
         """See `AccountStore`."""
@@ -74,3 +85,12 @@ class SqlAccountStore:
     async def end_expired_sessions(self, now: int) -> None:
         """See `AccountStore`."""
         await self._database.write([Op(_END_EXPIRED, {"now": now})])
+
+
+def _row(account: Account) -> dict[str, Any]:
+    return {"name": account.name, "tenant": account.tenant, "body": dump_row(asdict(account))}
+
+
+def _account(row: Row) -> Account:
+    plain = load_row(row[0])
+    return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]), plain["is_disabled"])

@@ -190,6 +190,7 @@ sessions: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("sessions_by_expiry", "expires_at"),
+    Index("sessions_by_user", "user"),
 )
 
 requests: Final = Table(

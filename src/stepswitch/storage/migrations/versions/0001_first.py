@@ -230,6 +230,7 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("token_hash"),
     )
     op.create_index("sessions_by_expiry", "sessions", ["expires_at"])
+    op.create_index("sessions_by_user", "sessions", ["user"])
     op.create_table(
         "host_keys",
         sa.Column("host", sa.String(), nullable=False),

@@ -1,0 +1,49 @@
+"""What the reference says of the operations of users. Taken in by `operations`."""
+
+from typing import Final
+
+from stepswitch.api import needs, users
+from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
+from stepswitch.api.wire import user_models
+
+_USERS: Final = f"{OWN_ROOT}/users"
+_USER: Final = f"{_USERS}/{{username}}"
+_NAME: Final = Parameter("username", "Name of the user.")
+_TAG: Final = "Users"
+_WITH_BODY: Final = (400, 401, 403, 413, 500, 503)
+
+USER_OPERATIONS: Final = (
+    Operation(
+        "listUsers", "GET", _USERS, users.list_users, _TAG, "List the users",
+        "Those of the caller's tenant; for administrators of the tenant `default`, those of every tenant.",
+        list[user_models.User], refusals=(401, 403, 500, 503), needs=needs.ADMINISTER,
+    ),
+    Operation(
+        "createUser", "POST", _USERS, users.create_user, _TAG, "Make a user",
+        "Every fault is listed. A name that exists is 400 with the code ALREADY_EXISTS.",
+        user_models.User, request=user_models.NewUser, refusals=_WITH_BODY, needs=needs.ADMINISTER,
+        example={"username": "ann", "password": "a pigeon on the roof", "roles": ["Workflow Executor"]},
+    ),
+    Operation(
+        "getUser", "GET", _USER, users.read_user, _TAG, "Read a user", "Answers with tenant and roles.",
+        user_models.User, parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER,
+    ),
+    Operation(
+        "changeUser", "PATCH", _USER, users.change_user, _TAG, "Change a user",
+        "Gives another password or other roles, disables or enables; all that is sent, or nothing. A new password, and being disabled, ends "
+        "every session of the user at once. Nobody disables himself, or takes the role System Administrator from himself.",
+        user_models.User, request=user_models.UserChange, parameters=(_NAME,), refusals=(*_WITH_BODY, 404), needs=needs.ADMINISTER,
+        example={"roles": ["Operations"], "isDisabled": False},
+    ),
+    Operation(
+        "endSessionsOfUser", "DELETE", f"{_USER}/sessions", users.end_sessions, _TAG, "Log a user out everywhere",
+        "Ends every session of the user.", None, parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER,
+    ),
+    Operation(
+        "changeOwnPassword", "POST", f"{OWN_ROOT}/password", users.change_own_password, _TAG, "Change one's own password",
+        "Ends every session of the caller, this one too: log in again. A wrong old password is 400 with the code WRONG_CREDENTIALS.",
+        None, request=user_models.OwnPassword, refusals=(400, 401, 413, 500, 503), needs=needs.A_LOGIN,
+        example={"oldPassword": "…", "newPassword": "a pigeon on the roof"},
+    ),
+)  # fmt: skip
+"""Ours; each has one path."""

@@ -1,0 +1,53 @@
+"""Requests about users to values with types, all faults at once. Called by `api.users`."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from stepswitch.api.wire.requests import request_reader, texts
+from stepswitch.domain.errors import InvalidRequestError
+from stepswitch.domain.readers import ObjectReader
+from stepswitch.engine.users import UserOrder
+
+_NEW_FIELDS: Final = frozenset({"username", "password", "roles", "tenantId"})
+_CHANGE_FIELDS: Final = frozenset({"password", "roles", "isDisabled"})
+_PASSWORD_FIELDS: Final = frozenset({"oldPassword", "newPassword"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to make."""
+
+    name: str
+    password: str = field(repr=False)
+    roles: tuple[str, ...]
+    tenant: str | None
+
+
+def new_user(body: object) -> NewUser:
+    """Return the user to make."""
+    reader = request_reader(body, _NEW_FIELDS, "username", "password", "roles")
+    found = NewUser(reader.text("username") or "", reader.text("password") or "", texts(reader, "roles"), reader.text("tenantId"))
+    _refuse_faults(reader)
+    return found
+
+
+def user_change(body: object) -> UserOrder:
+    """Return what is to become of a user."""
+    reader = request_reader(body, _CHANGE_FIELDS)
+    roles = texts(reader, "roles")
+    found = UserOrder(reader.text("password"), None if reader.source.get("roles") is None else roles, reader.flag("isDisabled"))
+    _refuse_faults(reader)
+    return found
+
+
+def own_password(body: object) -> tuple[str, str]:
+    """Return the old password and the new one."""
+    reader = request_reader(body, _PASSWORD_FIELDS, "oldPassword", "newPassword")
+    found = reader.text("oldPassword") or "", reader.text("newPassword") or ""
+    _refuse_faults(reader)
+    return found
+
+
+def _refuse_faults(reader: ObjectReader) -> None:
+    if reader.report.has_faults:
+        raise InvalidRequestError(reader.report.faults)

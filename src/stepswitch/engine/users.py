@@ -1,0 +1,139 @@
+"""The use cases of users: who there is, with which roles, and what becomes of their sessions. Called by `api.users` and the command line.
+
+An administrator looks after the users of his tenant; those of the tenant `default` look after everybody.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
+from stepswitch.engine.callers import DEFAULT_TENANT, Caller
+from stepswitch.engine.passwords import password_fault
+from stepswitch.engine.ports import AccountStore, PasswordHasher
+from stepswitch.engine.privileges import ADMINISTRATOR, ROLES, Privilege, role_name
+from stepswitch.engine.records import Account
+
+LONGEST_NAME: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class UserOrder:
+    """What is to become of a user; None leaves it as it is."""
+
+    password: str | None = None
+    roles: tuple[str, ...] | None = None
+    is_disabled: bool | None = None
+
+
+class Users:
+    """Looks after accounts. `forget` is told of every user whose sessions this process must not trust any more."""
+
+    def __init__(self, store: AccountStore, passwords: PasswordHasher, forget: Callable[[str], None] = lambda _: None) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._forget = forget
+
+    async def all(self, caller: Caller) -> Sequence[Account]:
+        """Return the users whom the caller looks after, by name."""
+        caller.require(Privilege.ADMINISTRATION)
+        return await self._store.accounts(None if caller.runs_installation else caller.tenant)
+
+    async def get(self, caller: Caller, name: str) -> Account:
+        """Return a user; raises NotFoundError where the caller looks after nobody called so."""
+        caller.require(Privilege.ADMINISTRATION)
+        account = await self._store.account(name) if 0 < len(name) <= LONGEST_NAME and name.isprintable() else None
+        if account is None or not (caller.runs_installation or account.tenant == caller.tenant):
+            raise NotFoundError(f"no user {name}")
+        return account
+
+    async def add(self, caller: Caller, name: str, password: str, roles: Sequence[str], tenant: str | None = None) -> Account:
+        """Make a user and return it; raises InvalidRequestError with every fault."""
+        caller.require(Privilege.ADMINISTRATION)
+        faults = [*_name_faults("username", name), *_role_faults(roles), *_tenant_faults(caller, tenant)]
+        faults += _password_faults(name, password)
+        if faults:
+            raise InvalidRequestError(faults)
+        account = Account(name, tenant or caller.tenant, await self._passwords.hash(password), tuple(map(role_name, roles)))
+        try:
+            await self._store.add_account(account)
+        except VersionConflictError:
+            message = "there is a user of this name already; names are taken once, whatever the tenant"
+            raise InvalidRequestError([Fault(ErrorCode.ALREADY_EXISTS, "username", message)]) from None
+        return account
+
+    async def change(self, caller: Caller, name: str, order: UserOrder) -> Account:
+        """Change a user, all of it or nothing; a new password, and being disabled, ends every session of his at once."""
+        account = await self.get(caller, name)
+        faults = [*_role_faults(order.roles or ()), *_password_faults(name, order.password), *_own_faults(caller, account, order)]
+        if faults:
+            raise InvalidRequestError(faults)
+        if order.roles is not None:
+            account = replace(account, roles=tuple(map(role_name, order.roles)))
+        if order.is_disabled is not None:
+            account = replace(account, is_disabled=order.is_disabled)
+        if order.password is not None:
+            account = replace(account, password_hash=await self._passwords.hash(order.password))
+        await self._save(account, ends_sessions=order.password is not None or account.is_disabled)
+        return account
+
+    async def change_own_password(self, caller: Caller, old: str, new: str) -> None:
+        """Give the caller another password, which ends all sessions, this one too; raises InvalidRequestError where `old` is wrong."""
+        account = await self._store.account(caller.user)
+        fits = await self._passwords.fits(None if account is None else account.password_hash, old)
+        if account is None or not fits:
+            raise InvalidRequestError([Fault(ErrorCode.WRONG_CREDENTIALS, "oldPassword", "is wrong")])
+        if faults := _password_faults(caller.user, new, "newPassword"):
+            raise InvalidRequestError(faults)
+        await self._save(replace(account, password_hash=await self._passwords.hash(new)), ends_sessions=True)
+
+    async def end_sessions(self, caller: Caller, name: str) -> None:
+        """Log a user out everywhere."""
+        account = await self.get(caller, name)
+        await self._save(account, ends_sessions=True)
+
+    async def _save(self, account: Account, *, ends_sessions: bool) -> None:
+        await self._store.put_account(account, ends_sessions=ends_sessions)
+        self._forget(account.name)
+
+
+def _name_faults(path: str, name: str) -> list[Fault]:
+    if 0 < len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip() and "/" not in name and name not in (".", ".."):
+        return []
+    message = f"is to have 1 to {LONGEST_NAME} printable characters, none of them '/', and no blank at either end"
+    return [Fault(ErrorCode.INVALID_VALUE, path, message)]
+
+
+def _tenant_faults(caller: Caller, tenant: str | None) -> list[Fault]:
+    if tenant is None or tenant == caller.tenant:
+        return []
+    if not caller.runs_installation:
+        message = f"only administrators of the tenant {DEFAULT_TENANT} make users of other tenants"
+        return [Fault(ErrorCode.NOT_PERMITTED, "tenantId", message)]
+    return _name_faults("tenantId", tenant)
+
+
+def _role_faults(roles: Sequence[str]) -> list[Fault]:
+    known = ", ".join(ROLES)
+    return [
+        Fault(ErrorCode.INVALID_VALUE, f"roles[{place}]", f"is no role; there are {known}")
+        for place, role in enumerate(roles)
+        if role_name(role) not in ROLES
+    ]
+
+
+def _password_faults(name: str, password: str | None, path: str = "password") -> list[Fault]:
+    why = None if password is None else password_fault(name, password)
+    return [] if why is None else [Fault(ErrorCode.INVALID_VALUE, path, why)]
+
+
+def _own_faults(caller: Caller, account: Account, order: UserOrder) -> list[Fault]:
+    """Return faults where administrators would lock themselves out: so there is always one left."""
+    if account.name != caller.user:
+        return []
+    faults = []
+    if order.is_disabled:
+        faults.append(Fault(ErrorCode.INVALID_VALUE, "isDisabled", "nobody disables himself; another administrator can"))
+    if order.roles is not None and ADMINISTRATOR not in map(role_name, order.roles):
+        faults.append(Fault(ErrorCode.INVALID_VALUE, "roles", f"nobody takes the role {ADMINISTRATOR} from himself"))
+    return faults
