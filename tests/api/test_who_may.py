@@ -286,6 +286,30 @@ async def test_steps_are_changed_by_designers_only_for_they_may_hold_passwords(o
     assert (await office.client.patch(place, json={"pauseAtFailure": True}, headers=of("Operations"))).status_code == 200
 
 
+async def test_a_file_takes_the_place_of_one_of_the_workflow_for_designers_only(office: Office) -> None:
+    document = {"workflow": (None, _json(SOURCE), "application/json")}
+    script: list[tuple[str, Any]] = [*document.items(), ("files", ("run.sh", b"exit 0"))]
+    made = await office.client.post(f"{PLAIN}/workflow", files=script, headers=of("maker"))
+    order = {"workflowExecution": (None, _json({"workflowId": made.json()["id"], "contextType": "NONE"}), "application/json")}
+
+    async def start(person: str, name: str) -> httpx.Response:
+        files: list[tuple[str, Any]] = [*order.items(), ("files", (name, b"exit 1"))]
+        return await office.client.post(f"{PLAIN}/workflowExecution", files=files, headers=of(person))
+
+    assert (await start("Workflow Executor", "run.sh")).status_code == 403
+    assert (await start("maker", "run.sh")).status_code == 200
+    own = await start("Workflow Executor", "input.txt")
+    assert own.status_code == 200
+    place = f"{PLAIN}/workflowExecution/{own.json()['id']}/attachments"
+
+    async def attach(name: str) -> int:
+        answer = await office.client.post(place, files={"file": (name, b"exit 1")}, headers=of("Workflow Executor"))
+        return answer.status_code
+
+    assert await attach("run.sh") == 403
+    assert await attach("more.txt") in (200, 400)  # 400 where it has ended meanwhile
+
+
 @pytest.mark.parametrize("context", ["VNF", "CNF", "NS"])
 async def test_a_context_needs_the_privilege_to_manage_what_it_is_about(office: Office, context: str) -> None:
     order = {"workflowId": await office.workflow(), "contextType": context, "context": {}}

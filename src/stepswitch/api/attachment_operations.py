@@ -67,7 +67,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "it, but only while it is PAUSED or FAILED: a step that runs must not read half of each.",
         catalogue_models.FileAttachment, request=catalogue_models.FileUpload, request_media_type="multipart/form-data",
         parameters=(EXECUTION_ID, REASON), refusals=WITH_BODY,
-        needs=needs.STEER_EXECUTION,
+        needs=needs.ATTACH_TO_EXECUTION,
     ),
     Operation(
         "readExecutionAttachment", "GET", "/workflowExecution/{workflowExecutionId}/attachments", attachments.read_execution_attachment,

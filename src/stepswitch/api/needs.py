@@ -55,7 +55,9 @@ DESIGN: Final = Need(Privilege.WORKFLOW_DESIGN, "Workflow Design")
 VALIDATE: Final = Need(Privilege.WORKFLOW_READ, "Workflow Read")
 REHEARSE: Final = Need(Privilege.WORKFLOW_READ, "Workflow Read; Workflow Design to send a workflow along")
 CREATE_EXECUTION: Final = Need(
-    Privilege.WORKFLOW_EXECUTE, "Workflow Execute, for that workflow; Function Manage too where the context is not NONE"
+    Privilege.WORKFLOW_EXECUTE,
+    "Workflow Execute, for that workflow; Function Manage too where the context is not NONE; Workflow Design too where a file takes the place "
+    "of one of the workflow",
 )
 READ_EXECUTION: Final = Need(None, "to have created it, or Execution Read", Privilege.EXECUTION_READ, is_decided_later=True, is_read=True)
 STEER_EXECUTION: Final = Need(
@@ -65,6 +67,19 @@ STEER_EXECUTION: Final = Need(
 CHANGE_EXECUTION: Final = Need(
     Privilege.WORKFLOW_EXECUTE,
     "Workflow Execute for one's own, Execution Operate for those of others; Workflow Design too where `steps` are sent",
+    Privilege.EXECUTION_OPERATE,
+    is_decided_later=True,
+)
+_STEER: Final = "Workflow Execute for one's own, Execution Operate for those of others; Workflow Design too where "
+ATTACH_TO_EXECUTION: Final = Need(
+    Privilege.WORKFLOW_EXECUTE,
+    _STEER + "the file takes the place of one of the workflow",
+    Privilege.EXECUTION_OPERATE,
+    is_decided_later=True,
+)
+CORRECT_VALUES: Final = Need(
+    Privilege.WORKFLOW_EXECUTE,
+    _STEER + "a variable says where a step with a stored password acts",
     Privilege.EXECUTION_OPERATE,
     is_decided_later=True,
 )

@@ -97,7 +97,7 @@ OWN_STEERING_OPERATIONS: Final = (
         "begins takes the new ones.",
         models.WorkflowExecution, request=steering_models.ValueCorrection, parameters=_ACT, refusals=_WITH_BODY,
         example={"values": {"host": "192.0.2.7", "note": None}},
-        needs=needs.STEER_EXECUTION,
+        needs=needs.CORRECT_VALUES,
     ),
 )  # fmt: skip
 """Those that the vendor does not have."""

@@ -21,6 +21,7 @@ from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
+from stepswitch.engine.redirections import check_files
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, Views
 
@@ -77,6 +78,7 @@ class Executions:
         if request.context_type is not ContextType.NONE:
             caller.require(Privilege.FUNCTION_MANAGE)
         compiled = await self._compile(stored)
+        check_files(caller, compiled, request.attachments)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
         if not held:
             return await self._create(caller, request, compiled, origin)

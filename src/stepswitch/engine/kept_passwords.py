@@ -17,7 +17,7 @@ from stepswitch.domain.values import ValueType
 
 JsonObject = Mapping[str, Any]
 _SECTIONS: Final = ("inputs", "variables", "outputs")
-_TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine")
+TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine")
 """The inputs that say where a step acts, and how it knows that it is there."""
 BINDINGS: Final = (("inBindings",), ("policy", "probe", "inBindings"))
 """Where in a step its inputs stand, and those of its probe: what a probe does not give it takes over from its step, the password too."""
@@ -183,7 +183,7 @@ def _target(step: JsonObject, document: JsonObject) -> list[Any]:
     found: list[Any] = [step.get("type")]
     for keys in BINDINGS:
         bindings = dict(_objects(value_at(step, keys)))
-        for name in _TARGET:
+        for name in TARGET:
             binding = bindings.get(name, {})
             found.append([binding.get("type"), binding.get("exportName"), binding.get("defaultValue")])
             for source in sorted(_names(binding)):

@@ -23,6 +23,7 @@ from stepswitch.domain.errors import (
 from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WrittenBack
 from stepswitch.domain.execution import Head
 from stepswitch.domain.rules import Rules
+from stepswitch.engine import redirections
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, attachment_key, tag_of
 from stepswitch.engine.conductor import Conductor
@@ -117,7 +118,7 @@ class ExecutionSteering:
         head = await self._steered(caller, execution_id)
         compiled = await self._compiled(head)
         if order.steps:
-            _check_designs(caller, compiled)
+            redirections.check_designs(caller, compiled)
         edited = self._edit(head, compiled, order)
         faults = [*order.faults, *edited.faults, *self._unfit(head, order, edited)]
         if faults:
@@ -162,7 +163,9 @@ class ExecutionSteering:
     async def set_values(self, caller: Caller, execution_id: str, order: ValuesOrder, reason: str = "") -> ExecutionView:
         """Correct values of inputs and variables; raises InvalidRequestError with every fault."""
         head = await self._steered(caller, execution_id)
-        workflow = (await self._compiled(head)).workflow
+        compiled = await self._compiled(head)
+        redirections.check_values(caller, compiled, order.values)
+        workflow = compiled.workflow
         faults = [*check_values(workflow, order.values, head.context, head.attachments), *masked_faults("values", order.values, workflow)]
         if faults:
             raise InvalidRequestError(faults)
@@ -177,6 +180,7 @@ class ExecutionSteering:
         """Give an execution a file that was stored a moment ago, in place of one that goes by the same key; return the key."""
         head = await self._steered(caller, execution_id)
         key = attachment_key(file.name)
+        redirections.check_files(caller, await self._compiled(head), {key: file.id})
         await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key, file_id=file.id))
         return key
 
@@ -260,12 +264,6 @@ class ExecutionSteering:
             if await self._conductor.head(head.id) is None:
                 raise NotFoundError(f"no execution {head.id}") from None
             raise
-
-
-def _check_designs(caller: Caller, compiled: Compiled) -> None:
-    """Raise NotPermittedError where somebody may not change the steps: he could send a stored password to a host of his own."""
-    is_own = compiled.snapshot.document.get("creationUser") == caller.user
-    caller.require(Privilege.WORKFLOW_DESIGN, None if is_own else compiled.workflow.name)
 
 
 def file_key(head: Head, wanted: str) -> str:
