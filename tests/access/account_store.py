@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from stepswitch.domain.errors import VersionConflictError
+from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import Account, Session
 
 
@@ -24,6 +25,7 @@ class DictAccountStore:
     def __init__(self) -> None:
         self.known: dict[str, Account] = {}
         self.sessions: dict[str, Session] = {}
+        self.made: dict[tuple[str, str], Role] = {}
         self.reads = 0
 
     async def account(self, name: str) -> Account | None:
@@ -44,6 +46,17 @@ class DictAccountStore:
 
     async def count_accounts(self) -> int:
         return len(self.known)
+
+    async def roles(self, tenant: str) -> Sequence[Role]:
+        return [role for (of, _), role in sorted(self.made.items()) if of == tenant]
+
+    async def add_role(self, tenant: str, role: Role) -> None:
+        if (tenant, role.name) in self.made:
+            raise VersionConflictError("the name is taken")
+        self.made[tenant, role.name] = role
+
+    async def remove_role(self, tenant: str, name: str) -> None:
+        self.made.pop((tenant, name), None)
 
     async def put_session(self, session: Session) -> None:
         self.sessions[session.token_hash] = session

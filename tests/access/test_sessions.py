@@ -140,7 +140,7 @@ class SlowStore(DictAccountStore):
 
     def __init__(self, store: DictAccountStore) -> None:
         super().__init__()
-        self.known, self.sessions = store.known, store.sessions
+        self.known, self.sessions, self.made = store.known, store.sessions, store.made
         self.was_read = asyncio.Event()
         self.go_on = asyncio.Event()
 

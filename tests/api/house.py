@@ -41,6 +41,7 @@ from stepswitch.engine.records import (
     Waiting,
 )
 from stepswitch.engine.rehearsals import Rehearsals
+from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.users import Users
@@ -289,6 +290,7 @@ class House:
                 lists=Lists(cast("ListStore", self.store), self.views, snapshots),
                 accounts=self.tokens,
                 users=Users(DictAccountStore(), Passwords()),
+                roles=Roles(DictAccountStore()),
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,
                 host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),

@@ -79,7 +79,9 @@ class Office:
 
     async def ask(self, path: str, operation: Operation, who: str | None, workflow_id: str, execution_id: str) -> httpx.Response:
         target = workflow_id if operation.id != "createWorkflowAs" else f"0f9b7c1e-1111-4a9e-9d52-{next(self.numbers):012}"
-        place = path.format(tenantId="default", workflowId=target, workflowExecutionId=execution_id, revision=1, username="worker")
+        place = path.format(
+            tenantId="default", workflowId=target, workflowExecutionId=execution_id, revision=1, username="worker", role="made"
+        )
         query = {"attachmentId": "file.txt"} if "attachments" in path else {"host": "192.0.2.1"} if "host-keys" in path else {}
         return await self.client.request(
             operation.method, place, params=query, headers={} if who is None else of(who), **body_of(operation, workflow_id)
@@ -104,6 +106,7 @@ def body_of(operation: Operation, workflow_id: str) -> dict[str, Any]:
         "setExecutionValues": {"values": {}},
         "createUser": {"username": f"worker {workflow_id}", "password": "a pigeon on the roof", "roles": []},
         "changeUser": {"isDisabled": False},
+        "createRole": {"name": f"role {workflow_id}", "privileges": ["Workflow Read"]},
         "trustHostKey": {"host": "192.0.2.1", "publicKey": KEY},
         "scanHostKeys": {"host": "127.0.0.1", "port": 1},
     }
@@ -200,7 +203,11 @@ async def test_every_operation_lets_every_role_do_what_the_table_says_and_no_mor
 
 def is_nothing_there(operation: Operation, answer: httpx.Response, want: int) -> bool:
     """Return whether somebody who may was told that there is nothing of what he asked for: a file, a login, a key."""
-    asks = "attachmentId" in {each.name for each in operation.parameters} or operation.id in ("getVroLoginDetails", "forgetHostKeys")
+    asks = "attachmentId" in {each.name for each in operation.parameters} or operation.id in (
+        "getVroLoginDetails",
+        "forgetHostKeys",
+        "removeRole",
+    )
     return want == ALLOWED and asks and answer.status_code == 404 and operation.method in ("GET", "DELETE")
 
 

@@ -54,3 +54,16 @@ def test_an_unknown_user_and_a_missing_directory_are_sentences(stepswitch: Calle
     assert unknown.exit == 2
     assert "no user nobody" in unknown.err
     assert "there is no data directory" in stepswitch("user", "list", "--data-dir", tmp_path / "missing").err
+
+
+def test_a_narrowed_role_is_made_given_listed_and_removed(stepswitch: Caller, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = ("--data-dir", data)
+    made = stepswitch("role", "add", "Core", "--privilege", "Workflow Execute", "--workflow", "core *", *place)
+    assert (made.exit, made.out) == (0, "users can be given the role Core\n")
+    typed(monkeypatch, PASSWORD)
+    assert stepswitch("user", "add", "tom", "--role", "Core", *place).exit == 0
+    assert stepswitch("role", "list", *place).out.splitlines()[-1] == "Core\tWorkflow Execute, Workflow Read\tcore *"
+    assert "is the role of tom" in stepswitch("role", "remove", "Core", *place).err
+    assert stepswitch("user", "roles", "tom", "--role", "operations", *place).exit == 0
+    assert stepswitch("role", "remove", "Core", *place).exit == 0
+    assert [each["name"] for each in json.loads(stepswitch("role", "list", "--json", *place).out)][-1] == "Operations"

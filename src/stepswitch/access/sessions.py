@@ -14,7 +14,7 @@ from stepswitch.access.accounts import Passwords
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import AccountStore, Clock
-from stepswitch.engine.privileges import grants_of
+from stepswitch.engine.privileges import ROLES, grants_of
 from stepswitch.engine.records import Session
 
 KEPT: Final = 10_000
@@ -93,7 +93,9 @@ class Sessions:
         if account is None or account.is_disabled or account.credential != session.credential:
             self._kept.pop(token_hash, None)
             raise NotAuthenticatedError("the user is disabled, or has another password; log in")
-        caller = Caller(account.name, account.tenant, grants_of(account.roles, {}))
+        has_own = any(role not in ROLES for role in account.roles)
+        own = {role.name: role for role in await self._store.roles(account.tenant)} if has_own else {}
+        caller = Caller(account.name, account.tenant, grants_of(account.roles, own))
         kept = _Kept(caller, session.expires_at, self._clock.monotonic())
         if logouts == self._logouts:  # else it may be this very session that has just ended
             self._kept[token_hash] = kept

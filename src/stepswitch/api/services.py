@@ -18,6 +18,7 @@ from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
 from stepswitch.engine.rehearsals import Rehearsals
+from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import ExecutionView, Views
@@ -60,6 +61,7 @@ class ApiServices:
     watchers: Watchers
     accounts: Authenticator
     users: Users
+    roles: Roles
     files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stepswitch.api import needs, users
+from stepswitch.api import needs, roles, users
 from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
 from stepswitch.api.wire import user_models
 
@@ -44,6 +44,22 @@ USER_OPERATIONS: Final = (
         "Ends every session of the caller, this one too: log in again. A wrong old password is 400 with the code WRONG_CREDENTIALS.",
         None, request=user_models.OwnPassword, refusals=(400, 401, 413, 500, 503), needs=needs.A_LOGIN,
         example={"oldPassword": "…", "newPassword": "a pigeon on the roof"},
+    ),
+    Operation(
+        "listRoles", "GET", f"{OWN_ROOT}/roles", roles.list_roles, _TAG, "List the roles",
+        "Those that are always there, and those that the tenant made for itself.",
+        list[user_models.Role], refusals=(401, 403, 500, 503), needs=needs.ADMINISTER,
+    ),
+    Operation(
+        "createRole", "POST", f"{OWN_ROOT}/roles", roles.create_role, _TAG, "Make a role",
+        "A role of some privileges, for all workflows or for those of some names. Roles do not change: a name that exists is 400.",
+        user_models.Role, request=user_models.NewRole, refusals=_WITH_BODY, needs=needs.ADMINISTER,
+        example={"name": "Core executor", "privileges": ["Workflow Execute"], "workflowNames": ["core *"]},
+    ),
+    Operation(
+        "removeRole", "DELETE", f"{OWN_ROOT}/roles/{{role}}", roles.remove_role, _TAG, "Remove a role",
+        "One that somebody has is 400, one that is always there 404.",
+        None, parameters=(Parameter("role", "Name of the role."),), refusals=(400, 401, 403, 404, 500, 503), needs=needs.ADMINISTER,
     ),
 )  # fmt: skip
 """Ours; each has one path."""

@@ -3,7 +3,7 @@
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
-from stepswitch.bootstrap.wiring import installed_types, open_host_keys, open_rehearsals, open_service, open_users
+from stepswitch.bootstrap.wiring import installed_types, open_host_keys, open_rehearsals, open_roles, open_service, open_users
 
 __all__ = [
     "Restoration",
@@ -13,6 +13,7 @@ __all__ = [
     "installed_types",
     "open_host_keys",
     "open_rehearsals",
+    "open_roles",
     "open_service",
     "open_users",
     "restore",

@@ -45,6 +45,7 @@ def application(service: Service) -> StepswitchApi:
             watchers=service.watchers,
             accounts=service.accounts,
             users=service.users,
+            roles=service.roles,
             files=service.files,
             host_keys=service.host_keys,
             host_key_tools=HostKeyTools(scan, parse_public_key, fingerprint),

@@ -21,6 +21,7 @@ from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids, Observer
 from stepswitch.engine.rehearsals import Rehearsals
+from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.users import Users
@@ -55,6 +56,7 @@ class Service:
     conductor: Conductor
     accounts: Authenticator
     users: Users
+    roles: Roles
     host_keys: HostKeyStore
     files: FileStore
     _data_dir: DataDir

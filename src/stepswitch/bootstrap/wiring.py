@@ -27,6 +27,7 @@ from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
+from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
@@ -173,9 +174,8 @@ class _Repeats(TypedDict):
 def _wire(
     settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, data_dir: DataDir, database: SqliteDatabase
 ) -> Service:
-    ids, secrets, passwords = TimeOrderedIds(), Masking(), Passwords()
+    ids, secrets = TimeOrderedIds(), Masking()
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
-    sessions = Sessions(account_store, passwords, clock, session_hours=settings.session_hours)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store)
     conductor = Conductor(store, snapshots, rules, clock)
@@ -208,8 +208,7 @@ def _wire(
         lists=Lists(SqlListStore(database, store), views, snapshots),
         watchers=Watchers(),
         conductor=conductor,
-        accounts=sessions,
-        users=Users(account_store, passwords, sessions.forget),
+        **_people(settings, account_store, clock),
         host_keys=keys,
         files=files,
         _data_dir=data_dir,
@@ -231,6 +230,20 @@ def _repeats(data_dir: DataDir, database: SqliteDatabase, executions: Executions
         clock=shared["clock"],
         ids=shared["ids"],
     )
+
+
+class _People(TypedDict):
+    """Who may do what."""
+
+    accounts: Sessions
+    users: Users
+    roles: Roles
+
+
+def _people(settings: Settings, store: SqlAccountStore, clock: Clock) -> _People:
+    passwords = Passwords()
+    sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours)
+    return _People(accounts=sessions, users=Users(store, passwords, sessions.forget), roles=Roles(store))
 
 
 def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared: _UseCases) -> Rehearsals:
@@ -276,16 +289,29 @@ def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_key
 
 
 @asynccontextmanager
-async def open_users(data_dir: Path) -> AsyncIterator[Users]:
-    """Give the users of a data directory, which a running service may be using at the same time."""
+async def _open_accounts(data_dir: Path) -> AsyncIterator[SqlAccountStore]:
     place = DataDir(data_dir)
     place.prepare()
     await asyncio.to_thread(migrate, place.database)
     database = SqliteDatabase(place.database)
     try:
-        yield Users(SqlAccountStore(database), Passwords())
+        yield SqlAccountStore(database)
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def open_users(data_dir: Path) -> AsyncIterator[Users]:
+    """Give the users of a data directory, which a running service may be using at the same time."""
+    async with _open_accounts(data_dir) as store:
+        yield Users(store, Passwords())
+
+
+@asynccontextmanager
+async def open_roles(data_dir: Path) -> AsyncIterator[Roles]:
+    """Give the roles of a data directory, which a running service may be using at the same time."""
+    async with _open_accounts(data_dir) as store:
+        yield Roles(store)
 
 
 @asynccontextmanager

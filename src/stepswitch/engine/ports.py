@@ -11,6 +11,7 @@ from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.callers import Caller
+from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import (
     WHOLE_LOG,
     Account,
@@ -184,6 +185,15 @@ class AccountStore(Protocol):
 
     async def count_accounts(self) -> int:
         """Return how many accounts there are."""
+
+    async def roles(self, tenant: str) -> Sequence[Role]:
+        """Return a tenant's own roles, by name."""
+
+    async def add_role(self, tenant: str, role: Role) -> None:
+        """Create a role; raises VersionConflictError where the tenant has one of that name."""
+
+    async def remove_role(self, tenant: str, name: str) -> None:
+        """Forget a role."""
 
     async def put_session(self, session: Session) -> None:
         """Store a login."""

@@ -5,16 +5,14 @@ An administrator looks after the users of his tenant; those of the tenant `defau
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
+from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
 from stepswitch.engine.passwords import password_fault
 from stepswitch.engine.ports import AccountStore, PasswordHasher
 from stepswitch.engine.privileges import ADMINISTRATOR, ROLES, Privilege, role_name
 from stepswitch.engine.records import Account
-
-LONGEST_NAME: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Users:
     async def add(self, caller: Caller, name: str, password: str, roles: Sequence[str], tenant: str | None = None) -> Account:
         """Make a user and return it; raises InvalidRequestError with every fault."""
         caller.require(Privilege.ADMINISTRATION)
-        faults = [*_name_faults("username", name), *_role_faults(roles), *_tenant_faults(caller, tenant)]
+        faults = [*name_faults("username", name), *await self._role_faults(tenant or caller.tenant, roles), *_tenant_faults(caller, tenant)]
         faults += _password_faults(name, password)
         if faults:
             raise InvalidRequestError(faults)
@@ -65,7 +63,11 @@ class Users:
     async def change(self, caller: Caller, name: str, order: UserOrder) -> Account:
         """Change a user, all of it or nothing; a new password, and being disabled, ends every session of his at once."""
         account = await self.get(caller, name)
-        faults = [*_role_faults(order.roles or ()), *_password_faults(name, order.password), *_own_faults(caller, account, order)]
+        faults = [
+            *await self._role_faults(account.tenant, order.roles or ()),
+            *_password_faults(name, order.password),
+            *_own_faults(caller, account, order),
+        ]
         if faults:
             raise InvalidRequestError(faults)
         if order.roles is not None:
@@ -92,16 +94,17 @@ class Users:
         account = await self.get(caller, name)
         await self._save(account, ends_sessions=True)
 
+    async def _role_faults(self, tenant: str, roles: Sequence[str]) -> list[Fault]:
+        known = [*ROLES, *(role.name for role in await self._store.roles(tenant))]
+        return [
+            Fault(ErrorCode.INVALID_VALUE, f"roles[{place}]", f"is no role; there are {', '.join(known)}")
+            for place, role in enumerate(roles)
+            if role_name(role) not in known
+        ]
+
     async def _save(self, account: Account, *, ends_sessions: bool) -> None:
         await self._store.put_account(account, ends_sessions=ends_sessions)
         self._forget(account.name)
-
-
-def _name_faults(path: str, name: str) -> list[Fault]:
-    if 0 < len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip() and "/" not in name and name not in (".", ".."):
-        return []
-    message = f"is to have 1 to {LONGEST_NAME} printable characters, none of them '/', and no blank at either end"
-    return [Fault(ErrorCode.INVALID_VALUE, path, message)]
 
 
 def _tenant_faults(caller: Caller, tenant: str | None) -> list[Fault]:
@@ -110,16 +113,7 @@ def _tenant_faults(caller: Caller, tenant: str | None) -> list[Fault]:
     if not caller.runs_installation:
         message = f"only administrators of the tenant {DEFAULT_TENANT} make users of other tenants"
         return [Fault(ErrorCode.NOT_PERMITTED, "tenantId", message)]
-    return _name_faults("tenantId", tenant)
-
-
-def _role_faults(roles: Sequence[str]) -> list[Fault]:
-    known = ", ".join(ROLES)
-    return [
-        Fault(ErrorCode.INVALID_VALUE, f"roles[{place}]", f"is no role; there are {known}")
-        for place, role in enumerate(roles)
-        if role_name(role) not in ROLES
-    ]
+    return name_faults("tenantId", tenant)
 
 
 def _password_faults(name: str, password: str | None, path: str = "password") -> list[Fault]:

@@ -1,16 +1,17 @@
 """Accounts and sessions, over any `Database`. Implements `engine.ports.AccountStore`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from stepswitch.engine.privileges import Privilege, Role
 from stepswitch.engine.records import Account, Session
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
-from stepswitch.storage.tables import accounts, sessions
+from stepswitch.storage.tables import accounts, roles, sessions
 
 _ADD_ACCOUNT = upsert(accounts)
 _PUT_ACCOUNT: Final = Statement(
@@ -23,6 +24,9 @@ _ACCOUNTS: Final = Statement(select(accounts.c.body).order_by(accounts.c.name))
 _ACCOUNTS_OF: Final = Statement(select(accounts.c.body).where(accounts.c.tenant == bindparam("tenant")).order_by(accounts.c.name))
 _NEW_ACCOUNT: Final = Statement(upsert(accounts).on_conflict_do_nothing())
 _COUNT: Final = Statement(select(func.count()).select_from(accounts))
+_ROLES: Final = Statement(select(roles.c.body).where(roles.c.tenant == bindparam("tenant")).order_by(roles.c.name))
+_NEW_ROLE: Final = Statement(upsert(roles).on_conflict_do_nothing())
+_END_ROLE: Final = Statement(delete(roles).where(roles.c.tenant == bindparam("of"), roles.c.name == bindparam("called")))
 _PUT_SESSION: Final = Statement(upsert(sessions).on_conflict_do_nothing())
 _SESSION: Final = Statement(select(sessions.c.body).where(sessions.c.token_hash == bindparam("token_hash")))
 _END: Final = Statement(delete(sessions).where(sessions.c.token_hash == bindparam("token_hash")))
@@ -60,6 +64,20 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_COUNT)])
         return int(found[0][0])
 
+    async def roles(self, tenant: str) -> Sequence[Role]:
+        """See `AccountStore`."""
+        (found,) = await self._database.read([Query(_ROLES, {"tenant": tenant})])
+        return [_role(load_row(row[0])) for row in found]
+
+    async def add_role(self, tenant: str, role: Role) -> None:
+        """See `AccountStore`."""
+        body = {"name": role.name, "privileges": sorted(role.privileges), "workflow_names": list(role.workflow_names)}
+        await self._database.write([Op(_NEW_ROLE, {"tenant": tenant, "name": role.name, "body": dump_row(body)}, expect=1)])
+
+    async def remove_role(self, tenant: str, name: str) -> None:
+        """See `AccountStore`."""
+        await self._database.write([Op(_END_ROLE, {"of": tenant, "called": name})])
+
     async def put_session(self, session: Session) -> None:
         """See `AccountStore`."""
         row = {
@@ -94,3 +112,7 @@ def _row(account: Account) -> dict[str, Any]:
 def _account(row: Row) -> Account:
     plain = load_row(row[0])
     return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]), plain["is_disabled"])
+
+
+def _role(plain: Mapping[str, Any]) -> Role:
+    return Role(plain["name"], frozenset(map(Privilege, plain["privileges"])), tuple(plain["workflow_names"]))

@@ -182,6 +182,16 @@ accounts: Final = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+roles: Final = Table(
+    "roles",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "name"),
+)
+"""Roles that a tenant made for itself."""
+
 sessions: Final = Table(
     "sessions",
     metadata,

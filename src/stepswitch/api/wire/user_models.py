@@ -36,3 +36,21 @@ class OwnPassword(Structure):
 
     old_password: str = must("What it is now.")
     new_password: str = must("What it is to be: at least 12 characters.")
+
+
+class NewRole(Structure):
+    """A role to make."""
+
+    name: str = must("The name.", examples=["Core executor"])
+    privileges: list[str] = must("What it lets people do; what that implies is added.", examples=[["Workflow Execute"]])
+    workflow_names: list[str] = maybe(
+        "For which workflows: names, or beginnings with `*` behind them; all unless said.", examples=[["core *"]]
+    )
+
+
+class Role(Structure):
+    """What somebody can be given."""
+
+    name: str = must("The name.", examples=["Core executor"])
+    privileges: list[str] = must("What it lets people do.", examples=[["Workflow Read", "Workflow Execute"]])
+    workflow_names: list[str] = must("For which workflows; for all where it is empty.", examples=[["core *"]])

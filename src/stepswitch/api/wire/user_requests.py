@@ -10,6 +10,7 @@ from stepswitch.engine.users import UserOrder
 
 _NEW_FIELDS: Final = frozenset({"username", "password", "roles", "tenantId"})
 _CHANGE_FIELDS: Final = frozenset({"password", "roles", "isDisabled"})
+_ROLE_FIELDS: Final = frozenset({"name", "privileges", "workflowNames"})
 _PASSWORD_FIELDS: Final = frozenset({"oldPassword", "newPassword"})
 
 
@@ -36,6 +37,23 @@ def user_change(body: object) -> UserOrder:
     reader = request_reader(body, _CHANGE_FIELDS)
     roles = texts(reader, "roles")
     found = UserOrder(reader.text("password"), None if reader.source.get("roles") is None else roles, reader.flag("isDisabled"))
+    _refuse_faults(reader)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class NewRole:
+    """A role to make."""
+
+    name: str
+    privileges: tuple[str, ...]
+    workflow_names: tuple[str, ...]
+
+
+def new_role(body: object) -> NewRole:
+    """Return the role to make."""
+    reader = request_reader(body, _ROLE_FIELDS, "name", "privileges")
+    found = NewRole(reader.text("name") or "", texts(reader, "privileges"), texts(reader, "workflowNames"))
     _refuse_faults(reader)
     return found
 

@@ -222,6 +222,13 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "roles",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "name"),
+    )
+    op.create_table(
         "sessions",
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("user", sa.String(), nullable=False),
