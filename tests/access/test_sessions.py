@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import KEPT, TRUSTED_SECONDS, Sessions, _Kept
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TooManyAttemptsError
 from stepswitch.engine.callers import administrator
 from stepswitch.engine.ports import Authenticator
 from stepswitch.engine.privileges import ADMINISTRATOR
@@ -149,3 +149,15 @@ class SlowStore(DictAccountStore):
         self.was_read.set()
         await self.go_on.wait()
         return found
+
+
+async def test_guessing_is_slowed_down_for_unknown_users_as_for_known_ones(house: House) -> None:
+    for name in ("admin", "nobody"):
+        for _ in range(5):
+            with pytest.raises(NotAuthenticatedError):
+                await house.sessions.login(name, "wrong", "192.0.2.1")
+        with pytest.raises(TooManyAttemptsError) as raised:
+            await house.sessions.login(name, "correct horse", "192.0.2.1")
+        assert raised.value.retry_after == 2
+    house.clock.time += 1_000
+    await house.sessions.login("admin", "correct horse", "192.0.2.1")

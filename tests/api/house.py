@@ -184,7 +184,7 @@ class KnownTokens:
             STRANGER_TOKEN: administrator("stranger", "elsewhere"),
         }
 
-    async def login(self, username: str, password: str) -> tuple[str, Session]:
+    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
         if (username, password) != ("admin", "correct horse"):
             raise NotAuthenticatedError("no", ErrorCode.WRONG_CREDENTIALS)
         return ADMIN_TOKEN, Session("hash", "admin", "default", (ADMINISTRATOR,), NOW + 1, "")

@@ -54,7 +54,7 @@ class Tokens:
             raise NotAuthenticatedError("unknown token")
         return self.people[token]
 
-    async def login(self, username: str, password: str) -> tuple[str, Session]:
+    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
         return "token", Session("hash", username, "default", (), 1_900_000_000_000, "")
 
     async def logout(self, token: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepswitch.access.accounts import Passwords
+from stepswitch.access.attempts import Attempts
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import AccountStore, Clock
@@ -38,16 +39,21 @@ class Sessions:
         self._store = store
         self._passwords = passwords
         self._clock = clock
+        self._attempts = Attempts(clock)
         self._lasts = round(session_hours * 3_600_000)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._logouts = 0
 
-    async def login(self, username: str, password: str) -> tuple[str, Session]:
-        """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user."""
+    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
+        """See `Authenticator`."""
+        name = username if _is_name(username) else ""
+        self._attempts.begin(name, address)
         account = await self._store.account(username) if _is_name(username) else None
         fits = await self._passwords.fits(account.password_hash if account else None, password)
         if not fits or account is None or account.is_disabled:
+            self._attempts.failed(name, address)
             raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
+        self._attempts.succeeded(name, address)
         now = self._clock.now()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         session = Session(_hash(token), account.name, account.tenant, account.roles, now + self._lasts, account.credential)

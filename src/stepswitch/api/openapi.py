@@ -32,6 +32,7 @@ _REFUSALS: Final = {
     412: "What is to be changed is no longer what `If-Match` names; nothing was changed.",
     413: "The body is over the limit of 10 MiB, or as it is set; of a packed one what it unpacks to counts.",
     415: "The body is packed in a way that is not understood; `Accept-Encoding` says what is.",
+    429: "Logins have failed too often; come back after the seconds in `Retry-After`.",
     500: "A fault of the server. Its log says more under the reference that the message gives.",
     503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
 }
@@ -126,7 +127,7 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
 
 
 def _refusal(status: int) -> JsonObject:
-    special = {401: ("WWW-Authenticate",), 415: ("Accept-Encoding",), 503: ("Retry-After",)}.get(status, ())
+    special = {401: ("WWW-Authenticate",), 415: ("Accept-Encoding",), 429: ("Retry-After",), 503: ("Retry-After",)}.get(status, ())
     refusal: JsonObject = {"description": _REFUSALS[status], "headers": _header_refs("x-error-code", "x-request-id", *special)}
     if status not in BODILESS:
         refusal["content"] = {"application/json": {"schema": _schema_of(models.ErrorResponse)}}

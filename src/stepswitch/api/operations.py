@@ -68,7 +68,7 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
             f"login{suffix}", "POST", path, sessions.login, "Sessions", "Log in",
             "Opens a session. The token comes in the header `x-hm-authorization`; send it in that header, or as "
             "`Authorization: Bearer`, with every other request.",
-            models.SessionResponse, request=models.Credentials, refusals=(400, 401, 413, 500, 503),
+            models.SessionResponse, request=models.Credentials, refusals=(400, 401, 413, 429, 500, 503),
             example={"username": "admin", "password": "…"}, answer_headers={"x-hm-authorization": "The token."},
             needs=needs.NOTHING,
         ),

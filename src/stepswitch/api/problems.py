@@ -1,6 +1,6 @@
 """The only table from an error to a status. Called by `limits`, where every error of an operation arrives, and by `app`.
 
-400, 408, 412, 413, 415, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
+400, 408, 412, 413, 415, 429, 431, 500 and 503 carry `errorResponse`; 401, 403, 404 and 405 have no body; each carries `x-error-code`.
 """
 
 import traceback
@@ -27,6 +27,7 @@ from stepswitch.domain.errors import (
     StoreError,
     TargetError,
     TooLargeError,
+    TooManyAttemptsError,
     TooSlowError,
     UnsupportedEncodingError,
     WorkflowError,
@@ -42,6 +43,7 @@ STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
     (UnsupportedEncodingError, 415),
     (HeadersTooLargeError, 431),
     (TooSlowError, 408),
+    (TooManyAttemptsError, 429),
     (OverloadedError, 503),
     (StoreError, 503),
     (WorkflowError, 400),
@@ -73,7 +75,7 @@ def answer(error: Exception, reference: str) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="stepswitch"'
     if isinstance(error, UnsupportedEncodingError):
         headers["Accept-Encoding"] = error.accepted
-    if isinstance(error, OverloadedError):
+    if isinstance(error, OverloadedError | TooManyAttemptsError):
         headers["Retry-After"] = str(error.retry_after)
     if status in CLOSING:
         headers["Connection"] = "close"

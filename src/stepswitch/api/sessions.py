@@ -32,7 +32,7 @@ def token_of(request: Request) -> str:
 async def login(call: Call) -> Response:
     """Open a session; the token is in the header only."""
     username, password = credentials(await read_json(call.request))
-    token, session = await call.services.accounts.login(username, password)
+    token, session = await call.services.accounts.login(username, password, call.request.client.host if call.request.client else "")
     body = {"username": session.user, "tenantId": session.tenant, "roles": session.roles, "expiresAt": format_time(session.expires_at)}
     return json_response(encode(body), {TOKEN_HEADER: token, "Cache-Control": "no-store"})
 

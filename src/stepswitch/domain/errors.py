@@ -11,6 +11,7 @@
     │   ├── TooLargeError           413
     │   ├── UnsupportedEncodingError 415
     │   ├── HeadersTooLargeError    431
+    │   ├── TooManyAttemptsError    429 with Retry-After
     │   └── TooSlowError            408
     ├── WorkflowError           the document, or the values that it met, are at fault
     │   └── ValueMisfitError
@@ -57,6 +58,7 @@ class ErrorCode(StrEnum):
     NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
     WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
     SESSION_EXPIRED = "SESSION_EXPIRED"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     NOT_PERMITTED = "NOT_PERMITTED"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -204,6 +206,16 @@ class HeadersTooLargeError(CallerError):
     """The request line and the headers are over their limit."""
 
     code = ErrorCode.HEADERS_TOO_LARGE
+
+
+class TooManyAttemptsError(CallerError):
+    """Logins have failed too often; come back after `retry_after` seconds."""
+
+    code = ErrorCode.TOO_MANY_ATTEMPTS
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TooSlowError(CallerError):

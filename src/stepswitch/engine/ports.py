@@ -221,8 +221,11 @@ class PasswordHasher(Protocol):
 class Authenticator(Protocol):
     """Who logs in, and who stands behind a token."""
 
-    async def login(self, username: str, password: str) -> tuple[str, Session]:
-        """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user."""
+    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
+        """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user.
+
+        Raises TooManyAttemptsError where that failed too often, for the user or from the address.
+        """
 
     async def authenticate(self, token: str) -> Caller:
         """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
