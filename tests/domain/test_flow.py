@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepswitch.domain.decide import pending_task
+from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS, pending_task
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Reply, TaskKind, Turn
 from stepswitch.domain.execution import Limits, LogLevel, Result, Status
@@ -197,6 +197,23 @@ def test_a_delay_counts_from_the_arrival_also_beside_a_breakpoint() -> None:
     one.now += 4_000
     one.resume()
     assert one.task.not_before == START + 10_000
+
+
+def test_delays_and_deadlines_take_no_longer_after_the_clock_was_set_back() -> None:
+    one = life("a", "b", b={"policy": {"delaySeconds": 10, "retry": {"maxAttempts": 2, "delaySeconds": 5}, "timeoutSeconds": 60}})
+    one.now += 3_600_000
+    assert one.claim() is Reply.GRANTED
+    one.now = START
+    one.report()
+    assert one.task.not_before == START + 10_000
+    one.now += 10_000
+    assert one.claim() is Reply.GRANTED
+    assert one.step.claim is not None
+    assert one.step.claim.deadline == one.now + 60_000 + 1_000 * DEADLINE_GRACE_SECONDS
+    one.report(Result.FAILED)
+    assert one.task.not_before == one.now + 5_000
+    one.now += 5_000
+    assert one.claim() is Reply.GRANTED
 
 
 def test_the_clock_may_go_back_and_times_never_do() -> None:

@@ -164,6 +164,19 @@ async def test_log_lines_never_touch_the_version(executions: SqlExecutionStore) 
     assert await executions.load("e1") == next_of(before)
 
 
+async def test_log_lines_that_may_be_there_already_are_added_only_where_they_are_not(executions: SqlExecutionStore) -> None:
+    for name in ("e1", "e2"):
+        await executions.create(save_of(head(name)), SNAPSHOT)
+    lines = [replace(entry("a", 0), line=0), replace(entry("a", 0), line=1)]
+    await executions.append_logs("e1", lines[:1])
+    for name, chunk in (("e1", lines[:1]), ("e1", lines[1:]), ("e1", lines[1:]), ("e2", lines[:1])):
+        await executions.append_logs(name, chunk, again=True)
+    assert (await executions.logs("e1"))[0] == lines
+    assert (await executions.logs("e2"))[0] == lines[:1]
+    await executions.append_logs("gone", lines, again=True)
+    assert (await executions.logs("gone"))[0] == []
+
+
 async def test_nothing_is_logged_for_an_execution_that_is_gone(executions: SqlExecutionStore, database: Database) -> None:
     await executions.append_logs("e1", [entry()])
     assert await count(database, logs) == 0

@@ -17,7 +17,7 @@ from stepswitch.storage import logs as log_statements
 from stepswitch.storage import sqlite
 from stepswitch.storage.database import Op, Query, Statement
 from stepswitch.storage.executions import SqlExecutionStore
-from stepswitch.storage.sqlite import DIALECT, SqliteDatabase, connect
+from stepswitch.storage.sqlite import DIALECT, READERS, SqliteDatabase, connect
 from stepswitch.storage.tables import executions as executions_table
 from tests.storage.connections import Commits
 from tests.storage.rows import everything
@@ -156,6 +156,19 @@ async def test_a_full_disk_stores_nothing_by_halves_and_works_again(path: Path, 
 
 def _pages(path: Path) -> int:
     return path.stat().st_size // 4096
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "ROLLBACK", "PRAGMA query_only=ON"])
+async def test_a_read_that_fails_leaves_no_reader_unable_to_read(executions: SqlExecutionStore, commits: Commits, statement: str) -> None:
+    assert await created(executions, "a") == [None]
+    commits.broken = statement
+    failed = 0
+    for _ in range(4 * READERS):  # each reader has its turn
+        try:
+            assert await stored(executions, "a") == [True]
+        except StoreError:
+            failed += 1
+    assert failed == 1
 
 
 class _locked:  # noqa: N801 # reads as what it does

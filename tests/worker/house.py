@@ -10,7 +10,7 @@ from typing import Any, Final
 from stepswitch.dispatch.local import LocalDispatcher, Places
 from stepswitch.domain.assignments import initial_values
 from stepswitch.domain.decide import begin
-from stepswitch.domain.errors import StoreError
+from stepswitch.domain.errors import CommitInDoubtError, StoreError
 from stepswitch.domain.events import Create, Task
 from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Outcome, Result, Status, StepExecution, Values
 from stepswitch.domain.rules import Rules
@@ -85,6 +85,8 @@ class Refusing:
         self._database = database
         self.refuses = False
         self.refused = 0
+        self.doubts = 0
+        """How many writes fail next although they are stored."""
         self.held: asyncio.Event | None = None
 
     async def write(self, ops: Sequence[Op]) -> Sequence[int]:
@@ -93,7 +95,11 @@ class Refusing:
         if self.refuses:
             self.refused += 1
             raise StoreError("the database says no")
-        return await self._database.write(ops)
+        counts = await self._database.write(ops)
+        if self.doubts:
+            self.doubts -= 1
+            raise CommitInDoubtError("nobody knows what is on disk")
+        return counts
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         return await self._database.read(queries)

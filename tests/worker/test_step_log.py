@@ -160,3 +160,23 @@ async def test_a_stopped_step_gives_up_lines_that_nobody_takes(house: House) -> 
 
 def test_the_house_uses_a_real_database(house: House) -> None:
     assert isinstance(house.database._database, SqliteDatabase)
+
+
+async def test_lines_whose_storing_is_in_doubt_are_there_once(house: House) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        house.database.doubts = 2
+        await context.log("first")
+        await house.clock.until_sleeping_for(attempt.RETRY_SECONDS)
+        await context.log("second")
+        await context.log("second")
+        await house.clock.advance(attempt.RETRY_SECONDS)
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    while not running.done():
+        await house.clock.advance(attempt.RETRY_SECONDS)
+    await running
+    assert [each.message for each in await house.logged(task)] == ["first", "second", "second"]

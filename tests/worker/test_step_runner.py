@@ -15,7 +15,7 @@ from stepswitch.domain.values import Value
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.step_runner import LET_GO_SECONDS, STORE_PAUSES
-from tests.worker.house import LIMIT, House, copy_of
+from tests.worker.house import LIMIT, SILENCE, House, copy_of
 
 
 class _Forever:
@@ -276,6 +276,32 @@ async def test_nothing_is_sent_any_more_once_a_step_is_stopped(house: House) -> 
     await asyncio.gather(*running)
     assert len(refused) == 2
     assert (await house.step(task)).result is Result.FAILED
+
+
+@pytest.mark.parametrize(
+    ("is_safe", "sends", "result"), [(False, 1, "UNKNOWN"), (True, 1, "FAILED"), (False, 0, "FAILED"), (True, 0, "FAILED")]
+)
+async def test_a_worker_that_was_fenced_says_whether_something_was_sent_before(
+    house: House, is_safe: bool, sends: int, result: str
+) -> None:
+    task = await house.begin(policy={"safeToRerun": is_safe, "timeoutSeconds": 600})
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        for _ in range(sends):
+            context.mark_sent()
+        await house.clock.sleep(SILENCE)
+        context.mark_sent()
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.clock.advance(SILENCE)
+    await running
+    step = await house.step(task)
+    assert step.error is not None
+    assert (step.result, step.error.code) == (result, ErrorCode.LOST)
+    assert ("nothing was sent" in step.error.message, "was sent before" in step.error.message) == (sends == 0, sends == 1)
 
 
 async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: House) -> None:

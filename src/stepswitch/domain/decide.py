@@ -135,7 +135,7 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
         return Decision(p.head, Reply.STALE)
     p.start()
     limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0)
-    claim = Claim(event.nonce, event.instance, deadline=p.now + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
+    claim = Claim(event.nonce, event.instance, deadline=p.clock + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
     taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=p.now, claim=claim)
     p.current = replace(p.step, probe=taken) if isinstance(taken, Probe) else taken
     return p.decision(event.id, Reply.GRANTED)

@@ -68,12 +68,16 @@ class ContextType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line of log; `step` is the number of the step execution, None for the execution itself."""
+    """One line of log; `step` is the number of the step execution, None for the execution itself.
+
+    `line` counts what a step type said within its attempt, so that lines whose storing was in doubt are recognised.
+    """
 
     time: int
     level: LogLevel
     message: str
     step: int | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

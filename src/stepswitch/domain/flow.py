@@ -37,7 +37,7 @@ def arrive(p: Progress, step_id: str) -> None:
     hold_reason = _reason_to_hold(p, step, visited=True)
     delay = step.policy.delay_seconds
     state = StepState.EXECUTABLE if hold_reason is None else StepState.WAITING_BEFORE
-    begin_step(p, step, state, p.now + round(delay * 1000) if delay else None)
+    begin_step(p, step, state, p.clock + round(delay * 1000) if delay else None)
     if hold_reason is not None:
         _pause_before(p, *hold_reason)
 
@@ -130,7 +130,7 @@ def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
 def is_due(p: Progress) -> bool:
     """Whether the current step, or the look of its probe, may be taken now, by a turn or by a worker."""
     work = p.step.work
-    return work.state is StepState.EXECUTABLE and (work.not_before is None or work.not_before <= p.now)
+    return work.state is StepState.EXECUTABLE and (work.not_before is None or work.not_before <= p.clock)
 
 
 def is_for_worker(p: Progress) -> bool:
@@ -314,7 +314,7 @@ def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = F
     if old.state is not StepState.FINISHED:
         old = probing.ended(changed(old, state=advance(old.state, StepEvent.RETRIED), end_time=end_time), p.now)
     p.rows.append(old)
-    not_before = p.now + round(delay_seconds * 1000) if delay_seconds else None
+    not_before = p.clock + round(delay_seconds * 1000) if delay_seconds else None
     p.log(f"step {step.id} ({old.number}) ended {old.result}: attempt {old.attempt + 1} follows", LogLevel.WARN)
     hold_reason = None if anew else _reason_to_hold(p, step, visited=False)
     begin_step(p, step, StepState.EXECUTABLE, not_before, old, anew=anew)

@@ -62,7 +62,7 @@ def look_again(p: Progress, step: Step, policy: ProbePolicy, losses: int, *event
 
 
 def _look(p: Progress, policy: ProbePolicy, attempt: int, losses: int) -> Probe:
-    not_before = p.now + round(policy.delay_seconds * 1000) if policy.delay_seconds else None
+    not_before = p.clock + round(policy.delay_seconds * 1000) if policy.delay_seconds else None
     return Probe(attempt, StepState.EXECUTABLE, p.now, p.now, losses, not_before)
 
 

@@ -21,10 +21,14 @@ APPLIED_KEPT: Final = 8
 
 
 class Progress:
-    """What a decision changes, step by step. `now` is never earlier than the last time stored."""
+    """What a decision changes, step by step.
+
+    `now` is never earlier than the last time stored. Delays and deadlines go by `clock`, the time as it was told: after the clock was set
+    back `now` lies in the future of those who wait, and a delay of seconds would take as long as the clock was wrong.
+    """
 
     __slots__ = (
-        "_values", "cancels", "current", "end_time", "head", "logs", "now", "rows", "rules", "status", "steps_begun", "tasks",
+        "_values", "cancels", "clock", "current", "end_time", "head", "logs", "now", "rows", "rules", "status", "steps_begun", "tasks",
         "workflow",
     )  # fmt: skip
 
@@ -32,6 +36,7 @@ class Progress:
         self.head = head
         self.workflow = workflow
         self.rules = rules
+        self.clock = now
         self.now = max(now, head.last_time)
         self.current = head.current
         self.status = head.status

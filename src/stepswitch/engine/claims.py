@@ -113,10 +113,10 @@ class Claims:
         event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look)
         return (await self._conductor.apply(task.execution_id, event)).reply
 
-    async def log(self, execution_id: str, entries: Sequence[LogEntry]) -> None:
-        """Store log lines of a running step, masked before they come here."""
+    async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False) -> None:
+        """Store log lines of a running step, masked before they come here; `again` where an earlier try at them was in doubt."""
         reach(CrashPoint.LOG_UNSAVED)
-        await self._store.append_logs(execution_id, entries)
+        await self._store.append_logs(execution_id, entries, again=again)
         reach(CrashPoint.LOG_SAVED)
         for observer in self._observers:
             observer.committed(Committed(execution_id, logs=tuple(entries)))

@@ -83,8 +83,8 @@ class ExecutionStore(Protocol):
     async def log_end(self, execution_id: str) -> int:
         """Return the place of the last row of log of an execution; 0 where there is none. What is logged later has a greater one."""
 
-    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
-        """Add log entries; never touches the version."""
+    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry], *, again: bool = False) -> None:
+        """Add log entries of a step; never touches the version. `again`: they may be there already, and are then not added."""
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
         """Note a sign of life for each of these claims; return the nonces that are still open."""

@@ -269,7 +269,12 @@ def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
 
 def dump_logs(entries: Sequence[LogEntry]) -> bytes:
     """Return log entries as a JSON array of arrays, behind the number of the format."""
-    return dump([ROW_FORMAT, *((entry.time, entry.level, entry.step, entry.message) for entry in entries)])
+    return dump([ROW_FORMAT, *map(_plain_entry, entries)])
+
+
+def _plain_entry(entry: LogEntry) -> tuple[Any, ...]:
+    line = () if entry.line is None else (entry.line,)
+    return (entry.time, entry.level, entry.step, entry.message, *line)
 
 
 def logs_from(body: bytes) -> list[LogEntry]:
@@ -277,4 +282,4 @@ def logs_from(body: bytes) -> list[LogEntry]:
     found, *entries = load(body)
     refuse_later(found, ROW_FORMAT, "a chunk of log entries")
     with refuse_foreign("a chunk of log entries"):
-        return [LogEntry(time, LogLevel(level), message, step) for time, level, step, message, *_ in entries]
+        return [LogEntry(time, LogLevel(level), message, step, *more[:1]) for time, level, step, message, *more in entries]

@@ -28,7 +28,7 @@ from stepswitch.storage.encoding import (
     step_from,
 )
 from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
-from stepswitch.storage.logs import log_ops, read_logs
+from stepswitch.storage.logs import are_logged, log_ops, read_logs
 from stepswitch.storage.requests import add_mark
 from stepswitch.storage.searched import searched_context
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
@@ -173,9 +173,11 @@ class SqlExecutionStore:
         uses = change_uses(save) if save.taken_files or save.left_files else ()
         await self._database.write([*edit, Op(_UPDATE, row, 1), *_row_ops(save, large), *uses])
 
-    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry]) -> None:
+    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry], *, again: bool = False) -> None:
         """See `ExecutionStore`."""
         if logs:
+            if again and await are_logged(self._database, execution_id, logs):
+                return
             lines = log_ops(execution_id, logs)
             await self._database.write([*lines, lines_op(execution_id, logs, log_rows=len(lines))])
 

@@ -60,10 +60,26 @@ _PAGES: Final[Mapping[LogOrder, Statement]] = {
 }
 
 
+_LAST_ROWS: Final = 20
+"""In so few rows the lines of a flush are found that was in doubt: since then only saves have logged anything of its step."""
+_LAST: Final = Statement(
+    select(_L.body)
+    .where(_L.execution_id == bindparam("execution_id"), _L.step == bindparam("step"))
+    .order_by(_L.place.desc())
+    .limit(_LAST_ROWS)
+)
+
+
 def log_ops(execution_id: str, entries: Iterable[LogEntry]) -> list[Op]:
     """Return what appends entries: a row for those that follow one another and tell of the same step."""
     rows = groupby(entries, key=lambda entry: entry.step)
     return [Op(_ADD, {"execution_id": execution_id, "step": step, "body": dump_logs(list(of_step))}) for step, of_step in rows]
+
+
+async def are_logged(database: Database, execution_id: str, entries: Sequence[LogEntry]) -> bool:
+    """Return whether entries of one step are there as they are, among the last that were written of it."""
+    (rows,) = await database.read([Query(_LAST, {"execution_id": execution_id, "step": entries[0].step})])
+    return any(logs_from(body) == list(entries) for (body,) in rows)
 
 
 async def read_logs(database: Database, execution_id: str, page: LogPage) -> tuple[Sequence[LogEntry], LogPage | None]:

@@ -248,7 +248,7 @@ class SqliteDatabase:
     def _let_go(self) -> None:
         """Close the connection, which undoes what it had not committed; the next batch begins on a new one."""
         if self._connection is not None:
-            self._committer.submit(self._connection.close)
+            asyncio.get_running_loop().run_in_executor(self._committer, self._connection.close)
             self._connection = None
 
 
@@ -325,21 +325,34 @@ class _Readers:
 
     def _read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         connection = self._connection()
-        connection.execute("BEGIN")
         try:
-            return [_fetch(connection, query) for query in queries]
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            connection.execute("BEGIN")
+            try:
+                return [_fetch(connection, query) for query in queries]
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._let_go(connection)
+            raise
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._connect_to(self._path)
+            connection = self._local.connection = self._connect_to(self._path)
             self._all.append(connection)
-            connection.execute("PRAGMA query_only=ON")
-            self._local.connection = connection
+            try:
+                connection.execute("PRAGMA query_only=ON")
+            except sqlite3.Error:
+                self._let_go(connection)
+                raise
         return connection
+
+    def _let_go(self, connection: sqlite3.Connection) -> None:
+        """Read on a new connection the next time: nobody knows what state a failure left this one in."""
+        self._local.connection = None
+        self._all.remove(connection)
+        connection.close()
 
     async def close(self) -> None:
         self._closed = True

@@ -51,6 +51,7 @@ class StepLog:
         self._grant = grant
         self._around = around
         self._lines: list[LogEntry] = []
+        self._count = 0
         self._waiting_bytes = 0
         self._left = around.log_bytes
         self._writing: asyncio.Task[None] | None = None
@@ -76,21 +77,24 @@ class StepLog:
             await asyncio.shield(self._writing)
 
     def _put(self, text: str, level: LogLevel, size: int) -> None:
-        self._lines.append(LogEntry(self._around.clock.now(), level, text, self._grant.task.number))
+        self._lines.append(LogEntry(self._around.clock.now(), level, text, self._grant.task.number, self._count))
+        self._count += 1
         self._waiting_bytes += size
 
     async def _write(self) -> None:
         while self._lines:
             lines, self._lines, self._waiting_bytes = self._lines, [], 0
-            while not await self._store(lines):
+            again = False
+            while not await self._store(lines, again=again):
+                again = True
                 await self._rest(RETRY_SECONDS)
             if not self._is_closing:
                 await self._rest(PAUSE_SECONDS)
 
-    async def _store(self, lines: Sequence[LogEntry]) -> bool:
+    async def _store(self, lines: Sequence[LogEntry], *, again: bool) -> bool:
         """Return whether nothing is left to do for `lines`: they are stored, or nobody keeps trying."""
         try:
-            await self._around.claims.log(self._grant.task.execution_id, lines)
+            await self._around.claims.log(self._grant.task.execution_id, lines, again=again)
         except StoreError as error:
             _log.error(
                 "log lines of a step could not be stored",

@@ -196,10 +196,10 @@ async def until_stored(clock: Clock, ask: Callable[[], Awaitable[_T]]) -> _T | R
 
 def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
     """Return what follows from a step type that wanted to send something and was not allowed to."""
-    if attempt.sent and not attempt.grant.safe:
-        message = f"{error}; something was sent before, and nobody can say whether the target acted"
-        return Outcome(Result.UNKNOWN, error=StepError(ErrorCode.LOST, message))
-    return Outcome(Result.FAILED, error=StepError(ErrorCode.LOST, f"nothing was sent: {error}"))
+    if not attempt.sent:
+        return Outcome(Result.FAILED, error=StepError(ErrorCode.LOST, f"nothing was sent: {error}"))
+    message = f"{error}; something was sent before, and nobody can say whether the target acted"
+    return Outcome(Result.FAILED if attempt.grant.safe else Result.UNKNOWN, error=StepError(ErrorCode.LOST, message))
 
 
 def _had_no_room(outcome: Outcome) -> bool:
