@@ -10,9 +10,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 CHAOS_ROUNDS ?= 100
+SCHEDULES ?= 10000
 LISTED ?= 1000000
 
-.PHONY: help setup servers demo test check format lint types layers docs bench chaos reference constraints clean
+.PHONY: help setup servers demo test check format lint types layers docs bench chaos simulate reference constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ bench: $(INSTALLED) ## measure, beside what the same machine gives without the s
 
 chaos: setup ## kill the service at many random moments and count what every device was told
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200
+
+simulate: setup ## run that many random schedules (SCHEDULES) through the engine; a seed that breaks a promise is named
+	STEPSWITCH_SIMULATION_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_schedules.py
 
 reference: $(INSTALLED) ## write the reference pages that are made from the source
 	$(BIN)/python -m tools.make_reference

@@ -1,0 +1,188 @@
+"""The devices of a simulation, which remember what they were told, and the step types that act on them. Every answer is drawn."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, cast
+
+from stepswitch.domain.step_types import StepSignature
+from stepswitch.engine.records import Committed
+from stepswitch.plugin import ErrorCode, Outcome, Result, StepContext, Values, failed, unknown
+from stepswitch.worker.attempt import Attempt
+from tests.domain.lives import ACT, LOOK, NOOP
+from tests.simulation.loop import here, sleep
+from tests.simulation.weather import CALM, Weather
+
+SLOW: Final = "slow"
+DONE: Final = "done"
+NOT_DONE: Final = "not done"
+DEVICES: Final = ("north", "south", SLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One command that a device was sent: by which attempt at which step."""
+
+    device: str
+    execution_id: str
+    number: int
+    attempt: int
+    nonce: str
+    word: str
+    at: float
+
+
+@dataclass
+class City:
+    """All devices. `told` is everything that was sent to them; `ended` what each attempt came to, as its step type said it."""
+
+    random: Random
+    weather: Weather = CALM
+    told: list[Told] = field(default_factory=list)
+    ended: dict[str, Outcome] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    """Claims that were declared lost, on disk: nothing may be sent for them any more."""
+    is_claimed: Callable[[Told], bool] = lambda _: True
+    """Whether the claim of an attempt is, or was, on disk."""
+    hear: Callable[[Committed], None] = lambda _: None
+    """Is told of whatever the service tells its observers."""
+    breaches: list[str] = field(default_factory=list)
+    """What may never happen, and has. Not raised, for the service outlives whatever a step type raises."""
+
+    def tell(self, told: Told) -> None:
+        """Send a command; only who may is not stopped here."""
+        if here().is_dead or here().is_still:
+            self.breaches.append(f"the simulation itself is wrong: {told} comes from nowhere")
+        if told.nonce in self.lost:
+            self.breaches.append(f"somebody whose claim was declared lost sent something: {told}")
+        if not self.is_claimed(told):
+            self.breaches.append(f"something was sent before its claim was on disk: {told}")
+        twice = [other for other in self.told if (other.execution_id, other.number) == (told.execution_id, told.number)]
+        if any(other.nonce != told.nonce for other in twice):
+            self.breaches.append(f"a step was sent to its target twice: {twice[0]}, and again {told}")
+        self.told.append(told)
+
+    def chance(self, probability: float) -> bool:
+        """Return whether something happens."""
+        return self.random.random() < probability
+
+
+class ActingStep:
+    """Implements `StepType`: logs in, sends a command or two, and says how it went, as far as it is let."""
+
+    signature: StepSignature = ACT
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+
+    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+        grant = cast("Attempt", context).grant
+        try:
+            outcome = await self._act(inputs, context)
+        except asyncio.CancelledError:
+            await self._let_go()
+            raise
+        if grant.nonce is not None:
+            self._city.ended[grant.nonce] = outcome
+        return outcome
+
+    async def _act(self, inputs: Values, context: StepContext) -> Outcome:
+        city, grant = self._city, cast("Attempt", context).grant
+        device, secret = str(inputs.get("host")), str(inputs.get("password"))
+        name = f"{grant.task.execution_id}.{grant.task.number}.{grant.nonce}"
+        trouble = city.weather.device_trouble
+        await context.log(f"{name} logs in with {secret}")
+        await sleep(city.random.random() * 5.0)
+        if city.chance(trouble / 4):
+            return failed(ErrorCode.UNREACHABLE, f"nobody answers to {secret}")
+        if inputs.get("deed") == "look":
+            return self._look(context)
+        for place in range(city.random.choice([1, 1, 1, 2])):
+            context.mark_sent()
+            city.tell(_told(device, inputs, context))
+            await context.log(f"{name} was told {place}, {encoded(secret)}")
+            await sleep(self._seconds(device))
+        if city.chance(trouble / 2):
+            return self._trouble(secret)
+        return Outcome(Result.SUCCEEDED, {"token": name, "echo": f"you said {secret}"})
+
+    def _look(self, context: StepContext) -> Outcome:
+        """Say what is so at the device: whether it was told."""
+        task = cast("Attempt", context).grant.task
+        context.mark_sent()
+        was_told = any((each.execution_id, each.number) == (task.execution_id, task.number) for each in self._city.told)
+        return Outcome(Result.SUCCEEDED, {"state": DONE if was_told else NOT_DONE})
+
+    def _seconds(self, device: str) -> float:
+        if device == SLOW:
+            return 10_000.0
+        usual = self._city.random.random() * 5.0
+        return 10_000.0 if self._city.chance(self._city.weather.device_trouble / 10) else usual
+
+    def _trouble(self, secret: str) -> Outcome:
+        match self._city.random.randrange(4):
+            case 0:
+                return failed(ErrorCode.NON_ZERO_EXIT, f"it said no to {secret}", {"token": "none"})
+            case 1:
+                return unknown(ErrorCode.CONNECTION_CUT, f"the connection with {secret} was cut")
+            case 2:
+                raise RuntimeError(f"a bug that knows {secret}")
+            case _:
+                return cast("Outcome", None)
+
+    async def _let_go(self) -> None:
+        """Close the session; a stuck one takes longer than it is given."""
+        await sleep(60.0 if self._city.chance(self._city.weather.device_stuck) else self._city.random.random())
+
+    async def release(self, execution_id: str) -> None:
+        await sleep(0.01)
+
+    async def close(self) -> None:
+        pass
+
+
+def encoded(secret: str) -> str:
+    """Return a secret as devices show it now and then."""
+    return base64.b64encode(secret.encode()).decode()
+
+
+def _told(device: str, inputs: Values, context: StepContext) -> Told:
+    grant = cast("Attempt", context).grant
+    task = grant.task
+    at = asyncio.get_running_loop().time()
+    return Told(device, task.execution_id, task.number, task.attempt, grant.nonce or "", str(inputs.get("word")), at)
+
+
+class LookingStep:
+    """Implements `StepType`: only computes, so that running it twice harms nobody."""
+
+    signature: StepSignature = LOOK
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+
+    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+        task = cast("Attempt", context).grant.task
+        await sleep(20.0 if self._city.chance(self._city.weather.device_trouble / 10) else self._city.random.random() * 2.0)
+        if self._city.chance(self._city.weather.device_trouble / 4):
+            return failed(ErrorCode.SCRIPT_FAILED, f"it threw {inputs.get('password')}")
+        return Outcome(Result.SUCCEEDED, {"token": f"{task.execution_id}.{task.number}.looked"})
+
+    async def release(self, execution_id: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class IdleStep(LookingStep):
+    """NOOP: decisions take it, nobody runs it."""
+
+    signature: StepSignature = NOOP
+
+
+def step_types(city: City) -> Sequence[ActingStep | LookingStep]:
+    """Return the step types of a service in this city."""
+    return [ActingStep(city), LookingStep(city), IdleStep(city)]

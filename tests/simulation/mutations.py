@@ -1,0 +1,248 @@
+"""Faults that somebody could build into the service, each against one promise: the simulation has to find every one of them.
+
+Each takes a `MonkeyPatch` and changes what it says. They break the code where a mistake would be easy: around the commit, the claim, the
+fence, the doubt, the queue.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import bindparam, update
+
+from stepswitch.dispatch.local import TURNS_AT_ONCE, LocalDispatcher
+from stepswitch.domain import decide, flow, steering
+from stepswitch.domain.errors import CommitInDoubtError
+from stepswitch.domain.events import Claimed, Decision, Event, Reply
+from stepswitch.engine import conductor as conducting
+from stepswitch.engine import edits
+from stepswitch.engine import steering as use_cases
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.records import Save
+from stepswitch.engine.timekeeper import Timekeeper
+from stepswitch.secrets.masking import Masking
+from stepswitch.storage import executions as storing
+from stepswitch.storage.database import Op, Params, Statement
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.tables import executions
+from stepswitch.worker.attempt import Attempt
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def everybody_is_granted_the_step(patch: pytest.MonkeyPatch) -> None:
+    """A claim is granted although somebody else holds the step."""
+    real = decide.decide
+
+    def grant(head: Any, event: Event, *more: Any) -> Decision:
+        decision = real(head, event, *more)
+        is_busy = isinstance(event, Claimed) and decision.reply is Reply.BUSY
+        return replace(decision, reply=Reply.GRANTED) if is_busy else decision
+
+    patch.setattr(conducting, "decide", grant)
+
+
+def nobody_waits_for_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """A save is answered while it is still on its way to the disk."""
+    real = SqlExecutionStore.save
+
+    async def save(self: SqlExecutionStore, *given: Any) -> None:
+        later = asyncio.get_running_loop().create_task(real(self, *given))
+        later.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    patch.setattr(SqlExecutionStore, "save", save)
+
+
+def creates_are_answered_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    real = SqlExecutionStore.create
+
+    async def create(self: SqlExecutionStore, *given: Any) -> None:
+        later = asyncio.get_running_loop().create_task(real(self, *given))
+        later.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    patch.setattr(SqlExecutionStore, "create", create)
+
+
+def what_follows_goes_out_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """Tasks, cancels and what others read of an execution are those of a decision that is not on disk."""
+    real = Conductor._save
+
+    async def save(self: Conductor, before: Any, decision: Decision, event: Event) -> bool:
+        self._follow_up(decision)
+        return await real(self, before, decision, event)
+
+    patch.setattr(Conductor, "_save", save)
+
+
+def a_commit_in_doubt_counts_as_done(patch: pytest.MonkeyPatch) -> None:
+    real = SqlExecutionStore.save
+
+    async def save(self: SqlExecutionStore, *given: Any) -> None:
+        try:
+            await real(self, *given)
+        except CommitInDoubtError:
+            return
+
+    patch.setattr(SqlExecutionStore, "save", save)
+
+
+def what_was_done_in_doubt_is_done_again(patch: pytest.MonkeyPatch) -> None:
+    """Neither the save nor the decision recognises an event by its id."""
+    real = decide.decide
+
+    def forgetful(head: Any, event: Event, *more: Any) -> Decision:
+        bare = replace(head, applied=())
+        decision = real(bare, event, *more)
+        return replace(decision, head=head) if decision.head is bare else decision
+
+    patch.setattr(conducting, "decide", forgetful)
+    real_load = SqlExecutionStore.load
+
+    async def load(self: SqlExecutionStore, execution_id: str) -> Any:
+        head = await real_load(self, execution_id)
+        return None if head is None else replace(head, applied=())
+
+    patch.setattr(SqlExecutionStore, "load", load)
+
+
+def two_decide_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Nothing keeps two decisions about one execution apart: neither a lock nor the version."""
+
+    @asynccontextmanager
+    async def not_alone(_: Conductor, __: str) -> AsyncIterator[None]:
+        yield
+
+    patch.setattr(Conductor, "_alone", not_alone)
+
+    def unchecked(statement: Statement, params: Params, expect: int | None = None) -> Op:
+        if "read_version" in params:
+            return Op(_BLIND_UPDATE, {name: value for name, value in params.items() if name != "read_version"})
+        return Op(statement, params, expect)
+
+    patch.setattr(storing, "Op", unchecked)
+
+
+_COLUMNS: Final = ("version", "status", "snapshot_id", "end_time", "retained_til", "runnable_since", "cleanup_number", "body")
+_BLIND_UPDATE: Final = Statement(
+    update(executions).where(executions.c.id == bindparam("the_id")).values({name: bindparam(name) for name in _COLUMNS})
+)
+
+
+def no_worker_is_fenced(patch: pytest.MonkeyPatch) -> None:
+    """A worker sends although nobody has heard of it for long."""
+    patch.setattr(Attempt, "_is_silent", lambda _: False)
+
+
+def what_was_lost_is_run_again(patch: pytest.MonkeyPatch) -> None:
+    """Every step counts as safe to run twice."""
+    patch.setattr(flow, "is_safe", lambda *_: True)
+
+
+def lost_wake_ups_stay_lost(patch: pytest.MonkeyPatch) -> None:
+    async def wake_up(_: Timekeeper) -> None:
+        return
+
+    patch.setattr(Timekeeper, "_wake_up", wake_up)
+
+
+def silent_workers_are_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """What another instance held is never declared lost, and neither is what is silent."""
+
+    async def lose(*_: Any) -> None:
+        return
+
+    patch.setattr(Timekeeper, "_lose", lose)
+
+
+def nothing_is_masked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Masking, "masker", lambda *_: lambda text: text)
+
+
+def a_device_takes_any_number_of_sessions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LocalDispatcher, "_is_free", lambda *_: True)
+
+
+def everybody_waits_for_the_first_in_line(patch: pytest.MonkeyPatch) -> None:
+    """A step whose device is busy keeps all that stand behind it from going on."""
+
+    def pump(self: LocalDispatcher) -> None:
+        while self._run and self._turns and self._turns_running < TURNS_AT_ONCE:
+            entry = heapq.heappop(self._turns)
+            if self._is_meant(entry):
+                self._turns_running += 1
+                self._begin(entry.task)
+        while self._run and self._steps and self._steps_running < self._places.steps:
+            scarce = self._scarce(self._steps[0].task)
+            if self._is_meant(self._steps[0]) and scarce is not None and not self._is_free(scarce):
+                return
+            self._take(heapq.heappop(self._steps))
+
+    patch.setattr(LocalDispatcher, "_pump", pump)
+
+
+def one_step_of_an_edit_is_left_out(patch: pytest.MonkeyPatch) -> None:
+    real = edits.edit
+
+    def edit(compiled: Any, steps: Any, *more: Any, **named: Any) -> Any:
+        return real(compiled, dict(list(steps.items())[:1]), *more, **named)
+
+    patch.setattr(use_cases, "edit", edit)
+
+
+def nobody_is_told_that_the_run_has_moved_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(steering, "_refuse_moved_on", lambda *_: None)
+
+
+def claims_stay_behind(patch: pytest.MonkeyPatch) -> None:
+    real = storing._claim_ops
+    patch.setattr(storing, "_claim_ops", lambda save: [each for each in real(save) if each.statement is not storing._END_CLAIM])
+
+
+def rows_stay_behind(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(storing, "_DELETES", storing._DELETES[-1:])
+
+
+def lines_in_doubt_are_stored_again(patch: pytest.MonkeyPatch) -> None:
+    async def never(*_: Any) -> bool:
+        return False
+
+    patch.setattr(storing, "are_logged", never)
+
+
+def finished_steps_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A save keeps the head, and loses the rows that go with it, now and then."""
+    real = storing._row_ops
+    patch.setattr(storing, "_row_ops", lambda save, large: real(replace(save, rows=()) if _is_odd(save) else save, large))
+
+
+def _is_odd(save: Save) -> bool:
+    return save.head.version % 4 == 3
+
+
+MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
+    everybody_is_granted_the_step: {"delivered_twice": 0.5},
+    nobody_waits_for_the_commit: {},
+    creates_are_answered_before_the_commit: {},
+    what_follows_goes_out_before_the_commit: {},
+    a_commit_in_doubt_counts_as_done: {"commit_fails": 0.1},
+    what_was_done_in_doubt_is_done_again: {"commit_fails": 0.2, "steering": 0.7, "device_trouble": 0.6},
+    two_decide_at_once: {},
+    no_worker_is_fenced: {"worker_freezes_seconds": 10.0, "message_late": 0.0},
+    what_was_lost_is_run_again: {"crash_seconds": 20.0},
+    lost_wake_ups_stay_lost: {"wake_up_lost": 0.5},
+    silent_workers_are_waited_for: {"crash_seconds": 20.0},
+    nothing_is_masked: {},
+    a_device_takes_any_number_of_sessions: {},
+    everybody_waits_for_the_first_in_line: {"device_trouble": 0.6},
+    one_step_of_an_edit_is_left_out: {"steering": 0.7},
+    nobody_is_told_that_the_run_has_moved_on: {"steering": 0.7, "disorder": 1.0, "device_trouble": 0.6},
+    claims_stay_behind: {},
+    rows_stay_behind: {"steering": 0.7},
+    lines_in_doubt_are_stored_again: {"commit_fails": 0.1},
+    finished_steps_are_forgotten: {},
+}
+"""Each with the weather in which it shows."""

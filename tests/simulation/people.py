@@ -1,0 +1,215 @@
+"""The people of a simulation: two of them create executions, look, and steer the same ones at once. They remember what they were told."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final, Protocol, TypeVar
+
+from stepswitch.domain.errors import CallerError, ServiceError
+from stepswitch.domain.execution import ContextType, Head
+from stepswitch.engine.callers import Caller, administrator
+from stepswitch.engine.executions import ExecutionRequest
+from stepswitch.engine.steering import ChangeOrder, ValuesOrder
+from stepswitch.engine.views import ExecutionView
+from tests.simulation.devices import City
+from tests.simulation.documents import draw_document, with_word
+from tests.simulation.loop import SimulatedLoop, sleep
+from tests.simulation.service import Life
+
+T = TypeVar("T")
+PATIENCE_SECONDS: Final = 60.0
+APPOINTMENT_SECONDS: Final = 5.0
+TRIES: Final = 4
+EXECUTIONS: Final = 8
+"""How many are created: enough to keep one another waiting."""
+ANN, BOB = (administrator(name) for name in ("ann", "bob"))
+
+
+class GoneError(Exception):
+    """The service died, or did not answer: nobody knows what became of what was asked."""
+
+
+class Answer(Enum):
+    """What somebody was told."""
+
+    DONE = auto()
+    REFUSED = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that somebody did to an execution; its reason is in no other."""
+
+    kind: str
+    reason: str
+    execution_id: str
+    answer: Answer
+
+
+@dataclass
+class Memory:
+    """What all people know together."""
+
+    accepted: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)
+    words: dict[str, str] = field(default_factory=dict)
+    """Reason of an edit → the word that it put into the steps."""
+    heard: list[str] = field(default_factory=list)
+    """Everything that they were shown or told, errors included."""
+
+
+class Town(Protocol):
+    """Where people find the service."""
+
+    @property
+    def life(self) -> Life | None:
+        """The service as it lives now."""
+        ...
+
+
+async def ask(town: Town, work: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
+    """Return what the service answers; raises GoneError where it does not."""
+    life = town.life
+    if life is None or not life.is_ready or life.node.is_dead:
+        raise GoneError
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+    task = loop.run_on(life.node, work(life))
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    waited: list[asyncio.Future[Any]] = [task, life.gone]
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
+    if not task.done() or life.node.is_dead:
+        raise GoneError
+    return task.result()
+
+
+class Person:
+    """Somebody who does one thing after the other, whatever the answers are."""
+
+    def __init__(self, caller: Caller, town: Town, city: City, memory: Memory) -> None:
+        self._caller = caller
+        self._town = town
+        self._city = city
+        self._memory = memory
+        self._done = 0
+
+    async def live(self) -> None:
+        """Do things until cancelled."""
+        while True:
+            await sleep(self._city.random.random() * 8.0)
+            steers = self._memory.accepted and self._city.chance(self._city.weather.steering)
+            if steers and self._city.chance(0.5):
+                await self._steer(await self._appointment())
+            elif steers:
+                await self._steer(self._city.random.choice(self._memory.accepted))
+            elif len(self._memory.accepted) < EXECUTIONS:
+                await self._create()
+            elif self._memory.accepted:
+                await self._look(self._city.random.choice(self._memory.accepted))
+
+    async def _create(self) -> None:
+        random = self._city.random
+        document = draw_document(random)
+        secret = f"s3cret-{len(self._memory.secrets)}-{random.randrange(10**12)}"
+        self._memory.secrets.append(secret)
+        more: dict[str, Any] = {"assignments": {"pw": secret}, "pause_at_failure": random.random() < 0.5}
+        if random.random() < 0.2:
+            more["debug_step_ids"] = (random.choice(list(document["steps"])),)
+
+        stored = await self._try(lambda life: life.catalogue.create(self._caller, document))
+        if stored is None:
+            return
+        request = ExecutionRequest(stored.workflow.id, ContextType.NONE, **more)
+        key = f"key {stored.workflow.id}"
+        for _ in range(random.randrange(1, TRIES)):  # until there is an answer, and at times once more
+            queued = await self._try(lambda life: life.requests.create(self._caller, request, key, secret.encode()))
+            if queued is not None:
+                self._hear(queued.view)
+                self._memory.accepted.append(queued.view.head.id)
+                if not self._city.chance(self._city.weather.message_doubled):
+                    return
+
+    async def _appointment(self) -> str:
+        """Return the execution that everybody steers at the next full moment, when it is there."""
+        now = asyncio.get_running_loop().time()
+        await sleep(APPOINTMENT_SECONDS - now % APPOINTMENT_SECONDS)
+        return self._memory.accepted[int(now / APPOINTMENT_SECONDS) % len(self._memory.accepted)]
+
+    async def _look(self, execution_id: str) -> None:
+        await self._try(lambda life: life.views.execution(self._caller, execution_id))
+
+    async def _steer(self, execution_id: str) -> None:
+        kind = self._city.random.choice([*STEERING, "resume", "retry", "edit", "edit", "values", "flag", "delete"])
+        self._done += 1
+        reason = f"because-{self._caller.user}-{self._done}-of-{kind}"
+        work = self._work(kind, execution_id, reason)
+        answer = Answer.UNKNOWN
+        try:
+            self._hear(await ask(self._town, work))
+            answer = Answer.DONE
+        except CallerError as error:
+            self._memory.heard.append(str(error))
+            answer = Answer.REFUSED
+        except (GoneError, ServiceError) as error:
+            self._memory.heard.append(str(error))
+        finally:  # also where the storm is over before the answer is there
+            self._memory.acts.append(Act(kind, reason, execution_id, answer))
+            if kind == "delete" and answer is not Answer.REFUSED:
+                self._memory.deleted.add(execution_id)
+
+    def _work(self, kind: str, execution_id: str, reason: str) -> Callable[[Life], Coroutine[Any, Any, Any]]:
+        random = self._city.random
+        if kind in STEERING:
+            return lambda life: STEERING[kind](life, self._caller, execution_id, reason)
+        if kind == "values":
+            values = ValuesOrder({"note": reason})
+            return lambda life: life.steering.set_values(self._caller, execution_id, values, reason)
+        if kind == "flag":
+            flag = ChangeOrder(pause_at_failure=random.random() < 0.5)
+            return lambda life: life.steering.change(self._caller, execution_id, flag, reason)
+        if kind == "delete":
+            return lambda life: life.steering.delete(self._caller, execution_id)
+        word = f"v{reason}"
+        self._memory.words[reason] = word
+        starts_at = random.choice([None, "s0", "s1"])
+
+        async def edit(life: Life) -> ExecutionView:
+            view = await life.views.execution(self._caller, execution_id)
+            steps = with_word(dict(view.compiled.snapshot.document["steps"]), word)
+            order = ChangeOrder(start_step_id=starts_at, steps=steps)
+            return (await life.steering.change(self._caller, execution_id, order, reason)).view
+
+        return edit
+
+    async def _try(self, work: Callable[[Life], Coroutine[Any, Any, T]]) -> T | None:
+        try:
+            answer = await ask(self._town, work)
+        except (GoneError, CallerError, ServiceError) as error:
+            self._memory.heard.append(str(error))
+            return None
+        self._hear(answer)
+        return answer
+
+    def _hear(self, answer: object) -> None:
+        if isinstance(answer, ExecutionView):
+            self._memory.heard.append(shown(answer))
+
+
+def shown(view: ExecutionView) -> str:
+    """Return all that a view shows as one text."""
+    head: Head = view.head
+    parts = [head.values, head.assignments, head.context, view.outputs, head.current, head.error]
+    return json.dumps([*map(str, parts), *(str(step) for step, _ in view.steps), *(entry.message for entry in view.logs)])
+
+
+STEERING: Final[dict[str, Callable[[Life, Caller, str, str], Coroutine[Any, Any, Any]]]] = {
+    "resume": lambda life, caller, execution, reason: life.steering.resume(caller, execution, reason),
+    "retry": lambda life, caller, execution, reason: life.steering.retry(caller, execution, reason),
+    "abort": lambda life, caller, execution, reason: life.steering.abort(caller, execution, reason),
+    "pause": lambda life, caller, execution, reason: life.steering.pause(caller, execution, reason),
+}

@@ -1,0 +1,178 @@
+"""What has to be true of every execution after a schedule: the promises, one by one."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from stepswitch.domain.document import Workflow
+from stepswitch.domain.execution import ENDED, Head, LogEntry, Result, StepExecution, Verdict
+from stepswitch.domain.parsing import parse
+from stepswitch.domain.states import TERMINAL
+from stepswitch.engine.records import WHOLE_LOG, LogPage
+from tests.domain.lives import TYPES
+from tests.simulation.devices import Told, encoded
+from tests.simulation.documents import EDITED, FIRST_WORD
+from tests.simulation.people import ANN, Act, Answer, ask, shown
+from tests.simulation.schedule import Schedule
+from tests.simulation.watch import BrokenPromiseError
+
+ONCE = frozenset({"resume", "retry", "values", "edit"})
+"""What leaves exactly one line in the log whenever it is done; an abort of what is aborted leaves none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An execution as it is on disk: all its step executions, its log, and the workflow of each step."""
+
+    head: Head
+    steps: Sequence[StepExecution]
+    logs: Sequence[LogEntry]
+    workflows: Mapping[str, Workflow]
+
+    def said(self, part: str) -> int:
+        """Return in how many lines of its log `part` stands."""
+        return sum(part in entry.message for entry in self.logs)
+
+    def is_safe(self, step: StepExecution) -> bool:
+        """Return whether somebody has said that a step may run twice."""
+        definition = self.workflows[step.snapshot_id].steps[step.step_id]
+        return bool(definition.policy.safe_to_rerun) or TYPES.by_name[definition.type].always_safe
+
+
+async def check(schedule: Schedule) -> None:
+    """Raise BrokenPromiseError where a promise was broken."""
+    stories = {head.id: await _story(schedule, head) for head in await schedule.heads()}
+    nothing_is_lost(schedule, stories)
+    for story in stories.values():
+        told = [each for each in schedule.city.told if each.execution_id == story.head.id]
+        the_story_is_whole(story)
+        nothing_is_sent_twice(story, told)
+        results_are_true(story, told, schedule)
+        edits_are_whole(story)
+        what_was_written_is_there(story)
+        acts_are_done_once(story, [act for act in schedule.memory.acts if act.execution_id == story.head.id])
+    nothing_is_left_over(schedule)
+    await no_secret_can_be_read(schedule, stories)
+    schedule.check_breaches()
+
+
+async def _story(schedule: Schedule, head: Head) -> Story:
+    steps = [*await schedule.stored.steps(head.id, 0, 1_000), *([head.current] if head.current else [])]
+    logs: list[LogEntry] = []
+    page: LogPage | None = WHOLE_LOG
+    while page is not None:
+        entries, page = await schedule.stored.logs(head.id, page)
+        logs += entries
+    workflows = {}
+    for snapshot_id in {step.snapshot_id for step in steps} | {head.snapshot_id}:
+        snapshot = await schedule.stored.snapshot(snapshot_id)
+        _hold(snapshot is not None, f"the snapshot {snapshot_id} of {head.id} is gone")
+        workflow = parse(snapshot.document).workflow if snapshot is not None else None
+        if workflow is not None:
+            workflows[snapshot_id] = workflow
+    return Story(head, steps, logs, workflows)
+
+
+def nothing_is_lost(schedule: Schedule, stories: Mapping[str, Story]) -> None:
+    memory = schedule.memory
+    lost = set(memory.accepted) - stories.keys() - memory.deleted
+    _hold(not lost, f"accepted executions are lost: {lost}")
+    for name, story in stories.items():
+        _hold(story.head.status in ENDED, f"{name} is {story.head.status}")
+        undeleted = any(act.kind == "delete" and act.answer is Answer.DONE and act.execution_id == name for act in memory.acts)
+        _hold(not undeleted, f"{name} was deleted and is still there")
+    twice = schedule.disk.rows("SELECT workflow_id, count(*) FROM executions GROUP BY workflow_id HAVING count(*) > 1")
+    _hold(not twice, f"one request has made two executions: {twice}")
+
+
+def the_story_is_whole(story: Story) -> None:
+    numbers = [step.number for step in story.steps]
+    _hold(numbers == list(range(story.head.steps_begun)), f"{story.head.id} has the step executions {numbers}")
+    _hold(all(step.state in TERMINAL and step.result is not None for step in story.steps), f"{story.head.id} left a step unfinished")
+    _hold(story.said("queued by") == 1, f"{story.head.id} was queued {story.said('queued by')} times")
+    _hold(story.said("started") <= 1, f"{story.head.id} started {story.said('started')} times")
+    own = Counter(entry.message for entry in story.logs if "logs in with" in entry.message or "was told" in entry.message)
+    twice = [message for message, count in own.items() if count > 1]
+    _hold(not twice, f"a step's log has lines twice: {twice}")
+
+
+def nothing_is_sent_twice(story: Story, told: Sequence[Told]) -> None:
+    """No step whose command may have arrived is run again, unless it failed for certain, is safe, or a person wanted it."""
+    numbers = {each.number for each in told}
+    wanted = story.said("retry asked for by")
+    unasked = [
+        before
+        for before, after in pairwise(story.steps)
+        if after.attempt > 1 and before.number in numbers and before.result is not Result.FAILED and not story.is_safe(before)
+    ]
+    _hold(len(unasked) <= wanted, f"{story.head.id} sent again what may have arrived, unasked: {unasked[wanted:]}")
+
+
+def results_are_true(story: Story, told: Sequence[Told], schedule: Schedule) -> None:
+    numbers = {each.number for each in told}
+    for step in story.steps:
+        type_ = story.workflows[step.snapshot_id].steps[step.step_id].type
+        if type_ != "ACT":
+            continue
+        if step.probe is not None and step.probe.verdict in (Verdict.DONE, Verdict.NOT_DONE):
+            was_done = step.probe.verdict is Verdict.DONE
+            _hold(was_done == (step.number in numbers), f"the probe of {story.head.id} found {step.probe.verdict} for {step}")
+        elif step.result is Result.SUCCEEDED:
+            ended = schedule.city.ended.get(step.claim.nonce) if step.claim is not None else None
+            _hold(ended is not None and ended.result is Result.SUCCEEDED, f"{story.head.id} says {step} succeeded; its device does not")
+        if step.result is Result.SKIPPED or (step.error is not None and "nothing was sent" in step.error.message):
+            _hold(step.number not in numbers, f"{story.head.id} says that nothing was sent by {step}")
+
+
+def edits_are_whole(story: Story) -> None:
+    """The steps that are edited together have the same words, in every snapshot that any step was run from."""
+    for workflow in story.workflows.values():
+        words = {binding.default for name in EDITED for binding in workflow.steps[name].in_bindings if binding.name == "word"}
+        _hold(len(words) == 1, f"an edit of {story.head.id} is half applied: {words}")
+        (word,) = words
+        reason = str(word).removeprefix("v")
+        _hold(word == FIRST_WORD or story.said(reason) > 0, f"an edit of {story.head.id} is there, and its log does not say so: {word}")
+
+
+def what_was_written_is_there(story: Story) -> None:
+    """The variable that every step writes has what the last of them wrote, and the one that people write what they wrote."""
+    tokens = [step.variables["last"] for step in story.steps if "last" in step.variables]
+    wanted = tokens[-1] if tokens else None
+    _hold(story.head.values.get("last") == wanted, f"{story.head.id} has {story.head.values.get('last')}, and {wanted} was written last")
+
+
+def acts_are_done_once(story: Story, acts: Iterable[Act]) -> None:
+    for act in acts:
+        times = {entry.time for entry in story.logs if entry.message.endswith(f": {act.reason}")}
+        _hold(len(times) <= 1, f"{act} was done {len(times)} times in {story.head.id}")
+        if act.answer is Answer.REFUSED:
+            _hold(not times, f"{act} was refused, and done all the same")
+        if act.answer is Answer.DONE and act.kind in ONCE:
+            _hold(len(times) == 1, f"{act} was answered as done, and was not")
+
+
+def nothing_is_left_over(schedule: Schedule) -> None:
+    """No row belongs to an execution that is gone, and nobody holds a claim on what has ended."""
+    for table in ("claims", "logs", "step_executions", "large_values", "snapshot_uses"):
+        strays = schedule.disk.rows(f"SELECT DISTINCT execution_id FROM {table} WHERE execution_id NOT IN (SELECT id FROM executions)")
+        _hold(not strays, f"{table} has rows of executions that are gone: {strays}")
+    _hold(not schedule.disk.rows("SELECT * FROM claims"), "there are claims, although everything has ended")
+    used = "SELECT snapshot_id FROM executions UNION SELECT snapshot_id FROM snapshot_uses"
+    _hold(not schedule.disk.rows(f"SELECT id FROM snapshots WHERE id NOT IN ({used})"), "there are snapshots that nobody has")
+
+
+async def no_secret_can_be_read(schedule: Schedule, stories: Mapping[str, Story]) -> None:
+    """Neither what people were shown, nor the log of the service, nor what is shown of anything now has a secret in any form."""
+    shows = [shown(await ask(schedule, lambda life, name=name: life.views.execution(ANN, name))) for name in stories]  # type: ignore[misc]
+    stored = [entry.message for story in stories.values() for entry in story.logs]
+    told = [*schedule.memory.heard, *map(str, schedule.said), *shows, *stored]
+    forms = [form for secret in schedule.memory.secrets for form in (secret, encoded(secret))]
+    whole = "\n".join(told)
+    readable = [form for form in forms if form in whole]
+    _hold(not readable, f"{readable} can be read: {[text for text in told if any(form in text for form in readable)][:3]}")
+
+
+def _hold(promise: bool, otherwise: str) -> None:
+    if not promise:
+        raise BrokenPromiseError(otherwise)

@@ -1,0 +1,282 @@
+"""One schedule: a city, a service that lives and dies in it, two people, a storm, and a calm in which everything has to come to its end."""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError
+from stepswitch.domain.execution import ENDED, Head, Status
+from stepswitch.engine.crash_points import CrashPoint
+from stepswitch.engine.records import Committed
+from stepswitch.storage.database import Compiled, Op, Params, Query, Row
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.seals import opened
+from stepswitch.storage.sqlite import DIALECT
+from tests.simulation.clock import Numbers, SimulatedClock
+from tests.simulation.devices import City, Told
+from tests.simulation.loop import Node, SimulatedLoop, sleep
+from tests.simulation.people import ANN, BOB, GoneError, Memory, Person, ask
+from tests.simulation.service import Life
+from tests.simulation.watch import ATTENDED_SECONDS, FAIR_SECONDS, BrokenPromiseError, Watch, unattended, unfair
+from tests.simulation.weather import CALM, Weather
+
+LOOK_SECONDS: Final = 5.0
+LATE_SECONDS: Final = 10.0
+"""How long after the storm somebody's late wish may still be carried out."""
+SETTLING_SECONDS: Final = 10_000.0
+"""How long after the storm everything has to have ended, or to wait for a person: the slow device's time limits add up."""
+RESUMES: Final = 10
+
+
+class KilledError(BaseException):
+    """The process dies here and now: raised at a crash point, and never to be caught."""
+
+
+class Disk:
+    """Implements `Database` for a reader who sees what is committed, whatever the service is doing."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+
+    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        return [self._fetch(each.statement.compiled(DIALECT), each.params) for each in queries]
+
+    def _fetch(self, statement: Compiled, params: Params) -> Sequence[Row]:
+        return opened(self._connection.execute(statement.text, statement.params(params)).fetchall())
+
+    def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
+        """Return what a query in SQL finds."""
+        return self._connection.execute(sql, params or {}).fetchall()
+
+    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+        raise AssertionError("nobody writes here")
+
+    async def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a schedule: `trace` is the same whenever the same seed runs the same code."""
+
+    seed: int
+    turns: int
+    lives: int
+    executions: int
+    told: int
+    trace: str
+
+
+class Schedule:
+    """Everything that happens under one seed. `said` is the log of the service itself."""
+
+    def __init__(self, directory: Path, loop: SimulatedLoop, random: Random, weather: Weather) -> None:
+        self.random = random
+        self.loop = loop
+        self.weather = weather
+        self.city = City(random)
+        self.memory = Memory()
+        self.clock = SimulatedClock(loop)
+        self.disk = Disk(directory / "stepswitch.db")
+        self.stored = SqlExecutionStore(self.disk)
+        self.city.is_claimed, self.city.hear = self._is_claimed, self._hear
+        self.said: list[MutableMapping[str, Any]] = []
+        self.life: Life | None = None
+        self.lives = 0
+        self._directory = directory
+        self._ids = Numbers()
+        self._still: list[Node] = []
+
+    def _is_claimed(self, told: Told) -> bool:
+        places = ("executions WHERE id", "step_executions WHERE execution_id")
+        found = "instr(body, CAST(:nonce AS BLOB))"
+        counts = " + ".join(f"(SELECT count(*) FROM {place} = :id AND {found})" for place in places)
+        return bool(self.disk.rows(f"SELECT {counts}", {"id": told.execution_id, "nonce": told.nonce})[0][0])
+
+    def _hear(self, change: Committed) -> None:
+        """See that what others are told of is on disk."""
+        if change.head is not None:
+            found = self.disk.rows("SELECT version FROM executions WHERE id = :id", {"id": change.execution_id})
+            if not found or found[0][0] < change.head.version:
+                self.city.breaches.append(
+                    f"others were told of version {change.head.version} of {change.execution_id}, which is not on disk"
+                )
+
+    # --- the storm ---
+
+    async def run(self) -> None:
+        """Let it all happen; raises BrokenPromiseError where the city is told too much, or nothing comes to its end."""
+        self.city.weather = self.weather
+        self.loop.create_task(self._stay_alive())
+        troubles = [self.loop.create_task(each) for each in self._troubles()]
+        await sleep(self.weather.seconds)
+        for each in troubles:
+            each.cancel()
+        for outcome in await asyncio.gather(*troubles, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+        await self._calm_down()
+        self.check_breaches()
+
+    def _troubles(self) -> Sequence[Coroutine[Any, Any, None]]:
+        weather = self.weather
+        return [
+            *(Person(caller, self, self.city, self.memory).live() for caller in (ANN, BOB)),
+            self._again_and_again(weather.crash_seconds, self._crash),
+            self._again_and_again(weather.stop_seconds, self._stop),
+            self._again_and_again(weather.worker_freezes_seconds, self._freeze_worker),
+            self._again_and_again(weather.process_freezes_seconds, self._freeze_process),
+            self._again_and_again(weather.clock_jumps_seconds, self._jump),
+            self._see_that_it_is_fair(),
+        ]
+
+    async def _again_and_again(self, mean_seconds: float | None, work: Callable[[], Awaitable[None]]) -> None:
+        while mean_seconds is not None:
+            await sleep(self.random.expovariate(1 / mean_seconds))
+            await work()
+
+    async def _stay_alive(self) -> None:
+        """Let the service live, and live again whenever it has died."""
+        while True:
+            self.lives += 1
+            self.life = life = Life(self._directory, self.city, self.clock, self._ids, self.lives)
+            beginning = self.loop.run_on(life.node, life.begin())
+            await asyncio.wait([beginning, life.gone], return_when=asyncio.FIRST_COMPLETED)
+            if not life.node.is_dead and isinstance(beginning.exception(), sqlite3.Error):
+                life.crash()  # it could not start
+            elif not life.node.is_dead:
+                beginning.result()
+            await asyncio.wait([life.gone])
+            await sleep(self.random.random() * 10.0)
+
+    async def _crash(self) -> None:
+        if self.life is not None:
+            self.life.crash()
+
+    async def _stop(self) -> None:
+        if self.life is not None and self.life.is_ready and not self.life.node.is_dead:
+            self.life.is_ready = False
+            self.loop.run_on(self.life.node, self.life.stop(self.random.choice([0.0, 5.0, 30.0])))
+
+    def reach(self, _point: CrashPoint) -> None:
+        """Listen at all crash points; die there now and then."""
+        if self.life is not None and self.city.chance(self.city.weather.crash_at_point):
+            self.life.crash()
+            raise KilledError
+
+    async def _freeze_worker(self) -> None:
+        if self.life is not None and self.life.is_ready:
+            workers = self.life.workers
+            await self._freeze(self.random.choice([each for each in workers if each.pool._running] or workers).node)
+
+    async def _freeze_process(self) -> None:
+        if self.life is not None:
+            await self._freeze(self.life.node)
+
+    async def _freeze(self, node: Node) -> None:
+        """Let a node stand still for a while: longer than a claim may be silent, or not."""
+        node.freeze()
+        self._still.append(node)
+        await sleep(self.random.random() * 90.0)
+        node.thaw()
+
+    async def _jump(self) -> None:
+        self.clock.jump(self.random.choice([-600.0, -20.0, 15.0, 60.0, 3_600.0]))
+
+    async def _see_that_it_is_fair(self) -> None:
+        """In a storm too nobody waits for what is free, as long as the process stands."""
+        watch = Watch(FAIR_SECONDS)
+        while True:
+            await sleep(LOOK_SECONDS)
+            self.check_breaches()
+            stands = self.life is not None and self.life.is_ready and not (self.life.node.is_still or self.life.node.is_dead)
+            watch.note(self.loop.time(), unfair(self.life) if self.life is not None and stands else {})
+
+    # --- the calm ---
+
+    async def _calm_down(self) -> None:
+        """Nothing goes wrong any more: everything has to come to its end, or wait for a person and end then."""
+        self.city.weather = CALM
+        self._thaw()
+        await self._until_it_lives()
+        await sleep(LATE_SECONDS)
+        await self._settle()
+        for head in await self.heads():
+            if head.status is Status.PAUSED:
+                await self._bring_to_an_end(head.id)
+
+    def _thaw(self) -> None:
+        for node in self._still:
+            node.thaw()
+
+    async def _until_it_lives(self) -> Life:
+        end = self.loop.time() + ATTENDED_SECONDS
+        while self.life is None or not self.life.is_ready or self.life.node.is_dead:
+            if self.loop.time() > end:
+                raise BrokenPromiseError("the service does not come back")
+            await sleep(LOOK_SECONDS)
+        return self.life
+
+    async def _settle(self) -> None:
+        """Return when everything has ended or waits for a person; somebody has to work at all the rest, or to be about to."""
+        end = self.loop.time() + SETTLING_SECONDS
+        attendance, fairness = Watch(ATTENDED_SECONDS), Watch(FAIR_SECONDS)
+        while going := await self.heads("WHERE status IN ('QUEUED', 'RUNNING')"):
+            self.check_breaches()
+            now = self.loop.time()
+            if now > end:
+                raise BrokenPromiseError(f"neither ended nor waiting for anybody: {[told_of(head) for head in going]}")
+            life = await self._until_it_lives()
+            attendance.note(now, unattended(life, going))
+            fairness.note(now, unfair(life))
+            await sleep(LOOK_SECONDS)
+
+    async def _bring_to_an_end(self, execution_id: str) -> None:
+        for _ in range(RESUMES):
+            head = await self.stored.load(execution_id)
+            if head is None or head.status in ENDED:
+                return
+            await self._do(lambda life: life.steering.resume(ANN, execution_id, "at the end"))
+            await self._settle()
+        head = await self.stored.load(execution_id)
+        if head is not None and head.status is Status.PAUSED:
+            await self._do(lambda life: life.steering.abort(ANN, execution_id, "at the very end"))
+
+    async def _do(self, work: Callable[[Life], Coroutine[Any, Any, Any]]) -> None:
+        """Have the service do something, which it has to, now that all is calm, unless a late wish of somebody else was faster."""
+        try:
+            with suppress(StateConflictError, NotFoundError):
+                await ask(self, work)
+        except (GoneError, StepswitchError) as error:
+            raise BrokenPromiseError(f"in calm weather somebody was told: {error!r}") from error
+
+    async def heads(self, where: str = "") -> list[Head]:
+        """Return executions as they are on disk, all or some."""
+        found = [
+            await self.stored.load(execution_id) for (execution_id,) in self.disk.rows(f"SELECT id FROM executions {where} ORDER BY id")
+        ]
+        return [head for head in found if head is not None]
+
+    def check_breaches(self) -> None:
+        """Raise BrokenPromiseError where something has happened that may never happen."""
+        if self.city.breaches:
+            raise BrokenPromiseError("; ".join(self.city.breaches))
+
+    def trace(self) -> str:
+        """Return a hash of all that happened."""
+        told = hashlib.sha256(repr((self.loop.turns, self.loop.time(), self.city.told, self.memory.acts, self.memory.heard)).encode())
+        for row in self.disk.rows("SELECT body FROM executions ORDER BY id") + self.disk.rows("SELECT body FROM logs ORDER BY place"):
+            told.update(row[0])
+        return told.hexdigest()
+
+
+def told_of(head: Head) -> str:
+    """Return where an execution stands, for whoever reads of a broken promise."""
+    step = head.current
+    return f"{head.id} {head.status}" + (f" at {step.step_id} ({step.number}) {step.state} since {step.since}" if step else "")

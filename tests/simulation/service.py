@@ -1,0 +1,223 @@
+"""One life of the service: every real part over the same file, wired as `bootstrap` does it, with the weather in between."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from stepswitch.dispatch.local import Places
+from stepswitch.domain.errors import ErrorCode, NotFoundError
+from stepswitch.domain.events import Change, Decision, Event, Resume, Retry, SetValues, Steered, Task, Turn
+from stepswitch.domain.execution import Limits
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.step_types import collect
+from stepswitch.engine.body_digests import BodyDigests
+from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.claims import Claims
+from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.executions import Executions
+from stepswitch.engine.keyed_requests import KeyedRequests
+from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.ports import StepType
+from stepswitch.engine.records import Committed
+from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.timekeeper import Rhythm, Timekeeper
+from stepswitch.engine.trust import TrustedHosts
+from stepswitch.engine.views import Views
+from stepswitch.secrets.masking import Masking
+from stepswitch.storage.accounts import SqlAccountStore
+from stepswitch.storage.catalogue import SqlCatalogueStore
+from stepswitch.storage.commits import SqlCommitLog
+from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.files import DiskFileStore
+from stepswitch.storage.host_keys import SqlHostKeyStore
+from stepswitch.storage.requests import SqlRequestStore
+from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.worker.attempt import Attempt, Surroundings
+from stepswitch.worker.pool import Pool
+from stepswitch.worker.step_runner import StepRunner, until_stored
+from tests.simulation.clock import Numbers, SimulatedClock
+from tests.simulation.connections import Connections
+from tests.simulation.devices import City, step_types
+from tests.simulation.loop import Node, SimulatedLoop
+from tests.simulation.wire import WakeUps, Wire
+
+WORKERS: Final = 2
+LIMITS: Final = Limits(step_executions=12, inline_steps=3)
+PLACES: Final = Places(steps=4, per_device=1)
+RHYTHM: Final = Rhythm(look_seconds=2.0)
+MIB: Final = 1_048_576
+
+
+class WatchedConductor(Conductor):
+    """The real conductor; it remembers what was wanted, and of which version."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._wanted: dict[str, Steered] = {}
+
+    async def apply(self, execution_id: str, event: Event) -> Decision:
+        if isinstance(event, Resume | Retry | SetValues) or (isinstance(event, Change) and (event.workflow or event.start_step_id)):
+            self._wanted[event.id] = event
+        return await super().apply(execution_id, event)
+
+    def check(self, change: Committed, city: City) -> None:
+        """Note a breach where what was committed was meant for another version."""
+        head = change.head
+        wanted = self._wanted.get(head.applied[-1]) if head is not None and head.applied else None
+        if wanted is not None and head is not None and wanted.seen is not None and wanted.seen != head.version - 1:
+            city.breaches.append(f"{wanted} was applied to version {head.version - 1} of {head.id}, which nobody saw")
+
+
+@dataclass
+class Worker:
+    """One worker: a node of its own, with all that a worker has."""
+
+    node: Node
+    runner: StepRunner
+    pool: Pool
+
+
+class Life:
+    """A process: everything in it belongs to its node, and dies with it."""
+
+    def __init__(self, directory: Path, city: City, clock: SimulatedClock, ids: Numbers, number: int) -> None:
+        self.node = Node(f"life {number}")
+        self.city = city
+        self.clock = clock
+        self.connections = Connections(city)
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_ready = False
+        self._ids = ids
+        self._directory = directory
+        self._background: list[asyncio.Task[Any]] = []
+
+    async def begin(self) -> None:
+        """Wire everything, and begin; runs on its own node."""
+        city, clock, ids = self.city, self.clock, self._ids
+        types: dict[str, StepType] = {each.signature.name: each for each in step_types(city)}
+        rules = Rules(collect(tuple(each.signature for each in types.values())), LIMITS)
+        self.database = SqliteDatabase(self._directory / "stepswitch.db", self.connections.connect)
+        self.store = SqlExecutionStore(self.database)
+        files = DiskFileStore(self._directory / "files", self.database, ids, MIB)
+        secrets, snapshots = Masking(), Snapshots(self.store)
+        self.conductor = WatchedConductor(self.store, snapshots, rules, clock)
+        self.dispatcher = WakeUps(PLACES, clock, city)
+        self.conductor.dispatch_through(self.dispatcher)
+        self.conductor.observe(self)
+        claims = Claims(conductor=self.conductor, store=self.store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
+        instance = ids.new()
+        hosts = TrustedHosts(SqlHostKeyStore(self.database), clock, accept_new=True)
+        self.workers = [self._worker(place, claims, types, files, hosts, instance) for place in range(WORKERS)]
+        self.catalogue = Catalogue(SqlCatalogueStore(self.database), rules.types, clock, ids, files=files)
+        self.views = Views(
+            store=self.store, snapshots=snapshots, conductor=self.conductor, dispatcher=self.dispatcher, secrets=secrets, types=rules.types
+        )
+        use_cases: Any = {"catalogue": self.catalogue, "views": self.views, "files": files, "rules": rules, "clock": clock, "ids": ids}
+        executions = Executions(conductor=self.conductor, **use_cases)
+        self.requests = KeyedRequests(
+            executions=executions,
+            views=self.views,
+            store=SqlRequestStore(self.database),
+            digests=BodyDigests(b"the key of a simulation"),
+            clock=clock,
+            ids=ids,
+        )
+        self.steering = ExecutionSteering(conductor=self.conductor, snapshots=snapshots, **use_cases)
+        self.logbook = Logbook(self.store, snapshots, self.conductor, secrets)
+        self._timekeeper = Timekeeper(
+            store=self.store,
+            accounts=SqlAccountStore(self.database),
+            conductor=self.conductor,
+            clock=clock,
+            ids=ids,
+            instance=instance,
+            rhythm=RHYTHM,
+            files=files,
+            commits=SqlCommitLog(self.database),
+            requests=SqlRequestStore(self.database),
+        )
+        self._start()
+
+    def _worker(self, place: int, claims: Claims, types: dict[str, StepType], files: Any, hosts: Any, instance: str) -> Worker:
+        node = Node(f"{self.node.name}, worker {place}", self.node)
+        wire = Wire(claims, self.node, self.city)
+        pool = Pool(wire, types, self.clock, RHYTHM.silence_seconds)
+        self.conductor.observe(pool)
+        around = Surroundings(
+            claims=wire,
+            files=files,
+            host_keys=hosts,
+            clock=self.clock,
+            ids=self._ids,
+            output_bytes=MIB,
+            log_bytes=MIB,
+            silence_seconds=RHYTHM.silence_seconds,
+        )
+        return Worker(node, StepRunner(types=types, around=around, attempts=pool, instance=instance), pool)
+
+    def _start(self) -> None:
+        self.dispatcher.start(self._take_turn, self._carry_out)
+        loop = _loop()
+        self._background.append(loop.run_on(self.node, self._timekeeper.run()))
+        self._background += [loop.run_on(each.node, each.pool.sign_forever()) for each in self.workers]
+        self.is_ready = True
+
+    async def _take_turn(self, task: Task) -> None:
+        event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt)
+        with contextlib.suppress(NotFoundError):
+            await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
+
+    async def _carry_out(self, task: Task) -> None:
+        """Let one worker carry out a task, or two, for a delivery proves nothing."""
+        random = self.city.random
+        chosen = random.sample(self.workers, 2 if self.city.chance(self.city.weather.delivered_twice) else 1)
+        running = [_loop().run_on(worker.node, worker.runner.carry_out(task)) for worker in chosen]
+        try:
+            await asyncio.gather(*running)
+        except asyncio.CancelledError:
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
+
+    def committed(self, change: Committed) -> None:
+        """Note which claims are lost from now on, and see that nobody's will met a state that they had not seen. Implements `Observer`."""
+        self.city.hear(change)
+        self.conductor.check(change, self.city)
+        for step in change.steps:
+            if step.claim is not None and step.error is not None and step.error.code is ErrorCode.LOST:
+                self.city.lost.add(step.claim.nonce)
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """What its workers work at, with a claim."""
+        return [attempt for worker in self.workers for attempt, _ in worker.pool._running.values()]
+
+    def crash(self) -> None:
+        """Die at once."""
+        self.node.die()
+        self.connections.drop()
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stop in order, as `bootstrap.service` does it; runs on its own node."""
+        await self.dispatcher.stop(grace_seconds)
+        for each in self._background:
+            each.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.conductor.drain()
+        for worker in self.workers:
+            await worker.pool.close()
+        await self.database.close()
+        self.crash()
+
+
+def _loop() -> SimulatedLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+    return loop

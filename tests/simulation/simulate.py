@@ -1,0 +1,80 @@
+"""Runs schedules: from a seed to what came of it. Called by the tests and by `make simulate`."""
+
+import gc
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+import structlog.testing
+
+from stepswitch.engine.crash_points import listening
+from stepswitch.storage.data_dir import migrate
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.promises import check
+from tests.simulation.schedule import KilledError, Run, Schedule
+from tests.simulation.watch import BrokenPromiseError
+from tests.simulation.weather import draw
+
+
+def prepared(directory: Path) -> Path:
+    """Return an empty database, to be copied for each schedule."""
+    path = directory / "empty.db"
+    migrate(path)
+    return path
+
+
+def simulate(seed: int, empty: Path, directory: Path, **weather_is: Any) -> Run:
+    """Run a schedule in a directory of its own; raises BrokenPromiseError, which names the seed. `weather_is` says what is not drawn."""
+    directory.mkdir()
+    for each in empty.parent.glob(f"{empty.name}*"):
+        shutil.copy(each, directory / f"stepswitch.db{each.name.removeprefix(empty.name)}")
+    random = Random(seed)
+    weather = replace(draw(random), **weather_is)
+    loop = SimulatedLoop(random, weather.disorder)
+    faults: list[Any] = []
+    loop.set_exception_handler(lambda _, context: faults.append(context.get("exception")) if "callback" in context["message"] else None)
+    schedule = Schedule(directory, loop, random, weather)
+    try:
+        with _quiet(schedule), listening(schedule.reach):
+            loop.run_until_complete(_run(schedule))
+            faults += loop.bury()
+        _refuse([fault for fault in faults if not isinstance(fault, KilledError)])
+        told = len(schedule.city.told)
+        return Run(seed, loop.turns, schedule.lives, len(schedule.memory.accepted), told, schedule.trace())
+    except Exception as error:
+        raise BrokenPromiseError(f"STEPSWITCH_SIMULATION_SEED={seed} breaks a promise: {error}\nin {weather}") from error
+    finally:
+        if not loop.is_closed():
+            loop.bury()
+        shutil.rmtree(directory)
+
+
+async def _run(schedule: Schedule) -> None:
+    await schedule.run()
+    await check(schedule)
+
+
+@contextmanager
+def _quiet(schedule: Schedule) -> Iterator[None]:
+    """Keep what the service logs, and let nothing be collected at a moment of Python's own choice."""
+    before = structlog.get_config()
+    capture = structlog.testing.LogCapture()
+    structlog.configure(processors=[capture])
+    schedule.said = capture.entries
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        structlog.configure(**before)
+
+
+def _refuse(unseen: Sequence[object]) -> None:
+    if unseen:
+        cause = unseen[0] if isinstance(unseen[0], Exception) else None
+        raise BrokenPromiseError(f"something was raised that nobody took note of: {unseen}") from cause

@@ -1,0 +1,41 @@
+"""Risk: some order of crashes, lost messages, failing commits, frozen workers and people's wishes breaks a promise.
+
+A seed that does is named, and happens again exactly: `STEPSWITCH_SIMULATION_SEED=… pytest tests/simulation/test_schedules.py`. The same
+hundred run always, so that nobody's change fails by chance; `make simulate SCHEDULES=10000` runs others, drawn anew each time.
+"""
+
+import os
+import subprocess
+import sys
+from random import SystemRandom
+
+import pytest
+
+from tests.architecture.source_tree import ROOT
+from tests.simulation.conftest import MANY, SCHEDULES, SEED, Simulate
+
+CHUNKS = 4
+"""The schedules are spread over so many tests, and so over the workers of pytest."""
+
+
+def seeds(chunk: int) -> range:
+    if SEED is not None:
+        return range(int(SEED), int(SEED) + 1) if chunk == 0 else range(0)
+    first = SystemRandom().randrange(10**9) if MANY else 0
+    return range(first, first + SCHEDULES // CHUNKS)
+
+
+@pytest.mark.timeout(24 * 3600 if MANY else 300)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_schedule_breaks_a_promise(chunk: int, run_schedule: Simulate) -> None:
+    chosen = seeds(chunk)
+    told = sum(run_schedule(seed).told for seed in chosen)
+    assert told > 0 or len(chosen) < 10, "nothing was ever sent: that proves nothing"
+
+
+def test_a_seed_makes_the_same_happen_again_in_every_process(run_schedule: Simulate) -> None:
+    seed = SystemRandom().randrange(10**6)
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}  # the order of sets and of addresses may be another there, and nothing else
+    command = [sys.executable, "-m", "tests.simulation.tell", str(seed)]
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert ran.stdout.strip() == run_schedule(seed).trace, f"seed {seed} does not replay"

@@ -1,0 +1,59 @@
+"""Whoever looks every few seconds whether somebody works at what runs, and whether anybody waits for what is free."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from stepswitch.domain.execution import Head
+from stepswitch.domain.states import StepState
+from tests.simulation.service import PLACES, Life
+
+ATTENDED_SECONDS: Final = 100.0
+"""How long somebody may be missing in calm weather: a claim's silence and a lost wake-up, with room for both."""
+FAIR_SECONDS: Final = 10.0
+"""How long somebody may wait for what is free, in any weather."""
+
+
+class BrokenPromiseError(AssertionError):
+    """What may never happen has happened."""
+
+
+class Watch:
+    """Remembers since when something is not as it should be."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self._limit = limit_seconds
+        self._since: dict[str, float] = {}
+
+    def note(self, now: float, faults: Mapping[str, str]) -> None:
+        """Take note of what is not as it should be, by execution; raises BrokenPromiseError where that is so for too long."""
+        self._since = {name: self._since.get(name, now) for name in faults}
+        for name, since in self._since.items():
+            if now - since > self._limit:
+                raise BrokenPromiseError(f"{name} for {now - since:.0f} s: {faults[name]}")
+
+
+def unfair(life: Life) -> dict[str, str]:
+    """Return which executions wait for a device or a place that is free, and for what."""
+    busy = [task.device for task in life.dispatcher.under_way]
+    found = {}
+    for execution_id in life.dispatcher._queued:
+        waiting = life.dispatcher.waiting(execution_id)
+        if waiting is not None and waiting.kind == "device" and waiting.name not in busy:
+            found[execution_id] = "it waits for a device that is free"
+        elif waiting is not None and waiting.kind == "place" and len(busy) < PLACES.steps:
+            found[execution_id] = "it waits for a place, and there are some"
+    return found
+
+
+def unattended(life: Life, heads: Sequence[Head]) -> dict[str, str]:
+    """Return which of the executions that should go on have nobody who works at them or will take them, and why."""
+    nonces = {attempt.grant.nonce for attempt in life.attempts}
+    found = {}
+    for head in heads:
+        work = None if head.current is None else head.current.work
+        if work is not None and work.state is StepState.EXECUTING:
+            if work.claim is None or work.claim.nonce not in nonces:
+                found[head.id] = "it says that it runs, and nobody works at it"
+        elif not life.dispatcher.holds(head.id):
+            found[head.id] = "nobody will take it"
+    return found

@@ -1,0 +1,112 @@
+"""What lies between the parts of the service, where messages get lost, come late or twice, and wake-ups too."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.domain.errors import NotFoundError, StoreError
+from stepswitch.domain.events import Cancel, Reply, Task
+from stepswitch.domain.execution import LogEntry, Outcome
+from stepswitch.engine.claims import Claims, Grant
+from stepswitch.engine.ports import Clock
+from tests.simulation.devices import City
+from tests.simulation.loop import Node, SimulatedLoop, sleep
+
+T = TypeVar("T")
+PATIENCE_SECONDS: Final = 5.0
+LATEST_SECONDS: Final = 40.0
+
+
+class Wire(Claims):
+    """What a worker has in place of the conductor's side: messages to it and its answers."""
+
+    def __init__(self, server: Claims, node: Node, city: City) -> None:
+        self._server = server
+        self._node = node
+        self._city = city
+
+    async def claim(self, task: Task, instance: str, nonce: str | None = None) -> Grant | Reply:
+        return await self._ask(lambda: self._server.claim(task, instance, nonce))
+
+    async def report(self, grant: Grant, outcome: Outcome) -> Reply:
+        return await self._ask(lambda: self._server.report(grant, outcome))
+
+    async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False) -> None:
+        await self._ask(lambda: self._server.log(execution_id, entries, again=again), doubles=False)
+
+    async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
+        return await self._ask(lambda: self._server.sign(nonces))
+
+    async def cleaned_up(self, execution_id: str, number: int) -> None:
+        await self._ask(lambda: self._server.cleaned_up(execution_id, number))
+
+    async def _ask(self, work: Callable[[], Coroutine[Any, Any, T]], *, doubles: bool = True) -> T:
+        """Have `work` done at the other end; raises StoreError where the message or its answer gets lost."""
+        city, weather = self._city, self._city.weather
+        if city.chance(weather.message_lost / 2):
+            await sleep(PATIENCE_SECONDS)
+            raise StoreError("no answer came")
+        await self._travel()
+        if doubles and city.chance(weather.message_doubled):
+            self._begin(self._again(work))
+        answer = await asyncio.shield(self._begin(work()))
+        if city.chance(weather.message_lost / 2):
+            await sleep(PATIENCE_SECONDS)
+            raise StoreError("no answer came, although the message arrived")
+        await self._travel()
+        return answer
+
+    async def _travel(self) -> None:
+        late = self._city.chance(self._city.weather.message_late)
+        await sleep(self._city.random.random() * (LATEST_SECONDS if late else 0.01))
+
+    async def _again(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        await self._travel()
+        with suppress(StoreError, NotFoundError):
+            await work()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        task = loop.run_on(self._node, work)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever asked may wait no more
+        return task
+
+
+class WakeUps(LocalDispatcher):
+    """The real dispatcher, of which wake-ups and cancels get lost, and wake-ups come twice."""
+
+    def __init__(self, places: Places, clock: Clock, city: City) -> None:
+        super().__init__(places, clock)
+        self._city = city
+        self.under_way: list[Task] = []
+
+    def submit(self, task: Task) -> None:
+        weather = self._city.weather
+        if self._city.chance(weather.wake_up_lost):
+            return
+        if self._city.chance(weather.wake_up_doubled):
+            seconds = self._city.random.random() * LATEST_SECONDS
+            asyncio.get_running_loop().call_later(seconds, super().submit, replace(task))
+        super().submit(task)
+
+    def cancel(self, cancel: Cancel) -> None:
+        if not self._city.chance(self._city.weather.cancel_lost):
+            super().cancel(cancel)
+
+    def start(self, take_turn: Callable[[Task], Awaitable[None]], carry_out: Callable[[Task], Awaitable[None]]) -> None:
+        city, places = self._city, self._places
+
+        async def noted(task: Task) -> None:
+            self.under_way.append(task)
+            if task.device is not None and sum(each.device == task.device for each in self.under_way) > places.per_device:
+                city.breaches.append(f"more sessions than {places.per_device} at {task.device}")
+            try:
+                await carry_out(task)
+            finally:
+                self.under_way.remove(task)
+
+        super().start(take_turn, noted)
