@@ -22,7 +22,7 @@ from stepswitch.bootstrap import Service, open_service
 from stepswitch.bootstrap.server import application
 from stepswitch.config.settings import Settings
 from stepswitch.domain.execution import ENDED, ContextType, Status
-from stepswitch.engine.callers import Caller
+from stepswitch.engine.callers import administrator
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.records import Committed
 
@@ -99,7 +99,7 @@ class Cost:
     async def _history(self) -> dict[str, float]:
         """Return what 50 steps cost early and late in one execution that goes round and round until its limit."""
         loop = {**chain(1), "steps": {"s0": {"type": "NOOP", "nextStepId": "s0"}}}
-        caller = Caller("admin")
+        caller = administrator("admin")
         stored = await self._service.catalogue.create(caller, loop)
         self._ends.over.clear()
         self._profile.enable()
