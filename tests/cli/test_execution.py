@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stepswitch.cli import assignments
-from stepswitch.plugin import Result
+from stepswitch.domain.events import Lost
+from stepswitch.plugin import ErrorCode, Outcome, Result, StepError
 from tests.cli.calling import Caller
 from tests.cli.distant import Distant
 from tests.cli.documents import written
@@ -126,6 +127,59 @@ def test_an_execution_is_shown_with_its_steps_and_their_logs(stepswitch: Caller,
 async def _say(call: Any, text: str) -> None:
     await call.context.log(text)
     call.end()
+
+
+def test_a_step_in_doubt_is_shown_with_its_reason_and_what_its_probe_does_and_found(
+    stepswitch: Caller, desk: Distant, tmp_path: Path
+) -> None:
+    probe = {
+        "inBindings": {"deed": {"type": "string", "defaultValue": "look"}},
+        "done": [{"name": "text", "comparator": "equals", "value": "yes"}],
+        "notDone": [{"name": "text", "comparator": "equals", "value": "no"}],
+    }
+    source = document(name="Probed", steps=steps("a", "b", a={"policy": {"probe": probe}}))
+    assert stepswitch("workflow", "create", written(tmp_path, source)).exit == 0
+    execution = stepswitch("execution", "start", "Probed").out.strip()
+    desk.do(_doubt(desk))
+    call = desk.do(desk.office.house.act.next())
+    assert _rows(stepswitch("execution", "show", execution).out)[0][3:] == [
+        "UNKNOWN", "0 ms", "CONNECTION_CUT: the connection was cut; look 1 of its probe is executing",
+    ]  # fmt: skip
+    desk.do(_end(call, {"text": "yes"}))
+    desk.do(desk.office.does())
+    desk.do(desk.office.until(execution, "COMPLETED"))
+    row = _rows(stepswitch("execution", "show", execution).out)[0]
+    assert (row[3], row[5]) == ("SUCCEEDED", "its probe says DONE")
+
+
+def test_a_step_that_was_lost_is_shown_as_unknown(stepswitch: Caller, desk: Distant) -> None:
+    execution = desk.queue("a", pause_at_failure=True)
+    desk.do(desk.office.house.act.next())
+    desk.do(_lose(desk, execution))
+    (row,) = _rows(stepswitch("execution", "show", execution).out)
+    assert (row[3], row[5]) == ("UNKNOWN", "LOST: nobody can say whether the target acted: its worker gave no sign of life")
+
+
+def _rows(out: str) -> list[list[str]]:
+    return [line.split("\t") for line in out.splitlines() if "\t" in line]
+
+
+async def _doubt(desk: Distant) -> None:
+    error = StepError(ErrorCode.CONNECTION_CUT, "the connection was cut")
+    (await desk.office.house.act.next()).ended.set_result(Outcome(Result.UNKNOWN, error=error))
+
+
+async def _end(call: Any, outputs: dict[str, Any]) -> None:
+    call.end(outputs=outputs)
+
+
+async def _lose(desk: Distant, execution: str) -> None:
+    conductor = desk.office.house.service.conductor
+    head = await conductor.head(execution)
+    assert head is not None
+    assert head.current is not None
+    assert head.current.claim is not None
+    await conductor.apply(execution, Lost("lost:1", 0, 1, head.current.claim.nonce, "its worker gave no sign of life"))
 
 
 def test_the_log_is_written_line_by_line(stepswitch: Caller, desk: Distant) -> None:

@@ -1,5 +1,6 @@
 """`stepswitch execution`: the executions of a service, seen. Listed in `groups`; what starts and steers them is in the modules beside it."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -144,5 +145,15 @@ def _step_row(step: "StepExecution") -> tuple[str, ...]:
     began = step.claimed_time or step.start_time
     took = duration(round((step.end_time - began).total_seconds() * 1000)) if step.end_time is not None else ""
     attempt = f" (attempt {step.attempt})" if step.attempt > 1 else ""
-    why = f"{step.error.code}: {step.error.message}" if step.error is not None else ""
-    return (str(step.number), f"{step.step_id}{attempt}", step.type, step.result or step.state, took, why)
+    return (str(step.number), f"{step.step_id}{attempt}", step.type, step.result or step.state, took, "; ".join(_why(step)))
+
+
+def _why(step: "StepExecution") -> Iterator[str]:
+    """Yield why a step ended so: its error, what its probe does or found, and that something may be left behind."""
+    if step.error is not None:
+        yield f"{step.error.code}: {step.error.message}"
+    probe = step.probe
+    if probe is not None:
+        yield f"its probe says {probe.verdict}" if probe.verdict is not None else f"look {probe.attempt} of its probe is {probe.state}"
+    if step.cleanup_pending:
+        yield "something may be left behind at the target"
