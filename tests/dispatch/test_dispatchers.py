@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from stepswitch.domain.events import TaskKind
 from stepswitch.engine.records import Waiting
 from tests.dispatch.conftest import Open
-from tests.dispatch.workplace import task, turn
+from tests.dispatch.workplace import look, task, turn
 
 
 async def test_who_became_executable_first_goes_first(opened: Open) -> None:
@@ -266,6 +266,32 @@ async def test_a_late_copy_does_not_take_the_place_of_what_follows(opened: Open)
     await place.submit(task("busy"), task("e1", 2, number=1), task("e1", 1, number=0))
     await place.end("busy")
     assert [(each.execution_id, each.number) for each in place.begun] == [("busy", 0), ("e1", 1)]
+
+
+async def test_a_late_copy_of_a_look_does_not_take_the_place_of_the_next_one(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(task("busy"), look("e1", 2), look("e1", 1))
+    await place.end("busy")
+    assert [each.look for each in place.begun] == [0, 2]
+
+
+async def test_the_next_look_is_queued_while_the_one_before_is_about_to_end(opened: Open) -> None:
+    place = opened(1)
+    await place.submit(look("e1", 1))
+    await place.submit(look("e1", 2))
+    await place.end("e1")
+    assert [each.look for each in place.begun] == [1, 2]
+
+
+async def test_a_cancel_of_the_attempt_does_not_stop_its_probe_and_one_of_a_look_does(opened: Open) -> None:
+    place = opened(2)
+    await place.submit(look("e1", 1), task("e2"), look("e3", 1))
+    for name in ("e1", "e3"):
+        await place.cancel(name)
+    assert place.cancelled == []
+    await place.cancel("e1", look=1)
+    assert [each.execution_id for each in place.cancelled] == ["e1"]
+    assert place.names == ["e1", "e2", "e3"]
 
 
 async def test_what_follows_a_delayed_task_does_not_wait_for_its_time(opened: Open) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from stepswitch.dispatch.local import LocalDispatcher, Places
@@ -67,8 +68,8 @@ class Workplace:
         self.running[execution_id, number, kind].set()
         await self.clock.settle()
 
-    async def cancel(self, execution_id: str, number: int = 0, attempt: int = 1) -> None:
-        self.dispatcher.cancel(Cancel(execution_id, number, attempt))
+    async def cancel(self, execution_id: str, number: int = 0, attempt: int = 1, look: int = 0) -> None:
+        self.dispatcher.cancel(Cancel(execution_id, number, attempt, look))
         await self.clock.settle()
 
     @property
@@ -80,6 +81,11 @@ class Workplace:
 def task(execution_id: str, since: int = 0, *, number: int = 0, device: str | None = None, not_before: int | None = None,
          attempt: int = 1, kind: TaskKind = TaskKind.STEP) -> Task:  # fmt: skip
     return Task(execution_id, number, attempt, kind, since, not_before, device)
+
+
+def look(execution_id: str, number: int) -> Task:
+    """Return a look of the probe of an execution's first step."""
+    return replace(task(execution_id), look=number)
 
 
 def turn(execution_id: str, since: int = 0, number: int = 0) -> Task:

@@ -57,13 +57,14 @@ ACT: Final = StepSignature(
         InputSpec("port", (ValueType.NUMBER,), "The port.", default=22),
         InputSpec("must", (ValueType.STRING,), "Has to be given where the type is NEED.", required=False),
         InputSpec("deed", (ValueType.STRING,), "What to do.", tells_what=True),
+        InputSpec("tool", (ValueType.STRING,), "With what to do it.", tells_what=True),
     ),
     other_outputs=True,
     time_limit_seconds=60,
     device_input="host",
     port_input="port",
 )
-NEED: Final = replace(ACT, name="NEED", inputs=(*ACT.inputs[:2], replace(ACT.inputs[2], required=True), ACT.inputs[3]))
+NEED: Final = replace(ACT, name="NEED", inputs=(*ACT.inputs[:2], replace(ACT.inputs[2], required=True), *ACT.inputs[3:]))
 TYPES: Final = collect((NOOP, LOOK, ACT, NEED))
 FAILURE: Final = StepError(ErrorCode.NON_ZERO_EXIT, "it said no")
 

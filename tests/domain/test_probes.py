@@ -1,5 +1,6 @@
 """Probes: a doubt is settled by what the target says and by nothing else; what was done is never done again, and nothing looks for ever."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepState as S
 from stepswitch.domain.step_types import collect
 from tests.domain.documents import JsonObject, document
-from tests.domain.lives import NOOP, START, Life, life, steps
+from tests.domain.lives import ACT, NOOP, START, Life, life, steps
 
 DONE, NOT_DONE, NEITHER = {"text": "version 2"}, {"text": "version 1"}, {"text": "busy"}
 CUT = Outcome(Result.UNKNOWN, error=StepError(ErrorCode.CONNECTION_CUT, "the connection was cut"))
@@ -173,7 +174,12 @@ def test_a_step_without_a_probe_is_as_it_was() -> None:
 
 def test_a_look_goes_where_the_attempt_went_and_takes_over_nothing_that_says_what_to_do() -> None:
     step = upgrade()
-    step["inBindings"] |= {"host": {"type": "string", "exportName": "x"}, "port": {"type": "number", "defaultValue": 830}}
+    step["inBindings"] = {
+        **step["inBindings"],
+        "host": {"type": "string", "exportName": "x"},
+        "port": {"type": "number", "defaultValue": 830},
+        "tool": text("hammer"),
+    }
     one = in_doubt(life("a", a=step, variables={"x": {"type": "string", "defaultValue": "router"}}))
     assert one.step.probe is not None
     assert dict(one.step.probe.inputs) == {"host": "router", "port": 830, "deed": "show version"}
@@ -351,6 +357,14 @@ def test_a_look_that_was_lost_is_taken_again_and_counts_as_none() -> None:
     assert looks(one, DONE).at == ("b", S.EXECUTABLE)
 
 
+def test_looks_that_were_lost_are_not_counted_among_those_that_could_not_tell() -> None:
+    one = doubtful(maxAttempts=2).is_lost().is_lost()
+    looks(one, NEITHER)
+    assert one.step.look_number == 4
+    looks(one, NEITHER)
+    assert one.status is Status.FAILED
+
+
 def test_a_look_that_is_lost_three_times_may_be_killing_its_workers() -> None:
     one = doubtful(maxAttempts=9).is_lost().is_lost().is_lost()
     assert (one.status, one.step.result) == (Status.FAILED, Result.UNKNOWN)
@@ -383,6 +397,23 @@ def test_a_look_whose_step_type_is_gone_ends_and_the_doubt_remains() -> None:
     assert one.step.probe is not None
     assert one.step.probe.error is not None
     assert one.step.probe.error.code is ErrorCode.STEP_TYPE_NOT_INSTALLED
+
+
+def test_a_step_type_that_does_not_say_what_tells_what_settles_nothing() -> None:
+    one = life("a", a=upgrade())
+    one.claim()
+    one.rules = Rules(collect((NOOP, replace(ACT, inputs=ACT.inputs[:3]))))
+    one.lose()
+    assert (one.status, one.step.result, one.step.look) == (Status.FAILED, Result.UNKNOWN, None)
+    assert one.said("a look could be the deed itself")
+
+
+def test_a_step_type_that_has_become_safe_meanwhile_looks_no_more_and_reports_nothing_without_a_claim() -> None:
+    one = doubtful()
+    one.rules = Rules(collect((NOOP, replace(ACT, always_safe=True))))
+    assert one.apply(Reported("r", 0, 1, None, Outcome(Result.SUCCEEDED))).reply is Reply.STALE
+    one.turn()
+    assert (one.status, one.step.result, one.step.look) == (Status.FAILED, Result.UNKNOWN, None)
 
 
 def test_a_turn_does_not_take_a_look_from_its_worker() -> None:
@@ -555,6 +586,14 @@ def test_a_probe_that_was_taken_away_while_it_was_held_leaves_an_accepted_failur
     one.edit({"a": {"type": "ACT", "nextStepId": "b"}})
     one.resume()
     assert (one.at, one.head.accepted_failures, one.rows[0].look) == (("b", S.EXECUTABLE), 1, None)
+
+
+def test_a_probe_of_the_last_step_that_was_taken_away_leaves_no_look_open() -> None:
+    one = in_doubt(life("a", a=upgrade()))
+    one.pause()
+    one.edit({"a": {"type": "ACT"}})
+    one.resume()
+    assert (one.status, one.step.look, one.head.accepted_failures) == (Status.COMPLETED, None, 1)
 
 
 def test_a_probe_that_can_no_longer_be_bound_after_a_pause_leaves_the_doubt() -> None:

@@ -13,6 +13,7 @@ from stepswitch.domain.events import Abort, Pause, Reply
 from stepswitch.domain.execution import LogLevel, Outcome, Result, Status, Verdict
 from stepswitch.domain.states import StepState
 from stepswitch.engine.claims import Grant
+from stepswitch.engine.steering import ValuesOrder
 from stepswitch.engine.views import ExecutionView
 from tests.domain.documents import JsonObject, document
 from tests.domain.lives import steps
@@ -343,3 +344,23 @@ async def test_no_secret_of_a_probe_is_shown_anywhere(house: House) -> None:
     assert view.outputs == {"token": "********"}
     assert not [secret for secret in ("s3cr3t-word", "in-the-probe", "fresh-token") if secret in everything]
     assert [entry for page in pages for entry in page if entry.level is LogLevel.ERROR]
+
+
+async def test_a_password_that_a_look_was_given_is_masked_after_it_was_replaced(house: House) -> None:
+    source = upgrade(maxAttempts=1, inBindings={"deed": text("look"), "other": {"type": "password", "exportName": "pw"}})
+    source |= {"variables": {"pw": {"type": "password", "defaultValue": "first-word"}}}
+    execution = await in_doubt(house, source, pause_at_failure=True)
+    (await house.act.next()).end(outputs={"text": "they echo first-word"})
+    await house.until(execution, Status.PAUSED)
+    await house.service.steering.set_values(ANN, execution, ValuesOrder({"pw": "second-word"}))
+    view = await house.view(execution)
+    assert first(view).probe.outputs == {"text": "they echo ********"}
+
+
+async def test_a_password_in_a_probe_that_has_not_looked_is_masked_all_the_same(house: House) -> None:
+    source = upgrade(inBindings={"deed": text("look"), "other": {"type": "password", "defaultValue": "in-the-probe"}})
+    execution = await house.queue(source)
+    (await house.act.next()).end(outputs={"text": "they know in-the-probe"})
+    (await house.act.next()).end()
+    view = await house.until(execution, Status.COMPLETED)
+    assert first(view).outputs == {"text": "they know ********"}

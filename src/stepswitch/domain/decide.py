@@ -34,7 +34,7 @@ from stepswitch.domain.events import (
     Turn,
     WrittenBack,
 )
-from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result, StepError
+from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -120,8 +120,7 @@ def _turn_of_look(p: Progress, event: Turn) -> Decision:
     """Give up a look whose step type is gone; any other needs a worker, and its turn is not meant."""
     if flow.is_for_worker(p):
         return Decision(p.head, Reply.STALE)
-    step_type = p.workflow.steps[p.step.step_id].type
-    doubts.cannot_look(p, StepError(ErrorCode.STEP_TYPE_NOT_INSTALLED, f"no step type {step_type} that could look is installed here"))
+    doubts.cannot_look(p)
     return p.decision(event.id)
 
 

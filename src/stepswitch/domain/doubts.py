@@ -64,7 +64,8 @@ def lost(p: Progress, reason: str) -> None:
         p.log(f"look {look.attempt} of the probe was lost: {reason}", LogLevel.WARN, p.step.number)
         _look_again(p, step, policy, losses)
     else:
-        cannot_look(p, StepError(ErrorCode.LOST, f"the probe was lost {losses} times: {reason}"), StepEvent.REPORTED)
+        probing.give_up(p, StepError(ErrorCode.LOST, f"the probe was lost {losses} times: {reason}"), StepEvent.REPORTED)
+        _remain_unknown(p, step)
 
 
 def resume(p: Progress) -> None:
@@ -74,10 +75,11 @@ def resume(p: Progress) -> None:
         _remain_unknown(p, step)
 
 
-def cannot_look(p: Progress, error: StepError, *events: StepEvent) -> None:
-    """Go on as without a probe: the look that is open, after `events`, cannot be taken."""
-    probing.give_up(p, error, *events)
-    _remain_unknown(p, p.workflow.steps[p.step.step_id])
+def cannot_look(p: Progress) -> None:
+    """Go on as without a probe: the step type cannot take the look that is open (any more)."""
+    step, _, _ = _open(p)
+    probing.give_up(p, probing.cannot_look(step, p.signature(step)))
+    _remain_unknown(p, step)
 
 
 def overtaken(p: Progress, outcome: Outcome) -> None:

@@ -45,6 +45,12 @@ def can_look(signature: StepSignature | None) -> bool:
     return signature is not None and unfit_to_look(signature) is None
 
 
+def cannot_look(step: Step, signature: StepSignature | None) -> StepError:
+    """Return why a look at `step` cannot be taken by its type, which may be gone."""
+    why = None if signature is None else unfit_to_look(signature)
+    return StepError(ErrorCode.STEP_TYPE_NOT_INSTALLED, why or f"no step type {step.type} is installed here")
+
+
 def begin(p: Progress, step: Step) -> bool:
     """Let the probe of `step` take its first look; return whether it does. It does not where there is none, or where it has looked already."""
     policy = step.policy.probe
@@ -71,7 +77,7 @@ def _stand(p: Progress, step: Step, look: Probe) -> bool:
     signature = p.signature(step)
     if signature is None or not can_look(signature):
         p.current = replace(p.step, probe=look)
-        give_up(p, StepError(ErrorCode.STEP_TYPE_NOT_INSTALLED, f"no step type {step.type} that could look is installed here"))
+        give_up(p, cannot_look(step, signature))
         return False
     bound = bind_probe(step, p.step.inputs, p.values, signature)
     p.current = replace(p.step, probe=replace(look, since=p.now, inputs=bound.inputs, device=signature.device(bound.inputs)))
