@@ -101,6 +101,19 @@ def test_a_password_is_shown_before_anything_else_can_fail(
     assert "with the password" in capsys.readouterr().err
 
 
+def test_a_service_whose_log_nobody_reads_any_more_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stepswitch", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("url=" in line for line in process.stderr)
+        process.stderr.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_data_directory_that_cannot_be_is_a_sentence(stepswitch: Caller, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()

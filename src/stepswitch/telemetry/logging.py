@@ -5,9 +5,23 @@ Traces never show the values of local variables: they may be secrets.
 
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
+
+
+class _Outliving:
+    """Standard error as loggers write to it. Whoever read it may be gone: that is no reason not to do what was to be logged."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
@@ -28,7 +42,7 @@ def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
     structlog.configure(
         processors=[*shared, *traces, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Outliving())),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(
