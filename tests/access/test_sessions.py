@@ -7,13 +7,14 @@ import pytest
 from argon2 import PasswordHasher
 
 from stepswitch.access.accounts import Passwords, ensure_admin
-from stepswitch.access.sessions import KEPT, TRUSTED_SECONDS, Sessions, _Kept
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TooManyAttemptsError
+from stepswitch.access.sessions import KEPT, LOOK_SECONDS, TRUSTED_SECONDS, Sessions, _Kept
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError, TooManyAttemptsError
 from stepswitch.engine.callers import administrator
 from stepswitch.engine.ports import Authenticator
 from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Session
 from tests.access.account_store import DictAccountStore, HandClock
+from tests.clocks import FakeClock
 
 HOUR = 3_600_000
 
@@ -161,3 +162,70 @@ async def test_guessing_is_slowed_down_for_unknown_users_as_for_known_ones(house
         assert raised.value.retry_after == 2
     house.clock.time += 1_000
     await house.sessions.login("admin", "correct horse", "192.0.2.1")
+
+
+# --- the end of a session ---
+
+
+class TimedHouse(House):
+    """A house whose time passes only when the test says so."""
+
+    def __init__(self, store: DictAccountStore) -> None:
+        super().__init__(store)
+        self.time = FakeClock()
+        self.sessions = Sessions(store, self.passwords, self.time, session_hours=8)
+
+
+@pytest.fixture
+async def timed() -> TimedHouse:
+    house = TimedHouse(DictAccountStore())
+    await ensure_admin(house.store, house.passwords, "correct horse", lambda _: None)
+    return house
+
+
+async def test_a_logout_is_told_at_once_to_who_waits_for_it_and_to_nobody_else(timed: TimedHouse) -> None:
+    mine, other = await timed.login(), await timed.login()
+    waiting = [asyncio.ensure_future(timed.sessions.ended(token)) for token in (mine, mine, other)]
+    await timed.time.settle()
+    assert not any(each.done() for each in waiting)
+    await timed.sessions.logout(mine)
+    await timed.time.settle()
+    assert [each.done() for each in waiting] == [True, True, False]
+    waiting[2].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert timed.sessions._awaited == {}
+    await asyncio.wait_for(timed.sessions.ended(mine), 10)
+
+
+async def test_an_expiry_is_told_when_it_comes(timed: TimedHouse) -> None:
+    ended = asyncio.ensure_future(timed.sessions.ended(await timed.login()))
+    await timed.time.advance(8 * 3_600 - 0.5)
+    assert not ended.done()
+    await timed.time.advance(0.5)
+    assert ended.done()
+
+
+async def test_a_logout_at_another_node_is_told_soon(timed: TimedHouse) -> None:
+    token = await timed.login()
+    ended = asyncio.ensure_future(timed.sessions.ended(token))
+    await timed.time.settle()
+    await Sessions(timed.store, timed.passwords, timed.time).logout(token)
+    await timed.time.advance(LOOK_SECONDS + 1)
+    assert ended.done()
+
+
+async def test_a_store_that_says_no_ends_no_session(timed: TimedHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await timed.login()
+    ended = asyncio.ensure_future(timed.sessions.ended(token))
+    read = timed.store.session
+
+    async def fail(token_hash: str) -> Session | None:
+        raise StoreError("no")
+
+    monkeypatch.setattr(timed.store, "session", fail)
+    await timed.time.advance(5 * LOOK_SECONDS)
+    assert not ended.done()
+    monkeypatch.setattr(timed.store, "session", read)
+    await timed.sessions.logout(token)
+    await timed.time.settle()
+    assert ended.done()

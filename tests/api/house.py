@@ -3,6 +3,7 @@
 Nothing carries out steps here: what an execution looks like later is written into the store by the test.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -22,6 +23,7 @@ from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -197,6 +199,9 @@ class KnownTokens:
     async def logout(self, token: str) -> None:
         self.callers.pop(token, None)
 
+    async def ended(self, token: str) -> None:
+        await asyncio.Event().wait()
+
 
 class DictHostKeys:
     def __init__(self) -> None:
@@ -287,6 +292,7 @@ class House:
                 logbook=Logbook(store, snapshots, conductor, Masking()),
                 views=self.views,
                 watchers=self.watchers,
+                feed=cast("Feed", None),  # nobody follows here
                 lists=Lists(cast("ListStore", self.store), self.views, snapshots),
                 accounts=self.tokens,
                 users=Users(DictAccountStore(), Passwords()),

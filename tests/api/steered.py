@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from stepswitch.api.wire import models
 from stepswitch.bootstrap.server import application
@@ -27,8 +28,9 @@ Body = dict[str, Any]
 class Desk:
     """One operator at work under one root."""
 
-    def __init__(self, house: House, client: httpx.AsyncClient, root: str) -> None:
+    def __init__(self, house: House, app: ASGIApp, client: httpx.AsyncClient, root: str) -> None:
         self.house = house
+        self.app = app
         self.client = client
         self.root = root
 
@@ -128,8 +130,8 @@ def said(body: Body, part: str) -> bool:
 @asynccontextmanager
 async def open_desk(directory: Path, root: str = PLAIN, **settings: Any) -> AsyncIterator[Desk]:
     async with open_house(directory, **settings) as house:
-        transport = httpx.ASGITransport(application(house.service))
-        async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as client:
+        app = application(house.service)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://house", timeout=30) as client:
             login = await client.post("/hybridity/api/sessions", json={"username": "admin", "password": "long enough"})
             client.headers["x-hm-authorization"] = login.headers["x-hm-authorization"]
-            yield Desk(house, client, root)
+            yield Desk(house, app, client, root)

@@ -1,5 +1,6 @@
 """Risk: somebody sees or does what his role does not let him, or is refused what it does; an operation is added that nobody thought of."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,6 +61,9 @@ class Tokens:
     async def logout(self, token: str) -> None:
         """Nobody is logged out here."""
 
+    async def ended(self, token: str) -> None:
+        await asyncio.Event().wait()
+
 
 @dataclass
 class Office:
@@ -83,8 +87,9 @@ class Office:
             tenantId="default", workflowId=target, workflowExecutionId=execution_id, revision=1, username="worker", role="made"
         )
         query = {"attachmentId": "file.txt"} if "attachments" in path else {"host": "192.0.2.1"} if "host-keys" in path else {}
+        method = "HEAD" if operation.media_type == "text/event-stream" else operation.method  # a stream does not end
         return await self.client.request(
-            operation.method, place, params=query, headers={} if who is None else of(who), **body_of(operation, workflow_id)
+            method, place, params=query, headers={} if who is None else of(who), **body_of(operation, workflow_id)
         )
 
 

@@ -4,15 +4,16 @@ Sessions in use are kept in memory, so that a request costs microseconds; what i
 logout, or a change of the user, may have happened at another node or on the command line.
 """
 
+import asyncio
 import hashlib
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import AccountStore, Clock
 from stepswitch.engine.privileges import ROLES, grants_of
@@ -20,6 +21,8 @@ from stepswitch.engine.records import Session
 
 KEPT: Final = 10_000
 TRUSTED_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 15.0
+"""How often somebody who waits for the end of a session looks whether it was ended elsewhere."""
 _TOKEN_BYTES: Final = 32
 _TOKEN_LENGTH: Final = 43
 _NAME_LENGTH: Final = 256
@@ -43,6 +46,8 @@ class Sessions:
         self._lasts = round(session_hours * 3_600_000)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._logouts = 0
+        self._awaited: dict[str, set[asyncio.Event]] = {}
+        """Who waits for the end of a session, by the hash of its token."""
 
     async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
         """See `Authenticator`."""
@@ -82,12 +87,55 @@ class Sessions:
         await self._store.end_session(token_hash)
         self._logouts += 1
         self._kept.pop(token_hash, None)
+        self._look_again(token_hash)
+
+    async def ended(self, token: str) -> None:
+        """Return when the session of a token is over: at once where that happens here or it expires, soon where it does elsewhere."""
+        token_hash, due = _hash(token), asyncio.Event()
+        self._awaited.setdefault(token_hash, set()).add(due)
+        try:
+            while await self._goes_on(token):
+                await self._wait(due, self._kept.get(token_hash))
+                due.clear()
+        finally:
+            self._awaited[token_hash].discard(due)
+            if not self._awaited[token_hash]:
+                del self._awaited[token_hash]
+
+    def _look_again(self, token_hash: str) -> None:
+        for due in self._awaited.get(token_hash, ()):
+            due.set()
+
+    async def _goes_on(self, token: str) -> bool:
+        try:
+            await self.authenticate(token)
+        except NotAuthenticatedError:
+            return False
+        except StoreError:
+            return True  # nobody can say; the next look may
+        return True
+
+    async def _wait(self, due: asyncio.Event, kept: _Kept | None) -> None:
+        """Return when a look is due: something was changed here, the session expires, or nobody has looked for a while."""
+        seconds = LOOK_SECONDS
+        if kept is not None:
+            seconds = min(seconds, max(0.001, (kept.expires_at - self._clock.now()) / 1000))
+        looking = asyncio.ensure_future(self._clock.sleep(seconds))
+        changing = asyncio.ensure_future(due.wait())
+        waiting: set[asyncio.Future[Any]] = {looking, changing}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            looking.cancel()
+            changing.cancel()
 
     def forget(self, user: str) -> None:
         """Read again what the sessions of a user are good for, with the next request of each."""
         self._logouts += 1
         for token_hash in [each for each, kept in self._kept.items() if kept.caller.user == user]:
             del self._kept[token_hash]
+        for token_hash in list(self._awaited):
+            self._look_again(token_hash)
 
     async def _read(self, token_hash: str) -> _Kept:
         logouts = self._logouts

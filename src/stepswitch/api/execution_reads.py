@@ -57,7 +57,9 @@ async def _stand_after_change(call: Call, execution_id: str, known: KnownTags, s
         finally:
             limit.cancel()
             gone.cancel()
-    await call.services.accounts.authenticate(token_of(call.request))  # who has logged out meanwhile is told nothing
+    await views.head(
+        await call.services.accounts.authenticate(token_of(call.request)), execution_id
+    )  # who may not any more is told nothing
     return stand
 
 

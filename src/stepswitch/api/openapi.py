@@ -1,6 +1,7 @@
 """The description of the API as OpenAPI 3.1, made from the table of operations and the models. Called by `app`."""
 
 from collections.abc import Iterator
+from types import UnionType
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
@@ -113,6 +114,8 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     if operation.may_be_known:
         tag = {"ETag": own["ETag"], **_header_refs("x-request-id")}
         found["304"] = {"description": "The caller has it already: it is what `If-None-Match` names.", "headers": tag}
+    if operation.may_be_empty:
+        found["204"] = {"description": "There is nothing to be sent, and nothing will follow.", "headers": _header_refs("x-request-id")}
     packed = [415] if operation.request is not None else []
     refused = [403] if operation.needs.may_be_refused else []
     for status in sorted({*operation.refusals, *packed, *refused, *([404] if may_be_elsewhere else [])}):
@@ -152,6 +155,8 @@ def _security_schemes() -> JsonObject:
 def _schema_of(answer: Any) -> JsonObject:
     if answer is str:
         return {"type": "string"}
+    if isinstance(answer, UnionType):
+        return {"anyOf": [_schema_of(each) for each in get_args(answer)]}
     if inner := get_args(answer):
         return {"type": "array", "items": _schema_of(inner[0])}
     return {"$ref": f"{_REF}{answer.__name__}"}
@@ -178,4 +183,4 @@ def _models() -> Iterator[type[BaseModel]]:
         if operation.request is not None:
             yield operation.request
         if operation.answer is not None and operation.answer is not str:
-            yield (get_args(operation.answer) or (operation.answer,))[0]
+            yield from get_args(operation.answer) or (operation.answer,)

@@ -28,7 +28,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path. `answer` is the type of the 200's body: a model, a list of one, or str for a text; None where the success is 204."""
+    """One method on one path. `answer` is the type of the 200's body: a model, a list of one, several that it can be, or str for a text; None where the success is 204."""
 
     id: str
     method: str
@@ -46,6 +46,8 @@ class Operation:
     """What its caller needs: there is no operation that does not say."""
     may_be_known: bool = False
     """Whether `If-None-Match` can be sent, and the answer be 304."""
+    may_be_empty: bool = False
+    """Whether the answer can be 204, where there is nothing to be sent."""
     media_type: str = "application/json"
     """Of the 200's body."""
     request_media_type: str = "application/json"

@@ -10,6 +10,7 @@ from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
+from stepswitch.api.stream_operations import STREAM_OPERATIONS
 from stepswitch.api.user_operations import USER_OPERATIONS
 from stepswitch.api.wire import host_key_models, models
 
@@ -90,6 +91,7 @@ OTHER_OPERATIONS: Final = (
     *OWN_CATALOGUE_OPERATIONS,
     *REHEARSAL_OPERATIONS,
     *OWN_STEERING_OPERATIONS,
+    *STREAM_OPERATIONS,
     *USER_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",

@@ -13,6 +13,7 @@ from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -59,6 +60,7 @@ class ApiServices:
     views: Views
     lists: Lists
     watchers: Watchers
+    feed: Feed
     accounts: Authenticator
     users: Users
     roles: Roles

@@ -44,6 +44,10 @@ class Bounds:
     head_seconds: float = 30.0
     body_seconds: float = 60.0
     """How long a body may stand still."""
+    unread_seconds: float = 60.0
+    """How long a client may leave unread what it was sent."""
+    unread_seconds_at_stop: float = 2.0
+    """The same, from when the service was told to stop."""
     idle_seconds: int = 30
 
 
@@ -81,6 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """To be called where the answer to the request that is carried out cannot be written."""
         self._leaving: list[Callable[[], None]] = []
         """The same of answers that are complete, and not all of them handed to the operating system."""
+        self._unread = 0
+        """Bytes that the client had not taken when it was looked last."""
+        self._taken_at = self._since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a connection; one too many is answered 503 when its request is there, or cut where they are far too many."""
@@ -183,6 +190,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def check(self, now: float) -> None:
         """Give the connection up where its client takes too long."""
         self._note_written()
+        if self._is_stuck(now, self._bounds.unread_seconds):
+            self._cut_off()
+            return
         if self.flow.read_paused:  # it is us who do not read
             self._since = now
         waited = now - self._since
@@ -195,12 +205,36 @@ class BoundedProtocol(HttpToolsProtocol):
             elif self._reading is _Reading.NOTHING and self.timeout_keep_alive_task is None:
                 self.transport.close()
 
+    def _is_stuck(self, now: float, seconds: float) -> bool:
+        """Return whether the client has taken nothing for so long of what waits for it: a stream may be written to in between."""
+        unread = self.transport.get_write_buffer_size()
+        if unread == 0 or unread < self._unread:
+            self._taken_at = now
+        self._unread = unread
+        return now - self._taken_at > seconds
+
+    def _cut_off(self) -> None:
+        """Close the connection at once; what was not taken is lost."""
+        self._tell_cut(at_work_only=False)
+        self.transport.abort()
+
     def shutdown(self) -> None:
         """Close as soon as what was asked is answered; called by uvicorn when the service stops."""
         if self._reading is _Reading.REST:
             self.transport.close()
         else:
             super().shutdown()
+        self._taken_at = self.loop.time()
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Cut the connection off where its client does not read: a stop is not to wait for that."""
+        if self not in self.connections:
+            return
+        if self._is_stuck(self.loop.time(), self._bounds.unread_seconds_at_stop):
+            self._cut_off()
+        else:
+            self.loop.call_later(self._bounds.unread_seconds_at_stop / 4, self._hurry)
 
     def _head_too_large(self) -> StepswitchError:
         return HeadersTooLargeError(f"the request line and the headers are over the limit of {self._bounds.head_bytes} bytes")

@@ -43,6 +43,7 @@ def application(service: Service) -> StepswitchApi:
             views=service.views,
             lists=service.lists,
             watchers=service.watchers,
+            feed=service.feed,
             accounts=service.accounts,
             users=service.users,
             roles=service.roles,

@@ -16,6 +16,7 @@ from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -52,7 +53,7 @@ class Service:
     logbook: Logbook
     views: Views
     lists: Lists
-    watchers: Watchers
+    feed: Feed
     conductor: Conductor
     accounts: Authenticator
     users: Users
@@ -66,10 +67,12 @@ class Service:
     _pool: Pool
     _runner: StepRunner
     _claims: Claims
+    watchers: Watchers = field(default_factory=Watchers)
     _background: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.observe(self.watchers)
+        self.observe(self.feed)
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of everything that is committed from now on."""
@@ -99,6 +102,7 @@ class Service:
     def end_waiting(self) -> None:
         """Let nobody wait any more for news or for a rehearsal: a stop must not wait for those who do."""
         self.watchers.close()
+        self.feed.close()
         self.rehearsals.end()
 
     def hold(self) -> None:

@@ -22,9 +22,11 @@ from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.news import Newsroom
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
 from stepswitch.engine.roles import Roles
@@ -34,7 +36,6 @@ from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
-from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
@@ -206,7 +207,7 @@ def _wire(
         logbook=Logbook(store, snapshots, conductor, secrets),
         views=views,
         lists=Lists(SqlListStore(database, store), views, snapshots),
-        watchers=Watchers(),
+        feed=_feed(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
         **_people(settings, account_store, clock),
         host_keys=keys,
@@ -273,6 +274,13 @@ def _timekeeper(
         commits=SqlCommitLog(database),
         requests=SqlRequestStore(database),
     )
+
+
+def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, views: Views, secrets: Secrets, *, clock: Clock) -> Feed:
+    """Return the feed; half of the connections may be streams, so that there are always some for everything else."""
+    store = SqlExecutionStore(database)
+    newsroom = Newsroom(store=store, snapshots=conductor.snapshots, conductor=conductor, views=views, secrets=secrets)
+    return Feed(SqlCommitLog(database), newsroom, clock, most=max(1, settings.max_connections // 2))
 
 
 def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_keys: HostKeys, *, clock: Clock, ids: Ids) -> Surroundings:

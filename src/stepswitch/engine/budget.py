@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar
 
+from stepswitch.domain.execution import Head
+
 ENTRY_BYTES: Final = 3 * 1024
 """What an entry takes besides its texts; it bounds the number of small ones too."""
 LARGE_BYTES: Final = 64 * 1024
@@ -66,6 +68,15 @@ def size_of_document(document: object, at_most: int | None = None) -> int:
         else:
             total += 4
     return total
+
+
+def size_of_head(head: Head) -> int:
+    """Return about how many bytes the values of an execution take; one that stands in several places is counted in each."""
+    step = head.current
+    values = [head.context, head.assignments, head.values]
+    if step is not None:
+        values += [step.inputs, step.outputs, step.variables, *((step.probe.inputs, step.probe.outputs) if step.probe is not None else ())]
+    return sum(len(value) for each in values for value in each.values() if isinstance(value, str))
 
 
 def is_large(document: Mapping[str, Any]) -> bool:

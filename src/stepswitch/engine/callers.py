@@ -4,7 +4,7 @@ What somebody may not see is not there for him (NotFoundError); what he sees and
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from stepswitch.domain.errors import NotFoundError, NotPermittedError
 from stepswitch.domain.execution import Head
@@ -14,6 +14,22 @@ from stepswitch.engine.selection import Reach
 
 DEFAULT_TENANT: Final = "default"
 """The tenant where nobody set up others; its administrators look after the installation."""
+
+
+class Executed(Protocol):
+    """Whatever tells of an execution, and says whose it is."""
+
+    @property
+    def tenant(self) -> str:
+        """Where it is."""
+
+    @property
+    def creation_user(self) -> str:
+        """Who created it."""
+
+    @property
+    def workflow_name(self) -> str:
+        """What its workflow was called then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class Caller:
         is_own = workflow.creation_user == self.user
         return self.may(privilege, None if is_own else str(workflow.document.get("name")))
 
-    def sees(self, execution: Head) -> bool:
+    def sees(self, execution: Executed) -> bool:
         """Return whether an execution may be seen: one's own, and those of others with Execution Read."""
         if execution.tenant != self.tenant:
             return False

@@ -1,11 +1,11 @@
-"""What was committed, as it is read again by those who follow it: the port, and what crosses it. Written with every save by the store of executions.
+"""What was committed, as it is read again by those who follow it. Written with every save by the store of executions; see `ports.CommitLog`.
 
 Kept for 24 hours. A place is the number of a commit: what is committed later has a greater one. Times are milliseconds since 1970 in UTC.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import Head, LogEntry, Status, StepExecution
@@ -79,7 +79,7 @@ class Commit:
     """One commit: a save where it has an outline, a removal where the execution `is_gone`, else lines of log alone.
 
     `steps` are those that it finished, without values; the current one is in the outline. Of an execution that was removed since,
-    steps and lines are gone. `is_edited`: an earlier step may have another snapshot than the head.
+    steps and lines are gone. `is_edited`: an earlier step may have another snapshot than the head. Whose it was, only a removal says.
     """
 
     place: int
@@ -91,27 +91,5 @@ class Commit:
     logs: tuple[LogEntry, ...] = ()
     is_gone: bool = False
     is_edited: bool = False
-
-
-class CommitLog(Protocol):
-    """The commits of the last 24 hours. A commit is found here as soon as it is on disk, and never before."""
-
-    async def newest(self) -> Position:
-        """Return the position of the last commit; it is never forgotten."""
-        ...
-
-    async def time_at(self, place: int) -> int | None:
-        """Return when the commit at `place` was made; None where it was forgotten, or never was."""
-        ...
-
-    async def page(self, after: int, until: int, *, tenant: str | None = None, execution_id: str | None = None) -> CommitPage:
-        """Return the next commits behind `after` up to `until`, of one tenant or one execution only where it is named."""
-        ...
-
-    async def read(self, rows: Sequence[CommitRow]) -> Sequence[Commit]:
-        """Return commits with their content, those that are still known."""
-        ...
-
-    async def forget(self, before: int) -> bool:
-        """Forget a portion of the commits that were made before that time, the oldest first; return whether there may be more."""
-        ...
+    creation_user: str = ""
+    workflow_name: str = ""

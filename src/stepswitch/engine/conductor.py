@@ -17,7 +17,7 @@ from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StateCon
 from stepswitch.domain.events import Change, Decision, Event, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status
 from stepswitch.domain.rules import Rules
-from stepswitch.engine.budget import LARGE_BYTES, Kept
+from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
 from stepswitch.engine.confidential import searched_context
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
@@ -225,7 +225,7 @@ class Conductor:
 
     def _remember(self, head: Head) -> None:
         """Keep what the next event needs soon. One that waits for a person, or holds much and does not run yet, is read when it is wanted."""
-        size = _size_of(head)
+        size = size_of_head(head)
         if head.status in ENDED or head.status is Status.PAUSED or (size > LARGE_BYTES and head.status is not Status.RUNNING):
             self._heads.pop(head.id)
         else:
@@ -253,15 +253,6 @@ def _with_files(save: Save, before: Head) -> Save:
     """Return `save` with which files the execution takes and leaves by it."""
     had, has = set(before.attachments.values()), set(save.head.attachments.values())
     return replace(save, taken_files=frozenset(has - had), left_files=frozenset(had - has))
-
-
-def _size_of(head: Head) -> int:
-    """Return about how many bytes the values of an execution take; one that stands in several places is counted in each."""
-    step = head.current
-    values = [head.context, head.assignments, head.values]
-    if step is not None:
-        values += [step.inputs, step.outputs, step.variables, *((step.probe.inputs, step.probe.outputs) if step.probe is not None else ())]
-    return sum(len(value) for each in values for value in each.values() if isinstance(value, str))
 
 
 def was_granted(decision: Decision) -> bool:

@@ -11,6 +11,7 @@ from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.callers import Caller
+from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
 from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import (
     WHOLE_LOG,
@@ -168,6 +169,25 @@ class ListStore(Protocol):
         """Return stored snapshots."""
 
 
+class CommitLog(Protocol):
+    """The commits of the last 24 hours. A commit is found here as soon as it is on disk, and never before."""
+
+    async def newest(self, execution_id: str | None = None) -> Position:
+        """Return the position of the last commit, which is never forgotten; or of the last one of an execution that is still known."""
+
+    async def time_at(self, place: int) -> int | None:
+        """Return when the commit at `place` was made; None where it was forgotten, or never was."""
+
+    async def page(self, after: int, until: int, *, tenant: str | None = None, execution_id: str | None = None) -> CommitPage:
+        """Return the next commits behind `after` up to `until`, of one tenant or one execution only where it is named."""
+
+    async def read(self, rows: Sequence[CommitRow]) -> Sequence[Commit]:
+        """Return commits with their content, those that are still known."""
+
+    async def forget(self, before: int) -> bool:
+        """Forget a portion of the commits that were made before that time, the oldest first; return whether there may be more."""
+
+
 class AccountStore(Protocol):
     """Accounts and sessions."""
 
@@ -232,6 +252,10 @@ class Authenticator(Protocol):
 
     async def logout(self, token: str) -> None:
         """End the session of a token; an unknown one is no error."""
+
+    async def ended(self, token: str) -> None:
+        """Return when the session of a token is over: logged out, or expired."""
+        ...
 
 
 class HostKeyStore(Protocol):

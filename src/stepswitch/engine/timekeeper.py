@@ -14,9 +14,9 @@ import structlog
 
 from stepswitch.domain.errors import DamagedError, NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
-from stepswitch.engine.commits import KEPT_MILLISECONDS, CommitLog
+from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.ports import AccountStore, Clock, ExecutionStore, FileStore, Ids, RequestStore
+from stepswitch.engine.ports import AccountStore, Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
 from stepswitch.engine.records import OpenClaim, Runnable
 
 PAGE: Final = 500

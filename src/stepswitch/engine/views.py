@@ -147,7 +147,7 @@ class Views:
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
         has_ended = head.status in ENDED
         running = self._dispatcher.running_since(head.id)
-        return Stand(lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
+        return Stand(lasting, () if has_ended else (running, *self.waiting(head)), has_ended)
 
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
@@ -200,7 +200,7 @@ class Views:
         return replace(head, status=Status.RUNNING, start_time=started, current=replace(step, state=state, claimed_time=since))
 
     def _view(self, head: Head, compiled: Compiled, mask: Mask, rows: Rows | None = None) -> ExecutionView:
-        waiting_for, queue_position = self._waiting(head)
+        waiting_for, queue_position = self.waiting(head)
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
             head=replace(mask.head(head, compiled), current=None),
@@ -214,8 +214,10 @@ class Views:
             rows=rows,
         )
 
-    def _waiting(self, head: Head) -> tuple[tuple[WaitingFor, ...], int | None]:
-        """Return what an execution waits for, and its place in the queue."""
+    def waiting(self, head: Head, *, is_newest: bool = True) -> tuple[tuple[WaitingFor, ...], int | None]:
+        """Return what an execution waits for, and its place in the queue; of a head that is not the newest, whether it waited for somebody."""
+        if not is_newest:
+            return _waiting_for(head, None, is_held=True), None
         waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
         is_held = waiting is not None or self._dispatcher.holds(head.id)
         position = waiting.position if waiting is not None and head.status is Status.QUEUED else None

@@ -1,4 +1,4 @@
-"""Commits in their order, for those who follow them. Implements `engine.commits.CommitLog`; written by `executions`, in the transaction of each commit.
+"""Commits in their order, for those who follow them. Implements `engine.ports.CommitLog`; written by `executions`, in the transaction of each commit.
 
 A row says how an execution stood then, and where the rest is: finished steps and lines of log stand in their own tables, once.
 """
@@ -22,7 +22,7 @@ WINDOW: Final = 5_000
 """Places that one page looks through. What is filtered out has to be passed over, and other readers are not to wait for that."""
 PORTION: Final = 500
 """Commits that are forgotten at once."""
-_NO_VALUES: Final[Mapping[str, Any]] = {"inputs": {}, "outputs": {}, "variables": {}, "claim": None}
+_NO_VALUES: Final[Mapping[str, Any]] = {"inputs": {}, "outputs": {}, "claim": None}
 _C, _E, _L, _S = commits.c, executions.c, logs.c, step_executions.c
 
 # --- writing ---
@@ -51,7 +51,10 @@ _ADD_LINES: Final = Statement(insert(commits).from_select(_LINE_COLUMNS, _of_exe
 _NEWEST_PLACE: Final = select(func.max(_C.place)).scalar_subquery()
 _NEWEST_TIME: Final = func.coalesce(select(_C.time).where(_C.place == _NEWEST_PLACE).scalar_subquery(), 0)
 _ADD_REMOVAL: Final = Statement(
-    insert(commits).from_select(_LINE_COLUMNS, _of_execution(_NEWEST_TIME, bindparam("none"), bindparam("nothing")))
+    insert(commits).from_select(
+        [*_LINE_COLUMNS, "creation_user", "workflow_name"],
+        _of_execution(_NEWEST_TIME, bindparam("none"), bindparam("nothing"), _E.creation_user, _E.workflow_name),
+    )
 )
 """Its time is that of the commit before it: the store has no clock."""
 _EMPTY: Final = Statement(
@@ -112,10 +115,13 @@ _OF_TENANT: Final = _rows(_C.tenant == bindparam("tenant"))
 _OF_EXECUTION: Final = _rows(_C.execution_id == bindparam("execution_id"))
 _OLDEST: Final = Statement(select(func.min(_C.place)))
 _NEWEST: Final = Statement(select(_C.place, _C.time).where(_C.place == _NEWEST_PLACE))
+_NEWEST_OF: Final = Statement(
+    select(_C.place, _C.time).where(_C.execution_id == bindparam("execution_id")).order_by(_C.place.desc()).limit(1)
+)
 _TIME_AT: Final = Statement(select(_C.time).where(_C.place == bindparam("place")))
 _WANTED: Final = _C.place.in_([bindparam(f"p{number}") for number in range(PAGE)])
 _IS_EDITED: Final = exists().where(snapshot_uses.c.execution_id == _C.execution_id)
-_OUTLINES: Final = Statement(select(_C.place, _C.outline, _C.log_rows, _IS_EDITED).where(_WANTED))
+_OUTLINES: Final = Statement(select(_C.place, _C.outline, _C.log_rows, _C.creation_user, _C.workflow_name, _IS_EDITED).where(_WANTED))
 _LINES: Final = Statement(select(_C.place, _L.body).join_from(commits, logs, _LINES_OF).where(_WANTED).order_by(_L.place))
 _STEPS: Final = Statement(select(_C.place, _S.body).join_from(commits, step_executions, _STEPS_OF).where(_WANTED))
 _PORTION: Final = select(_C.place, _C.time).order_by(_C.place).limit(PORTION).subquery()
@@ -134,9 +140,10 @@ class SqlCommitLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def newest(self) -> Position:
+    async def newest(self, execution_id: str | None = None) -> Position:
         """See `CommitLog`."""
-        (found,) = await self._database.read([Query(_NEWEST)])
+        query = Query(_NEWEST) if execution_id is None else Query(_NEWEST_OF, {"execution_id": execution_id})
+        (found,) = await self._database.read([query])
         return Position(*found[0]) if found else Position(0, 0)
 
     async def time_at(self, place: int) -> int | None:
@@ -184,11 +191,12 @@ class SqlCommitLog:
 
 
 def _without_values(plain: Mapping[str, Any]) -> StepExecution:
-    return step_from({**plain, **_NO_VALUES}, {})
+    probe = plain.get("probe")
+    return step_from({**plain, **_NO_VALUES, "variables": {}, "probe": probe and {**probe, **_NO_VALUES}}, {})
 
 
 def _commit(row: CommitRow, known: Row, steps: tuple[StepExecution, ...], entries: tuple[LogEntry, ...]) -> Commit:
-    _, outline, log_rows, is_edited = known
+    _, outline, log_rows, creation_user, workflow_name, is_edited = known
     return Commit(
         place=row.place,
         time=row.time,
@@ -198,5 +206,7 @@ def _commit(row: CommitRow, known: Row, steps: tuple[StepExecution, ...], entrie
         steps=steps,
         logs=entries,
         is_gone=outline is None and not log_rows,
+        creation_user=creation_user or "",
+        workflow_name=workflow_name or "",
         is_edited=bool(is_edited),
     )

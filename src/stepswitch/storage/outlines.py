@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.execution import Head, Result, Status, StepError, StepExecution
+from stepswitch.domain.execution import Head, Probe, Result, Status, StepError, StepExecution, Verdict
 from stepswitch.domain.states import StepState
 from stepswitch.engine.commits import Outline
 from stepswitch.storage.encoding import dump, load, refuse_foreign, refuse_later
@@ -34,7 +34,14 @@ def dump_outline(head: Head) -> bytes:
 def _parts_of(step: StepExecution) -> tuple[object, ...]:
     error = (step.error.code, step.error.message) if step.error is not None else None
     times = (step.start_time, step.since, step.claimed_time, step.end_time, step.not_before)
-    return (step.number, step.step_id, step.state, step.attempt, step.aborted, step.result, error, step.site, *times)
+    probe = _parts_of_probe(step.probe) if step.probe is not None else None
+    return (step.number, step.step_id, step.state, step.attempt, step.aborted, step.result, error, step.site, *times, probe)
+
+
+def _parts_of_probe(probe: Probe) -> tuple[object, ...]:
+    error = (probe.error.code, probe.error.message) if probe.error is not None else None
+    times = (probe.start_time, probe.since, probe.claimed_time, probe.end_time, probe.not_before)
+    return (probe.attempt, probe.state, probe.result, probe.verdict, error, *times)
 
 
 def load_outline(body: bytes) -> Outline:
@@ -58,7 +65,7 @@ def load_outline(body: bytes) -> Outline:
 
 
 def _step_from(parts: Sequence[Any]) -> StepExecution:
-    number, step_id, state, attempt, aborted, result, error, site, start, since, claimed, end, not_before, *_ = parts
+    number, step_id, state, attempt, aborted, result, error, site, start, since, claimed, end, not_before, probe, *_ = parts
     return StepExecution(
         number=number,
         step_id=step_id,
@@ -72,6 +79,27 @@ def _step_from(parts: Sequence[Any]) -> StepExecution:
         not_before=not_before,
         aborted=aborted,
         result=Result(result) if result else None,
-        error=StepError(ErrorCode(error[0]), error[1]) if error else None,
+        error=_error_from(error),
         site=site,
+        probe=_probe_from(probe) if probe else None,
     )
+
+
+def _probe_from(parts: Sequence[Any]) -> Probe:
+    attempt, state, result, verdict, error, start, since, claimed, end, not_before, *_ = parts
+    return Probe(
+        attempt=attempt,
+        state=StepState(state),
+        start_time=start,
+        since=since,
+        not_before=not_before,
+        claimed_time=claimed,
+        end_time=end,
+        result=Result(result) if result else None,
+        error=_error_from(error),
+        verdict=Verdict(verdict) if verdict else None,
+    )
+
+
+def _error_from(parts: Sequence[Any] | None) -> StepError | None:
+    return StepError(ErrorCode(parts[0]), parts[1]) if parts else None

@@ -144,12 +144,15 @@ commits: Final = Table(
     Column("log_rows", Integer, nullable=False),
     Column("log_end", Integer, nullable=False),
     Column("outline", LargeBinary),
+    Column("creation_user", String),
+    Column("workflow_name", String),
     Index("commits_by_execution", "execution_id", "place"),
 )
 """Every save, flush of log lines and removal, in the order of commits, for 24 hours; the last one stays.
 
 Its finished steps are the chunk that begins with `first_step`, its lines the last `log_rows` rows of log up to the place `log_end`.
-A flush has no outline; a removal has no lines either. The commits of an execution that was removed stay, without content.
+A flush has no outline; a removal has no lines either, and says whose the execution was. The other commits of an execution that was removed stay,
+without content.
 """
 
 claims: Final = Table(

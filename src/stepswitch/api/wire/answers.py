@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts, encode, without_passwords
+from stepswitch.api.wire.events import EventTexts
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import Head, LogEntry, Probe, Status, StepError, StepExecution
@@ -42,6 +43,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._texts = SnapshotTexts()
+        self.events = EventTexts()
 
     def workflow(self, stored: StoredWorkflow, root: Root, fields: Fields = ALL) -> bytes:
         """Return a `workflowResponse`, or what of it is asked for."""

@@ -183,6 +183,8 @@ def _rows() -> None:
         sa.Column("log_rows", sa.Integer(), nullable=False),
         sa.Column("log_end", sa.Integer(), nullable=False),
         sa.Column("outline", sa.LargeBinary(), nullable=True),
+        sa.Column("creation_user", sa.String(), nullable=True),
+        sa.Column("workflow_name", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("place"),
     )
     op.create_index("commits_by_execution", "commits", ["execution_id", "place"])

@@ -1,0 +1,88 @@
+"""What followers are told is masked by all that the commit itself knew, whatever is at hand of the execution."""
+
+from typing import Any
+
+from stepswitch.domain.events import Pause, SetValues
+from stepswitch.domain.execution import LogEntry
+from stepswitch.engine.commits import Commit
+from stepswitch.engine.news import Happened, Newsroom, Removed, Standing
+from stepswitch.engine.records import Committed
+from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.views import Views
+from stepswitch.secrets.masking import Masking
+from stepswitch.storage.commits import SqlCommitLog
+from tests.domain.documents import document
+from tests.domain.lives import TYPES, steps
+from tests.engine.rig import Rig
+
+HELD: dict[str, Any] = {"debug_step_ids": ("a",)}
+PASSWORDS = document(variables={"pw": {"type": "password"}}, steps=steps("a"))
+
+
+def newsroom(rig: Rig) -> Newsroom:
+    snapshots = Snapshots(rig.store)
+    views = Views(store=rig.store, snapshots=snapshots, conductor=rig.conductor, dispatcher=rig.dispatcher, secrets=Masking(), types=TYPES)
+    return Newsroom(store=rig.store, snapshots=snapshots, conductor=rig.conductor, views=views, secrets=Masking())
+
+
+async def commits(rig: Rig) -> list[Commit]:
+    log = SqlCommitLog(rig.database)
+    return list(await log.read((await log.page(0, 2**62)).rows))
+
+
+def lines(happened: Happened | None) -> list[str]:
+    assert happened is not None
+    return [news.message for news in happened.news if isinstance(news, LogEntry)]
+
+
+async def test_a_head_that_is_older_than_the_commit_is_not_gone_by(rig: Rig) -> None:
+    execution = await rig.create(PASSWORDS)
+    room = newsroom(rig)
+    room.note(Committed(execution, await rig.stored(execution)))
+    elsewhere = rig.another()  # so that the conductor here knows nothing of it either
+    await elsewhere.apply(execution, Pause("p", "ann", None))
+    reason = "because planted-secret is right"
+    await elsewhere.apply(execution, SetValues("s", "ann", None, reason, values={"pw": "planted-secret"}))
+    known = await rig.conductor.head(execution)
+    assert known is not None
+    assert known.version == 1
+    changed = (await commits(rig))[-1]
+    assert lines(await room.happened(changed, 1)) == ["value pw changed from none to ******** by ann: because ******** is right"]
+
+
+async def test_an_older_commit_is_told_as_it_was_and_not_as_it_is(rig: Rig) -> None:
+    execution = await rig.create(document(steps=steps("a")), **HELD)
+    await rig.apply(execution, SetValues("s", "ann", None, values={}))
+    room = newsroom(rig)
+    (created, *_) = await commits(rig)
+    happened = await room.happened(created, 7)
+    assert happened is not None
+    standing = happened.news[0]
+    assert isinstance(standing, Standing)
+    assert [each.kind for each in standing.waiting_for] == ["person"]
+    assert (happened.has_ended, happened.size) == (False, 7)
+
+
+async def test_of_what_was_removed_since_nothing_is_told_but_that(rig: Rig) -> None:
+    execution = await rig.create(document(steps=steps("a")))
+    created = await commits(rig)
+    await rig.store.delete(execution)
+    rig.conductor.forget(execution)
+    room = newsroom(rig)
+    assert [await room.happened(each, 1) for each in created] == [None]
+    emptied, removed = await commits(rig)
+    assert await room.happened(emptied, 1) is None
+    happened = await room.happened(removed, 1)
+    assert happened is not None
+    assert (happened.news, happened.has_ended) == ((Removed(),), True)
+
+
+async def test_what_is_kept_goes_when_nobody_follows(rig: Rig) -> None:
+    execution = await rig.create(PASSWORDS)
+    room = newsroom(rig)
+    for each in await commits(rig):
+        await room.happened(each, 1)
+    assert execution in room._heads
+    assert execution in room._known
+    room.clear()
+    assert (len(room._heads), len(room._known)) == (0, 0)
