@@ -83,9 +83,9 @@ def is_in_doubt(stage: Stage, point: CrashPoint, *, told: list[str]) -> None:
 # --- a command that is under way ---
 
 
-def while_it_runs(stage: Stage, point: CrashPoint, act: Callable[[str, Path], object]) -> str:
+def while_it_runs(stage: Stage, point: CrashPoint, act: Callable[[str, Path], object], *, after: int = 0) -> str:
     """Let a command run that waits at a gate, die of what `act` does then, and live again; return the execution."""
-    stage.service.start(point)
+    stage.service.start(point, after=after)
     gate = stage.gate()
     execution_id = stage.queue(stage.store(f"cat < {gate}"))
     with suppress(BrokenPipeError), gate.open("w") as held:
@@ -103,7 +103,7 @@ def logs_a_line(stage: Stage, point: CrashPoint, *, times: int) -> None:
         with gate.open("w") as more:
             more.write("said before the end\n")
 
-    execution = waits_in_doubt(stage, while_it_runs(stage, point, print_a_line))
+    execution = waits_in_doubt(stage, while_it_runs(stage, point, print_a_line, after=1))  # the first line tells of the login
     assert said(execution, "said before the end") == times
 
 
