@@ -90,6 +90,12 @@ def test_a_document_is_stored_and_started(stepswitch: Caller, desk: Distant, tmp
     assert len(stepswitch("execution", "list").out.splitlines()) == 2
 
 
+def test_one_key_starts_one_execution(stepswitch: Caller, desk: Distant) -> None:
+    workflow = desk.do(desk.office.store("a"))
+    started = [stepswitch("execution", "start", workflow, "--idempotency-key", "order-1").out for _ in range(2)]
+    assert len(set(started)) == 1
+
+
 def test_executions_are_listed_as_lines_and_as_json(stepswitch: Caller, desk: Distant) -> None:
     failed, queued = desk.failed("a"), desk.queue("a")
     rows = [line.split("\t") for line in stepswitch("execution", "list").out.splitlines()]
@@ -258,18 +264,15 @@ def test_files_of_an_execution(stepswitch: Caller, desk: Distant, tmp_path: Path
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_what_is_not_there_is_told(stepswitch: Caller, desk: Distant) -> None:
+    commands = [
         *(["show"], ["logs"], ["pause"], ["resume"], ["retry"], ["abort"], ["pause-at", "a"], ["set", "a=1"], ["update-workflow"]),
         *(["delete", "--yes"], ["keep", "--until", "2099-01-31"], ["download", "k"], ["detach", "k"]),
-    ],
-    ids=lambda command: command[0],
-)
-def test_what_is_not_there_is_told(stepswitch: Caller, desk: Distant, command: list[str]) -> None:
-    called = stepswitch("execution", command[0], "no-such-one", *command[1:])
-    assert (called.exit, called.out) == (2, "")
-    assert called.err.endswith("[NOT_FOUND]\n")
+    ]
+    for command, *more in commands:
+        called = stepswitch("execution", command, "no-such-one", *more)
+        assert (called.exit, called.out) == (2, ""), command
+        assert called.err.endswith("[NOT_FOUND]\n"), command
 
 
 def test_a_service_that_is_away_is_told_apart_from_everything_else(stepswitch: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,8 +173,25 @@ def test_what_a_terminal_would_obey_is_left_out(stepswitch: Caller, desk: Distan
     assert "[2Jred" in out
 
 
-def test_half_a_character_is_written_as_json_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
-    write_json({"text": "half \ud83d, whole żó"})
+def test_what_no_terminal_should_see_is_written_as_json_escapes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"text": "half \ud83d, whole żó😀, \x1b[2J \x9b2J \u202e"}
+    write_json(value)
     out = capsys.readouterr().out
-    assert '"half \\ud83d, whole żó"' in out
-    assert json.loads(out) == {"text": "half \ud83d, whole żó"}
+    assert '"half \\ud83d, whole żó😀, \\u001b[2J \\u009b2J \\u202e"' in out
+    assert json.loads(out) == value
+
+
+def test_a_workflow_of_the_catalogue_is_rehearsed(stepswitch: Caller, desk: Distant, tmp_path: Path) -> None:
+    workflow = stored(stepswitch, tmp_path)
+    rehearsal = {"name": "both go well", "results": {"a": [{}], "b": [{}]}, "expected": {"way": ["a", "b"]}}
+    source = {"workflowId": workflow, "assignments": {"host": "h", "pw": "s3cret-word"}, "rehearsals": [rehearsal]}
+    file = written(tmp_path, source)
+    called = stepswitch("workflow", "rehearse", file)
+    assert (called.exit, called.out) == (0, "✔ both go well  COMPLETED after a → b\n")
+    otherwise = written(tmp_path, {**source, "rehearsals": [{**rehearsal, "expected": {"way": ["b"]}}]})
+    called = stepswitch("workflow", "rehearse", otherwise)
+    assert called.exit == 1
+    assert called.out.startswith("✘ both go well")
+    assert json.loads(stepswitch("workflow", "rehearse", otherwise, "--json").out)[0]["asExpected"] is False
+    assert stepswitch("workflow", "rehearse", written(tmp_path, {**source, "rehearsals": []})).exit == 2
+    assert stepswitch("workflow", "rehearse", written(tmp_path, {"workflow": "nowhere.json", "rehearsals": [rehearsal]})).exit == 2

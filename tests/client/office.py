@@ -45,6 +45,7 @@ class Office:
     """A running service and an operator with a client."""
 
     house: House
+    server: HttpServer
     url: str
     client: StepswitchClient
 
@@ -81,7 +82,7 @@ async def open_office(directory: Path, **settings: Any) -> AsyncIterator[Office]
         await server.start()
         try:
             async with StepswitchClient(server.url, token=await token_of(house, "admin", ADMINISTRATOR)) as client:
-                yield Office(house, server.url, client)
+                yield Office(house, server, server.url, client)
         finally:
             await server.stop()
 
@@ -110,17 +111,25 @@ def answer(status: int, body: Any = None, **headers: str) -> bytes:
 
 @dataclass(frozen=True)
 class Slow:
-    """An answer that never comes to its end: what comes first, and what drips after it until the client has gone."""
+    """An answer that never comes to its end: what comes first, and what drips after it until the client has gone; or that just breaks off."""
 
     first: bytes
     drop: bytes = b""
+    ends: bool = False
 
     async def say(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(self.first)
+        if self.ends:
+            writer.write_eof()
+            return
         gone = asyncio.ensure_future(reader.read())
-        while not gone.done():
-            writer.write(self.drop)
-            await asyncio.wait({gone}, timeout=0.01)
+        try:
+            while not gone.done():
+                writer.write(self.drop)
+                await asyncio.wait({gone}, timeout=0.01)
+        finally:
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
 
 
 class Impostor:
@@ -133,6 +142,7 @@ class Impostor:
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
+        self._left = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._take, "127.0.0.1", self._port, ssl=self._tls)
@@ -147,6 +157,10 @@ class Impostor:
         for serving in self._serving:
             serving.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def until_left(self) -> None:
+        """Return when a client has left an answer that goes on for ever."""
+        await asyncio.wait_for(self._left.wait(), 30)
 
     @property
     def url(self) -> str:
@@ -165,11 +179,12 @@ class Impostor:
                     break
                 if isinstance(said, Slow):
                     await said.say(reader, writer)
+                    self._left.set()
                     break
                 writer.write(said)
                 await writer.drain()
         finally:
-            writer.transport.abort()
+            writer.close()
 
 
 async def _request(reader: asyncio.StreamReader) -> str | None:

@@ -1,5 +1,6 @@
 """Risk: what somebody does with the client arrives as something else, or what the service says is lost on the way."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from stepswitch.client import (
     StepswitchClient,
     compare,
 )
+from stepswitch.client.transport import Content
 from stepswitch.domain.execution import Status
 from stepswitch.domain.states import StepState
 from stepswitch.plugin import Result
-from tests.client.office import Office
+from tests.client.office import Naps, Office
 from tests.domain.documents import document
 from tests.domain.lives import steps
+from tests.proxies import Proxy
 
 
 async def test_an_execution_is_queued_read_and_ended(office: Office) -> None:
@@ -168,3 +171,50 @@ async def test_a_token_is_enough(office: Office) -> None:
     async with StepswitchClient(office.url, token=f"{office.client.token}\n") as other:
         assert (await other.executions.list()).items == []
     assert (await office.client.executions.list()).items == []  # who was given a token leaves the session alone
+
+
+class Losing(Proxy):
+    """Loses the first answers of the service, together with the connection."""
+
+    losses = 2
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_target: bool) -> None:
+        if not to_target and self.losses:
+            await reader.readuntil(b"\r\n\r\n")  # so it was done
+            self.losses -= 1
+            writer.transport.abort()
+            return
+        await super()._forward(reader, writer, to_target=to_target)
+
+
+@pytest.mark.parametrize("files", [None, {"data.bin": b"\x00" * 100_000}], ids=["alone", "with a file"])
+async def test_what_was_started_is_started_once_though_its_answer_was_lost(
+    office: Office, naps: Naps, files: dict[str, Content] | None
+) -> None:
+    workflow_id = await office.store("a")
+    async with Losing("127.0.0.1", office.port) as proxy:
+        async with StepswitchClient(f"http://127.0.0.1:{proxy.port}", token=office.client.token, pacing=naps.pacing) as client:
+            started = await client.executions.start(workflow_id, files=files)
+        assert (proxy.losses, proxy.connections) == (0, 3)
+    assert [each.id for each in (await office.client.executions.list()).items] == [started.id]
+
+
+async def test_a_key_is_for_one_order(office: Office) -> None:
+    workflow_id = await office.store("a", inputs={"x": {"type": "string"}})
+    first = await office.client.executions.start(workflow_id, idempotency_key="order-1")
+    assert (await office.client.executions.start(workflow_id, idempotency_key="order-1")).id == first.id
+    with pytest.raises(InvalidRequestError) as refused:
+        await office.client.executions.start(workflow_id, {"x": "other"}, idempotency_key="order-1")
+    assert refused.value.code == "IDEMPOTENCY_KEY_REUSED"
+
+
+async def test_files_are_given_to_an_execution_and_taken_away(office: Office) -> None:
+    execution = await office.queue("a", debug_step_ids=["a"])
+    added = await office.client.executions.attach(execution.id, "data.bin", b"\x00\xff", reason="needed")
+    assert (added.key, added.size) == ("data.bin", 2)
+    async with office.client.executions.download(execution.id, added.id) as file:
+        assert b"".join([chunk async for chunk in file.chunks()]) == b"\x00\xff"
+    await office.client.executions.detach(execution.id, "data.bin", reason="not any more")
+    read = await office.client.executions.get(execution.id)
+    assert read.attachments == {}
+    assert all(any(reason in entry.msg for entry in read.logs) for reason in ("needed", "not any more"))

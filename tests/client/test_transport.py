@@ -168,7 +168,7 @@ async def test_each_answer_has_its_error(naps: Naps, said: bytes, error: type[Ex
 
 
 async def test_a_half_answer_is_a_broken_connection(naps: Naps) -> None:
-    half = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{"
+    half = Slow(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{", ends=True)
     async with Impostor(half) as impostor, StepswitchClient(impostor.url, token="t", pacing=naps.pacing) as client:
         with pytest.raises(ConnectionBrokenError):
             await get(client)

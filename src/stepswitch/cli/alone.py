@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from stepswitch.bootstrap import Service, open_host_keys, open_service
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.story import Story, Teller
+from stepswitch.cli.story import Outcome, Story, Teller, Told, ToldLine, ToldStep
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import StateConflictError
 from stepswitch.domain.events import Abort
-from stepswitch.domain.execution import ENDED, Head, Status
+from stepswitch.domain.execution import ENDED, Head, Result, Status, StepExecution
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.confidential import Mask
 from stepswitch.engine.executions import ExecutionRequest
@@ -118,13 +118,13 @@ async def _content(file: Path) -> AsyncIterator[bytes]:
 
 async def _follow(compiled: Compiled, commits: _Commits, steering: _Steering, teller: Teller | None) -> None:
     """Tell every commit until the execution has ended or paused."""
-    story = Story(teller, _Masks(compiled)) if teller is not None else None
+    story, masks = Story(teller) if teller is not None else None, _Masks(compiled)
     watch = asyncio.create_task(steering.abort_when_asked())
     try:
         while True:
             change = await commits.queue.get()
             if story is not None:
-                story.tell(change)
+                story.tell(_told(change, masks(change)))
             if change.head is not None and change.head.status in _STOPPED:
                 return
     finally:
@@ -145,6 +145,35 @@ class _Masks:
         if self._head is None:
             raise AssertionError("an execution's first commit has its head")
         return Mask(self._secrets, self._head, [self._compiled])
+
+
+def outcome_of(view: ExecutionView) -> Outcome:
+    """Return what came of an execution, as it is told."""
+    head, steps = view.head, [step for step, _ in view.steps]
+    failed = sum(step.result in (Result.FAILED, Result.UNKNOWN) for step in steps)
+    return Outcome(head.status, len(steps), failed, (head.end_time or head.last_time) - head.creation_time, view.outputs)
+
+
+def _told(change: Committed, mask: Mask) -> Told:
+    """Return a commit as it is told, every secret masked."""
+    lines = tuple(ToldLine(entry.time, entry.level, entry.message, entry.step) for entry in map(mask.entry, change.logs))
+    return Told(tuple(_told_step(step, mask) for step in change.steps), lines, change.head.last_time if change.head is not None else 0)
+
+
+def _told_step(step: StepExecution, mask: Mask) -> ToldStep:
+    return ToldStep(
+        number=step.number,
+        step_id=step.step_id,
+        state=step.state,
+        start_time=step.start_time,
+        attempt=step.attempt,
+        claimed_time=step.claimed_time,
+        end_time=step.end_time,
+        not_before=step.not_before,
+        device=step.device,
+        result=step.result,
+        failure="" if step.error is None else f"{step.error.code}: {mask.text(step.error.message)}",
+    )
 
 
 async def _trust_as(service: Service, data_dir: Path) -> None:

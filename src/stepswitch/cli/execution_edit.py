@@ -130,7 +130,7 @@ class _Desk:
         try:
             return await self.client.executions.change(self.found.id, steps=wanted or None, start_step_id=self.start_at, reason=self.reason)
         except RefusedError as error:
-            complain("\n".join(map(str, error.faults)))
+            complain("\n".join(printable(str(fault)) for fault in error.faults))
             return _Verdict.REFUSED
 
     async def _is_fit(self, edited: "Steps") -> bool:

@@ -1,5 +1,6 @@
 """`stepswitch execution start`: a workflow of the catalogue, or one in a file, executed by a service. Listed in `groups`."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,8 +10,10 @@ import typer
 from stepswitch.cli.completion import complete_workflow
 from stepswitch.cli.documents import read_object
 from stepswitch.cli.execution import AsJson
+from stepswitch.cli.execution_watch import ThroughPauses
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.listing import TIME_FORMATS, moment, write_json
+from stepswitch.cli.listing import TIME_FORMATS, moment, write_answer
+from stepswitch.domain.document import Declaration
 from stepswitch.domain.errors import CallerError, InvalidRequestError
 from stepswitch.domain.execution import ContextType
 
@@ -28,7 +31,7 @@ Target = Annotated[
         help="Id or name of a workflow; or a document, which is stored first: its file's name has a slash in it or ends in .json, or is -.",
     ),
 ]
-
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show how it goes, as `execution watch` does, and end as that does.")]
 KeepUntil = Annotated[
     datetime | None,
     typer.Option(formats=TIME_FORMATS, metavar="TIME", help="Until when it is kept once it has ended.", show_default=False),
@@ -45,11 +48,13 @@ async def start(
     context_type: Annotated[ContextType, typer.Option(help="What the execution is about.")] = ContextType.NONE,
     context: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A key of the context, such as vimLocation.")] = None,
     pause_at_failure: Annotated[bool, typer.Option("--pause-at-failure", help="Pause where a step fails, instead of ending.")] = False,
-    debug: Annotated[list[str] | None, typer.Option("--debug", metavar="STEP", help="Pause before this step.")] = None,
+    debug: Annotated[list[str] | None, typer.Option("--debug-step", "--debug", metavar="STEP", help="Pause before this step.")] = None,
     keep_until: KeepUntil = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Store the document as the next revision of the workflow of its name.")
     ] = False,
+    watch: Watch = False,
+    through_pauses: ThroughPauses = False,
     key: Annotated[str | None, typer.Option("--idempotency-key", help="Start it once, however often this is called with this key.")] = None,
     as_json: AsJson = False,
 ) -> Exit | None:
@@ -57,17 +62,12 @@ async def start(
 
     A required password that was not given is asked for. When the id is there the execution is kept, and is carried out whatever happens.
     """
-    from stepswitch.cli.assignments import take  # noqa: PLC0415 - --help should not wait for what follows
-    from stepswitch.cli.declared import workflow_in  # noqa: PLC0415
+    from stepswitch.cli import watching  # noqa: PLC0415 - --help should not wait for what follows
+    from stepswitch.cli.assignments import take  # noqa: PLC0415
 
-    is_file = workflow == "-" or "/" in workflow or workflow.lower().endswith(".json")
-    found = None if is_file else await client.workflows.find(workflow)
-    document = read_object(Path(workflow)) if found is None else dict(found.raw)
-    read = workflow_in(document)
-    given = take({} if read is None else read.inputs, inputs, input_file, attach, context)
-    if found is None:
-        _refuse_misfits(read, given, context_type)  # before anything is stored that then does not start
-        found = await _stored(client, workflow, document, replace=replace)
+    found, given = await _prepare(
+        client, workflow, lambda declared: take(declared, inputs, input_file, attach, context), context_type, replace=replace
+    )
     queued = await client.executions.start(
         found.id,
         given.assignments,
@@ -79,11 +79,33 @@ async def start(
         retained_til=moment(keep_until),
         idempotency_key=key,
     )
-    if as_json:
-        write_json(queued.raw)
-    else:
-        typer.echo(queued.id)
+    if watch:
+        complain(f"started as execution {queued.id}")
+        return await watching.watch(client, queued.id, through_pauses=through_pauses, as_json=as_json)
+    write_answer(queued, as_json=as_json)
     return None
+
+
+async def _prepare(
+    client: "StepswitchClient",
+    target: str,
+    take: Callable[[Mapping[str, Declaration]], "Given"],
+    context_type: ContextType,
+    *,
+    replace: bool,
+) -> "tuple[Workflow, Given]":
+    """Return the workflow that is meant, and what is given for its inputs; a document is stored once it is known that it can start."""
+    from stepswitch.cli.declared import workflow_in  # noqa: PLC0415
+
+    is_file = target == "-" or "/" in target or target.lower().endswith(".json")
+    found = None if is_file else await client.workflows.find(target)
+    document = read_object(Path(target)) if found is None else dict(found.raw)
+    read = workflow_in(document)
+    given = take({} if read is None else read.inputs)
+    if found is None:
+        _refuse_misfits(read, given, context_type)
+        found = await _stored(client, target, document, replace=replace)
+    return found, given
 
 
 def _refuse_misfits(workflow: "Parsed | None", given: "Given", context_type: ContextType) -> None:

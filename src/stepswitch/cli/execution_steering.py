@@ -7,7 +7,7 @@ import typer
 
 from stepswitch.cli.execution import AsJson, ExecutionId, Reason, Yes, waits
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.listing import TIME_FORMATS, moment, write_json
+from stepswitch.cli.listing import TIME_FORMATS, moment, write_answer, write_json
 
 if TYPE_CHECKING:
     from stepswitch.client import Execution, StepswitchClient
@@ -124,10 +124,7 @@ async def delete(client: "StepswitchClient", execution: ExecutionId, *, yes: Yes
 async def update_workflow(client: "StepswitchClient", execution: ExecutionId, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """Give the workflow in the catalogue the steps of an execution, as they were edited there."""
     stored = await client.executions.update_workflow(execution, reason=reason)
-    if as_json:
-        write_json(stored.raw)
-    else:
-        typer.echo(stored.id)
+    write_answer(stored, as_json=as_json)
 
 
 def tell(found: "Execution", *, as_json: bool) -> None:

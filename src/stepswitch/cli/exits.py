@@ -1,11 +1,13 @@
 """What the command line tells a shell when it ends, and how an error becomes a sentence. Called by `main` and by every command."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
 import typer
 
 from stepswitch.domain.errors import CallerError, InvalidRequestError, SettingsError, StepswitchError
+from stepswitch.domain.execution import Status
 
 
 class Exit(IntEnum):
@@ -23,11 +25,22 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+_OF_STATUS: Final[Mapping[str, Exit]] = {
+    Status.COMPLETED: Exit.COMPLETED,
+    Status.FAILED: Exit.FAILED,
+    Status.PAUSED: Exit.PAUSED,
+    Status.ABORTED: Exit.ABORTED,
+}
 EXIT_CODES_IN_WORDS: Final = (
     "0 completed, 1 failed, 2 wrong usage, document or input, or refused by the service, 3 paused, 4 aborted, 5 the service did not answer, "
     "130 interrupted"
 )
 """Shown by docs/reference/command-line."""
+
+
+def exit_of(status: str) -> Exit:
+    """Return the exit code for an execution that stands still."""
+    return _OF_STATUS.get(status, Exit.FAILED)
 
 
 def complain(sentence: str) -> None:

@@ -11,9 +11,11 @@ from stepswitch.cli import (
     execution_files,
     execution_start,
     execution_steering,
+    execution_watch,
     health,
     workflow,
     workflow_files,
+    workflow_rehearse,
     workflow_revisions,
 )
 from stepswitch.cli.remote import remote
@@ -27,6 +29,7 @@ _OF_WORKFLOWS: Final[Commands] = {
     "delete": workflow.delete,
     "convert": workflow.convert,
     "validate": workflow.validate,
+    "rehearse": workflow_rehearse.rehearse,
     "revisions": workflow_revisions.revisions,
     "diff": workflow_revisions.diff,
     "restore": workflow_revisions.restore,
@@ -38,6 +41,7 @@ _OF_EXECUTIONS: Final[Commands] = {
     "start": execution_start.start,
     "list": execution.list_executions,
     "show": execution.show,
+    "watch": execution_watch.watch,
     "logs": execution.logs,
     "pause": execution_steering.pause,
     "pause-at": execution_steering.pause_at,

@@ -4,27 +4,49 @@ A service's texts are not trusted with the terminal: what would move the cursor 
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, Protocol
 
 import typer
 
 from stepswitch.cli.wording import printable
 
-_WHOLE = frozenset({"id", "status"})
+_UNSURE: Final = re.compile(r"[^\n -~]")
+_WHOLE: Final = frozenset({"id", "status"})
 """Columns that are of no use in pieces."""
-
-
-TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]
+TIME_FORMATS: Final = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]
 """How people may write a time."""
 
 
+class Answer(Protocol):
+    """Something with an id."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """All of it, as JSON."""
+        ...
+
+
 def write_json(value: Any) -> None:
-    """Write `value` as JSON; what no terminal can show, such as half a character, is escaped."""
+    """Write `value` as JSON; what no terminal should be shown, such as half a character, is escaped as JSON does it."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    typer.echo(_UNSURE.sub(lambda found: found[0] if printable(found[0]) else json.dumps(found[0])[1:-1], text))
+
+
+def write_answer(answer: Answer, *, as_json: bool) -> None:
+    """Write the id of what a service answered, or all of the answer."""
+    if as_json:
+        write_json(answer.raw)
+    else:
+        typer.echo(answer.id)
 
 
 def write_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

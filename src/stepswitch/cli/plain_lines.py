@@ -1,11 +1,11 @@
-"""Tells an execution in plain lines with the time in front, for files, pipes and CI. Called by `run`."""
+"""Tells an execution in plain lines with the time in front, for files, pipes and CI. Called by `run` and `watch`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from stepswitch.cli.wording import attempt, duration, failure, printable, shown
-from stepswitch.domain.execution import LogEntry, LogLevel, Result, StepExecution, Values
-from stepswitch.engine.views import ExecutionView
+from stepswitch.cli.story import Outcome, ToldLine, ToldStep
+from stepswitch.cli.wording import attempt, duration, printable, shown
+from stepswitch.domain.execution import LogLevel
 
 
 class PlainLines:
@@ -16,55 +16,50 @@ class PlainLines:
         self._type_of = types
         self._now = now
 
-    def waiting(self, step: StepExecution) -> None:
+    def waiting(self, step: ToldStep) -> None:
         """Say so where the step has to wait for its time."""
         if step.not_before is not None:
             self._line(step.start_time, f"step {step.step_id} waits until {_clock(step.not_before)}")
 
-    def begun(self, step: StepExecution) -> None:
+    def begun(self, step: ToldStep) -> None:
         """Say that a step has begun, and where."""
         where = f" on {step.device}" if step.device else ""
         self._line(step.claimed_time or step.start_time, f"step {step.step_id} begins: {self._type_of(step.step_id)}{where}{attempt(step)}")
 
-    def said(self, step_id: str, entry: LogEntry) -> None:
+    def said(self, step_id: str, line: ToldLine) -> None:
         """Write a line of a step's log."""
-        if entry.level is not LogLevel.DEBUG:
-            level = "" if entry.level is LogLevel.INFO else f" {entry.level}"
-            for line in printable(entry.message).splitlines() or [""]:
-                self._line(entry.time, f"  {step_id}{level} | {line}")
+        if line.level != LogLevel.DEBUG:
+            level = "" if line.level == LogLevel.INFO else f" {line.level}"
+            for text in printable(line.message).splitlines() or [""]:
+                self._line(line.time, f"  {step_id}{level} | {text}")
 
-    def ended(self, step: StepExecution, milliseconds: int) -> None:
+    def ended(self, step: ToldStep, milliseconds: int) -> None:
         """Say how an attempt ended."""
-        why = failure(step)
+        why = printable(step.failure)
         told = f"{step.result}, {duration(milliseconds)}"
         self._line(step.end_time or self._now(), f"step {step.step_id} ended: {told}{': ' + why if why else ''}")
 
-    def noted(self, entry: LogEntry) -> None:
+    def noted(self, line: ToldLine) -> None:
         """Write a line of the execution's own log."""
-        self._line(entry.time, printable(entry.message))
+        self._line(line.time, printable(line.message))
 
     def remark(self, sentence: str) -> None:
         """Write a sentence of our own."""
         self._write(sentence)
 
-    def outcome(self, view: ExecutionView, milliseconds: int) -> None:
+    def outcome(self, outcome: Outcome) -> None:
         """Say how the execution ended and what it gave."""
-        self._write(f"{view.head.status} after {duration(milliseconds)}, {_steps(view)}")
-        for name, text in _outputs(view.outputs):
-            self._write(f"output {name} = {text}")
+        self._write(f"{outcome.status} after {duration(outcome.milliseconds)}, {_steps(outcome)}")
+        for name, value in outcome.outputs.items():
+            self._write(f"output {name} = {shown(value)}")
 
     def _line(self, time: int, text: str) -> None:
         self._write(f"{_clock(time)} {text}")
 
 
-def _outputs(outputs: Values) -> list[tuple[str, str]]:
-    return [(name, shown(value)) for name, value in outputs.items()]
-
-
-def _steps(view: ExecutionView) -> str:
-    number = len(view.steps)
-    failed = sum(step.result in (Result.FAILED, Result.UNKNOWN) for step, _ in view.steps)
-    return f"{number} step execution{'' if number == 1 else 's'}" + (f", {failed} of them without success" if failed else "")
+def _steps(outcome: Outcome) -> str:
+    failed = f", {outcome.failed} of them without success" if outcome.failed else ""
+    return f"{outcome.steps} step execution{'' if outcome.steps == 1 else 's'}{failed}"
 
 
 def _clock(time: int) -> str:

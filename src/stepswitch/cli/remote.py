@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 
 from stepswitch.cli.exits import Exit, complain
+from stepswitch.cli.wording import printable
 from stepswitch.domain.errors import CallerError, SettingsError
 
 if TYPE_CHECKING:
@@ -97,13 +98,15 @@ def remote(command: "Callable[Concatenate[StepswitchClient, Options], Coroutine[
 
 def explain_refusal(error: "ClientError", place: Place) -> Exit:
     """Write what a service, or the way to it, has to say, every fault on a line of its own; return the exit code that it means."""
-    from stepswitch.client import NoAnswerError, NotAuthenticatedError, ServiceFailedError, StrangeAnswerError, UnavailableError  # noqa: PLC0415
+    from stepswitch.client import errors  # noqa: PLC0415
 
-    complain("\n".join(map(str, getattr(error, "faults", ()) or [error])))
-    if isinstance(error, NotAuthenticatedError) and error.code != "WRONG_CREDENTIALS":
+    faults = error.faults if isinstance(error, errors.ApiError) else ()
+    for said in faults or (error,):
+        complain(printable(str(said)))
+    if isinstance(error, errors.NotAuthenticatedError) and error.code != "WRONG_CREDENTIALS":
         complain(f"Log in with: stepswitch login {place.url}")
-    is_away = isinstance(error, NoAnswerError | StrangeAnswerError | UnavailableError | ServiceFailedError)
-    return Exit.UNANSWERED if is_away else Exit.USAGE
+    away = (errors.NoAnswerError, errors.StrangeAnswerError, errors.UnavailableError, errors.ServiceFailedError)
+    return Exit.UNANSWERED if isinstance(error, away) else Exit.USAGE
 
 
 async def _talk(place: Place, command: Callable[..., Coroutine[Any, Any, Exit | None]], options: dict[str, Any]) -> Exit:

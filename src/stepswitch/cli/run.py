@@ -2,29 +2,24 @@
 
 import asyncio
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from stepswitch.cli.exits import Exit, complain
+from stepswitch.cli.exits import complain, exit_of
 from stepswitch.cli.people import user_name
 from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.execution import ContextType, Status
 
 if TYPE_CHECKING:
     from stepswitch.cli.alone import Order
-    from stepswitch.cli.plain_lines import PlainLines
-    from stepswitch.cli.terminal import Terminal
     from stepswitch.config.settings import Settings
     from stepswitch.domain.document import Workflow
     from stepswitch.engine.views import ExecutionView
 
-_EXITS: Final = {Status.COMPLETED: Exit.COMPLETED, Status.FAILED: Exit.FAILED, Status.PAUSED: Exit.PAUSED, Status.ABORTED: Exit.ABORTED}
 _INPUT_HELP: Final = "A value, converted to the declared type; name=@FILE takes a file's content, name=@@text a text that begins with @."
 _KEYS_HELP: Final = "Trust the host keys that are trusted in this data directory too."
 
@@ -75,7 +70,7 @@ def run(
         settings = load_settings({"data_dir": Path(place), "log_level": "error", **policy}, config)
         set_up_logging(settings.log_level, settings.log_format)
         view = _execute(order, settings, workflow, as_json=as_json)
-    raise typer.Exit(_EXITS.get(view.head.status, Exit.FAILED))
+    raise typer.Exit(exit_of(view.head.status))
 
 
 def _document(file: Path) -> "tuple[Mapping[str, Any], Workflow]":
@@ -95,7 +90,8 @@ def _document(file: Path) -> "tuple[Mapping[str, Any], Workflow]":
 
 
 def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_json: bool) -> "ExecutionView":
-    from stepswitch.cli.alone import carry_out  # noqa: PLC0415
+    from stepswitch.cli.alone import carry_out, outcome_of  # noqa: PLC0415
+    from stepswitch.cli.tellers import teller_here  # noqa: PLC0415
     from stepswitch.engine.callers import administrator  # noqa: PLC0415
 
     caller = administrator(user_name())
@@ -103,36 +99,12 @@ def _execute(order: "Order", settings: "Settings", workflow: "Workflow", *, as_j
         view = asyncio.run(carry_out(order, settings, caller, None))
         _write_json(view)
         return view
-    with ExitStack() as stack:
-        teller = _teller(workflow, stack)
+    with teller_here(lambda step_id: workflow.steps[step_id].type) as teller:
         view = asyncio.run(carry_out(order, settings, caller, teller))
-    teller.outcome(view, _elapsed(view))
+    teller.outcome(outcome_of(view))
     if view.head.status is Status.PAUSED:
         teller.remark("Without a server nobody can go on with it: it is gone now. On a server it would wait to be resumed or retried.")
     return view
-
-
-def _teller(workflow: "Workflow", stack: ExitStack) -> "Terminal | PlainLines":
-    """Return who tells the run here."""
-
-    def type_of(step_id: str) -> str:
-        return workflow.steps[step_id].type
-
-    if not sys.stdout.isatty():
-        from stepswitch.cli.plain_lines import PlainLines  # noqa: PLC0415
-        from stepswitch.system import SystemClock  # noqa: PLC0415
-
-        return PlainLines(typer.echo, type_of, SystemClock().now)
-    from rich.console import Console  # noqa: PLC0415
-
-    from stepswitch.cli.terminal import Terminal  # noqa: PLC0415
-
-    return stack.enter_context(Terminal(Console(highlight=False), type_of))
-
-
-def _elapsed(view: "ExecutionView") -> int:
-    head = view.head
-    return (head.end_time or head.last_time) - head.creation_time
 
 
 def _write_json(view: "ExecutionView") -> None:

@@ -1,40 +1,86 @@
-"""What is committed of one execution, told as it happens: a step begins, says something, ends; the execution takes a way.
+"""What happens to one execution, told as it happens: a step begins, says something, ends; the execution takes a way.
 
-Called by `run` with every commit; how it is told is the affair of a `Teller` (`terminal`, `plain_lines`).
+Called by `run` with every commit, and by `watch` with what a service tells; how it is told is the affair of a `Teller` (`terminal`,
+`plain_lines`). Times are milliseconds since 1970.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from stepswitch.domain.execution import LogEntry, LogLevel, StepExecution
+from stepswitch.domain.execution import LogLevel
 from stepswitch.domain.states import StepState
-from stepswitch.engine.confidential import Mask
-from stepswitch.engine.records import Committed
 
 _OVER = frozenset({StepState.EXECUTED, StepState.WAITING_AFTER, StepState.READY_FOR_NEXT, StepState.RETRY, StepState.FINISHED})
+
+
+@dataclass(frozen=True, slots=True)
+class ToldStep:
+    """One attempt at one step; `failure` is why it did not succeed, `device` and `not_before` what it waits for where it does."""
+
+    number: int
+    step_id: str
+    state: str
+    start_time: int
+    attempt: int = 1
+    claimed_time: int | None = None
+    end_time: int | None = None
+    not_before: int | None = None
+    device: str | None = None
+    result: str | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLine:
+    """A line of log; `step` is the number of the step execution, None for the execution itself."""
+
+    time: int
+    level: str
+    message: str
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What happened at once; `now` is when. No secret is in it."""
+
+    steps: tuple[ToldStep, ...] = ()
+    lines: tuple[ToldLine, ...] = ()
+    now: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an execution: `steps` is how many there were, `failed` how many of them did not succeed."""
+
+    status: str
+    steps: int
+    failed: int
+    milliseconds: int
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Teller(Protocol):
     """Somebody who tells what happens, one thing at a time."""
 
-    def waiting(self, step: StepExecution) -> None:
+    def waiting(self, step: ToldStep) -> None:
         """Tell that the step begins as soon as there is a place, or its time has come."""
         ...
 
-    def begun(self, step: StepExecution) -> None:
+    def begun(self, step: ToldStep) -> None:
         """Tell that the step is being carried out."""
         ...
 
-    def said(self, step_id: str, entry: LogEntry) -> None:
+    def said(self, step_id: str, line: ToldLine) -> None:
         """Tell a new line of the step's log."""
         ...
 
-    def ended(self, step: StepExecution, milliseconds: int) -> None:
+    def ended(self, step: ToldStep, milliseconds: int) -> None:
         """Tell that the attempt is over."""
         ...
 
-    def noted(self, entry: LogEntry) -> None:
+    def noted(self, line: ToldLine) -> None:
         """Tell a new line of the execution's own log."""
         ...
 
@@ -42,66 +88,59 @@ class Teller(Protocol):
         """Tell something about the telling itself."""
         ...
 
+    def outcome(self, outcome: Outcome) -> None:
+        """Tell how the execution ended and what it gave."""
+        ...
+
 
 class Story:
-    """Turns commits into what a `Teller` tells: every step begins once and ends once, and no secret is told."""
+    """Turns what happens into what a `Teller` tells: every step begins once and ends once."""
 
-    def __init__(self, teller: Teller, mask: Callable[[Committed], Mask]) -> None:
+    def __init__(self, teller: Teller) -> None:
         self._teller = teller
-        self._mask_of = mask
         self._begun: set[int] = set()
         self._ended: set[int] = set()
-        self._latest: dict[int, StepExecution] = {}
+        self._waiting: ToldStep | None = None
+        self._latest: dict[int, ToldStep] = {}
 
-    def tell(self, change: Committed) -> None:
-        """Tell one commit: first what ended, then what was logged, then what begins."""
-        mask = self._mask_of(change)
-        self._latest.update({step.number: step for step in change.steps})
-        for step in change.steps:
+    def tell(self, happened: Told) -> None:
+        """Tell what happened at once: first what ended, then what was logged, then what begins."""
+        self._latest.update({step.number: step for step in happened.steps})
+        for step in happened.steps:
             if step.state in _OVER:
-                self._end(step, change, mask)
-        repeats = {(step.number, repeat) for step in change.steps if (repeat := _repeated(step))}
-        for entry in change.logs:
-            if (entry.step, entry.message) not in repeats:
-                self._log(mask.entry(entry))
-        for step in change.steps:
+                self._end(step, happened.now)
+        for line in happened.lines:
+            self._log(line)
+        for step in happened.steps:
             self._begin(step)
 
-    def _begin(self, step: StepExecution) -> None:
-        if step.state is StepState.EXECUTABLE:
+    def _begin(self, step: ToldStep) -> None:
+        if step.state == StepState.EXECUTABLE and step != self._waiting:
+            self._waiting = step
             self._teller.waiting(step)
-        elif step.state is StepState.EXECUTING:
+        elif step.state == StepState.EXECUTING:
             self._tell_begin(step)
 
-    def _tell_begin(self, step: StepExecution) -> None:
+    def _tell_begin(self, step: ToldStep) -> None:
         if step.number not in self._begun:
             self._begun.add(step.number)
             self._teller.begun(step)
 
-    def _end(self, step: StepExecution, change: Committed, mask: Mask) -> None:
+    def _end(self, step: ToldStep, now: int) -> None:
         if step.number in self._ended or step.result is None:
             return
         self._ended.add(step.number)
-        now = change.head.last_time if change.head is not None else step.start_time
         began = step.claimed_time if step.claimed_time is not None else step.start_time
-        shown = step if step.error is None else _with_message(step, mask.text(step.error.message))
-        self._teller.ended(shown, max(0, (step.end_time or now) - began))
+        self._teller.ended(step, max(0, (step.end_time or now) - began))
 
-    def _log(self, entry: LogEntry) -> None:
-        step = None if entry.step is None else self._latest.get(entry.step)
+    def _log(self, line: ToldLine) -> None:
+        step = None if line.step is None else self._latest.get(line.step)
         if step is None:
-            self._teller.noted(entry)
+            self._teller.noted(line)
             return
-        if step.number not in self._ended and entry.level is not LogLevel.DEBUG:
+        if step.failure and line.message == f"ended {step.result}: {step.failure}":
+            return  # that was told when the step ended
+        if step.number not in self._ended and line.level != LogLevel.DEBUG:
             # A step that needs no claim (JS) is not seen to begin until it says something.
             self._tell_begin(step)
-        self._teller.said(step.step_id, entry)
-
-
-def _repeated(step: StepExecution) -> str:
-    """Return the log line that says again how the step ended."""
-    return "" if step.error is None else f"ended {step.result}: {step.error.code}: {step.error.message}"
-
-
-def _with_message(step: StepExecution, message: str) -> StepExecution:
-    return step if step.error is None else replace(step, error=replace(step.error, message=message))
+        self._teller.said(step.step_id, line)

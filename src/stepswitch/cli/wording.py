@@ -1,11 +1,13 @@
-"""How values, times and steps are written for people at a terminal or in a file of log lines. Called by the tellers of `run`."""
+"""How values, times and steps are written for people at a terminal or in a file of log lines. Called by the tellers and by whatever shows things."""
 
 import json
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from stepswitch.domain.execution import StepExecution
 from stepswitch.domain.values import Value
+
+if TYPE_CHECKING:
+    from stepswitch.cli.story import ToldStep
 
 SHOWN_CHARACTERS: Final = 2_000
 """How much of one output is shown; `--json` has all of it."""
@@ -45,11 +47,6 @@ def shown(value: Value) -> str:
     return printable(text.rstrip("\n"))
 
 
-def failure(step: StepExecution) -> str:
-    """Return why a step did not succeed, as one line; empty where it did."""
-    return "" if step.error is None else f"{step.error.code}: {printable(step.error.message)}"
-
-
-def attempt(step: StepExecution) -> str:
+def attempt(step: "ToldStep") -> str:
     """Return which attempt it is, from the second on."""
     return f" (attempt {step.attempt})" if step.attempt > 1 else ""

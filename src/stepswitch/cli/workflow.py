@@ -8,7 +8,7 @@ import typer
 
 from stepswitch.cli.completion import complete_workflow
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.listing import time_of, write_facts, write_json, write_rows
+from stepswitch.cli.listing import time_of, write_answer, write_facts, write_json, write_rows
 from stepswitch.cli.wording import shown
 
 if TYPE_CHECKING:
@@ -159,10 +159,7 @@ def files_of(pairs: Sequence[str]) -> dict[str, Path]:
 
 
 def _tell(stored: "Workflow", *, as_json: bool) -> None:
-    if as_json:
-        write_json(stored.raw)
-    else:
-        typer.echo(stored.id)
+    write_answer(stored, as_json=as_json)
     if stored.warnings:
         complain(f"stored with {stored.warnings} warning{'' if stored.warnings == 1 else 's'}, which stepswitch workflow validate shows")
 

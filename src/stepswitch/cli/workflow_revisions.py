@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepswitch.cli.listing import time_of, write_json, write_rows
+from stepswitch.cli.listing import time_of, write_answer, write_json, write_rows
 from stepswitch.cli.wording import shown
 from stepswitch.cli.workflow import AsJson, IfMatch, WorkflowId
 
@@ -46,7 +46,4 @@ async def restore(
     """Make a revision the current one again, as the next revision."""
     found = await client.workflows.find(workflow)
     restored = await client.workflows.restore(found.id, revision, if_match=if_match)
-    if as_json:
-        write_json(restored.raw)
-    else:
-        typer.echo(restored.id)
+    write_answer(restored, as_json=as_json)

@@ -28,6 +28,8 @@ from stepswitch.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
+from stepswitch.client.events import Event
+from stepswitch.client.news import ExecutionNews, LogNews, News, Reset, StepNews
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, TakenStep
 from stepswitch.client.selection import Selection, compare
@@ -41,12 +43,16 @@ __all__ = [
     "Difference",
     "Divergence",
     "Download",
+    "Event",
     "Execution",
+    "ExecutionNews",
     "FileAttachment",
     "Finding",
     "Health",
     "InvalidRequestError",
     "LogEntry",
+    "LogNews",
+    "News",
     "NoAnswerError",
     "NotAuthenticatedError",
     "NotFoundError",
@@ -57,6 +63,7 @@ __all__ = [
     "PreconditionFailedError",
     "Probe",
     "RehearsalReport",
+    "Reset",
     "Review",
     "Revision",
     "Selection",
@@ -66,6 +73,7 @@ __all__ = [
     "StateConflictError",
     "StepError",
     "StepExecution",
+    "StepNews",
     "StepswitchClient",
     "StrangeAnswerError",
     "TakenStep",

@@ -1,6 +1,6 @@
 """Executions: started, read, waited for and steered. `StepswitchClient.executions` is one of these; their events are in `events`."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +9,9 @@ from urllib.parse import quote
 from stepswitch.client.answers import Execution, Page, Workflow
 from stepswitch.client.catalogue_answers import FileAttachment
 from stepswitch.client.downloads import Download, downloaded
+from stepswitch.client.events import Event, OnBreak, events
+from stepswitch.client.following import follow
+from stepswitch.client.news import News
 from stepswitch.client.selection import ALL, Selection, as_text, page_of, pages
 from stepswitch.client.transport import Call, Content, Files, Transport
 from stepswitch.client.waiting import Wait, is_settled
@@ -80,6 +83,23 @@ class Executions:
         """
         await Wait(self._transport, execution_id, until, timeout).over()
         return await self.get(execution_id)
+
+    def events(self, execution_id: str, *, after: str | None = None) -> AsyncGenerator[Event, None]:
+        """Yield what happens to it from now on, or behind the event of the id `after`, until it has ended and all is told.
+
+        A connection that breaks is made again, where it broke. After news of the kind `Reset` something is missing: read the execution.
+        `follow` does that by itself. Who leaves the loop early closes it: `async with contextlib.aclosing(…) as events`.
+        """
+        return events(self._transport, f"{_own_place(execution_id)}/events", _called(execution_id), after)
+
+    def follow(self, execution_id: str, *, on_break: OnBreak | None = None) -> AsyncGenerator[News, None]:
+        """Yield all that happened to it and happens now, each thing once and in its order, until it has ended.
+
+        Steps (`StepNews`), lines of log (`LogNews`) and where it stands (`ExecutionNews`). Who leaves the loop early closes it, as with `events`.
+        `on_break` is told of a connection that broke and is made again.
+        """
+        stream = events(self._transport, f"{_own_place(execution_id)}/events", _called(execution_id), on_break=on_break)
+        return follow(stream, lambda: self.get(execution_id))
 
     async def list(self, selection: Selection = ALL, *, marker: str | None = None, count: bool = False) -> Page[Execution]:
         """Return one page, without logs, newest first unless the selection says otherwise; `marker` is `next_marker` of the page before."""

@@ -1,11 +1,13 @@
 """The client: one object for everything that a service offers. Made by programs, and by the command line."""
 
 import ssl
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Final, Self
 
 from stepswitch.client.answers import Health, Session
 from stepswitch.client.errors import ClientError, UnavailableError
+from stepswitch.client.events import Event, events
 from stepswitch.client.executions import Executions
 from stepswitch.client.host_keys import HostKeys
 from stepswitch.client.pacing import Pacing
@@ -91,6 +93,13 @@ class StepswitchClient:
         if isinstance(answer, dict) and "errors" in answer:
             raise UnavailableError(503, headers.get(CODE_HEADER, ""))
         return Health.read(answer)
+
+    def events(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
+        """Yield what happens to all executions that the caller may see, from now on or behind the event of the id `after`; without an end.
+
+        As with `executions.events`: after news of the kind `Reset` something is missing.
+        """
+        return events(self._transport, f"{OWN_ROOT}/events", "events", after)
 
     async def _log_out_quietly(self) -> None:
         """End the session; where that fails it ends by itself, and what the caller did in between is what matters to him."""

@@ -86,7 +86,7 @@ class Transport:
             base_url=self.url,
             verify=_trusting(self.url, tls),
             trust_env=not is_this_machine(self.url),
-            limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
+            limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=KEPT_SECONDS),
             headers={"user-agent": "stepswitch-client", "accept": "*/*"},
         )
 
@@ -218,6 +218,11 @@ class Incoming:
         self._response = response
         self._url = url
         self._seconds = seconds
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return self._response.status_code
 
     @property
     def headers(self) -> httpx.Headers:
