@@ -199,6 +199,18 @@ async def test_executions_are_those_that_a_naive_reading_gives(
     await check(lists.execution_page, heads, READ_EXECUTION, EXECUTION_ATTRIBUTES, "creationTime")
 
 
+@pytest.mark.parametrize("descending", [False, True])
+async def test_a_condition_on_one_entry_of_the_context_hides_no_row_without_the_entry_of_the_order(
+    database: Database, executions: SqlExecutionStore, *, descending: bool
+) -> None:
+    heads = [head("with", context={"k": "a", "l": "b"}), head("without", context={"k": "a"}), head("other", context={"l": "b"})]
+    for each in heads:
+        await executions.create(Save(each, searched_context=each.context), SNAPSHOT)
+    selection = Selection(Order("context", "l", descending), (Condition("context", Operator.EQ, ("a",), "k"),))
+    page = await SqlListStore(database, executions).execution_page("default", selection)
+    assert page.items == (("without", "with") if descending else ("with", "without"))
+
+
 @pytest.mark.parametrize("few", [0, 10_000], ids=["walks", "finds"])
 async def test_workflows_are_those_that_a_naive_reading_gives(
     database: Database, catalogue: SqlCatalogueStore, executions: SqlExecutionStore, few: int

@@ -226,8 +226,9 @@ class _Reading:
         if after is not None and after.part not in parts:
             raise StoreError("there is no such place in this list")
         reached = parts if after is None else parts[parts.index(after.part) :]
-        with_all = Branch("", self._terms, self.selection.any_match)
-        return (0,) if reached != (1,) and never_missing(with_all, self.selection.order.attribute) else reached
+        if reached == (1,) or self.selection.order.entry:  # a condition on one entry of the context says nothing of another
+            return reached
+        return (0,) if never_missing(Branch("", self._terms, self.selection.any_match), self.selection.order.attribute) else reached
 
     async def rows(self, plans: Sequence[_Plan], part: int, count: int, moment: float) -> Sequence[Row]:
         """Return what up to `count` rows of a part are sorted by, their ids last; each plan but the last is tried for a moment."""
