@@ -161,7 +161,7 @@ class SilentDispatcher:
     def running_since(self, execution_id: str) -> int | None:
         return None
 
-    def waiting(self, execution_id: str) -> Waiting | None:
+    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
         return self.wait
 
 

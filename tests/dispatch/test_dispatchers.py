@@ -367,6 +367,7 @@ async def test_what_is_queued_knows_what_it_waits_for(opened: Open) -> None:
     assert waiting("unknown") is None
     assert waiting("r1") == Waiting("device", "router", 12, 1)
     assert waiting("p1") == Waiting("place", "worker", 13, 2)
+    assert waiting("p1", is_counted=False) == Waiting("place", "worker", 13, 0)
     assert waiting("d1") == Waiting("time", "delay", 14, 3, due)
     await place.cancel("r1")
     assert waiting("p1") == Waiting("place", "worker", 13, 1)

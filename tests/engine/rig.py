@@ -116,7 +116,7 @@ class NotingDispatcher:
     def holds(self, execution_id: str) -> bool:
         return execution_id in self.held
 
-    def waiting(self, execution_id: str) -> Waiting | None:
+    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
         return None
 
 

@@ -214,9 +214,10 @@ async def test_pages_lose_nothing_and_hold_no_more_than_they_may(executions: Sql
 
 
 async def test_a_page_of_few_looks_through_so_many_and_says_how_far(log: CommitLog) -> None:
-    page = await log.page(10, END, execution_id="e1")
+    page = await log.page(10, END, tenant="default")
     assert (page.rows, page.reached) == ([], 10 + WINDOW)
     assert (await log.page(10, END)).reached == END
+    assert (await log.page(10, END, execution_id="e1")).reached == END
 
 
 async def test_the_size_is_that_of_the_content(executions: SqlExecutionStore, log: CommitLog) -> None:

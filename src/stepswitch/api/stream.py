@@ -17,7 +17,7 @@ from stepswitch.api.sessions import token_of
 from stepswitch.api.wire.events import MEDIA_TYPE, LastEvent, event_id, last_event, news_text, opening_text, position_text, reset_text
 from stepswitch.api.wire.requests import existing_id
 from stepswitch.domain.errors import NotAuthenticatedError, NotFoundError, StoreError
-from stepswitch.domain.execution import ENDED
+from stepswitch.domain.execution import ENDED, Head
 from stepswitch.engine.feed import Follower, Taken
 from stepswitch.engine.news import Happened
 
@@ -91,20 +91,19 @@ class Story:
         execution_id = self._follower.execution_id
         if execution_id is None:
             return
-        await self._look(execution_id)
-        if is_new:
-            head = await self._services.views.head(self._caller, execution_id)
+        head = await self._look(execution_id)
+        if is_new and head is not None:
             self._ready.append(news_text(execution_id, await self._services.feed.standing(head), event_id(position)))
 
-    async def _look(self, execution_id: str) -> None:
-        """See whether an execution has ended, and up to which commit it is to be told then."""
+    async def _look(self, execution_id: str) -> Head | None:
+        """See whether an execution has ended, or is gone, and up to which commit it is to be told then."""
         try:
             head = await self._services.views.head(self._caller, execution_id)
         except NotFoundError:
-            self.may_be_over = True
-        else:
-            self.may_be_over = head.status in ENDED
+            head = None
+        self.may_be_over = head is None or head.status in ENDED
         self._own_end = (await self._services.feed.newest(execution_id)).place
+        return head
 
     async def has_more(self) -> bool:
         """Return whether anything is to be sent of an execution that may be over."""

@@ -99,6 +99,6 @@ class _Nobody:
         """Nothing runs."""
         return None
 
-    def waiting(self, execution_id: str) -> Waiting | None:  # noqa: ARG002
+    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:  # noqa: ARG002
         """Nothing waits."""
         return None

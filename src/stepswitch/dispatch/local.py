@@ -153,12 +153,12 @@ class LocalDispatcher:
         """See `Dispatcher`."""
         return execution_id in self._queued or execution_id in self._executions
 
-    def waiting(self, execution_id: str) -> Waiting | None:
+    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
         """See `Dispatcher`."""
         entry = self._queued.get(execution_id)
         if entry is None:
             return None
-        task, position = entry.task, self._position(entry)
+        task, position = entry.task, self._position(entry) if is_counted else 0
         if execution_id in self._delayed:
             return Waiting("time", "delay", task.since, position, task.not_before)
         if task.device is not None and not self._is_free(task.device):

@@ -21,9 +21,9 @@ from stepswitch.engine.ports import Clock, CommitLog
 from stepswitch.engine.records import Committed
 
 PENDING: Final = 256
-PENDING_BYTES: Final = 1024 * 1024
+PENDING_BYTES: Final = 256 * 1024
 """What a follower keeps until he has time for it, at most; the same news are there once for all."""
-PORTION_BYTES: Final = 1024 * 1024
+PORTION_BYTES: Final = 256 * 1024
 """Of commits that are read at once; a larger one alone."""
 RETRY_SECONDS: Final = 1.0
 BEGINNING: Final = Position(0, 0)

@@ -13,7 +13,7 @@ from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Snapshots
-from stepswitch.engine.views import Views, WaitingFor
+from stepswitch.engine.views import Views, WaitingFor, waiting_for_somebody
 
 HEADS_KEPT_BYTES: Final = 8 * 1024 * 1024
 SECRETS_KEPT_BYTES: Final = 8 * 1024 * 1024
@@ -27,7 +27,6 @@ class Standing:
 
     head: Head
     waiting_for: tuple[WaitingFor, ...] = ()
-    queue_position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,8 @@ class Newsroom:
         return _happened(commit, head, tuple(news), size, has_ended=outline.status in ENDED)
 
     def _standing(self, head: Head, mask: Mask, *, is_newest: bool = True) -> Standing:
-        waiting_for, position = self._views.waiting(head, is_newest=is_newest)
-        return Standing(head, tuple(replace(each, name=mask.text(each.name)) for each in waiting_for), position)
+        waiting_for = self._views.waiting_for(head) if is_newest else waiting_for_somebody(head)
+        return Standing(head, tuple(replace(each, name=mask.text(each.name)) for each in waiting_for))
 
     async def _head(self, commit: Commit) -> Head | None:
         """Return a head that is as new as a commit or newer, so that it knows every secret that is in there."""

@@ -382,8 +382,8 @@ class Dispatcher(Protocol):
     def running_since(self, execution_id: str) -> int | None:
         """Return when the step of an execution that runs here was begun, in milliseconds; None where none runs."""
 
-    def waiting(self, execution_id: str) -> Waiting | None:
-        """Return what the task of an execution waits for; None where it has none queued."""
+    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
+        """Return what the task of an execution waits for, and its position where that is counted; None where it has none queued."""
 
 
 class Secrets(Protocol):

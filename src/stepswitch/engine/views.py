@@ -147,7 +147,7 @@ class Views:
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
         has_ended = head.status in ENDED
         running = self._dispatcher.running_since(head.id)
-        return Stand(lasting, () if has_ended else (running, *self.waiting(head)), has_ended)
+        return Stand(lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
 
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
@@ -200,7 +200,7 @@ class Views:
         return replace(head, status=Status.RUNNING, start_time=started, current=replace(step, state=state, claimed_time=since))
 
     def _view(self, head: Head, compiled: Compiled, mask: Mask, rows: Rows | None = None) -> ExecutionView:
-        waiting_for, queue_position = self.waiting(head)
+        waiting_for, queue_position = self._waiting(head)
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
             head=replace(mask.head(head, compiled), current=None),
@@ -214,10 +214,13 @@ class Views:
             rows=rows,
         )
 
-    def waiting(self, head: Head, *, is_newest: bool = True) -> tuple[tuple[WaitingFor, ...], int | None]:
-        """Return what an execution waits for, and its place in the queue; of a head that is not the newest, whether it waited for somebody."""
-        if not is_newest:
-            return _waiting_for(head, None, is_held=True), None
+    def waiting_for(self, head: Head) -> tuple[WaitingFor, ...]:
+        """Return what an execution waits for."""
+        waiting = self._dispatcher.waiting(head.id, is_counted=False) if head.status not in ENDED else None
+        return _waiting_for(head, waiting, is_held=waiting is not None or self._dispatcher.holds(head.id))
+
+    def _waiting(self, head: Head) -> tuple[tuple[WaitingFor, ...], int | None]:
+        """Return what an execution waits for, and its place in the queue."""
         waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
         is_held = waiting is not None or self._dispatcher.holds(head.id)
         position = waiting.position if waiting is not None and head.status is Status.QUEUED else None
@@ -227,6 +230,11 @@ class Views:
 def behind(head: Head) -> int:
     """Return how many step executions are behind the current one."""
     return head.steps_begun - (head.current is not None)
+
+
+def waiting_for_somebody(head: Head) -> tuple[WaitingFor, ...]:
+    """Return what the head alone says of it: whether the execution is paused."""
+    return _waiting_for(head, None, is_held=True)
 
 
 def _waiting_for(head: Head, waiting: Waiting | None, *, is_held: bool) -> tuple[WaitingFor, ...]:

@@ -19,7 +19,7 @@ from stepswitch.storage.tables import commits, executions, logs, snapshot_uses, 
 PAGE: Final = 200
 """Commits in one page at most."""
 WINDOW: Final = 5_000
-"""Places that one page looks through. What is filtered out has to be passed over, and other readers are not to wait for that."""
+"""Places that one page of a tenant looks through: what others have is to be passed over, and no other read is to wait for that."""
 PORTION: Final = 500
 """Commits that are forgotten at once."""
 _NO_VALUES: Final[Mapping[str, Any]] = {"inputs": {}, "outputs": {}, "claim": None}
@@ -155,12 +155,11 @@ class SqlCommitLog:
         """See `CommitLog`."""
         params: dict[str, Any] = {"after": after, "until": until}
         statement = _ALL
-        if tenant is not None or execution_id is not None:
-            params["until"] = until = min(until, after + WINDOW)
         if execution_id is not None:
             statement, params["execution_id"] = _OF_EXECUTION, execution_id
         elif tenant is not None:
-            statement, params["tenant"] = _OF_TENANT, tenant
+            until = min(until, after + WINDOW)
+            statement, params = _OF_TENANT, {"after": after, "until": until, "tenant": tenant}
         found, oldest = await self._database.read([Query(statement, params), Query(_OLDEST)])
         rows = [CommitRow(*row) for row in found]
         first = oldest[0][0]

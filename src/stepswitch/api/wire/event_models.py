@@ -29,7 +29,6 @@ class ExecutionEvent(Structure):
     accepted_failures: int = maybe("How many failed steps somebody has let pass.")
     start_time: Time = maybe("When its first step was taken.")
     end_time: Time = maybe("When it ended.")
-    queue_position: int = maybe("Its place in the queue, from 1, as it was when the event was made.")
     waiting_for: list[WaitingFor] = maybe("Why nothing happened when the event was made.")
 
 

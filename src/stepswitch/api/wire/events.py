@@ -1,7 +1,6 @@
 """Server-sent events: what happened to executions as text, and the ids that a reader resumes from. Called by `stream`."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,13 +8,14 @@ from typing import Any, Final
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import LogEntry, Probe, Status, StepExecution
+from stepswitch.engine.budget import Kept
 from stepswitch.engine.commits import Position
 from stepswitch.engine.news import Happened, News, Removed, Standing
 from stepswitch.engine.views import WaitingFor
 
 MEDIA_TYPE: Final = "text/event-stream"
-KEPT: Final = 512
-"""Commits whose text is kept: everybody who follows is sent the same."""
+KEPT_BYTES: Final = 8 * 1024 * 1024
+"""Of texts that are kept: everybody who follows is sent the same."""
 RECONNECT_MILLISECONDS: Final = 2_000
 _ID: Final = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})(?:-([0-9a-f]{1,8}))?")
 
@@ -47,16 +47,15 @@ class EventTexts:
     """The texts of what happened lately."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
+        self._kept: Kept[int, tuple[bytes, ...]] = Kept(KEPT_BYTES)
 
     def get(self, happened: Happened) -> tuple[bytes, ...]:
         """Return the text of each event of a commit, in their order."""
         place = happened.position.place
         texts = self._kept.get(place)
         if texts is None:
-            texts = self._kept[place] = _texts(happened)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            texts = _texts(happened)
+            self._kept.put(place, texts, sum(map(len, texts)))
         return texts
 
 
@@ -115,8 +114,6 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "acceptedFailures": head.accepted_failures,
         **_times(startTime=head.start_time, endTime=head.end_time),
     }
-    if standing.queue_position is not None:
-        data["queuePosition"] = standing.queue_position
     if standing.waiting_for:
         data["waitingFor"] = [_waiting_for(each) for each in standing.waiting_for]
     return data
