@@ -179,3 +179,24 @@ def test_a_password_is_typed_unseen_at_a_terminal(desk: Distant, tmp_path: Path)
         assert "hunter22" not in terminal.said
     (execution,) = desk.do(desk.office.client.executions.list()).items
     assert execution.assignments == {"pw": "********"}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "JSON"])
+def test_what_happens_everywhere_is_written_line_by_line(desk: Distant, options: list[str]) -> None:
+    desk.queue("a")
+    command = [sys.executable, "-u", "-m", "stepswitch", "execution", "events", "--after", "0-0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        execution = desk.queue("b")
+        seen = _read_until(process, execution)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+    last = seen.splitlines()[-1]
+    if options:
+        assert json.loads(last)["data"]["executionId"] == execution
+        assert {"id", "event", "data"} == set(json.loads(first))
+    else:
+        assert last.split("\t")[2] == execution
+        assert len(first.split("\t")) == 4

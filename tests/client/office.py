@@ -158,6 +158,9 @@ class Impostor:
             serving.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
+    def will_answer(self, *answers: bytes | Slow | None) -> None:
+        self._answers += answers
+
     async def until_left(self) -> None:
         """Return when a client has left an answer that goes on for ever."""
         await asyncio.wait_for(self._left.wait(), 30)

@@ -39,7 +39,7 @@ def test_the_other_examples_use_what_there_is() -> None:
     assert not [(part, method) for part, method in used if not callable(getattr(getattr(service, part), method, None))]
 
 
-@pytest.mark.parametrize("part", ["workflows", "executions", "host_keys"])
+@pytest.mark.parametrize("part", ["workflows", "executions", "host_keys", "users", "roles"])
 def test_the_table_has_every_method(part: str) -> None:
     found = re.search(rf"^\| `client\.{part}` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert found

@@ -8,11 +8,13 @@ import typer
 from stepswitch.cli import (
     execution,
     execution_edit,
+    execution_events,
     execution_files,
     execution_start,
     execution_steering,
     execution_watch,
     health,
+    password,
     workflow,
     workflow_files,
     workflow_rehearse,
@@ -42,6 +44,7 @@ _OF_EXECUTIONS: Final[Commands] = {
     "list": execution.list_executions,
     "show": execution.show,
     "watch": execution_watch.watch,
+    "events": execution_events.events,
     "logs": execution.logs,
     "pause": execution_steering.pause,
     "pause-at": execution_steering.pause_at,
@@ -67,5 +70,6 @@ def _group(commands: Commands, text: str) -> typer.Typer:
 
 
 HEALTH: Final = remote(health.health)
+PASSWORD: Final = remote(password.password)
 WORKFLOW: Final = _group(_OF_WORKFLOWS, "See and change the workflows of a service.")
 EXECUTION: Final = _group(_OF_EXECUTIONS, "Start, see and steer the executions of a service.")

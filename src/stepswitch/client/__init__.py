@@ -6,7 +6,7 @@ async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=
 """
 
 from stepswitch.client.answers import Execution, Health, LogEntry, Page, Probe, Session, StepError, StepExecution, WaitingFor, Workflow
-from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey
+from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey, VroLogin
 from stepswitch.client.downloads import Download
 from stepswitch.client.errors import (
     ApiError,
@@ -34,6 +34,7 @@ from stepswitch.client.pacing import Pacing
 from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, TakenStep
 from stepswitch.client.selection import Selection, compare
 from stepswitch.client.service import StepswitchClient
+from stepswitch.client.users import Role, User
 
 __all__ = [
     "ApiError",
@@ -66,6 +67,7 @@ __all__ = [
     "Reset",
     "Review",
     "Revision",
+    "Role",
     "Selection",
     "ServiceFailedError",
     "Session",
@@ -81,6 +83,8 @@ __all__ = [
     "TrustedHostKey",
     "UnavailableError",
     "UnreachableError",
+    "User",
+    "VroLogin",
     "WaitTimeoutError",
     "WaitingFor",
     "Workflow",

@@ -134,3 +134,19 @@ class TrustedHostKey:
             of.time("addedAt"),
             of.raw,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class VroLogin:
+    """The login of a vRO, in clear, and the runs that an execution started there."""
+
+    username: str
+    password: str = field(repr=False)
+    url: str
+    run_uuids: tuple[str, ...]
+
+    @classmethod
+    def read(cls, value: object) -> "VroLogin":
+        """Return a login as a value."""
+        of = Reader(value, "login of a vRO")
+        return cls(of.text("username"), of.text("password"), of.text("url"), of.texts("runUuids"))

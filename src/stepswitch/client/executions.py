@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stepswitch.client.answers import Execution, Page, Workflow
-from stepswitch.client.catalogue_answers import FileAttachment
+from stepswitch.client.catalogue_answers import FileAttachment, VroLogin
 from stepswitch.client.downloads import Download, downloaded
 from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.following import follow
@@ -179,6 +179,12 @@ class Executions:
                     yield line.decode("utf-8", "replace")
         if rest:
             yield rest.decode("utf-8", "replace")
+
+    async def vro_login(self, execution_id: str) -> VroLogin:
+        """Return the login of the vRO that its steps used; raises NotPermittedError unless the caller is an administrator and the settings allow it."""
+        call = Call("GET", f"{_place(execution_id)}/vroLoginDetails", f"login of a vRO of execution {execution_id}")
+        answer, _ = await self._transport.json(call)
+        return VroLogin.read(answer)
 
     async def attach(self, execution_id: str, name: str, content: Content, *, reason: str = "") -> FileAttachment:
         """Add a file to an execution, and return how it is called; its name becomes its key."""

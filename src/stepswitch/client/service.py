@@ -7,12 +7,13 @@ from typing import Final, Self
 
 from stepswitch.client.answers import Health, Session
 from stepswitch.client.errors import ClientError, UnavailableError
-from stepswitch.client.events import Event, events
+from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.executions import Executions
 from stepswitch.client.host_keys import HostKeys
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.refusals import CODE_HEADER
 from stepswitch.client.transport import Call, Credentials, Transport
+from stepswitch.client.users import Roles, Users
 from stepswitch.client.workflows import OWN_ROOT, Workflows
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -48,6 +49,8 @@ class StepswitchClient:
         self.workflows = Workflows(self._transport)
         self.executions = Executions(self._transport)
         self.host_keys = HostKeys(self._transport)
+        self.users = Users(self._transport)
+        self.roles = Roles(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,6 +90,15 @@ class StepswitchClient:
         """End the session; its token is good for nothing from then on."""
         await self._transport.log_out()
 
+    async def change_password(self, old: str, new: str) -> None:
+        """Give the caller another password. That ends every session of his, this one too; raises InvalidRequestError where one does not fit.
+
+        A client that was given a user name and a password goes on with the new one.
+        """
+        body = {"oldPassword": old, "newPassword": new}
+        await self._transport.json(Call("POST", f"{OWN_ROOT}/password", "password", body=body))
+        self._transport.take_password(new)
+
     async def health(self) -> Health:
         """Return how the service is, also where it cannot do its work; needs no login. Raises UnavailableError where it is too busy to say."""
         answer, headers = await self._transport.json(Call("GET", f"{OWN_ROOT}/health", "health", accepts=frozenset({503}), is_public=True))
@@ -94,12 +106,12 @@ class StepswitchClient:
             raise UnavailableError(503, headers.get(CODE_HEADER, ""))
         return Health.read(answer)
 
-    def events(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
+    def events(self, *, after: str | None = None, on_break: OnBreak | None = None) -> AsyncGenerator[Event, None]:
         """Yield what happens to all executions that the caller may see, from now on or behind the event of the id `after`; without an end.
 
-        As with `executions.events`: after news of the kind `Reset` something is missing.
+        As with `executions.events`: after news of the kind `Reset` something is missing. `on_break` is told of a connection that broke.
         """
-        return events(self._transport, f"{OWN_ROOT}/events", "events", after)
+        return events(self._transport, f"{OWN_ROOT}/events", "API at this address", after, on_break)
 
     async def _log_out_quietly(self) -> None:
         """End the session; where that fails it ends by itself, and what the caller did in between is what matters to him."""

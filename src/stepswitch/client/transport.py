@@ -125,6 +125,12 @@ class Transport:
         self.token = headers[TOKEN_HEADER]
         return answer
 
+    def take_password(self, password: str) -> None:
+        """Log in with another password from now on, where there was one; the session is over."""
+        self.token = None
+        if self._credentials is not None:
+            self._credentials = Credentials(self._credentials.username, password)
+
     async def log_out(self) -> None:
         """End the session, without a new login where it has ended already."""
         await self._read(Call("DELETE", SESSIONS, "session"))

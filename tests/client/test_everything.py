@@ -1,0 +1,78 @@
+"""Risk: the API learns something that the client does not offer."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from stepswitch.api.operations import served
+from stepswitch.client import ClientError, Pacing, StepswitchClient
+from tests.client.office import Impostor, answer
+
+ARGUMENTS: Final[dict[str, Any]] = {
+    "document": {"name": "n"},
+    "original": {},
+    "owner_id": "me",
+    "if_match": None,
+    "number": 1,
+    "values": {},
+    "content": b"",
+    "roles": [],
+    "privileges": [],
+}
+"""What parameters are given that are no text."""
+ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular"})
+"""Other ways to do what the client does."""
+
+
+def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
+    """Yield a call of every method of the client and of its parts, and of each way in which one of them can be called."""
+    parts = [client, client.workflows, client.executions, client.host_keys, client.users, client.roles]
+    for part in parts:
+        for name, method in inspect.getmembers(part, inspect.ismethod):
+            if not name.startswith("_") and name not in ("close", "iterate", "find", "wait", "follow"):
+                yield partial(method, **arguments(method))
+    document: dict[str, Any] = {"name": "n"}
+    yield lambda: client.workflows.create(document, files={"f": b""})
+    yield lambda: client.workflows.create(document, workflow_id="w")
+    yield lambda: client.login("ann", "p")
+    yield lambda: client.executions.start("w", files={"f": b""})
+
+
+def arguments(method: Callable[..., Any]) -> dict[str, Any]:
+    wanted = inspect.signature(method).parameters.values()
+    return {each.name: ARGUMENTS.get(each.name, "x") for each in wanted if each.default is inspect.Parameter.empty}
+
+
+async def use(thing: Any) -> None:
+    """Await, enter or read what a method gives, whatever comes of it."""
+    with suppress(ClientError, StopAsyncIteration):
+        if hasattr(thing, "__anext__"):
+            await anext(thing)
+        elif hasattr(thing, "__aenter__"):
+            async with thing:
+                pass
+        else:
+            awaited: Awaitable[Any] = thing
+            await awaited
+
+
+async def test_every_operation_of_the_api_is_offered() -> None:
+    asked: list[str] = []
+    async with Impostor() as impostor, StepswitchClient(impostor.url, token="t", pacing=Pacing(tries=1)) as client:
+        for call in calls(client):
+            impostor.will_answer(answer(403, x_error_code="NOT_PERMITTED"))
+            client._transport.token = "t"
+            client._transport._credentials = None
+            await use(call())
+        asked = [" ".join(request.split(" ", 2)[:2]).partition("?")[0] for request in impostor.requests]
+    operations = {
+        operation.id: f"{operation.method} {re.sub(r'{[^}]*}', '[^/]+', path)}"
+        for path, operation, has_tenant in served()
+        if not has_tenant and operation.id not in ELSEWHERE
+    }
+    assert len(operations) > 40
+    missing = [name for name, pattern in operations.items() if not any(re.fullmatch(pattern, each) for each in asked)]
+    assert missing == []
