@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -57,6 +58,17 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._keyboard, text.encode())
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C until it ends; return the exit code. Pressed in the very moment in which a question begins to be read, it is noticed with the next key."""
+        stop = time.monotonic() + PATIENCE
+        while time.monotonic() < stop:
+            with suppress(OSError):  # it has ended
+                self.type("\x03")
+            ready, _, _ = select.select([self._keyboard], [], [], 1)
+            if ready and not self._read(0):
+                break
+        return self._process.wait(PATIENCE)
 
     def end(self) -> int:
         """Read to the end; return the exit code."""

@@ -189,8 +189,7 @@ def test_ctrl_c_at_the_question_changes_nothing_and_keeps_the_text(desk: Distant
     editor({"b": None, "a": {"nextStepId": None}})
     with Terminal(["execution", "edit", paused], {}) as terminal:
         terminal.until("[Y/n/e]")
-        terminal.type("\x03")
-        assert terminal.end() == 130
+        assert terminal.interrupt() == 130
         assert "Traceback" not in terminal.said
     assert set(desk.read(paused).workflow["steps"]) == {"a", "b"}
     assert len(drafts(tmp_path)) == 1
