@@ -1,4 +1,4 @@
-"""What one execution costs, counted in calls of functions: the same on a busy machine as on an idle one. `python -m benchmarks.cost [--write]`.
+"""What one execution costs, counted in calls of functions: the same on a busy machine as on an idle one. `python -m benchmarks.cost [--write | --json]`.
 
 The whole service runs in this process, API and disk included, with one execution at a time; `tests/benchmarks` holds the counts
 against those in `cost.json`, so that a change which makes the hot path dearer is seen before it is felt.
@@ -154,8 +154,12 @@ def main() -> None:
     """Print the counts beside the baseline, and write them as the new one where told."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="make these counts the baseline")
+    parser.add_argument("--json", action="store_true", help="print the counts and nothing else")
     arguments = parser.parse_args()
     found = asyncio.run(measure())
+    if arguments.json:
+        sys.stdout.write(orjson.dumps(found).decode())
+        return
     known = orjson.loads(BASELINE.read_bytes()) if BASELINE.exists() else {}
     for name, calls in found.items():
         beside = f"  baseline {known[name]:,.0f} ({calls / known[name] - 1:+.1%})" if name in known else ""
