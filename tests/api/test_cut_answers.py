@@ -313,7 +313,7 @@ async def test_only_the_same_bytes_of_the_same_caller_are_a_repeat(tmp_path: Pat
         await line.cut()
         line.store.gate.set()
         (first,) = await line.until_made(1)
-        bob = await line.real.add_user("bob")
+        bob = await line.real.add_user("bob", "System Administrator")
         others = [
             await line.ask(line.body.replace(b": ", b":")),
             await line.ask(headers=bob),

@@ -116,7 +116,7 @@ async def test_a_key_that_had_another_request_is_400_and_makes_nothing(real: Rea
 async def test_a_key_is_its_senders_own(real: Real) -> None:
     body = await order(real)
     first = await put(real, body)
-    other = await put(real, body, **await real.add_user("bob"))
+    other = await put(real, body, **await real.add_user("bob", "System Administrator"))
     assert (other.status_code, "x-stepswitch-repeated" in other.headers) == (200, False)
     assert other.json()["id"] != first.json()["id"]
 

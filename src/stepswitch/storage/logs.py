@@ -38,9 +38,9 @@ def _page(index: str, order: Sequence[Any], *conditions: ColumnElement[bool]) ->
         .subquery()
     )
     before = func.sum(rows.c.size).over(order_by=[rows.c[key.name] for key in order]) - rows.c.size
-    sized = select(rows.c.place, before.label("before")).subquery()
+    sized = select(rows.c.place, rows.c.size, before.label("before")).subquery()
     return Statement(
-        select(_L.step, _L.place, _L.body)
+        select(_L.step, _L.place, sized.c.size, _L.body)
         .join_from(sized, logs, _L.place == sized.c.place)
         .where(sized.c.before < bindparam("limit_bytes"))
         .order_by(*order)
@@ -92,9 +92,9 @@ async def read_logs(database: Database, execution_id: str, page: LogPage) -> tup
         "limit_bytes": page.limit_bytes,
     }
     (rows,) = await database.read([Query(_PAGES[page.order], params)])
-    entries = [entry for _, _, body in rows for entry in logs_from(body)]
-    is_full = len(rows) == LOG_ROWS or sum(len(body) for _, _, body in rows) >= page.limit_bytes
+    entries = [entry for *_, body in rows for entry in logs_from(body)]
+    is_full = len(rows) == LOG_ROWS or sum(size for _, _, size, _ in rows) >= page.limit_bytes  # as stored: a body comes without its seal
     if not is_full:
         return entries, None
-    step, place, _ = rows[-1]
+    step, place, *_ = rows[-1]
     return entries, replace(page, after=place, after_step=page.after_step if step is None else step)
