@@ -91,6 +91,8 @@ class Reader:
     status: int = 0
     answered: dict[str, str] = field(default_factory=dict)
     is_complete: bool = False
+    is_held: bool = False
+    """Whether something waits to be taken."""
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -116,7 +118,11 @@ class Reader:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
+        if not self.gate.is_set():
+            self.is_held = True
+            self._changed.set()
         await self.gate.wait()
+        self.is_held = False
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.answered = {name.decode(): value.decode() for name, value in message["headers"]}

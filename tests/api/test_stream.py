@@ -14,7 +14,7 @@ from stepswitch.access.sessions import TRUSTED_SECONDS
 from stepswitch.domain.errors import ErrorCode, StoreError
 from stepswitch.domain.execution import LogEntry, LogLevel, Outcome, Status, StepError
 from stepswitch.engine import feed as feeds
-from stepswitch.engine.commits import KEPT_MILLISECONDS, Commit, CommitPage
+from stepswitch.engine.commits import KEPT_MILLISECONDS, Commit, CommitPage, Position
 from stepswitch.engine.news import Happened
 from stepswitch.engine.records import Account
 from stepswitch.plugin import CUT, Result
@@ -53,7 +53,7 @@ async def complete(desk: Desk, *names: str) -> str:
     return execution
 
 
-async def in_time(desk: Desk, holds: Callable[[], bool]) -> None:
+async def in_time(desk: Desk, holds: Callable[[], object]) -> None:
     """Let time pass until something is so."""
     async with asyncio.timeout(30):
         while not holds():
@@ -267,9 +267,7 @@ async def test_a_reader_who_is_slower_than_the_writer_gets_all_of_it_and_keeps_l
     async with follow(desk, execution) as slow, follow(desk, execution) as quick:
         for reader in (slow, quick):
             await reader.until_told(number=1)
-        slow.gate.clear()
-        for number in range(feeds.PENDING + 50):
-            await desk.house.service._claims.log(execution, [line(f"line {number}")])
+        await fall_behind(desk, slow, execution, feeds.PENDING + 50)
         (kept,) = [each for each in desk.house.service.feed._everybody() if each._is_lost]
         assert (len(kept._pending), kept._pending_bytes) == (0, 0)
         await quick.until(lambda reader: f"log line {feeds.PENDING + 49}" in reader.told())
@@ -279,6 +277,17 @@ async def test_a_reader_who_is_slower_than_the_writer_gets_all_of_it_and_keeps_l
         await slow.until_over()
     assert slow.told()[1:] == quick.told()[1:]
     assert [each for each in slow.told() if "line" in each] == [f"log line {number}" for number in range(feeds.PENDING + 50)]
+
+
+async def fall_behind(desk: Desk, reader: Reader, execution: str, lines: int) -> None:
+    """Log while the reader stands still, until what he should have taken is no longer kept for him."""
+    reader.gate.clear()
+    log = desk.house.service._claims.log
+    await log(execution, [line("line 0")])
+    await reader.until(lambda reader: reader.is_held)
+    for number in range(1, lines):
+        await log(execution, [line(f"line {number}")])
+    await in_time(desk, lambda: any(each._is_lost for each in desk.house.service.feed._everybody()))
 
 
 def line(message: str) -> LogEntry:
@@ -303,6 +312,58 @@ async def test_a_restart_in_between_is_not_noticed(tmp_path: Path) -> None:
         async with follow(desk, execution, before[1].id) as again:
             await again.until_over()
         assert again.events == [*before[2:], *reader.events]
+
+
+async def test_an_end_that_is_not_handed_on_yet_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = await desk.queue("a")
+    call = await desk.act.next()
+    feed = desk.house.service.feed
+    page, free = feed._commits.page, asyncio.Event()
+
+    async def wait(after: int, until: int, **of: str | None) -> CommitPage:
+        await free.wait()
+        return await page(after, until, **of)
+
+    async with follow(desk) as witness:
+        await witness.until(lambda reader: reader.parser.last_id)
+        last = witness.parser.last_id
+        monkeypatch.setattr(feed._commits, "page", wait)
+        call.end()
+        await desk.until(execution, "COMPLETED")
+        async with follow(desk, execution, last) as reader:
+            await in_time(desk, lambda: reader.status or any(each.changed._waiters for each in feed._everybody() if each.execution_id))
+            assert reader.status == 0  # it waits for news
+            free.set()
+            assert (await reader.until_over())[-1] == "execution COMPLETED"
+
+
+async def test_what_is_committed_while_somebody_begins_to_follow_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = desk.house.service.feed
+    newest = feed._commits.newest
+    execution = await desk.queue("a", debugStepIds=["a"])
+
+    async def newest_then(execution_id: str | None = None) -> Position:
+        monkeypatch.setattr(feed._commits, "newest", newest)
+        found = await newest(execution_id)
+        await desk.patch(execution, pauseAtFailure=True)
+        return found
+
+    monkeypatch.setattr(feed._commits, "newest", newest_then)
+    async with follow(desk) as reader:
+        await reader.until_told(number=1)
+        assert reader.events[-1].data["executionId"] == execution
+
+
+async def test_who_was_told_nothing_for_long_has_nothing_to_read_again(desk: Desk) -> None:
+    quiet = await desk.queue("a", debugStepIds=["a"])
+    async with follow(desk, quiet) as reader:
+        await reader.until_told(number=1)
+        await complete(desk, "a", "b")
+        (follower,) = desk.house.service.feed._everybody()
+        before = follower._read
+        await in_time(desk, lambda: reader.parser.comments > 1)
+        await in_time(desk, lambda: follower._read.place > before.place)
+        assert follower._read == desk.house.service.feed.handed_on
 
 
 # --- what cannot be told any more ---
@@ -361,10 +422,7 @@ async def test_who_stood_still_until_it_was_forgotten_is_told_so(desk: Desk, mon
     call = await desk.act.next()
     async with follow(desk, execution) as reader:
         await reader.until_told(number=1)
-        reader.gate.clear()
-        for number in range(4):
-            await desk.house.service._claims.log(execution, [line(str(number))])
-        await desk.house.clock.settle()
+        await fall_behind(desk, reader, execution, 6)
         await desk.house.service._timekeeper._commits.forget(2**60)  # type: ignore[union-attr] # it has one
         reader.gate.set()
         await reader.until(lambda reader: "reset" in reader.told())
@@ -379,9 +437,7 @@ async def test_who_stood_still_until_the_end_was_forgotten_is_not_kept_waiting(d
     call = await desk.act.next()
     async with follow(desk, execution) as reader:
         await reader.until_told(number=1)
-        reader.gate.clear()
-        for number in range(4):
-            await desk.house.service._claims.log(execution, [line(str(number))])
+        await fall_behind(desk, reader, execution, 6)
         call.end()
         await desk.until(execution, "COMPLETED")
         await desk.queue("a")

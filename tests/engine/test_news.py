@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from stepswitch.domain.events import Pause, SetValues
-from stepswitch.domain.execution import LogEntry
+from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.events import Change, Pause, Reported, SetValues
+from stepswitch.domain.execution import LogEntry, LogLevel, Outcome, Result, StepError, StepExecution
 from stepswitch.engine.commits import Commit
 from stepswitch.engine.news import Happened, Newsroom, Removed, Standing
 from stepswitch.engine.records import Committed
-from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.views import Views
 from stepswitch.secrets.masking import Masking
 from stepswitch.storage.commits import SqlCommitLog
@@ -48,6 +49,35 @@ async def test_a_head_that_is_older_than_the_commit_is_not_gone_by(rig: Rig) -> 
     assert known.version == 1
     changed = (await commits(rig))[-1]
     assert lines(await room.happened(changed, 1)) == ["value pw changed from none to ******** by ann: because ******** is right"]
+
+
+async def test_an_error_is_masked_by_what_is_known_to_be_secret_now(rig: Rig) -> None:
+    execution = await rig.create(PASSWORDS, pause_at_failure=True)
+    await rig.claim(execution)
+    failure = Outcome(Result.FAILED, error=StepError(ErrorCode.NON_ZERO_EXIT, "no such user planted-secret"))
+    await rig.apply(execution, Reported("r", 0, 1, f"{execution}.0", failure))
+    await rig.apply(execution, SetValues("s", "ann", None, values={"pw": "planted-secret"}))
+    room = newsroom(rig)
+    told = [await room.happened(each, 1) for each in await commits(rig)]
+    assert "planted-secret" not in str([news for each in told if each for news in each.news if not isinstance(news, Standing)])
+    errors = [news.error.message for each in told if each for news in each.news if isinstance(news, StepExecution) and news.error]
+    assert set(errors) == {"no such user ********"}
+
+
+async def test_a_secret_that_was_edited_away_stays_one(rig: Rig) -> None:
+    left = {"inBindings": {"left": {"type": "password", "defaultValue": "planted-secret"}}}
+    execution = await rig.create(document(steps=steps("a", "b", b=left)), pause_at_failure=True)
+    await rig.claim(execution)
+    await rig.report(execution, result=Result.FAILED)
+    before = await rig.stored(execution)
+    edited = compile_snapshot("default", document(steps=steps("a", "b")))
+    rig.conductor.snapshots.keep(edited)
+    change = Change(
+        "c", "ann", None, workflow=edited.workflow, snapshot_id=edited.snapshot.id, base_snapshot_id=before.snapshot_id,
+    )  # fmt: skip
+    await rig.apply(execution, change)
+    await rig.store.append_logs(execution, [LogEntry(1, LogLevel.INFO, "it is planted-secret", 0)])
+    assert lines(await newsroom(rig).happened((await commits(rig))[-1], 1)) == ["it is ********"]
 
 
 async def test_an_older_commit_is_told_as_it_was_and_not_as_it_is(rig: Rig) -> None:
