@@ -60,15 +60,17 @@ class Terminal:
         os.write(self._keyboard, text.encode())
 
     def interrupt(self) -> int:
-        """Press Ctrl-C until it ends; return the exit code. Pressed in the very moment in which a question begins to be read, it is noticed with the next key."""
-        stop = time.monotonic() + PATIENCE
-        while time.monotonic() < stop:
+        """Press Ctrl-C until it ends; return the exit code.
+
+        Pressed in the very moment in which a question begins to be read, it is noticed with the next key; while it ends, a second one would kill it.
+        """
+        for _ in range(4):
             with suppress(OSError):  # it has ended
                 self.type("\x03")
-            ready, _, _ = select.select([self._keyboard], [], [], 1)
-            if ready and not self._read(0):
-                break
-        return self._process.wait(PATIENCE)
+            while select.select([self._keyboard], [], [], PATIENCE / 4)[0]:
+                if not self._read(0):
+                    return self._process.wait(PATIENCE)
+        raise AssertionError(f"Ctrl-C ended nothing, after:\n{self.said}")
 
     def end(self) -> int:
         """Read to the end; return the exit code."""
