@@ -1,18 +1,21 @@
-"""Runs one schedule in a process of its own and prints its trace: `python -m tests.simulation.tell SEED`."""
+"""Runs schedules in a process of its own and prints the trace of each: `python -m tests.simulation.tell SEED…`."""
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.simulation.simulate import prepared, simulate
 
 
-def main(seed: int) -> None:
-    """Print the trace of a seed."""
+def main(seeds: Sequence[int]) -> None:
+    """Print the trace of each seed, one a line."""
     with tempfile.TemporaryDirectory() as directory:
-        run = simulate(seed, prepared(Path(directory)), Path(directory) / "schedule")
-    sys.stdout.write(f"{run.trace}\n")
+        empty = prepared(Path(directory))
+        for seed in seeds:
+            run = simulate(seed, empty, Path(directory) / f"{seed}")
+            sys.stdout.write(f"{run.trace}\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main([int(each) for each in sys.argv[1:]])

@@ -101,7 +101,7 @@ class Pool:
         head = change.head
         if head is None or (head.status not in ENDED and head.status is not Status.PAUSED):
             return
-        for name in self._used.pop(head.id, ()):
+        for name in sorted(self._used.pop(head.id, ())):  # in the same order whenever the same happens
             release = asyncio.get_running_loop().create_task(_outlive(name, self._types[name].release(head.id)))
             self._releasing.add(release)
             release.add_done_callback(self._releasing.discard)
