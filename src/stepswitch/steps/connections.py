@@ -205,7 +205,6 @@ def _never(_session: object) -> bool:
 
 async def _gone(session: Closable) -> None:
     try:
-        async with asyncio.timeout(CLOSING_SECONDS):
-            await session.wait_closed()
+        await asyncio.wait_for(session.wait_closed(), CLOSING_SECONDS)  # not `timeout`: see `ssh_command.Run.stop`
     except TimeoutError:
         session.abort()

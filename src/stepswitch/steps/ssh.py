@@ -177,8 +177,7 @@ def _not_sent(error: "NotSentError", request: Request, open_seconds: float) -> O
 
 async def _last_words(context: StepContext, sentence: str) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_WORDS_SECONDS):
-            await context.log(sentence, LogLevel.WARN)
+        await asyncio.wait_for(context.log(sentence, LogLevel.WARN), _LAST_WORDS_SECONDS)  # as in `ssh_command.Run.stop`
 
 
 def _failure(code: ErrorCode, sentence: str) -> tuple[Result, StepError]:
