@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from stepswitch.cli.edited_steps import changes, checkable, difference
+from stepswitch.cli.editor import Draft
 from stepswitch.plugin import Result
 from tests.cli.calling import Caller
 from tests.cli.distant import Distant
@@ -119,6 +120,27 @@ def test_without_a_yes_nothing_is_changed(stepswitch: Caller, desk: Distant, pau
     assert called.exit == 1
     assert "Nothing was changed; --yes does it without asking.\n" in called.err
     assert set(desk.read(paused).workflow["steps"]) == {"a", "b"}
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(
+    stepswitch: Caller, desk: Distant, paused: str, editor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor({"b": {"description": "mine"}})
+    draft = Draft.edit
+
+    def edit_slowly(self: Draft, text: str) -> str:
+        others = {"a": {"type": "ACT", "description": "theirs"}}
+        desk.do(desk.office.client.executions.change(paused, steps=others))
+        return draft(self, text)
+
+    monkeypatch.setattr(Draft, "edit", edit_slowly)
+    called = stepswitch("execution", "edit", paused, "--yes", "--resume")
+    assert called.exit == 2
+    assert "the run has moved on since it was read" in called.err
+    found = desk.read(paused)
+    assert (found.status, found.workflow["steps"]["b"].get("description")) == ("PAUSED", None)
+    (kept,) = drafts(tmp_path)
+    assert f"Your text is in {kept}" in called.err
 
 
 def test_an_execution_that_runs_is_not_edited(stepswitch: Caller, desk: Distant, editor: Any) -> None:

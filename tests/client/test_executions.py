@@ -9,6 +9,7 @@ import pytest
 from stepswitch.client import (
     InvalidRequestError,
     NotFoundError,
+    PreconditionFailedError,
     Selection,
     StateConflictError,
     StepswitchClient,
@@ -76,6 +77,29 @@ async def test_every_fault_of_an_order_is_told(office: Office) -> None:
     assert [fault.message.split(":")[0] for fault in refused.value.faults] == ["assignments.how", "assignments.who", "debugStepIds[0]"]
     assert refused.value.status == 400
     assert all(f"[{fault.code}]" in str(refused.value) for fault in refused.value.faults)
+
+
+async def test_an_act_counts_for_the_state_that_was_read_and_no_other(office: Office) -> None:
+    steer = office.client.executions
+    paused = await office.queue("a", debug_step_ids=["a"])
+    read = await steer.get(paused.id)
+    changed = await steer.change(paused.id, debug_step_ids=[], if_match=read.etag)
+    acts = (
+        steer.change(paused.id, pause_at_failure=True, if_match=read.etag),
+        steer.pause(paused.id, if_match=read.etag),
+        steer.resume(paused.id, if_match=read.etag),
+        steer.retry(paused.id, if_match=read.etag),
+        steer.abort(paused.id, if_match=read.etag),
+        steer.set_values(paused.id, {}, if_match=read.etag),
+        steer.update_workflow(paused.id, if_match=read.etag),
+        steer.delete(paused.id, if_match=read.etag),
+        steer.attach(paused.id, "f", b"x", if_match=read.etag),
+        steer.detach(paused.id, "f", if_match=read.etag),
+    )
+    for act in acts:
+        with pytest.raises(PreconditionFailedError):
+            await act
+    assert (await steer.resume(paused.id, if_match=changed.etag)).status != Status.PAUSED
 
 
 async def test_an_execution_is_steered_with_reasons(office: Office) -> None:

@@ -6,7 +6,7 @@ from stepswitch.api import attachments, needs
 from stepswitch.api.catalogue_operations import IF_MATCH, IF_NONE_MATCH, STORED, WORKFLOW_ID
 from stepswitch.api.executions import REPEATED_HEADER
 from stepswitch.api.operation import WITH_BODY, Operation, Parameter
-from stepswitch.api.steering_operations import EXECUTION_ID, REASON
+from stepswitch.api.steering_operations import EXECUTION_ID, IF_SEEN, REASON
 from stepswitch.api.wire import catalogue_models, models
 from stepswitch.engine.keyed_requests import KEY_HEADER
 
@@ -66,7 +66,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "Gives it a file of its own, until it has ended well or was aborted. One of the same name, its own or its workflow's, is replaced by "
         "it, but only while it is PAUSED or FAILED: a step that runs must not read half of each.",
         catalogue_models.FileAttachment, request=catalogue_models.FileUpload, request_media_type="multipart/form-data",
-        parameters=(EXECUTION_ID, REASON), refusals=WITH_BODY,
+        parameters=(EXECUTION_ID, REASON, IF_SEEN), refusals=(*WITH_BODY, 412),
         needs=needs.ATTACH_TO_EXECUTION,
     ),
     Operation(
@@ -82,7 +82,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "Takes a file of its own away while it is PAUSED or FAILED; where the workflow has one of the same key, that one is back. One that "
         "a value or an input of a step still refers to is 400 with the code FILE_IN_USE, and so is, with STATE_CONFLICT, one of the "
         "workflow.",
-        None, parameters=(EXECUTION_ID, _ATTACHMENT, REASON), refusals=(400, 401, 404, 500, 503),
+        None, parameters=(EXECUTION_ID, _ATTACHMENT, REASON, IF_SEEN), refusals=(400, 401, 404, 412, 500, 503),
         needs=needs.STEER_EXECUTION,
     ),
 )  # fmt: skip

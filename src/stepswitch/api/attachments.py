@@ -14,7 +14,7 @@ from stepswitch.api.services import Call, json_response
 from stepswitch.api.steering import reason_of
 from stepswitch.api.wire.bodies import parse_json
 from stepswitch.api.wire.documents import encode
-from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_tags
+from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_states, wanted_tags
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
@@ -66,11 +66,11 @@ async def detach_from_workflow(call: Call) -> Response:
 
 async def attach_to_execution(call: Call) -> Response:
     """Add a file to an execution; answer with how it is named now."""
-    execution_id, reason = _execution_id(call), reason_of(call)
-    await call.services.steering.check_attachable(call.caller, execution_id)
+    reason = reason_of(call)
+    to = await call.services.steering.attachable(call.caller, _execution_id(call), wanted_states(call.request))
     async with _received(call, (), "file") as received:
         file = _only_file(received)
-        key = await call.services.steering.attach(call.caller, execution_id, file, reason)
+        key = await call.services.steering.attach(call.caller, to, file, reason)
     return json_response(encode(_written(key, file)))
 
 
@@ -81,8 +81,8 @@ async def read_execution_attachment(call: Call) -> Response:
 
 async def detach_from_execution(call: Call) -> Response:
     """Take a file of its own from an execution."""
-    execution_id, reason = _execution_id(call), reason_of(call)
-    await call.services.steering.detach(call.caller, execution_id, _attachment_id(call.request), reason)
+    execution_id, reason, seen = _execution_id(call), reason_of(call), wanted_states(call.request)
+    await call.services.steering.detach(call.caller, execution_id, _attachment_id(call.request), reason, seen)
     return Response(None, 204)
 
 

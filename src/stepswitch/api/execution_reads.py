@@ -80,14 +80,18 @@ async def _disconnected(request: Request) -> None:
 
 def _names(known: KnownTags, stand: Stand) -> bool:
     """Return whether a tag names how an execution stands; why it waits may be another reason by now."""
-    return known.is_any or any(tag.partition(".")[0] == _hash(stand.lasting) for tag in known.tags)
+    return known.is_any or any(tag.rpartition(".")[0] == _lasting(stand) for tag in known.tags)
 
 
 def _tag(call: Call, stand: Stand) -> str:
     """Return the tag of what is shown: one for each way to ask for it. Weak, for it is made before the rows are read, which may be newer."""
     query = call.request.query_params
     asked = (call.root.prefix, query.get("fields"), query.get("exclude_fields"), call.services.version)
-    return f"{_hash(stand.lasting)}.{_hash((stand.passing, asked))}"
+    return f"{_lasting(stand)}.{_hash((stand.passing, asked))}"
+
+
+def _lasting(stand: Stand) -> str:
+    return f"{stand.state}.{_hash(stand.lasting)}"
 
 
 def _hash(value: object) -> str:

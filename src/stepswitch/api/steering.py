@@ -1,8 +1,10 @@
 """The operations that steer an execution, and its log. Listed in `steering_operations`.
 
-Every act takes a reason in the header `x-stepswitch-reason`, which goes into the execution's log.
+Every act takes a reason in the header `x-stepswitch-reason`, which goes into the execution's log, and in `If-Match` the state for which it
+is meant alone. The answer's `ETag` names the state that it shows.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -10,9 +12,12 @@ from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.services import Call, execution_response, json_response
 from stepswitch.api.wire.bodies import read_json
+from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
+from stepswitch.engine.steering import Seen
+from stepswitch.engine.views import ExecutionView, state_of
 
 REASON_HEADER: Final = "x-stepswitch-reason"
 LONGEST_REASON: Final = 1_000
@@ -21,46 +26,45 @@ _log = structlog.get_logger("stepswitch.api")
 
 async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
-    reason = reason_of(call)
+    reason, seen = reason_of(call), wanted_states(call.request)
     order = change_order(await read_json(call.request))
-    changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason)
-    headers = {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None
-    return await execution_response(call, changed.view, headers=headers)
+    changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason, seen)
+    return await _steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
 
 
 async def delete_execution(call: Call) -> Response:
     """Remove an execution that has ended. Its log goes with it, so who did it and why is in the service's own."""
     execution_id, reason = _execution_id(call), reason_of(call)
-    await call.services.steering.delete(call.caller, execution_id)
+    await call.services.steering.delete(call.caller, execution_id, wanted_states(call.request))
     _log.info("an execution was deleted", user=call.caller.user, execution=execution_id, reason=reason)
     return Response(None, 204)
 
 
 async def abort_execution(call: Call) -> Response:
     """Stop an execution at once."""
-    return await execution_response(call, await call.services.steering.abort(call.caller, _execution_id(call), reason_of(call)))
+    return await _steered(call, await call.services.steering.abort(call.caller, *_will(call)))
 
 
 async def resume_execution(call: Call) -> Response:
     """Let a paused execution go on."""
-    return await execution_response(call, await call.services.steering.resume(call.caller, _execution_id(call), reason_of(call)))
+    return await _steered(call, await call.services.steering.resume(call.caller, *_will(call)))
 
 
 async def retry_execution(call: Call) -> Response:
     """Run the failed step again."""
-    return await execution_response(call, await call.services.steering.retry(call.caller, _execution_id(call), reason_of(call)))
+    return await _steered(call, await call.services.steering.retry(call.caller, *_will(call)))
 
 
 async def pause_execution(call: Call) -> Response:
     """Pause an execution before its next step."""
-    return await execution_response(call, await call.services.steering.pause(call.caller, _execution_id(call), reason_of(call)))
+    return await _steered(call, await call.services.steering.pause(call.caller, *_will(call)))
 
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
-    reason = reason_of(call)
+    reason, seen = reason_of(call), wanted_states(call.request)
     order = values_order(await read_json(call.request))
-    return await execution_response(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason))
+    return await _steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 
 async def read_logs(call: Call) -> Response:
@@ -73,7 +77,7 @@ async def read_logs(call: Call) -> Response:
 
 async def update_workflow(call: Call) -> Response:
     """Write the steps of an execution back to the workflow in the catalogue."""
-    stored = await call.services.steering.update_workflow(call.caller, _execution_id(call), reason_of(call))
+    stored = await call.services.steering.update_workflow(call.caller, *_will(call))
     return json_response(call.answers.workflow(stored, call.root))
 
 
@@ -87,6 +91,15 @@ async def read_vro_login(call: Call) -> Response:
         raise NotPermittedError("the setting vro_login_details does not allow it")
     _log.warning("the login of a vRO was asked for", user=call.caller.user, execution=execution_id)
     raise NotFoundError("none of its steps used a vRO")
+
+
+def _will(call: Call) -> tuple[str, str, Seen]:
+    """Return which execution is steered, why, and in which states alone."""
+    return _execution_id(call), reason_of(call), wanted_states(call.request)
+
+
+async def _steered(call: Call, view: ExecutionView, headers: Mapping[str, str] | None = None) -> Response:
+    return await execution_response(call, view, headers={**(headers or {}), "ETag": etag(state_of(view.head), is_weak=True)})
 
 
 def _execution_id(call: Call) -> str:

@@ -11,10 +11,17 @@ EXECUTION_ID: Final = Parameter("workflowExecutionId", "Id of the execution.")
 REASON: Final = Parameter(
     steering.REASON_HEADER, "Why; goes into the execution's log. At most 1,000 characters, UTF-8.", "header", is_required=False
 )
-_ACT: Final = (EXECUTION_ID, REASON)
-_REFUSALS: Final = (400, 401, 404, 500, 503)
-_WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
-_WARNINGS: Final = {"x-stepswitch-warnings": "How many warnings the edited workflow draws; absent where there are none."}
+IF_SEEN: Final = Parameter(
+    "If-Match",
+    "The `ETag` of the state for which this is meant alone: 412 where the execution has moved on since.",
+    "header",
+    is_required=False,
+)
+_ACT: Final = (EXECUTION_ID, REASON, IF_SEEN)
+_REFUSALS: Final = (400, 401, 404, 412, 500, 503)
+_WITH_BODY: Final = (400, 401, 404, 412, 413, 500, 503)
+_SHOWN: Final = {"ETag": "The state that is shown, for the `If-Match` of what follows."}
+_WARNINGS: Final = {**_SHOWN, "x-stepswitch-warnings": "How many warnings the edited workflow draws; absent where there are none."}
 _CHANGE_EXAMPLE: Final = {
     "startStepId": "configure",
     "pauseAtFailure": True,
@@ -44,20 +51,20 @@ STEERING_OPERATIONS: Final = (
         "abortWorkflowExecution", "POST", f"{_PLACE}/abort", steering.abort_execution, _TAG, "Abort an execution",
         "Stops it at once: no step starts any more, and the one that runs is cancelled. One that is aborted already is 200 once more; "
         "one that has ended otherwise is 400.",
-        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS,
+        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
         needs=needs.STEER_EXECUTION,
     ),
     Operation(
         "resumeWorkflowExecution", "POST", f"{_PLACE}/resume", steering.resume_execution, _TAG, "Resume an execution",
         "Goes on after a pause: runs the step before which it waits, or accepts the failure after which it waits, or goes on at the "
         "`startStepId` that a PATCH set; that also reopens an execution that has FAILED.",
-        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS,
+        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
         needs=needs.STEER_EXECUTION,
     ),
     Operation(
         "retryWorkflowExecution", "POST", f"{_PLACE}/retry", steering.retry_execution, _TAG, "Retry the failed step",
         "Runs the step that failed once more, as it is now; reopens an execution that has FAILED.",
-        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS,
+        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
         needs=needs.STEER_EXECUTION,
     ),
     Operation(
@@ -78,7 +85,7 @@ STEERING_OPERATIONS: Final = (
         "updateWorkflowFromExecution", "POST", f"{_PLACE}/updateWorkflow", steering.update_workflow, _TAG, "Write edited steps back",
         "Gives the workflow in the catalogue the steps of this execution. 400 where the workflow has changed since it was copied, 404 "
         "where it is gone.",
-        models.WorkflowResponse, parameters=_ACT, refusals=(400, 401, 403, 404, 500, 503),
+        models.WorkflowResponse, parameters=_ACT, refusals=(400, 401, 403, 404, 412, 500, 503),
         needs=needs.WRITE_BACK,
     ),
 )  # fmt: skip
@@ -88,7 +95,7 @@ OWN_STEERING_OPERATIONS: Final = (
     Operation(
         "pauseExecution", "POST", f"{_OWN_PLACE}/pause", steering.pause_execution, _TAG, "Pause an execution",
         "Pauses before the next step that nobody has begun; the one that runs ends first. One that waits already is 200 once more.",
-        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS,
+        models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
         needs=needs.STEER_EXECUTION,
     ),
     Operation(
@@ -96,7 +103,7 @@ OWN_STEERING_OPERATIONS: Final = (
         "Replaces values of inputs and variables while the execution is PAUSED or FAILED; null takes one away. The next step that "
         "begins takes the new ones.",
         models.WorkflowExecution, request=steering_models.ValueCorrection, parameters=_ACT, refusals=_WITH_BODY,
-        example={"values": {"host": "192.0.2.7", "note": None}},
+        example={"values": {"host": "192.0.2.7", "note": None}}, answer_headers=_SHOWN,
         needs=needs.CORRECT_VALUES,
     ),
 )  # fmt: skip

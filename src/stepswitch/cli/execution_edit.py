@@ -57,7 +57,7 @@ async def edit(
     if changed is None:
         return Exit.FAILED
     if resume:
-        changed = await client.executions.resume(execution, reason=reason)
+        changed = await client.executions.resume(execution, reason=reason, if_match=changed.etag)
     tell(changed, as_json=as_json)
     return None
 
@@ -128,7 +128,9 @@ class _Desk:
         if not self.yes and (answer := self._asked()) is not None:
             return answer
         try:
-            return await self.client.executions.change(self.found.id, steps=wanted or None, start_step_id=self.start_at, reason=self.reason)
+            return await self.client.executions.change(
+                self.found.id, steps=wanted or None, start_step_id=self.start_at, reason=self.reason, if_match=self.found.etag
+            )
         except RefusedError as error:
             complain("\n".join(printable(str(fault)) for fault in error.faults))
             return _Verdict.REFUSED

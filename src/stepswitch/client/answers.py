@@ -193,7 +193,7 @@ class WaitingFor:
 class Execution:
     """An execution. `status` is one of `Status`; `workflow` is the snapshot that it was made from, as JSON.
 
-    `etag` names the state that was read, where the service said one.
+    `etag` names the state that was read, where the service said one; it goes into `if_match` of what steers.
     """
 
     id: str

@@ -23,7 +23,11 @@ _REASON: Final = "x-stepswitch-reason"
 
 
 class Executions:
-    """The executions that the caller may see. Every method raises ApiError where the service says no, and NoAnswerError where it says nothing."""
+    """The executions that the caller may see. Every method raises ApiError where the service says no, and NoAnswerError where it says nothing.
+
+    What steers takes the `etag` of an execution as `if_match`: it raises PreconditionFailedError, and changes nothing, where that has moved on
+    since it was read. Without it the state counts in which the service finds it.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -121,6 +125,7 @@ class Executions:
         pause_at_failure: bool | None = None,
         retained_til: datetime | None = None,
         reason: str = "",
+        if_match: str | None = None,
     ) -> Execution:
         """Change an execution as a whole or not at all, and return it; what is not given stays as it is.
 
@@ -136,37 +141,39 @@ class Executions:
             "retainedTil": None if retained_til is None else as_text(retained_til),
         }
         body = {name: value for name, value in given.items() if value is not None}
-        return await self._execution(Call("PATCH", _place(execution_id), _called(execution_id), headers=_because(reason), body=body))
+        return await self._execution(
+            Call("PATCH", _place(execution_id), _called(execution_id), headers=_because(reason, if_match), body=body)
+        )
 
-    async def pause(self, execution_id: str, *, reason: str = "") -> Execution:
+    async def pause(self, execution_id: str, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Pause before the next step that nobody has begun, and return the execution."""
-        return await self._act(f"{_own_place(execution_id)}/pause", execution_id, reason)
+        return await self._act(f"{_own_place(execution_id)}/pause", execution_id, _because(reason, if_match))
 
-    async def resume(self, execution_id: str, *, reason: str = "") -> Execution:
+    async def resume(self, execution_id: str, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Let it go on after a pause, and return the execution."""
-        return await self._act(f"{_place(execution_id)}/resume", execution_id, reason)
+        return await self._act(f"{_place(execution_id)}/resume", execution_id, _because(reason, if_match))
 
-    async def retry(self, execution_id: str, *, reason: str = "") -> Execution:
+    async def retry(self, execution_id: str, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Run the step that did not succeed once more, and return the execution; one that has FAILED is reopened."""
-        return await self._act(f"{_place(execution_id)}/retry", execution_id, reason)
+        return await self._act(f"{_place(execution_id)}/retry", execution_id, _because(reason, if_match))
 
-    async def abort(self, execution_id: str, *, reason: str = "") -> Execution:
+    async def abort(self, execution_id: str, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Stop it at once, and return the execution. A second time is no error."""
-        return await self._act(f"{_place(execution_id)}/abort", execution_id, reason)
+        return await self._act(f"{_place(execution_id)}/abort", execution_id, _because(reason, if_match))
 
-    async def set_values(self, execution_id: str, values: Values, *, reason: str = "") -> Execution:
+    async def set_values(self, execution_id: str, values: Values, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Correct values of inputs and variables while it is PAUSED or has FAILED, and return the execution; None takes one away."""
-        return await self._act(f"{_own_place(execution_id)}/values", execution_id, reason, {"values": dict(values)})
+        return await self._act(f"{_own_place(execution_id)}/values", execution_id, _because(reason, if_match), {"values": dict(values)})
 
-    async def update_workflow(self, execution_id: str, *, reason: str = "") -> Workflow:
+    async def update_workflow(self, execution_id: str, *, reason: str = "", if_match: str | None = None) -> Workflow:
         """Give the workflow in the catalogue the steps of this execution, and return it."""
         path = f"{_place(execution_id)}/updateWorkflow"
-        call = Call("POST", path, f"workflow of execution {execution_id}", headers=_because(reason))
+        call = Call("POST", path, f"workflow of execution {execution_id}", headers=_because(reason, if_match))
         return workflow_of(*await self._transport.json(call))
 
-    async def delete(self, execution_id: str, *, reason: str = "") -> None:
+    async def delete(self, execution_id: str, *, reason: str = "", if_match: str | None = None) -> None:
         """Remove an execution that has ended, with its logs and its own files."""
-        await self._transport.json(Call("DELETE", _place(execution_id), _called(execution_id), headers=_because(reason)))
+        await self._transport.json(Call("DELETE", _place(execution_id), _called(execution_id), headers=_because(reason, if_match)))
 
     async def logs(self, execution_id: str) -> AsyncIterator[str]:
         """Yield the log line by line as it comes: time, level, number of the step execution (`-` for the execution itself), message."""
@@ -186,10 +193,12 @@ class Executions:
         answer, _ = await self._transport.json(call)
         return VroLogin.read(answer)
 
-    async def attach(self, execution_id: str, name: str, content: Content, *, reason: str = "") -> FileAttachment:
+    async def attach(
+        self, execution_id: str, name: str, content: Content, *, reason: str = "", if_match: str | None = None
+    ) -> FileAttachment:
         """Add a file to an execution, and return how it is called; its name becomes its key."""
         files = Files({name: content}, part="file")
-        call = Call("POST", f"{_place(execution_id)}/attachments", _called(execution_id), headers=_because(reason), files=files)
+        call = Call("POST", f"{_place(execution_id)}/attachments", _called(execution_id), headers=_because(reason, if_match), files=files)
         answer, _ = await self._transport.json(call)
         return FileAttachment.read(answer)
 
@@ -199,13 +208,13 @@ class Executions:
         call = Call("GET", f"{_place(execution_id)}/attachments", f"file {id_or_key} of execution {execution_id}", query, safe=True)
         return downloaded(self._transport, call)
 
-    async def detach(self, execution_id: str, id_or_key: str, *, reason: str = "") -> None:
+    async def detach(self, execution_id: str, id_or_key: str, *, reason: str = "", if_match: str | None = None) -> None:
         """Remove a file of an execution."""
         query, about = {"attachmentId": id_or_key}, f"file {id_or_key} of execution {execution_id}"
-        await self._transport.json(Call("DELETE", f"{_place(execution_id)}/attachments", about, query, _because(reason)))
+        await self._transport.json(Call("DELETE", f"{_place(execution_id)}/attachments", about, query, _because(reason, if_match)))
 
-    async def _act(self, path: str, execution_id: str, reason: str, body: Any = None) -> Execution:
-        return await self._execution(Call("POST", path, _called(execution_id), headers=_because(reason), body=body))
+    async def _act(self, path: str, execution_id: str, headers: Mapping[str, str], body: Any = None) -> Execution:
+        return await self._execution(Call("POST", path, _called(execution_id), headers=headers, body=body))
 
     async def _execution(self, call: Call) -> Execution:
         answer, headers = await self._transport.json(call)
@@ -224,7 +233,7 @@ def _called(execution_id: str) -> str:
     return f"execution {execution_id}"
 
 
-def _because(reason: str) -> dict[str, str]:
-    """Return the header that says why; it has one line."""
-    line = " ".join(reason.split())
-    return {_REASON: line} if line else {}
+def _because(reason: str, if_match: str | None) -> dict[str, str]:
+    """Return the headers that say why, in one line, and for which state alone."""
+    headers = {_REASON: " ".join(reason.split()), "if-match": if_match or ""}
+    return {name: text for name, text in headers.items() if text}

@@ -103,12 +103,16 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """Somebody's will: who, why (free text), and the version of the head that was seen."""
+    """Somebody's will: who, why (free text), and the version of the head that was seen.
+
+    Where it `is_exact` it is meant for that version alone; otherwise it depends on what is wanted whether another one matters.
+    """
 
     id: str
     user: str
     seen: int | None
     reason: str = ""
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

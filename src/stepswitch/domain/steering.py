@@ -13,7 +13,7 @@ from typing import Any, Final
 from stepswitch.domain import doubts, files, flow, probing
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.edits import told_edits, told_value
-from stepswitch.domain.errors import ErrorCode, StateConflictError
+from stepswitch.domain.errors import ErrorCode, PreconditionFailedError, StateConflictError
 from stepswitch.domain.events import (
     Abort,
     Change,
@@ -37,14 +37,19 @@ from stepswitch.domain.values import Value
 
 
 def steer(p: Progress, event: Steering) -> Decision:
-    """Return what follows from somebody's will."""
+    """Return what follows from somebody's will; raises PreconditionFailedError where it was meant for another state alone."""
+    if event.is_exact and event.seen != p.head.version:
+        raise PreconditionFailedError(_moved_on(p))
     return _ACTS[type(event)](p, event)
 
 
 def _refuse_moved_on(p: Progress, event: Steered) -> None:
     if event.seen is not None and event.seen != p.head.version:
-        message = f"the run has moved on meanwhile: it is {p.status} at step {p.step.step_id} ({p.step.number}); look again"
-        raise StateConflictError(message, ErrorCode.MOVED_ON)
+        raise StateConflictError(_moved_on(p), ErrorCode.MOVED_ON)
+
+
+def _moved_on(p: Progress) -> str:
+    return f"the run has moved on meanwhile: it is {p.status} at step {p.step.step_id} ({p.step.number}); look again"
 
 
 def _log(p: Progress, event: Steered, what: str) -> None:

@@ -13,7 +13,14 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from stepswitch.domain.decide import decide, pending_task
-from stepswitch.domain.errors import CommitInDoubtError, NotFoundError, StateConflictError, StoreError, VersionConflictError
+from stepswitch.domain.errors import (
+    CommitInDoubtError,
+    NotFoundError,
+    PreconditionFailedError,
+    StateConflictError,
+    StoreError,
+    VersionConflictError,
+)
 from stepswitch.domain.events import Change, Decision, Event, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status
 from stepswitch.domain.rules import Rules
@@ -135,14 +142,19 @@ class Conductor:
         self._submit().submit(task)
         reach(CrashPoint.TASK_SUBMITTED)
 
-    async def remove(self, execution_id: str) -> Head:
-        """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended."""
-        return await self._to_the_end(self._remove(execution_id))
+    async def remove(self, execution_id: str, version: int | None = None) -> Head:
+        """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended.
 
-    async def _remove(self, execution_id: str) -> Head:
+        Raises PreconditionFailedError where it is no longer of the version that is given.
+        """
+        return await self._to_the_end(self._remove(execution_id, version))
+
+    async def _remove(self, execution_id: str, version: int | None) -> Head:
         async with self._alone(execution_id):
             self.forget(execution_id)
             head = await self._load(execution_id)
+            if version not in (None, head.version):
+                raise PreconditionFailedError(f"the run has moved on meanwhile: it is {head.status}; look again")
             if head.status not in ENDED:
                 raise StateConflictError(f"the execution is {head.status}; only one that has ended can be deleted: abort it first")
             try:

@@ -7,7 +7,7 @@ saw: when two people steer at once, the second is told that the run has moved on
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from stepswitch.domain.assignments import check_values, fitting_values
@@ -34,8 +34,10 @@ from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import StoredFile, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled, Snapshots, compile_snapshot
-from stepswitch.engine.views import ExecutionView, Views
+from stepswitch.engine.views import ExecutionView, Views, state_of
 
+Seen = frozenset[str] | None
+"""The states (`views.state_of`) of which somebody has seen one and for which his act is meant alone; None where he does not say."""
 _CHANGED_SINCE: Final = "the workflow in the catalogue has changed since this execution was given its steps; look at both and decide"
 
 
@@ -67,8 +69,20 @@ class ValuesOrder:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Attachable:
+    """An execution that is given a file, as it was when the first byte of that came."""
+
+    execution_id: str
+    version: int
+    seen: Seen = None
+
+
 class ExecutionSteering:
-    """What people do to executions, as far as they may. `reason` is free text for the log."""
+    """What people do to executions, as far as they may. `reason` is free text for the log.
+
+    `seen` names the states that an act is meant for; in any other one it raises PreconditionFailedError and changes nothing.
+    """
 
     def __init__(
         self,
@@ -93,29 +107,29 @@ class ExecutionSteering:
         self._ids = ids
         self._strict = strict
 
-    async def abort(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+    async def abort(self, caller: Caller, execution_id: str, reason: str = "", seen: Seen = None) -> ExecutionView:
         """Stop an execution at once; it has ended when this returns. One that is aborted already is no error."""
-        head = await self._steered(caller, execution_id)
-        return await self._steer(caller, Abort(self._ids.new(), caller.user, head.version, reason), head)
+        head = await self._steered(caller, execution_id, seen)
+        return await self._steer(caller, Abort(*self._signed(caller, head, reason, seen)), head)
 
-    async def resume(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+    async def resume(self, caller: Caller, execution_id: str, reason: str = "", seen: Seen = None) -> ExecutionView:
         """Go on after a pause, or reopen a failed execution where a change said that it goes on."""
-        head = await self._steered(caller, execution_id)
-        return await self._steer(caller, Resume(self._ids.new(), caller.user, head.version, reason), head)
+        head = await self._steered(caller, execution_id, seen)
+        return await self._steer(caller, Resume(*self._signed(caller, head, reason, seen)), head)
 
-    async def retry(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+    async def retry(self, caller: Caller, execution_id: str, reason: str = "", seen: Seen = None) -> ExecutionView:
         """Run the failed step again; reopens an execution that has ended FAILED."""
-        head = await self._steered(caller, execution_id)
-        return await self._steer(caller, Retry(self._ids.new(), caller.user, head.version, reason), head)
+        head = await self._steered(caller, execution_id, seen)
+        return await self._steer(caller, Retry(*self._signed(caller, head, reason, seen)), head)
 
-    async def pause(self, caller: Caller, execution_id: str, reason: str = "") -> ExecutionView:
+    async def pause(self, caller: Caller, execution_id: str, reason: str = "", seen: Seen = None) -> ExecutionView:
         """Pause before the next step that nobody has begun; one that waits already is no error."""
-        head = await self._steered(caller, execution_id)
-        return await self._steer(caller, Pause(self._ids.new(), caller.user, head.version, reason), head)
+        head = await self._steered(caller, execution_id, seen)
+        return await self._steer(caller, Pause(*self._signed(caller, head, reason, seen)), head)
 
-    async def change(self, caller: Caller, execution_id: str, order: ChangeOrder, reason: str = "") -> Changed:
+    async def change(self, caller: Caller, execution_id: str, order: ChangeOrder, reason: str = "", seen: Seen = None) -> Changed:
         """Change an execution, all of it or nothing; raises InvalidRequestError with every fault."""
-        head = await self._steered(caller, execution_id)
+        head = await self._steered(caller, execution_id, seen)
         compiled = await self._compiled(head)
         if order.steps:
             redirections.check_designs(caller, compiled)
@@ -127,10 +141,7 @@ class ExecutionSteering:
         if new is not None:
             self._snapshots.keep(new)
         event = Change(
-            self._ids.new(),
-            caller.user,
-            head.version,
-            reason,
+            *self._signed(caller, head, reason, seen),
             pause_at_failure=order.pause_at_failure,
             debug_step_ids=order.debug_step_ids,
             retained_til=order.retained_til,
@@ -160,9 +171,9 @@ class ExecutionSteering:
             faults.append(Fault(ErrorCode.INVALID_VALUE, "retainedTil", "lies in the past; give a time to come, or leave it out"))
         return faults
 
-    async def set_values(self, caller: Caller, execution_id: str, order: ValuesOrder, reason: str = "") -> ExecutionView:
+    async def set_values(self, caller: Caller, execution_id: str, order: ValuesOrder, reason: str = "", seen: Seen = None) -> ExecutionView:
         """Correct values of inputs and variables; raises InvalidRequestError with every fault."""
-        head = await self._steered(caller, execution_id)
+        head = await self._steered(caller, execution_id, seen)
         compiled = await self._compiled(head)
         redirections.check_values(caller, compiled, order.values)
         workflow = compiled.workflow
@@ -170,25 +181,26 @@ class ExecutionSteering:
         if faults:
             raise InvalidRequestError(faults)
         values = fitting_values(workflow, order.values)
-        return await self._steer(caller, SetValues(self._ids.new(), caller.user, head.version, reason, values=values), head)
+        return await self._steer(caller, SetValues(*self._signed(caller, head, reason, seen), values=values), head)
 
-    async def check_attachable(self, caller: Caller, execution_id: str) -> None:
-        """Raise NotFoundError, before a file of any size is taken, where there is no such execution."""
-        await self._steered(caller, execution_id)
+    async def attachable(self, caller: Caller, execution_id: str, seen: Seen = None) -> Attachable:
+        """Return what `attach` takes; raises, before a file of any size is taken, what steering raises."""
+        return Attachable(execution_id, (await self._steered(caller, execution_id, seen)).version, seen)
 
-    async def attach(self, caller: Caller, execution_id: str, file: StoredFile, reason: str = "") -> str:
+    async def attach(self, caller: Caller, to: Attachable, file: StoredFile, reason: str = "") -> str:
         """Give an execution a file that was stored a moment ago, in place of one that goes by the same key; return the key."""
-        head = await self._steered(caller, execution_id)
+        head = await self._steered(caller, to.execution_id, to.seen)
         key = attachment_key(file.name)
         redirections.check_files(caller, await self._compiled(head), {key: file.id})
-        await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key, file_id=file.id))
+        signed = self._signed(caller, replace(head, version=to.version), reason, to.seen)
+        await self._set_file(head, SetFile(*signed, key=key, file_id=file.id))
         return key
 
-    async def detach(self, caller: Caller, execution_id: str, attachment: str, reason: str = "") -> None:
+    async def detach(self, caller: Caller, execution_id: str, attachment: str, reason: str = "", seen: Seen = None) -> None:
         """Take a file of its own, by its id or its key, from an execution; raises NotFoundError where it has none called so."""
-        head = await self._steered(caller, execution_id)
+        head = await self._steered(caller, execution_id, seen)
         key = file_key(head, attachment)
-        await self._set_file(head, SetFile(self._ids.new(), caller.user, head.version, reason, key=key))
+        await self._set_file(head, SetFile(*self._signed(caller, head, reason, seen), key=key))
 
     async def _set_file(self, head: Head, event: SetFile) -> None:
         await self._conductor.apply(head.id, event)
@@ -204,12 +216,13 @@ class ExecutionSteering:
             raise NotFoundError("the file was never uploaded here")
         return file
 
-    async def update_workflow(self, caller: Caller, execution_id: str, reason: str = "") -> StoredWorkflow:
+    async def update_workflow(self, caller: Caller, execution_id: str, reason: str = "", seen: Seen = None) -> StoredWorkflow:
         """Give the workflow in the catalogue the steps of an execution, and return it; raises NotFoundError where it is gone.
 
         Raises StateConflictError where it has changed since it was copied, NotPermittedError where it is readOnly.
         """
         head = await self._head(caller, execution_id)
+        _refuse_unseen(head, seen)
         compiled = await self._compiled(head)
         stored = await self._catalogue.get(caller, head.workflow_id)
         caller.check_may(Privilege.WORKFLOW_DESIGN, stored)
@@ -228,10 +241,10 @@ class ExecutionSteering:
         except PreconditionFailedError:
             raise StateConflictError(_CHANGED_SINCE) from None
 
-    async def delete(self, caller: Caller, execution_id: str) -> None:
+    async def delete(self, caller: Caller, execution_id: str, seen: Seen = None) -> None:
         """Remove an execution that has ended, with all that is its own: a file goes where nobody else has it."""
-        await self._steered(caller, execution_id)
-        removed = await self._conductor.remove(execution_id)
+        head = await self._steered(caller, execution_id, seen)
+        removed = await self._conductor.remove(execution_id, None if seen is None else head.version)
         await self._let_go(set(removed.attachments.values()))
 
     async def _let_go(self, files: set[str]) -> None:
@@ -244,10 +257,18 @@ class ExecutionSteering:
         await self._conductor.apply(head.id, event)
         return await self._views.shown(caller, head.id)
 
-    async def _steered(self, caller: Caller, execution_id: str) -> Head:
-        """Return the head as it is now; raises NotFoundError where the caller sees no such execution, NotPermittedError where it is not his to steer."""
+    def _signed(self, caller: Caller, head: Head, reason: str, seen: Seen) -> tuple[str, str, int, str, bool]:
+        """Return what every act says: its id, whose it is, of which version, why, and whether it is meant for that version alone."""
+        return self._ids.new(), caller.user, head.version, reason, seen is not None
+
+    async def _steered(self, caller: Caller, execution_id: str, seen: Seen) -> Head:
+        """Return the head as it is now; raises NotFoundError where the caller sees no such execution, NotPermittedError where it is not his to steer.
+
+        Raises PreconditionFailedError where it is in none of the states that he has seen.
+        """
         head = await self._head(caller, execution_id)
         caller.check_steers(head)
+        _refuse_unseen(head, seen)
         return head
 
     async def _head(self, caller: Caller, execution_id: str) -> Head:
@@ -264,6 +285,11 @@ class ExecutionSteering:
             if await self._conductor.head(head.id) is None:
                 raise NotFoundError(f"no execution {head.id}") from None
             raise
+
+
+def _refuse_unseen(head: Head, seen: Seen) -> None:
+    if seen is not None and state_of(head) not in seen:
+        raise PreconditionFailedError(f"the run has moved on since it was read: it is {head.status} now; read it again")
 
 
 def file_key(head: Head, wanted: str) -> str:

@@ -79,12 +79,18 @@ class ExecutionView:
 class Stand:
     """How an execution stands, in short: whatever is shown of it changes only when one of these two does.
 
-    `lasting` changes with every commit of the execution. `passing` is what only this process knows: why it waits, what runs here.
+    `state` is that of its head, and `lasting` changes with every commit of the execution, lines of log too. `passing` is what only this process knows: why it waits, what runs here.
     """
 
+    state: str
     lasting: tuple[int, ...]
     passing: tuple[object, ...]
     has_ended: bool
+
+
+def state_of(head: Head) -> str:
+    """Return the name of the state that an execution is in: another one after every save, also where a backup was restored in between."""
+    return f"{head.version:x}-{head.last_time:x}"
 
 
 class Views:
@@ -147,7 +153,7 @@ class Views:
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
         has_ended = head.status in ENDED
         running = self._dispatcher.running_since(head.id)
-        return Stand(lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
+        return Stand(state_of(head), lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
 
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""

@@ -51,6 +51,16 @@ def wanted_tags(request: Request) -> frozenset[str] | None:
     return None if listed is None else frozenset(_state(tag) for is_weak, tag in listed if not is_weak)
 
 
+def wanted_states(request: Request) -> frozenset[str] | None:
+    """Return the states of an execution that `If-Match` lists, None where there is none or it says `*`; raises InvalidRequestError.
+
+    The tag of an execution begins with the state that it is in, up to a point. What follows, and makes it a weak tag, tells of lines of
+    log and of the reason to wait: whoever steers has seen the state all the same.
+    """
+    listed = _listed(request, "If-Match")
+    return None if listed is None else frozenset(tag.partition(".")[0] for _, tag in listed)
+
+
 def unchanged(request: Request, tag: str) -> Response | None:
     """Return the 304 where `If-None-Match` says that the sender has what is tagged so; raises InvalidRequestError where it cannot be read."""
     listed = known_tags(request)
