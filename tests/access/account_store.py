@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stepswitch.domain.errors import VersionConflictError
 from stepswitch.engine.privileges import Role
-from stepswitch.engine.records import Account, Session
+from stepswitch.engine.records import Account, Ending, Session
 
 
 class HandClock:
@@ -39,10 +39,11 @@ class DictAccountStore:
             raise VersionConflictError("the name is taken")
         self.known[account.name] = account
 
-    async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
+    async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
         self.known[account.name] = account
-        if ends_sessions:
-            self.sessions = {key: session for key, session in self.sessions.items() if session.user != account.name}
+        if ending is not Ending.NONE:
+            ends = [each for each in self.sessions.values() if each.user == account.name and (ending is Ending.ALL or not each.is_token)]
+            self.sessions = {key: session for key, session in self.sessions.items() if session not in ends}
 
     async def count_accounts(self) -> int:
         return len(self.known)
@@ -64,6 +65,10 @@ class DictAccountStore:
     async def session(self, token_hash: str) -> Session | None:
         self.reads += 1
         return self.sessions.get(token_hash)
+
+    async def sessions_of(self, user: str) -> Sequence[Session]:
+        found = [each for each in self.sessions.values() if each.user == user]
+        return sorted(found, key=lambda each: (-each.created_at, each.id))
 
     async def end_session(self, token_hash: str) -> None:
         self.sessions.pop(token_hash, None)

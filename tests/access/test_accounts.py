@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from stepswitch.access.accounts import _AT_ONCE, _WAITING, Passwords, ensure_admin
 from stepswitch.domain.errors import OverloadedError, StoreError
 from stepswitch.engine.privileges import ADMINISTRATOR
-from stepswitch.engine.records import Account
+from stepswitch.engine.records import Account, Ending
 from tests.access.account_store import DictAccountStore
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -31,7 +31,7 @@ async def test_the_first_start_makes_up_a_password_and_tells_it_once() -> None:
 
 async def test_a_start_that_stops_before_the_account_is_stored_leaves_nobody_locked_out() -> None:
     class Stopping(DictAccountStore):
-        async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
+        async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
             raise StoreError("no space left")
 
     told: list[str] = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
@@ -9,8 +10,8 @@ from argon2 import PasswordHasher
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import KEPT, LOOK_SECONDS, TRUSTED_SECONDS, Sessions, _Kept
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError, TooManyAttemptsError
+from stepswitch.engine.account_ports import Authenticator
 from stepswitch.engine.callers import administrator
-from stepswitch.engine.ports import Authenticator
 from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Session
 from tests.access.account_store import DictAccountStore, HandClock
@@ -45,7 +46,7 @@ async def refused(sessions: Authenticator, token: str) -> ErrorCode:
 
 
 async def test_a_login_gives_a_token_of_which_only_the_hash_is_stored(house: House) -> None:
-    token, session = await house.sessions.login("admin", "correct horse")
+    token, session = await house.sessions.login("admin", "correct horse", "192.0.2.7")
     assert len(token) == 43
     assert session == Session(
         hashlib.sha256(token.encode()).hexdigest(),
@@ -54,9 +55,11 @@ async def test_a_login_gives_a_token_of_which_only_the_hash_is_stored(house: Hou
         (ADMINISTRATOR,),
         house.clock.now() + 8 * HOUR,
         house.store.known["admin"].credential,
+        house.clock.now(),
+        "192.0.2.7",
     )
     assert token not in repr(house.store.sessions)
-    assert await house.sessions.authenticate(token) == administrator("admin")
+    assert await house.sessions.authenticate(token) == replace(administrator("admin"), session_id=session.id)
 
 
 @pytest.mark.parametrize("name", ["admin", "nobody", "", "\x00", "\ud800", "a" * 100_000])

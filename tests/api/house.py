@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from stepswitch.access.accounts import Passwords
+from stepswitch.access.sessions import new_api_token
 from stepswitch.api.app import ApiServices, HostKeyTools, create_app
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError
 from stepswitch.domain.events import Cancel, Task
@@ -27,6 +28,7 @@ from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.logins import Logins
 from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
 from stepswitch.engine.privileges import ADMINISTRATOR, grants_of
 from stepswitch.engine.records import (
@@ -297,6 +299,7 @@ class House:
                 accounts=self.tokens,
                 users=Users(DictAccountStore(), Passwords()),
                 roles=Roles(DictAccountStore()),
+                logins=Logins(DictAccountStore(), Users(DictAccountStore(), Passwords()), self.clock, new_api_token, lambda _: None),
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,
                 host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),

@@ -69,6 +69,7 @@ class Tokens:
 class Office:
     client: httpx.AsyncClient
     numbers: "itertools.count[int]"
+    session: str
 
     async def workflow(self, name: str = CORE) -> str:
         answer = await self.client.put(f"{PLAIN}/workflow", json=SOURCE | {"name": name}, headers=of("maker"))
@@ -84,7 +85,13 @@ class Office:
     async def ask(self, path: str, operation: Operation, who: str | None, workflow_id: str, execution_id: str) -> httpx.Response:
         target = workflow_id if operation.id != "createWorkflowAs" else f"0f9b7c1e-1111-4a9e-9d52-{next(self.numbers):012}"
         place = path.format(
-            tenantId="default", workflowId=target, workflowExecutionId=execution_id, revision=1, username="worker", role="made"
+            tenantId="default",
+            workflowId=target,
+            workflowExecutionId=execution_id,
+            revision=1,
+            username="worker",
+            role="made",
+            sessionId=self.session,
         )
         query = {"attachmentId": "file.txt"} if "attachments" in path else {"host": "192.0.2.1"} if "host-keys" in path else {}
         method = "HEAD" if operation.media_type == "text/event-stream" else operation.method  # a stream does not end
@@ -112,6 +119,8 @@ def body_of(operation: Operation, workflow_id: str) -> dict[str, Any]:
         "createUser": {"username": f"worker {workflow_id}", "password": "a pigeon on the roof", "roles": []},
         "changeUser": {"isDisabled": False},
         "createRole": {"name": f"role {workflow_id}", "privileges": ["Workflow Read"]},
+        "createOwnToken": {"name": f"token {workflow_id}", "privileges": []},
+        "createTokenOfUser": {"name": f"token {workflow_id}", "privileges": []},
         "trustHostKey": {"host": "192.0.2.1", "publicKey": KEY},
         "scanHostKeys": {"host": "127.0.0.1", "port": 1},
     }
@@ -171,10 +180,13 @@ def _good_for_core(each: Grant) -> bool:
 async def open_office(directory: Path) -> AsyncIterator[Office]:
     async with open_house(directory, start=False, vro_login_details=True) as house:
         house.service.accounts = Tokens()
-        await SqlAccountStore(house.service._database).put_account(Account("worker", "default", "no hash", ()))
+        store = SqlAccountStore(house.service._database)
+        await store.put_account(Account("worker", "default", "no hash", ()))
+        for name, caller in PEOPLE.items():
+            await store.put_account(Account(caller.user, caller.tenant, "no hash", (name,) if name in ROLES else ()))
         transport = httpx.ASGITransport(application(house.service))
         async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as client:
-            yield Office(client, itertools.count())
+            yield Office(client, itertools.count(), "0" * 24)
 
 
 @pytest.fixture
@@ -212,6 +224,8 @@ def is_nothing_there(operation: Operation, answer: httpx.Response, want: int) ->
         "getVroLoginDetails",
         "forgetHostKeys",
         "removeRole",
+        "endOwnSession",
+        "endSessionOfUser",
     )
     return want == ALLOWED and asks and answer.status_code == 404 and operation.method in ("GET", "DELETE")
 

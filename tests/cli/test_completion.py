@@ -6,20 +6,28 @@ import subprocess
 import sys
 from typing import Final
 
+from stepswitch.cli import completion
 from tests.cli.distant import Distant
 
-_PROGRAM: Final = "import sys; sys.argv = ['stepswitch']; from stepswitch.cli.main import main; main()"
+_PROGRAM: Final = """
+import sys
+from stepswitch.cli import completion, main
+completion.PATIENCE_SECONDS = {patience}
+sys.argv = ["stepswitch"]
+main.main()
+"""
+_AS_LONG_AS_IT_TAKES: Final = 60.0
 
 
-def offered(*words: str, **environment: str) -> list[str]:
-    """Return what the shell is told for the last of the words."""
+def offered(*words: str, patience: float = _AS_LONG_AS_IT_TAKES, **environment: str) -> list[str]:
+    """Return what the shell is told for the last of the words, by a completion that waits so many seconds for a service."""
     asked = {"_STEPSWITCH_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(["stepswitch", *words]), "COMP_CWORD": str(len(words))}
     ran = subprocess.run(
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", _PROGRAM.format(patience=patience)],
         env={**os.environ, **asked, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * _AS_LONG_AS_IT_TAKES,
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -42,4 +50,5 @@ def test_a_service_that_is_away_or_silent_offers_nothing_and_says_nothing() -> N
     assert offered("execution", "show", "0") == []
     assert offered("execution", "show", "0", STEPSWITCH_URL="http://127.0.0.1:1") == []
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert offered("execution", "show", "0", STEPSWITCH_URL=f"http://127.0.0.1:{silent.getsockname()[1]}") == []
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert offered("execution", "show", "0", patience=completion.PATIENCE_SECONDS, STEPSWITCH_URL=url) == []

@@ -29,7 +29,7 @@ ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular"})
 
 def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     """Yield a call of every method of the client and of its parts, and of each way in which one of them can be called."""
-    parts = [client, client.workflows, client.executions, client.host_keys, client.users, client.roles]
+    parts = [client, client.workflows, client.executions, client.host_keys, client.users, client.roles, client.sessions]
     for part in parts:
         for name, method in inspect.getmembers(part, inspect.ismethod):
             if not name.startswith("_") and name not in ("close", "iterate", "find", "wait", "follow"):
@@ -39,6 +39,9 @@ def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     yield lambda: client.workflows.create(document, workflow_id="w")
     yield lambda: client.login("ann", "p")
     yield lambda: client.executions.start("w", files={"f": b""})
+    yield lambda: client.sessions.list("ann")
+    yield lambda: client.sessions.end("s", "ann")
+    yield lambda: client.sessions.create_token("t", username="ann")
 
 
 def arguments(method: Callable[..., Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Risk: somebody who was shut out is still in, an administrator reaches beyond his tenant, or everybody is locked out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from argon2 import PasswordHasher
@@ -56,7 +56,8 @@ async def refused(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]
 
 async def test_a_new_user_can_log_in_with_the_roles_that_were_given(house: House) -> None:
     token = await house.login("ann")
-    assert await house.sessions.authenticate(token) == Caller("ann", "default", grants_of(["Workflow Executor"], {}))
+    caller = await house.sessions.authenticate(token)
+    assert replace(caller, session_id="") == Caller("ann", "default", grants_of(["Workflow Executor"], {}))
     assert house.store.known["ann"].roles == ("Workflow Executor",)
     assert PASSWORD not in repr(house.store.known)
 

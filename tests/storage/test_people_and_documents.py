@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from stepswitch.domain.errors import VersionConflictError
-from stepswitch.engine.records import Account, Session, StoredWorkflow, TrustedKey
+from stepswitch.engine.privileges import Privilege
+from stepswitch.engine.records import Account, Ending, Session, StoredWorkflow, TrustedKey
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.database import Database
@@ -94,6 +95,29 @@ async def test_a_login_comes_back_until_it_ends(accounts: SqlAccountStore) -> No
     assert await accounts.session("hash") == made
     await accounts.end_session("hash")
     assert await accounts.session("hash") is None
+
+
+async def test_the_sessions_of_a_user_come_back_the_newest_first_with_all_that_they_are(accounts: SqlAccountStore) -> None:
+    login = Session("a" * 64, "ann", "default", ("admin",), NOW + 1, "mark", NOW - 5, "192.0.2.7")
+    privileges = frozenset({Privilege.WORKFLOW_READ, Privilege.WORKFLOW_EXECUTE})
+    token = Session("b" * 64, "ann", "default", (), NOW + 1, "mark", NOW - 3, "", "nightly \ud800", privileges)
+    empty = Session("c" * 64, "ann", "default", (), NOW + 1, "mark", NOW - 4, "", "nothing", frozenset())
+    for each in (login, token, empty, Session("d" * 64, "ben", "default", (), NOW + 1, "mark", NOW)):
+        await accounts.put_session(each)
+    assert await accounts.sessions_of("ann") == [token, empty, login]
+    assert await accounts.sessions_of("nobody") == []
+
+
+@pytest.mark.parametrize(("ending", "left"), [(Ending.NONE, ["login", "token"]), (Ending.LOGINS, ["token"]), (Ending.ALL, [])])
+async def test_a_change_of_an_account_ends_the_sessions_that_it_is_to_end_and_nobody_elses(
+    accounts: SqlAccountStore, ending: Ending, left: list[str]
+) -> None:
+    await accounts.put_session(Session("login", "ann", "default", (), NOW, "mark"))
+    await accounts.put_session(Session("token", "ann", "default", (), NOW, "mark", token_name="checks"))
+    await accounts.put_session(Session("other", "ben", "default", (), NOW, "mark"))
+    await accounts.put_account(Account("ann", "default", "hash", ()), ending)
+    assert sorted(each.token_hash for each in await accounts.sessions_of("ann")) == left
+    assert await accounts.session("other") is not None
 
 
 async def test_only_logins_that_are_over_are_forgotten(accounts: SqlAccountStore) -> None:

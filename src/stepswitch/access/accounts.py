@@ -9,9 +9,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from stepswitch.domain.errors import OverloadedError
+from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.crash_points import CrashPoint, reach
-from stepswitch.engine.ports import AccountStore
 from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Account
 

@@ -1,4 +1,4 @@
-"""Logins: a token goes out once, only its hash is kept. `Sessions` is the port `Authenticator`, asked by `api` with every request.
+"""Logins and API tokens: a token goes out once, only its hash is kept. `Sessions` is the port `Authenticator`, asked by `api` with every request.
 
 Sessions in use are kept in memory, so that a request costs microseconds; what is kept is read again every two seconds, for a
 logout, or a change of the user, may have happened at another node or on the command line.
@@ -14,9 +14,10 @@ from typing import Any, Final
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError
+from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.callers import Caller
-from stepswitch.engine.ports import AccountStore, Clock
-from stepswitch.engine.privileges import ROLES, grants_of
+from stepswitch.engine.ports import Clock
+from stepswitch.engine.privileges import ROLES, grants_of, narrowed
 from stepswitch.engine.records import Session
 
 KEPT: Final = 10_000
@@ -25,6 +26,8 @@ LOOK_SECONDS: Final = 15.0
 """How often somebody who waits for the end of a session looks whether it was ended elsewhere."""
 _TOKEN_BYTES: Final = 32
 _TOKEN_LENGTH: Final = 43
+API_TOKEN_PREFIX: Final = "ssw_"
+"""What the tokens of programs begin with, so that whoever scans for secrets knows one that was left lying about."""
 _NAME_LENGTH: Final = 256
 
 
@@ -61,14 +64,23 @@ class Sessions:
         self._attempts.succeeded(name, address)
         now = self._clock.now()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        session = Session(_hash(token), account.name, account.tenant, account.roles, now + self._lasts, account.credential)
+        session = Session(
+            token_hash=_hash(token),
+            user=account.name,
+            tenant=account.tenant,
+            roles=account.roles,
+            expires_at=now + self._lasts,
+            credential=account.credential,
+            created_at=now,
+            address=address,
+        )
         await self._store.end_expired_sessions(now)
         await self._store.put_session(session)
         return token, session
 
     async def authenticate(self, token: str) -> Caller:
         """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
-        if len(token) != _TOKEN_LENGTH or not token.isascii():
+        if len(token.removeprefix(API_TOKEN_PREFIX)) != _TOKEN_LENGTH or not token.isascii():
             raise NotAuthenticatedError("this is no token of ours")
         token_hash = _hash(token)
         kept = self._kept.get(token_hash)
@@ -144,18 +156,26 @@ class Sessions:
             self._kept.pop(token_hash, None)
             raise NotAuthenticatedError("unknown token; log in")
         account = await self._store.account(session.user)
-        if account is None or account.is_disabled or account.credential != session.credential:
+        has_other_password = account is not None and account.credential != session.credential and not session.is_token
+        if account is None or account.is_disabled or has_other_password:
             self._kept.pop(token_hash, None)
             raise NotAuthenticatedError("the user is disabled, or has another password; log in")
         has_own = any(role not in ROLES for role in account.roles)
         own = {role.name: role for role in await self._store.roles(account.tenant)} if has_own else {}
-        caller = Caller(account.name, account.tenant, grants_of(account.roles, own))
+        grants = narrowed(grants_of(account.roles, own), session.privileges)
+        caller = Caller(account.name, account.tenant, grants, session_id=session.id, is_program=session.is_token)
         kept = _Kept(caller, session.expires_at, self._clock.monotonic())
         if logouts == self._logouts:  # else it may be this very session that has just ended
             self._kept[token_hash] = kept
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return kept
+
+
+def new_api_token() -> tuple[str, str]:
+    """Return a token for a program, and what is stored of it."""
+    token = API_TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+    return token, _hash(token)
 
 
 def _hash(token: str) -> str:

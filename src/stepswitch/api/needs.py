@@ -26,22 +26,27 @@ class Need:
     is_read: bool = False
     """Whoever sees the thing may: nobody is refused."""
     of_installation: bool = False
+    of_people: bool = False
+    """API tokens are refused."""
 
     @property
     def may_be_refused(self) -> bool:
         """Whether 403 is among the answers."""
-        return self.privilege is not None and not self.is_read
+        return (self.privilege is not None and not self.is_read) or self.of_people
 
     def check(self, caller: Caller) -> None:
         """Raise NotPermittedError where it is plain before anything was read that the caller may not do this."""
         if self.privilege is not None and not self.is_decided_later:
             caller.require(self.privilege)
+        if self.of_people and caller.is_program:
+            raise NotPermittedError("this is not for API tokens; log in")
         if self.of_installation and not caller.runs_installation:
             raise NotPermittedError("what all tenants share is for administrators of the tenant default")
 
 
 NOTHING: Final = Need(None, "no login", is_public=True)
 A_LOGIN: Final = Need(None, "a login")
+A_LOGIN_OF_A_PERSON: Final = Need(None, "a login that is no API token", of_people=True)
 LIST_WORKFLOWS: Final = Need(
     Privilege.WORKFLOW_READ, "a login; lists what is one's own or may be read", is_decided_later=True, is_read=True
 )

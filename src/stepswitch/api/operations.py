@@ -6,6 +6,7 @@ from stepswitch.api import execution_reads, executions, health, host_keys, needs
 from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTENCY_KEY, REPEATED
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
+from stepswitch.api.login_operations import LOGIN_OPERATIONS
 from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
@@ -93,6 +94,7 @@ OTHER_OPERATIONS: Final = (
     *OWN_STEERING_OPERATIONS,
     *STREAM_OPERATIONS,
     *USER_OPERATIONS,
+    *LOGIN_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503),

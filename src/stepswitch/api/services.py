@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.wire.answers import Answers, Root
 from stepswitch.api.wire.fields import ALL, Fields
+from stepswitch.engine.account_ports import Authenticator
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.cut_answers import CutAnswers
@@ -17,7 +18,8 @@ from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
-from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids
+from stepswitch.engine.logins import Logins
+from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
@@ -64,6 +66,7 @@ class ApiServices:
     accounts: Authenticator
     users: Users
     roles: Roles
+    logins: Logins
     files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools

@@ -30,18 +30,18 @@ USER_OPERATIONS: Final = (
     ),
     Operation(
         "changeUser", "PATCH", _USER, users.change_user, _TAG, "Change a user",
-        "Gives another password or other roles, disables or enables; all that is sent, or nothing. A new password, and being disabled, ends "
-        "every session of the user at once. Nobody disables himself, or takes the role System Administrator from himself.",
+        "Gives another password or other roles, disables or enables; all that is sent, or nothing. A new password ends every login of the "
+        "user at once, being disabled his API tokens too. Nobody disables himself, or takes the role System Administrator from himself.",
         user_models.User, request=user_models.UserChange, parameters=(_NAME,), refusals=(*_WITH_BODY, 404), needs=needs.ADMINISTER,
         example={"roles": ["Operations"], "isDisabled": False},
     ),
     Operation(
         "endSessionsOfUser", "DELETE", f"{_USER}/sessions", users.end_sessions, _TAG, "Log a user out everywhere",
-        "Ends every session of the user.", None, parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER,
+        "Ends every session of the user, API tokens too.", None, parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER,
     ),
     Operation(
         "changeOwnPassword", "POST", f"{OWN_ROOT}/password", users.change_own_password, _TAG, "Change one's own password",
-        "Ends every session of the caller, this one too: log in again. A wrong old password is 400 with the code WRONG_CREDENTIALS.",
+        "Ends every login of the caller, this one too: log in again. API tokens go on. A wrong old password is 400 with the code WRONG_CREDENTIALS.",
         None, request=user_models.OwnPassword, refusals=(400, 401, 413, 500, 503), needs=needs.A_LOGIN,
         example={"oldPassword": "…", "newPassword": "a pigeon on the roof"},
     ),

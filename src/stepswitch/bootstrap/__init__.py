@@ -3,19 +3,19 @@
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
-from stepswitch.bootstrap.wiring import installed_types, open_host_keys, open_rehearsals, open_roles, open_service, open_users
+from stepswitch.bootstrap.wiring import People, installed_types, open_host_keys, open_people, open_rehearsals, open_service
 
 __all__ = [
+    "People",
     "Restoration",
     "Service",
     "application",
     "back_up",
     "installed_types",
     "open_host_keys",
+    "open_people",
     "open_rehearsals",
-    "open_roles",
     "open_service",
-    "open_users",
     "restore",
     "serve",
 ]

@@ -47,6 +47,7 @@ def application(service: Service) -> StepswitchApi:
             accounts=service.accounts,
             users=service.users,
             roles=service.roles,
+            logins=service.logins,
             files=service.files,
             host_keys=service.host_keys,
             host_key_tools=HostKeyTools(scan, parse_public_key, fingerprint),

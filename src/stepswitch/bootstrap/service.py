@@ -11,6 +11,7 @@ from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Task, Turn
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.account_ports import Authenticator
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
@@ -20,7 +21,8 @@ from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
-from stepswitch.engine.ports import Authenticator, Clock, FileStore, HostKeyStore, Ids, Observer
+from stepswitch.engine.logins import Logins
+from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, Observer
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
@@ -58,6 +60,7 @@ class Service:
     accounts: Authenticator
     users: Users
     roles: Roles
+    logins: Logins
     host_keys: HostKeyStore
     files: FileStore
     _data_dir: DataDir

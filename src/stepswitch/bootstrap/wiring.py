@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict
 
 import structlog
 
 from stepswitch.access.accounts import Passwords, ensure_admin
-from stepswitch.access.sessions import Sessions
+from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher, Places
@@ -26,6 +27,7 @@ from stepswitch.engine.feed import Feed
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
+from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
@@ -233,18 +235,30 @@ def _repeats(data_dir: DataDir, database: SqliteDatabase, executions: Executions
     )
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who can log in and as what, for the command line."""
+
+    users: Users
+    roles: Roles
+    logins: Logins
+
+
 class _People(TypedDict):
     """Who may do what."""
 
     accounts: Sessions
     users: Users
     roles: Roles
+    logins: Logins
 
 
 def _people(settings: Settings, store: SqlAccountStore, clock: Clock) -> _People:
     passwords = Passwords()
     sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours)
-    return _People(accounts=sessions, users=Users(store, passwords, sessions.forget), roles=Roles(store))
+    users = Users(store, passwords, sessions.forget)
+    logins = Logins(store, users, clock, new_api_token, sessions.forget)
+    return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins)
 
 
 def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared: _UseCases) -> Rehearsals:
@@ -309,17 +323,11 @@ async def _open_accounts(data_dir: Path) -> AsyncIterator[SqlAccountStore]:
 
 
 @asynccontextmanager
-async def open_users(data_dir: Path) -> AsyncIterator[Users]:
-    """Give the users of a data directory, which a running service may be using at the same time."""
+async def open_people(data_dir: Path) -> AsyncIterator[People]:
+    """Give the users, roles and sessions of a data directory, which a running service may be using at the same time."""
     async with _open_accounts(data_dir) as store:
-        yield Users(store, Passwords())
-
-
-@asynccontextmanager
-async def open_roles(data_dir: Path) -> AsyncIterator[Roles]:
-    """Give the roles of a data directory, which a running service may be using at the same time."""
-    async with _open_accounts(data_dir) as store:
-        yield Roles(store)
+        users = Users(store, Passwords())
+        yield People(users, Roles(store), Logins(store, users, SystemClock(), new_api_token, lambda _: None))
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ from stepswitch.client.pacing import Pacing
 from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, TakenStep
 from stepswitch.client.selection import Selection, compare
 from stepswitch.client.service import StepswitchClient
+from stepswitch.client.sessions import UserSession
 from stepswitch.client.users import Role, User
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "User",
+    "UserSession",
     "VroLogin",
     "WaitTimeoutError",
     "WaitingFor",

@@ -39,6 +39,10 @@ class Caller:
     user: str
     tenant: str = DEFAULT_TENANT
     grants: tuple[Grant, ...] = ()
+    session_id: str = ""
+    """The session by which he came."""
+    is_program: bool = False
+    """Whether that is an API token."""
 
     @property
     def is_administrator(self) -> bool:

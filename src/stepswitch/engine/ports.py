@@ -10,12 +10,9 @@ from typing import Protocol
 from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
 from stepswitch.domain.step_types import StepSignature
-from stepswitch.engine.callers import Caller
 from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
-from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import (
     WHOLE_LOG,
-    Account,
     Committed,
     LogPage,
     OpenClaim,
@@ -23,7 +20,6 @@ from stepswitch.engine.records import (
     Revision,
     Runnable,
     Save,
-    Session,
     Snapshot,
     Standing,
     StoredFile,
@@ -186,76 +182,6 @@ class CommitLog(Protocol):
 
     async def forget(self, before: int) -> bool:
         """Forget a portion of the commits that were made before that time, the oldest first; return whether there may be more."""
-
-
-class AccountStore(Protocol):
-    """Accounts and sessions."""
-
-    async def account(self, name: str) -> Account | None:
-        """Return an account."""
-
-    async def accounts(self, tenant: str | None) -> Sequence[Account]:
-        """Return the accounts of a tenant, or of all of them, by name."""
-
-    async def add_account(self, account: Account) -> None:
-        """Create an account; raises VersionConflictError where the name exists."""
-
-    async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
-        """Create or replace an account, and end its sessions in the same transaction where that is asked."""
-
-    async def count_accounts(self) -> int:
-        """Return how many accounts there are."""
-
-    async def roles(self, tenant: str) -> Sequence[Role]:
-        """Return a tenant's own roles, by name."""
-
-    async def add_role(self, tenant: str, role: Role) -> None:
-        """Create a role; raises VersionConflictError where the tenant has one of that name."""
-
-    async def remove_role(self, tenant: str, name: str) -> None:
-        """Forget a role."""
-
-    async def put_session(self, session: Session) -> None:
-        """Store a login."""
-
-    async def session(self, token_hash: str) -> Session | None:
-        """Return a login, expired or not."""
-
-    async def end_session(self, token_hash: str) -> None:
-        """Forget a login."""
-
-    async def end_expired_sessions(self, now: int) -> None:
-        """Forget the logins that expired before `now`."""
-
-
-class PasswordHasher(Protocol):
-    """Makes of passwords what may be stored."""
-
-    async def hash(self, password: str) -> str:
-        """Return the text to store for `password`."""
-
-    async def fits(self, password_hash: str | None, password: str) -> bool:
-        """Return whether `password` is the one that was hashed; after the same time where there is none."""
-
-
-class Authenticator(Protocol):
-    """Who logs in, and who stands behind a token."""
-
-    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
-        """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user.
-
-        Raises TooManyAttemptsError where that failed too often, for the user or from the address.
-        """
-
-    async def authenticate(self, token: str) -> Caller:
-        """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
-
-    async def logout(self, token: str) -> None:
-        """End the session of a token; an unknown one is no error."""
-
-    async def ended(self, token: str) -> None:
-        """Return when the session of a token is over: logged out, or expired."""
-        ...
 
 
 class HostKeyStore(Protocol):

@@ -115,6 +115,13 @@ def role_name(given: str) -> str:
     return _BY_SLUG.get(given.lower().replace(" ", "-"), given)
 
 
+def narrowed(grants: Iterable[Grant], privileges: frozenset[Privilege] | None) -> tuple[Grant, ...]:
+    """Return what is left of grants where somebody comes with a token that is good for some privileges only; None is for all."""
+    if privileges is None:
+        return tuple(grants)
+    return tuple(Grant(each.privileges & privileges, each.names) for each in grants if each.privileges & privileges)
+
+
 def grants_of(names: Iterable[str], own: Mapping[str, Role]) -> tuple[Grant, ...]:
     """Return what the roles called `names` let somebody do; one that is gone lets nobody do anything. `own` are the tenant's."""
     found = (ROLES.get(role_name(name)) or own.get(name) for name in names)

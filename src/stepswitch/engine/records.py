@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from stepswitch.domain.execution import Head, LogEntry, StepExecution, Values
+from stepswitch.engine.privileges import Privilege
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login. `token_hash` is SHA-256 of the token in hex: the token itself is stored nowhere."""
+    """A login, or the API token of a program. `token_hash` is SHA-256 of what is sent, in hex: the token itself is stored nowhere."""
 
     token_hash: str
     user: str
@@ -136,7 +137,33 @@ class Session:
     roles: tuple[str, ...]
     expires_at: int
     credential: str
-    """The account's, when the session was opened."""
+    """The account's, when the session was opened. A login ends with its password; an API token does not."""
+    created_at: int = 0
+    address: str = ""
+    """Where the login came from."""
+    token_name: str | None = None
+    """What an API token is called; None for a login."""
+    privileges: frozenset[Privilege] | None = None
+    """What an API token is good for, of what its user may; None for all of it."""
+
+    @property
+    def id(self) -> str:
+        """What it is called in answers: tells nothing of the token."""
+        return self.token_hash[:24]
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it is an API token."""
+        return self.token_name is not None
+
+
+class Ending(StrEnum):
+    """Which sessions of a user end with a change of the account."""
+
+    NONE = "none"
+    LOGINS = "logins"
+    ALL = "all"
+    """API tokens too."""
 
 
 @dataclass(frozen=True, slots=True)

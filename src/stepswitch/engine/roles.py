@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
+from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.names_of_people import name_faults
-from stepswitch.engine.ports import AccountStore
 from stepswitch.engine.privileges import ANY, ROLES, Privilege, Role, grant, role_name
 
 MOST_NAMES: Final = 100

@@ -14,9 +14,10 @@ import structlog
 
 from stepswitch.domain.errors import DamagedError, NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
+from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.ports import AccountStore, Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
+from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
 from stepswitch.engine.records import OpenClaim, Runnable
 
 PAGE: Final = 500

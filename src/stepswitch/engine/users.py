@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
+from stepswitch.engine.account_ports import AccountStore, PasswordHasher
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
 from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
 from stepswitch.engine.passwords import password_fault
-from stepswitch.engine.ports import AccountStore, PasswordHasher
 from stepswitch.engine.privileges import ADMINISTRATOR, ROLES, Privilege, role_name
-from stepswitch.engine.records import Account
+from stepswitch.engine.records import Account, Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Users:
         return account
 
     async def change(self, caller: Caller, name: str, order: UserOrder) -> Account:
-        """Change a user, all of it or nothing; a new password, and being disabled, ends every session of his at once."""
+        """Change a user, all of it or nothing; a new password ends his logins at once, being disabled his API tokens too."""
         account = await self.get(caller, name)
         faults = [
             *await self._role_faults(account.tenant, order.roles or ()),
@@ -76,23 +76,24 @@ class Users:
             account = replace(account, is_disabled=order.is_disabled)
         if order.password is not None:
             account = replace(account, password_hash=await self._passwords.hash(order.password))
-        await self._save(account, ends_sessions=order.password is not None or account.is_disabled)
+        ending = Ending.ALL if account.is_disabled else Ending.LOGINS if order.password is not None else Ending.NONE
+        await self._save(account, ending)
         return account
 
     async def change_own_password(self, caller: Caller, old: str, new: str) -> None:
-        """Give the caller another password, which ends all sessions, this one too; raises InvalidRequestError where `old` is wrong."""
+        """Give the caller another password, which ends all his logins, this one too; raises InvalidRequestError where `old` is wrong."""
         account = await self._store.account(caller.user)
         fits = await self._passwords.fits(None if account is None else account.password_hash, old)
         if account is None or not fits:
             raise InvalidRequestError([Fault(ErrorCode.WRONG_CREDENTIALS, "oldPassword", "is wrong")])
         if faults := _password_faults(caller.user, new, "newPassword"):
             raise InvalidRequestError(faults)
-        await self._save(replace(account, password_hash=await self._passwords.hash(new)), ends_sessions=True)
+        await self._save(replace(account, password_hash=await self._passwords.hash(new)), Ending.LOGINS)
 
     async def end_sessions(self, caller: Caller, name: str) -> None:
-        """Log a user out everywhere."""
+        """Log a user out everywhere, and end his API tokens."""
         account = await self.get(caller, name)
-        await self._save(account, ends_sessions=True)
+        await self._save(account, Ending.ALL)
 
     async def _role_faults(self, tenant: str, roles: Sequence[str]) -> list[Fault]:
         known = [*ROLES, *(role.name for role in await self._store.roles(tenant))]
@@ -102,8 +103,8 @@ class Users:
             if role_name(role) not in known
         ]
 
-    async def _save(self, account: Account, *, ends_sessions: bool) -> None:
-        await self._store.put_account(account, ends_sessions=ends_sessions)
+    async def _save(self, account: Account, ending: Ending) -> None:
+        await self._store.put_account(account, ending)
         self._forget(account.name)
 
 

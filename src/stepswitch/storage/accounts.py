@@ -1,4 +1,4 @@
-"""Accounts and sessions, over any `Database`. Implements `engine.ports.AccountStore`."""
+"""Accounts and sessions, over any `Database`. Implements `engine.account_ports.AccountStore`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.engine.privileges import Privilege, Role
-from stepswitch.engine.records import Account, Session
+from stepswitch.engine.records import Account, Ending, Session
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import accounts, roles, sessions
@@ -29,8 +29,11 @@ _NEW_ROLE: Final = Statement(upsert(roles).on_conflict_do_nothing())
 _END_ROLE: Final = Statement(delete(roles).where(roles.c.tenant == bindparam("of"), roles.c.name == bindparam("called")))
 _PUT_SESSION: Final = Statement(upsert(sessions).on_conflict_do_nothing())
 _SESSION: Final = Statement(select(sessions.c.body).where(sessions.c.token_hash == bindparam("token_hash")))
+_SESSIONS_OF: Final = Statement(select(sessions.c.body).where(sessions.c.user == bindparam("name")))
 _END: Final = Statement(delete(sessions).where(sessions.c.token_hash == bindparam("token_hash")))
 _END_OF_USER: Final = Statement(delete(sessions).where(sessions.c.user == bindparam("name")))
+_END_LOGINS: Final = Statement(delete(sessions).where(sessions.c.user == bindparam("name"), sessions.c.is_token == 0))
+_ENDINGS: Final = {Ending.LOGINS: _END_LOGINS, Ending.ALL: _END_OF_USER}
 _END_EXPIRED: Final = Statement(delete(sessions).where(sessions.c.expires_at < bindparam("now")))
 
 
@@ -54,10 +57,10 @@ class SqlAccountStore:
         """See `AccountStore`."""
         await self._database.write([Op(_NEW_ACCOUNT, _row(account), expect=1)])
 
-    async def put_account(self, account: Account, *, ends_sessions: bool = False) -> None:
+    async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
         """See `AccountStore`."""
-        ending = [Op(_END_OF_USER, {"name": account.name})] if ends_sessions else []
-        await self._database.write([Op(_PUT_ACCOUNT, _row(account)), *ending])
+        ended = [Op(_ENDINGS[ending], {"name": account.name})] if ending in _ENDINGS else []
+        await self._database.write([Op(_PUT_ACCOUNT, _row(account)), *ended])
 
     async def count_accounts(self) -> int:
         """See `AccountStore`."""
@@ -83,18 +86,21 @@ class SqlAccountStore:
         row = {
             "token_hash": session.token_hash,
             "user": session.user,
+            "is_token": int(session.is_token),
             "expires_at": session.expires_at,
-            "body": dump_row(asdict(session)),
+            "body": dump_row(asdict(session) | {"privileges": None if session.privileges is None else sorted(session.privileges)}),
         }
         await self._database.write([Op(_PUT_SESSION, row)])
 
     async def session(self, token_hash: str) -> Session | None:
         """See `AccountStore`."""
         (found,) = await self._database.read([Query(_SESSION, {"token_hash": token_hash})])
-        if not found:
-            return None
-        plain = load_row(found[0][0])
-        return Session(plain["token_hash"], plain["user"], plain["tenant"], tuple(plain["roles"]), plain["expires_at"], plain["credential"])
+        return _session(found[0]) if found else None
+
+    async def sessions_of(self, user: str) -> Sequence[Session]:
+        """See `AccountStore`."""
+        (found,) = await self._database.read([Query(_SESSIONS_OF, {"name": user})])
+        return sorted(map(_session, found), key=lambda each: (-each.created_at, each.id))
 
     async def end_session(self, token_hash: str) -> None:
         """See `AccountStore`."""
@@ -112,6 +118,23 @@ def _row(account: Account) -> dict[str, Any]:
 def _account(row: Row) -> Account:
     plain = load_row(row[0])
     return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]), plain["is_disabled"])
+
+
+def _session(row: Row) -> Session:
+    plain = load_row(row[0])
+    privileges = plain["privileges"]
+    return Session(
+        token_hash=plain["token_hash"],
+        user=plain["user"],
+        tenant=plain["tenant"],
+        roles=tuple(plain["roles"]),
+        expires_at=plain["expires_at"],
+        credential=plain["credential"],
+        created_at=plain["created_at"],
+        address=plain["address"],
+        token_name=plain["token_name"],
+        privileges=None if privileges is None else frozenset(map(Privilege, privileges)),
+    )
 
 
 def _role(plain: Mapping[str, Any]) -> Role:

@@ -200,6 +200,7 @@ sessions: Final = Table(
     metadata,
     Column("token_hash", String, primary_key=True),
     Column("user", String, nullable=False),
+    Column("is_token", Integer, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("sessions_by_expiry", "expires_at"),

@@ -44,7 +44,7 @@ def execution_request(body: object) -> ExecutionRequest:
         attachments=_attachments(reader),
         pause_at_failure=reader.flag("pauseAtFailure") or False,
         debug_step_ids=texts(reader, "debugStepIds"),
-        retained_til=_time(reader, "retainedTil"),
+        retained_til=time_at(reader, "retainedTil"),
     )
     if reader.source.get("workflowId") is None or not isinstance(reader.source["workflowId"], str):
         _refuse_faults(reader)
@@ -58,7 +58,7 @@ def change_order(body: object) -> ChangeOrder:
     order = ChangeOrder(
         start_step_id=reader.text("startStepId"),
         pause_at_failure=reader.flag("pauseAtFailure"),
-        retained_til=_time(reader, "retainedTil"),
+        retained_til=time_at(reader, "retainedTil"),
         debug_step_ids=None if reader.source.get("debugStepIds") is None else debug_step_ids,
         steps=_step_edits(reader),
     )
@@ -220,7 +220,8 @@ def texts(reader: ObjectReader, field: str) -> tuple[str, ...]:
     return tuple(item for item in items if isinstance(item, str))
 
 
-def _time(reader: ObjectReader, field: str) -> int | None:
+def time_at(reader: ObjectReader, field: str) -> int | None:
+    """Return the time in a field, with a fault where it cannot be read; None where there is none."""
     text = reader.text(field)
     if text is None:
         return None

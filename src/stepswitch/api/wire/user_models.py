@@ -1,6 +1,8 @@
 """The structures of the operations on users, for the description of the API. Read by `user_operations`."""
 
-from stepswitch.api.wire.models import Structure, maybe, must
+from typing import Literal
+
+from stepswitch.api.wire.models import Structure, Time, maybe, must
 
 _ROLES = ["Workflow Executor"]
 
@@ -26,9 +28,9 @@ class NewUser(Structure):
 class UserChange(Structure):
     """What is to become of a user; what is left out stays as it is."""
 
-    password: str = maybe("Another password: ends every session of the user.")
+    password: str = maybe("Another password: ends every login of the user.")
     roles: list[str] = maybe("The names of all roles from now on.", examples=[_ROLES])
-    is_disabled: bool = maybe("True ends every session of the user, and no other one begins.")
+    is_disabled: bool = maybe("True ends every session of the user, API tokens too, and no other one begins.")
 
 
 class OwnPassword(Structure):
@@ -36,6 +38,37 @@ class OwnPassword(Structure):
 
     old_password: str = must("What it is now.")
     new_password: str = must("What it is to be: at least 12 characters.")
+
+
+class UserSession(Structure):
+    """A login, or an API token; of what is sent with requests nothing is shown."""
+
+    id: str = must("What to end it by.", examples=["9f86d081884c7d659a2feaa0"])
+    kind: Literal["LOGIN", "TOKEN"] = must("Whether a person logged in, or a program has an API token.")
+    username: str = must("Whose it is.", examples=["ann"])
+    created_at: Time = must("When it was made.")
+    expires_at: Time = must("When it ends by itself.")
+    is_this_one: bool = must("Whether it is the one that this request came with.")
+    name: str = maybe("What an API token is called.", examples=["nightly checks"])
+    privileges: list[str] = maybe("What an API token is good for; everything that its user may where they are not there.")
+    address: str = maybe("Where a login came from.", examples=["192.0.2.7"])
+
+
+class NewToken(Structure):
+    """An API token to make."""
+
+    name: str = must("What it is called; a user has no two of one name.", examples=["nightly checks"])
+    privileges: list[str] = maybe(
+        "What it is good for, of what its user may; all of that unless said. What a privilege implies is added.",
+        examples=[["Workflow Execute"]],
+    )
+    expires_at: Time = maybe("When it ends by itself: at most 366 days from now, 90 unless said.")
+
+
+class NewlyMadeToken(UserSession):
+    """An API token that was made."""
+
+    token: str = must("What to send. It is shown here and never again.", examples=["ssw_…"])
 
 
 class NewRole(Structure):

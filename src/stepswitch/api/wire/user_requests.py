@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from stepswitch.api.wire.requests import request_reader, texts
+from stepswitch.api.wire.requests import request_reader, texts, time_at
 from stepswitch.domain.errors import InvalidRequestError
 from stepswitch.domain.readers import ObjectReader
+from stepswitch.engine.logins import TokenOrder
 from stepswitch.engine.users import UserOrder
 
 _NEW_FIELDS: Final = frozenset({"username", "password", "roles", "tenantId"})
 _CHANGE_FIELDS: Final = frozenset({"password", "roles", "isDisabled"})
 _ROLE_FIELDS: Final = frozenset({"name", "privileges", "workflowNames"})
+_TOKEN_FIELDS: Final = frozenset({"name", "privileges", "expiresAt"})
 _PASSWORD_FIELDS: Final = frozenset({"oldPassword", "newPassword"})
 
 
@@ -54,6 +56,17 @@ def new_role(body: object) -> NewRole:
     """Return the role to make."""
     reader = request_reader(body, _ROLE_FIELDS, "name", "privileges")
     found = NewRole(reader.text("name") or "", texts(reader, "privileges"), texts(reader, "workflowNames"))
+    _refuse_faults(reader)
+    return found
+
+
+def new_token(body: object) -> TokenOrder:
+    """Return the API token to make."""
+    reader = request_reader(body, _TOKEN_FIELDS, "name")
+    privileges = texts(reader, "privileges")
+    found = TokenOrder(
+        reader.text("name") or "", None if reader.source.get("privileges") is None else privileges, time_at(reader, "expiresAt")
+    )
     _refuse_faults(reader)
     return found
 

@@ -234,6 +234,7 @@ def _people() -> None:
         "sessions",
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("user", sa.String(), nullable=False),
+        sa.Column("is_token", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("token_hash"),
