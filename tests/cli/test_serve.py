@@ -103,7 +103,8 @@ def test_a_password_is_shown_before_anything_else_can_fail(
 
 def test_a_service_whose_log_nobody_reads_any_more_stops_when_it_is_told_to(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stepswitch", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=buffered) as process:
         assert process.stderr is not None
         assert any("url=" in line for line in process.stderr)
         process.stderr.close()

@@ -4,8 +4,11 @@ Traces never show the values of local variables: they may be secrets.
 """
 
 import logging
+import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal, TextIO, cast
 
 import structlog
@@ -15,13 +18,25 @@ class _Outliving:
     """Standard error as loggers write to it. Whoever read it may be gone: that is no reason not to do what was to be logged."""
 
     def write(self, text: str) -> int:
-        with suppress(OSError):
+        with _letting_go():
             return sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError):
+        with _letting_go():
             sys.stderr.flush()
+
+
+@contextmanager
+def _letting_go() -> Iterator[None]:
+    """Outlive a failure to write. A pipe that nobody reads stays so: what is still in the buffer must not make the process end with a failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+    except OSError:
+        return
 
 
 def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
