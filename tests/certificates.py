@@ -1,4 +1,4 @@
-"""A certificate that nobody's system trusts, made anew for a test. Used by tests of what talks over TLS."""
+"""Certificates that nobody's system trusts, made anew for a test. Used by tests of what talks over TLS."""
 
 import ipaddress
 import ssl
@@ -13,18 +13,24 @@ from cryptography.x509.oid import NameOID
 
 def own_certificate(place: Path) -> tuple[Path, ssl.SSLContext]:
     """Return a file with a certificate for 127.0.0.1 that is its own authority, and how a server shows it."""
+    public, private = certificate_files(place, "test")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(public, private)
+    return public, server
+
+
+def certificate_files(place: Path, name: str) -> tuple[Path, Path]:
+    """Return files with a certificate for 127.0.0.1 that is its own authority, and with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    whom = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=1))
+        x509.CertificateBuilder(whom, whom, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    public, private = place / "certificate.pem", place / "key.pem"
+    public, private = place / f"{name}.pem", place / f"{name}.key"
     public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(public, private)
-    return public, server
+    return public, private

@@ -249,3 +249,20 @@ async def test_reads_are_answered_to_everybody_who_is_logged_in(house: House, ro
     assert answer.status_code == 200
     assert answer.json()["createdAt"].startswith("2030-")
     assert house.clock.now() == NOW
+
+
+@pytest.mark.parametrize(
+    "path", ["/stepswitch/api/v1/health", "/docs", "/telco/api/workflows/workflowExecution/x", "/nowhere", "/openapi.json"]
+)
+async def test_browsers_are_told_what_not_to_do_with_any_answer(house: House, path: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://house") as stranger:
+        for client in (house.client, stranger):
+            told = (await client.get(path)).headers
+            assert (told["x-content-type-options"], told["x-frame-options"], told["referrer-policy"]) == ("nosniff", "DENY", "no-referrer")
+            assert told["cache-control"] == "no-store"
+            assert "strict-transport-security" not in told  # it would lock people out of a service without TLS
+
+
+async def test_what_has_a_tag_may_be_kept_by_whoever_asked_for_it(house: House) -> None:
+    made = await house.client.put(f"{PLAIN}/workflow", json=example())
+    assert (await house.client.get(f"{PLAIN}/workflow/{made.json()['id']}")).headers.get_list("cache-control") == ["private, no-cache"]

@@ -16,6 +16,16 @@ from stepswitch.engine.ports import Ids
 
 _log = structlog.get_logger("stepswitch")
 _STOPPING: Final = "the service stops; what was asked may have been done, or not: look before you send it again"
+_ALWAYS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""What browsers are told with every answer, as OWASP's REST Security Cheat Sheet has it."""
+_UNCACHED: Final = (b"cache-control", b"no-store")
+"""Where the operation says nothing else: our tokens are in a header of which no cache knows that it makes an answer private (RFC 9111, 3.5)."""
+_ENCRYPTED_FROM_NOW_ON: Final = (b"strict-transport-security", b"max-age=31536000")
+"""Over TLS only (RFC 6797, 7.2)."""
 DROPPED_BYTES: Final = 16 * 1024 * 1024
 DROPPING_SECONDS: Final = 2.0
 
@@ -35,13 +45,18 @@ class Limits:
             return
         request_id = request_id_of(scope["headers"], self._ids)
         name = (REQUEST_ID.encode(), request_id.encode("ascii", "replace"))
+        always = (*_ALWAYS, _ENCRYPTED_FROM_NOW_ON) if scope["scheme"] == "https" else _ALWAYS
         has_begun = False
 
         async def send_named(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                message["headers"].append(name)
+                headers = message["headers"]
+                headers += always
+                if b"cache-control" not in dict(headers):
+                    headers.append(_UNCACHED)
+                headers.append(name)
             await send(message)
 
         body: Body | None = None

@@ -19,6 +19,7 @@ from stepswitch.api.services import ApiServices, HostKeyTools
 from stepswitch.bootstrap.open_files import room_for_connections
 from stepswitch.bootstrap.protocol import BoundedConfig, BoundedProtocol, Bounds
 from stepswitch.bootstrap.service import Service
+from stepswitch.bootstrap.tls import LOOK_SECONDS, Certificates, certificates_of
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
@@ -68,6 +69,7 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings) -> int:
+    certificates = certificates_of(settings)
     listener = listen(settings)  # before the first start makes an account: one that fails must leave nothing behind
     try:
         service = await open_service(settings, tell_password=_show_password)
@@ -76,7 +78,8 @@ async def _serve(settings: Settings) -> int:
         raise
     try:
         _collect_less_often()
-        server = HttpServer(service, listener, Bounds(room_for_connections(settings)))
+        server = HttpServer(service, listener, Bounds(room_for_connections(settings)), certificates)
+        _warn_of_plain_text(settings)
         _obey_signals(server, service)
         await server.start()
         _log.info("listening", url=server.url, data_dir=str(settings.data_dir))
@@ -85,6 +88,11 @@ async def _serve(settings: Settings) -> int:
         listener.close()
         await service.stop()
         _log.info("stopped")
+
+
+def _warn_of_plain_text(settings: Settings) -> None:
+    if settings.tls_certificate is None and not settings.host.startswith("127.") and settings.host not in ("::1", "localhost"):
+        _log.warning("others can reach this service without TLS: passwords go over the network readable", host=settings.host)
 
 
 def _collect_less_often() -> None:
@@ -133,6 +141,8 @@ def _obey_signals(server: "HttpServer", service: Service) -> None:
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling, which ends the process before running steps could be drained; it looks after connections."""
 
+    certificates: Certificates | None = None
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -144,6 +154,8 @@ class _Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, BoundedProtocol):
                     connection.check(now)
+        if self.certificates is not None and counter % (10 * LOOK_SECONDS) == 0:
+            self.certificates.renew()
         return await super().on_tick(counter)
 
 
@@ -155,9 +167,16 @@ def _show_password(password: str) -> None:
 class HttpServer:
     """uvicorn around a service, on the event loop that runs."""
 
-    def __init__(self, service: Service, listener: socket.socket | None = None, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        listener: socket.socket | None = None,
+        bounds: Bounds | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         settings = service.settings
         self._service = service
+        self._is_encrypted = certificates is not None
         self._listener = listener
         self._config = BoundedConfig(
             application(service),
@@ -167,16 +186,19 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             server_header=False,
+            ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
             timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
         )
         self._server = _Server(self._config)
+        self._server.certificates = certificates
         self._serving: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
         """Where it listens."""
         host, port = self._server.servers[0].sockets[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._is_encrypted else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def start(self) -> None:
         """Begin to carry out steps and to listen; raises SettingsError where the address cannot be had."""

@@ -11,14 +11,22 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from stepswitch.cli.remote import CA_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from stepswitch.cli.remote import CA_VARIABLE, CLIENT_CERT_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
 
 PREFIX: Final = "STEPSWITCH_"
 CONFIG_VARIABLE: Final = "STEPSWITCH_CONFIG"
 OTHER_VARIABLES: Final = frozenset(
-    {CONFIG_VARIABLE, URL_VARIABLE, TOKEN_VARIABLE, CA_VARIABLE, "STEPSWITCH_TEST_POSTGRES", "STEPSWITCH_REQUIRE_SERVERS"}
+    {
+        CONFIG_VARIABLE,
+        URL_VARIABLE,
+        TOKEN_VARIABLE,
+        CA_VARIABLE,
+        CLIENT_CERT_VARIABLE,
+        "STEPSWITCH_TEST_POSTGRES",
+        "STEPSWITCH_REQUIRE_SERVERS",
+    }
 )
 """Variables with our prefix that are no settings: the file's own place, what commands for a service in the distance take, and two of the tests."""
 _SECRET: Final = frozenset({"admin_password"})

@@ -7,6 +7,7 @@ where the service is.
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ Options = ParamSpec("Options")
 URL_VARIABLE: Final = "STEPSWITCH_URL"
 TOKEN_VARIABLE: Final = "STEPSWITCH_TOKEN"
 CA_VARIABLE: Final = "STEPSWITCH_CA_FILE"
+CLIENT_CERT_VARIABLE: Final = "STEPSWITCH_CLIENT_CERT"
+"""Names a PEM file with the certificate, and its key, that is shown to a service which wants one."""
 Url = Annotated[
     str | None,
     typer.Option(envvar=URL_VARIABLE, show_default=False, metavar="URL", help="Where the service is. [default: where you logged in last]"),
@@ -120,13 +123,22 @@ async def _talk(place: Place, command: Callable[..., Coroutine[Any, Any, Exit | 
 
 
 def _trusting(ca_file: Path | None) -> "ssl.SSLContext | None":
-    if ca_file is None:
+    """Return whom to trust and what to show of oneself; None for what the system trusts, and nothing."""
+    own = os.environ.get(CLIENT_CERT_VARIABLE)
+    if ca_file is None and not own:
         return None
     import ssl  # noqa: PLC0415
 
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
         raise SettingsError(f"there are no certificates in {ca_file}: it is to be a PEM file") from None
     except OSError as error:
         raise SettingsError(f"the certificates in {ca_file} cannot be read: {error.strerror}") from None
+    if own:
+        try:
+            context.load_cert_chain(own)
+        except (OSError, ssl.SSLError):
+            message = "is to name a PEM file with your certificate and its key"
+            raise SettingsError(f"{CLIENT_CERT_VARIABLE}: {own} cannot be used; it {message}") from None
+    return context

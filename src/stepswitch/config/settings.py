@@ -19,6 +19,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate to show, and those between it and its authority; unset is plain HTTP."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the key of the certificate; the file of the certificate unless set.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities of clients: one that shows no certificate of theirs is not let in."
+    )
     data_dir: Path = Field(Path("stepswitch-data"), description="Directory of the database and the files; made when missing.")
     admin_password: str | None = Field(
         None, min_length=8, description="Password of the user admin, used at the first start only.", repr=False
