@@ -37,16 +37,16 @@ def some_executions(count: int, seed: int) -> list[Head]:
     chance = random.Random(seed)
     heads = []
     for number in range(count):
-        status = chance.choice([*Status])
+        status, created = chance.choice([*Status]), chance.choice(TIMES)
         heads.append(
             head(
                 f"e{chance.randrange(10**6):06d}-{number}",
                 workflow_id=chance.choice(WORDS),
                 workflow_name=chance.choice(WORDS),
                 creation_user=chance.choice(WORDS),
-                creation_time=chance.choice(TIMES),
+                creation_time=created,
                 retained_til=chance.choice(TIMES),
-                end_time=chance.choice([None, *TIMES]),
+                end_time=chance.choice([None, *(each for each in TIMES if each >= created)]),
                 status=status,
                 context_type=chance.choice([*ContextType]),
                 context={
@@ -245,6 +245,9 @@ async def check(page_of: Any, rows: Sequence[Any], read: dict[str, Read], kinds:
     @given(st.lists(conditions(kinds), max_size=3).map(tuple), st.booleans(), orders(kinds), st.integers(1, 30))
     def draw(chosen: tuple[Condition, ...], any_match: bool, order: Order, size: int) -> None:
         drawn.append(Selection(order, chosen, any_match, size, is_counted=True))
+        if len(chosen) == 1:
+            by_the_same = replace(order, attribute=chosen[0].attribute, entry=chosen[0].entry)
+            drawn.append(Selection(by_the_same, chosen, any_match, size, is_counted=True))
 
     draw()
     for selection in drawn:
@@ -350,6 +353,42 @@ async def test_where_a_walk_does_not_soon_give_a_page_one_index_is_read_and_no_r
         assert "USING COVERING INDEX executions_by_tenant" in explaining.plans[-1], explaining.plans
         assert "USING COVERING INDEX executions_by_tenant" in explaining.plans[-2], explaining.plans
         assert "executions_by_name" in explaining.plans[-3]
+    sliced = "SCAN times; SEARCH executions USING COVERING INDEX executions_by_tenant (tenant=? AND creation_time>? AND creation_time<?)"
+    created = Condition("creationTime", Operator.LTE, (NOW + 3,))
+    for conditions in ((late, ended), (late, created)):  # what they say of the creation does not take the place of the slices
+        explaining.plans.clear()
+        await lists.execution_page("default", Selection(Order("retainedTil", descending=True), conditions))
+        assert f"{sliced}; USE TEMP B-TREE FOR ORDER BY" in explaining.plans[-1], explaining.plans
+    await explaining.close()
+
+
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.IN])
+async def test_no_page_is_sorted_by_what_is_the_same_in_all_rows(
+    database: Database, path: Path, executions: SqlExecutionStore, operator: Operator
+) -> None:
+    await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in some_executions(60, 1)))
+    explaining = Explaining(database, path)
+    lists = SqlListStore(explaining, executions, few=0)
+    for descending in (False, True):
+        a = Condition("workflow/name", operator, ("a",))
+        await all_pages(lists.execution_page, Selection(Order("workflow/name", descending=descending), (a,), size=2))
+    pages = [plan for plan in explaining.plans if "anon" not in plan]
+    assert len(pages) >= 4
+    assert all("(tenant=? AND workflow_name=?" in plan and "TEMP B-TREE" not in plan for plan in pages), pages
+    await explaining.close()
+
+
+async def test_what_had_ended_by_some_time_is_looked_for_among_what_was_there_by_then(
+    database: Database, path: Path, executions: SqlExecutionStore
+) -> None:
+    await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in some_executions(20, 1)))
+    explaining = Explaining(database, path)
+    lists = SqlListStore(explaining, executions, few=0)
+    for operator in (Operator.LT, Operator.LTE):
+        await lists.execution_page("default", Selection(NEWEST, (Condition("endTime", operator, (NOW + 3,)),)))
+        assert "(tenant=? AND creation_time<?)" in explaining.plans[-1], explaining.plans
+    await lists.execution_page("default", Selection(NEWEST, (Condition("endTime", Operator.GT, (NOW + 3,)),)))
+    assert "creation_time<?" not in explaining.plans[-1]
     await explaining.close()
 
 

@@ -27,6 +27,7 @@ _RANGES: Final[Mapping[Operator, Callable[[Any, Any], Any]]] = {
     Operator.LT: lambda column, value: column < value,
     Operator.LTE: lambda column, value: column <= value,
 }
+_UP_TO: Final = frozenset({Operator.EQ, Operator.LT, Operator.LTE})
 INDEXABLE: Final = frozenset({Operator.EQ, Operator.IN, *_RANGES})
 """What an index answers; none of it holds where the value is missing."""
 
@@ -41,6 +42,8 @@ class Listed:
     indexes: Mapping[str, str]
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Of the attributes that are no plain columns."""
+    never_before: frozenset[str] = frozenset()
+    """Attributes that are times and never lie before that of creation: what has one up to some time was created until then."""
     whole: str | None = None
     """The index that holds all plain columns, in the order of creation."""
 
@@ -78,6 +81,7 @@ EXECUTIONS: Final = Listed(
         "retainedTil": "executions_by_retention",
     },
     {"context": Kind.ANY},
+    frozenset({"endTime"}),
     "executions_by_tenant",
 )
 WORKFLOWS: Final = Listed(
@@ -119,6 +123,11 @@ class Term:
     operator: Operator
     count: int
     name: str
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it leaves an attribute one value."""
+        return self.operator is Operator.EQ or (self.operator is Operator.IN and self.count == 1)
 
     def binds(self, kind: str = "v") -> list[Expression]:
         """Return what the values are bound to: `v` as they are, `n` as numbers, `b` as words for flags."""
@@ -205,11 +214,9 @@ def test_of(listed: Listed, term: Term) -> Test:
         return false()
     if kind is None:
         values = term.binds()
-        return (
-            _compared(column, term.operator, values)
-            if opposite is None
-            else or_(column.is_(None), not_(_compared(column, opposite, values)))
-        )
+        if opposite is not None:
+            return or_(column.is_(None), not_(_compared(column, opposite, values)))
+        return and_(_compared(column, term.operator, values), *_latest_creation(listed, term))
     inside = _each_of(column)
     if kind is Kind.TEXTS:
         fits = _compared(inside.c.value, opposite or term.operator, term.binds())
@@ -217,6 +224,17 @@ def test_of(listed: Listed, term: Term) -> Test:
         fits = and_(inside.c.key == bindparam(f"{term.name}_entry"), _any_compared(inside, opposite or term.operator, term))
     found = exists(select(1).select_from(inside).where(fits))
     return found if opposite is None else not_(found)
+
+
+def bounds_of_creation(listed: Listed, term: Term) -> Sequence[Test]:
+    """Return what a condition says of the time of creation, where it limits that."""
+    is_its_own = listed.columns[term.attribute] is listed.created and term.operator in INDEXABLE
+    return [test_of(listed, term)] if is_its_own else _latest_creation(listed, term)
+
+
+def _latest_creation(listed: Listed, term: Term) -> Sequence[Test]:
+    is_limited = term.attribute in listed.never_before and term.operator in _UP_TO
+    return [listed.created <= term.binds()[0]] if is_limited else ()
 
 
 def _each_of(column: Expression) -> TableValuedAlias:

@@ -6,6 +6,7 @@ not (those that fit may all stand at its end) the walk is given up, and one inde
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,18 +24,18 @@ from stepswitch.storage.database import Database, Query, Row, Statement
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
 from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, reduced, term_of
 from stepswitch.storage.reaches import reach_form, reach_params
-from stepswitch.storage.selects import Branch, Form, count_statement, is_plain, never_missing, parts_of, rows_statement, walked
+from stepswitch.storage.selects import Branch, Form, count_statement, is_one, is_plain, never_missing, parts_of, rows_statement, walked
 from stepswitch.storage.tables import executions, snapshots, step_executions, workflows
 
 LIMIT_SECONDS: Final = 1.8
 """How long all queries for one page may run: an answer is promised within two seconds."""
 FEW: Final = 40_000
 """So many rows are found and sorted in some 100 ms; where more of a million fit, a walk soon meets a page of them."""
-MOMENT_SECONDS: Final = 0.05
-"""How long a walk is tried of which nobody can tell how long it is."""
+MOMENT_SECONDS: Final = 0.025
+"""How long a walk is tried of which nobody can tell how long it is: what the rows of a page take where one in a hundred fits."""
 COVERED: Final = 5
 """So many times as many are sorted in that time where the index holds all that is asked, and no row has to be looked at."""
-BEARABLE: Final = 2.5
+BEARABLE: Final = 1.5
 """So many times as many are found and sorted where a walk has not come to an end, before the whole index is read."""
 AT_ONCE: Final = 100
 """Ids in one statement."""
@@ -173,7 +174,7 @@ class _Reading:
         if not groups:
             return self._surely(_Plan(None, self._terms)) if self._terms or self._reach else [_Plan(None, ())]
         statements = [count_statement(self.listed.table.name, (branch,), self._reach, is_limited=True) for branch in groups]
-        counts = [rows[0][0] for rows in await self._read(statements, {"rows": few * COVERED})]
+        counts = [rows[0][0] for rows in await self._read(statements, {"rows": self._enough(few, groups)})]
         if self.selection.any_match:
             all_few = len(groups) == len(self._terms) and sum(counts) < few
             return [_Plan(tuple(groups), self._terms)] if all_few else self._surely(_Plan(None, self._terms))
@@ -185,6 +186,13 @@ class _Reading:
         ordered = next((group for group in (best, *groups) if self._is_in_order(group)), None)
         walk = _Plan(None if ordered is None else (Branch(ordered.index, self._terms),), self._terms)
         return [walk, found] if fewest < few * BEARABLE and not self._is_by_creation() else self._surely(walk)
+
+    def _enough(self, few: int, groups: Sequence[Branch]) -> int:
+        """Return up to how many rows of an index have to be counted to know which way to go."""
+        if self.selection.any_match:
+            return few
+        is_covered = len(groups) == 1 and len(groups[0].terms) == len(self._terms) and self._is_by_creation()
+        return few * COVERED if is_covered else math.ceil(few * BEARABLE)
 
     def _surely(self, walk: _Plan) -> Sequence[_Plan]:
         """Return a walk, and behind it what surely ends: or only that, where both go along the same index."""
@@ -212,13 +220,13 @@ class _Reading:
 
     def _is_in_order(self, branch: Branch) -> bool:
         """Return whether the rows of one value stand in the order that is asked for: every index goes on with the time of creation."""
-        is_one = any(
-            term.operator is Operator.EQ or term.count == 1 for term in branch.terms if term.operator in (Operator.EQ, Operator.IN)
-        )
-        return is_one and self._is_by_creation()
+        return any(term.is_single for term in branch.terms) and self._is_by_creation()
 
     def _is_by_creation(self) -> bool:
-        return self.listed.columns[self.selection.order.attribute] is self.listed.created
+        """Return whether the order is that of creation: also where what would be sorted by is the same in all rows."""
+        attribute = self.selection.order.attribute
+        is_same = is_one(self.listed, Branch("", self._terms, self.selection.any_match), attribute)
+        return is_same or self.listed.columns[attribute] is self.listed.created
 
     def parts(self) -> Sequence[int]:
         """Return the parts of the list in which rows of the page may be; raises StoreError where there is no such place as it begins at."""
