@@ -29,6 +29,11 @@ class Server:
         line = next(line for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
 
+    def resident_mib(self) -> float:
+        """Return the memory that it has now, its children not counted, in MiB."""
+        resident: int = self.process.memory_info().rss
+        return resident / 2**20
+
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
