@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import orjson
 
@@ -27,7 +28,9 @@ class Load:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def request(method: str, path: str, body: object | None = None, token: str = "") -> bytes:
+def request(
+    method: str, path: str, body: object | None = None, token: str = "", headers: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """Return the bytes of one HTTP/1.1 request."""
     content = b"" if body is None else orjson.dumps(body)
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(content)}\r\n"
@@ -35,6 +38,7 @@ def request(method: str, path: str, body: object | None = None, token: str = "")
         head += "Content-Type: application/json\r\n"
     if token:
         head += f"x-hm-authorization: {token}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return head.encode() + b"\r\n" + content
 
 
@@ -55,8 +59,17 @@ class Connection:
         self._writer.write(message)
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+        if headers.get("transfer-encoding") == "chunked":
+            body = b"".join([chunk async for chunk in self._chunks()])
+        else:
+            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
         return int(head[0].split(" ", 2)[1]), headers, body
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while size := int(await self._reader.readline(), 16):
+            yield await self._reader.readexactly(size)
+            await self._reader.readline()
+        await self._reader.readline()
 
     async def close(self) -> None:
         """Hang up."""
