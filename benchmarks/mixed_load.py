@@ -41,7 +41,7 @@ class Caller:
 
     def __init__(self, connection: Connection, token: str) -> None:
         self._connection = connection
-        self._token = token
+        self.token = token
 
     @classmethod
     async def login(cls, port: int) -> "Caller":
@@ -57,11 +57,11 @@ class Caller:
 
     def following(self, last_id: str) -> bytes:
         """Return the request for the stream of all events, from the last one that was read where there was one."""
-        return request("GET", _EVENTS, token=self._token, headers={"last-event-id": last_id} if last_id else {})
+        return request("GET", _EVENTS, token=self.token, headers={"last-event-id": last_id} if last_id else {})
 
     async def ask(self, method: str, path: str, body: object | None = None, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the JSON of the answer; raises RuntimeError where it is no good one."""
-        status, _, content = await self._connection.send(request(method, path, body, self._token, headers))
+        status, _, content = await self._connection.send(request(method, path, body, self.token, headers))
         if status not in {200, 204}:
             raise RuntimeError(f"{method} {path} was answered {status}: {content[:300]!r}")
         return orjson.loads(content) if content else None
