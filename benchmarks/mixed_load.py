@@ -41,6 +41,7 @@ class Caller:
 
     def __init__(self, connection: Connection, token: str) -> None:
         self._connection = connection
+        self._etag = ""
         self.token = token
 
     @classmethod
@@ -60,9 +61,10 @@ class Caller:
         return request("GET", _EVENTS, token=self.token, headers={"last-event-id": last_id} if last_id else {})
 
     async def ask(self, method: str, path: str, body: object | None = None, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
-        """Return the JSON of the answer; raises RuntimeError where it is no good one."""
-        status, _, content = await self._connection.send(request(method, path, body, self.token, headers))
-        if status not in {200, 204}:
+        """Return the JSON of the answer, None where it has none; raises RuntimeError where it is no good one."""
+        status, answered, content = await self._connection.send(request(method, path, body, self.token, headers))
+        self._etag = answered.get("etag", "")
+        if status not in {200, 204, 304}:
             raise RuntimeError(f"{method} {path} was answered {status}: {content[:300]!r}")
         return orjson.loads(content) if content else None
 
@@ -73,7 +75,8 @@ class Caller:
         while found["status"] != status:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{path} is {found['status']}, and not {status}")
-            found = await self.ask("GET", f"{path}?fields=status", headers={"prefer": "wait=1"})
+            news = await self.ask("GET", f"{path}?fields=status", headers={"prefer": "wait=5", "if-none-match": self._etag})
+            found = news or found
 
 
 @dataclass(frozen=True)

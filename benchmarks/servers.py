@@ -29,6 +29,10 @@ class Server:
         line = next(line for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
 
+    def forget_peak(self) -> None:
+        """Let `peak_mib` begin anew."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def resident_mib(self) -> float:
         """Return the memory that it has now, its children not counted, in MiB."""
         resident: int = self.process.memory_info().rss

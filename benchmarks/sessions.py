@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.long_execution import PASSWORD, ROOT
 from benchmarks.servers import Server, free_port, server
+from benchmarks.soak import device_workflow
 from tests.openssh import OpenSshServer, missing
 
 PER_SERVER: Final = 200
@@ -33,17 +34,7 @@ Figures = dict[str, float]
 
 def holding(device: OpenSshServer, gate: Path, printed_bytes: int) -> dict[str, Any]:
     """Return a workflow whose one step prints something at `device`, and holds its session until the gate opens."""
-    inputs = {
-        "hostNameOrIP": ("string", device.host),
-        "port": ("number", device.port),
-        "username": ("string", device.user),
-        "privateKey": ("password", device.private_key),
-        "hostKey": ("string", device.host_public_key),
-        "cmd": ("string", f"yes '{LINE}' | head -c {printed_bytes}; read gone < {gate}; echo done"),
-    }
-    bound = {name: {"type": kind, "defaultValue": value} for name, (kind, value) in inputs.items()}
-    step = {"type": "TCA_SSH", "inBindings": bound}
-    return {"name": f"Hold {device.port}", "version": "1", "schemaVersion": "3.0", "startStepId": "hold", "steps": {"hold": step}}
+    return device_workflow(device, f"yes '{LINE}' | head -c {printed_bytes}; read gone < {gate}; echo done")
 
 
 class Crowd:

@@ -45,15 +45,15 @@ def slope_per_hour(samples: list[Sample]) -> float:
     return statistics.linear_regression([each.minutes for each in samples], [each.resident_mib for each in samples]).slope * 60
 
 
-def device_workflow(device: OpenSshServer) -> dict[str, Any]:
-    """Return a workflow that asks a device something over SSH."""
+def device_workflow(device: OpenSshServer, command: str) -> dict[str, Any]:
+    """Return a workflow that runs one command at a device."""
     inputs = {
         "hostNameOrIP": ("string", device.host),
         "port": ("number", device.port),
         "username": ("string", device.user),
         "privateKey": ("password", device.private_key),
         "hostKey": ("string", device.host_public_key),
-        "cmd": ("string", "seq 20"),
+        "cmd": ("string", command),
     }
     bound = {name: {"type": kind, "defaultValue": value} for name, (kind, value) in inputs.items()}
     steps = {"ask": {"type": "TCA_SSH", "inBindings": bound}}
@@ -98,7 +98,7 @@ class Watch:
 
 async def _load(process: Server, folder: Path, device: OpenSshServer | None, arguments: argparse.Namespace) -> Watch:
     caller = await Caller.login(process.port)
-    documents = await Documents.store(caller, device_workflow(device) if device else None)
+    documents = await Documents.store(caller, device_workflow(device, "seq 20") if device else None)
     load = MixedLoad(process.port, arguments.per_second, documents)
     watch = Watch(process, folder, load)
     living = asyncio.ensure_future(load.run(CALLERS))

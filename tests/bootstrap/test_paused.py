@@ -30,7 +30,7 @@ async def until_held(wanted: dict[str, int]) -> None:
     """Return once nothing more is held than that: a file or a task of what has just paused may go a moment later."""
     async with asyncio.timeout(PATIENCE):
         while any(held()[name] > count for name, count in wanted.items()):  # noqa: ASYNC110 # nobody tells of a file that closes
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
 
 async def pause_before(house: House) -> None:

@@ -46,6 +46,7 @@ class RecordingContext(StepContext):
     ) -> None:
         self.attachments = dict(attachments or {})
         self.lines: list[tuple[LogLevel, str]] = []
+        self.log_is_full = False
         self.sent = False
         self.files = frozenset(files)
         self.declared = tuple(declared)
@@ -66,6 +67,10 @@ class RecordingContext(StepContext):
     @property
     def output_limit_bytes(self) -> int:
         return self._output_limit_bytes
+
+    @property
+    def is_log_full(self) -> bool:
+        return self.log_is_full
 
     @property
     def host_keys(self) -> HostKeys:

@@ -1,5 +1,6 @@
-"""Risk: a long line is torn where a secret stands, and neither half is known again."""
+"""Risk: a long line is torn where a secret stands, and neither half is known again; a flood of lines holds up everybody else."""
 
+import asyncio
 import re
 
 import pytest
@@ -82,3 +83,56 @@ async def test_neither_does_a_part_of_a_line_that_is_not_kept_and_the_mark_of_a_
     assert reason is not None
     assert SECRET[:2] not in Masking().masker([SECRET])(reason)
     assert brackets.verdict() is None
+
+
+async def test_what_can_neither_be_kept_nor_shown_is_passed_over_but_for_its_last_line() -> None:
+    context = RecordingContext()
+    printed = output(context, limit_bytes=4)
+    await printed.feed(b"first\nsecond\n")
+    context.log_is_full = True
+    before = list(context.messages)
+    await printed.feed(b"y\n" * 100_000 + b"one\rthe last\n \n")
+    assert printed.last_line == "the last"
+    await printed.feed(b"half ")
+    await printed.feed(b"a line")
+    await printed.finish()
+    assert (context.messages[len(before) :], printed.last_line) == (["half a line"], "half a line")
+    assert (printed.text, printed.truncated) == ("firs", True)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+async def test_half_a_secret_is_not_the_end_of_a_line_that_is_passed_over(end: str) -> None:
+    mask = Masking().masker([SECRET])
+    for behind in range(LINE_CHARACTERS - len(SECRET) - 2 * len(CUT), LINE_CHARACTERS + 2):
+        context = RecordingContext()
+        printed = output(context, limit_bytes=1)
+        await printed.feed(b"first")
+        context.log_is_full = True
+        await printed.feed(b"x" * 64 + SECRET.encode() + b"y" * behind + end.encode())
+        await printed.finish()
+        assert len(re.sub("[xy]", "", mask(printed.last_line).replace(CUT, "").replace(MASK, ""))) <= 1
+
+
+async def test_a_pattern_is_looked_for_also_where_nothing_can_be_kept_or_shown() -> None:
+    context = RecordingContext()
+    patterns = OutputPatterns(fail="bad", success=None)
+    printed = output(context, patterns, limit_bytes=1)
+    await printed.feed(b"first\n")
+    context.log_is_full = True
+    await printed.feed(b"y\n" * 1_000 + b"bad\n" + b"y\n" * 1_000)
+    assert patterns.verdict(printed, output(context)) is not None
+
+
+async def test_others_have_their_turn_while_many_lines_are_shown() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    asking = asyncio.ensure_future(others())
+    await output(RecordingContext()).feed(b"y\n" * 16_000)
+    asking.cancel()
+    assert turns > 100

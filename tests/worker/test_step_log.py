@@ -79,6 +79,25 @@ async def test_a_log_is_cut_at_its_limit_with_a_mark(house: House) -> None:
     assert (mark.message, mark.level) == ("the log of this step was cut here, at 1000 bytes", LogLevel.WARN)
 
 
+async def test_lines_of_next_to_nothing_are_cut_before_there_are_a_million(house: House) -> None:
+    house.runner._around = replace(house.runner._around, log_bytes=100 * attempt.LEAST_LINE_BYTES)
+    task = await house.begin()
+    was_full: list[bool] = []
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        for _ in range(1_000):
+            await context.log("y")
+            was_full.append(context.is_log_full)
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    await house.runner.carry_out(task)
+    *lines, mark = await house.logged(task)
+    assert [each.message for each in lines] == ["y"] * 100
+    assert mark.level is LogLevel.WARN
+    assert was_full.index(True) == 99
+
+
 async def test_strange_lines_come_back(house: House) -> None:
     task = await house.begin()
     lines = ["\0", "\ud800", b"\xff".decode("utf-8", "surrogateescape"), "", "\r\n"]

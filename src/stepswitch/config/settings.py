@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     max_step_executions: int = Field(10_000, ge=1, description="Step executions until an execution pauses with LOOP_LIMIT.")
     max_values_bytes: int = Field(64 * MIB, ge=1024, description="Bytes that the values of one execution may take.")
     max_output_bytes: int = Field(MIB, ge=1024, description="Bytes that are kept of one output of a step.")
-    max_step_log_bytes: int = Field(MIB, ge=1024, description="Bytes of log that are kept of one step execution.")
+    max_step_log_bytes: int = Field(
+        MIB, ge=1024, description="Bytes of log that are kept of one step execution; a line counts as 64 at least."
+    )
     silence_seconds: float = Field(30.0, ge=1, description="Seconds without a sign of life after which a step counts as lost.")
     grace_seconds: float = Field(20.0, ge=0, description="Seconds that running steps get to end when the service is told to stop.")

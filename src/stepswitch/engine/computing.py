@@ -25,6 +25,11 @@ class ComputingContext:
         """See `StepContext`: nobody is connected to."""
         return _NobodyTrusted()
 
+    @property
+    def is_log_full(self) -> bool:
+        """See `StepContext`: whoever rehearses bounds what is said."""
+        return False
+
     async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
         """See `StepContext`."""
         self.say(message, level)

@@ -257,6 +257,10 @@ class StepContext(Protocol):
     def host_keys(self) -> HostKeys:
         """The host keys that are trusted."""
 
+    @property
+    def is_log_full(self) -> bool:
+        """Whether the step's log has come to its limit: further lines are dropped, so nobody need make any."""
+
     async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
         """Add a line to the step's log; waits while the log is written slower than it is filled. Secrets are masked on the way.
 

@@ -1,9 +1,11 @@
 """What a target prints: decoded as it arrives, shown line by line in the step's log, kept up to the limit. Called by step types.
 
 Memory does not depend on how much is printed: one line and the kept part are all that is held. Who feeds an output waits for
-the log, so a target that prints faster than the log is written is slowed down.
+the log, so a target that prints faster than the log is written is slowed down. What can no longer be kept, shown or judged is
+passed over without looking at its lines, and nobody else on the event loop is held up by those that are looked at.
 """
 
+import asyncio
 import codecs
 import io
 import re
@@ -15,10 +17,12 @@ from stepswitch.plugin import CUT, LogLevel, StepContext
 LINE_CHARACTERS: Final = 16 * 1024
 """Where a longer line is broken in the log; both parts carry the mark of a cut there, so that half a secret is masked too."""
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _PART_CHARACTERS: Final = LINE_CHARACTERS - len(CUT)
 _BREAKING_SPACE: Final = 1024
 _LONGEST_ESCAPE: Final = 64
+_LINES_IN_A_ROW: Final = 100
+"""After so many lines whatever else is due on the event loop has its turn."""
 
 
 def harmless(text: str) -> str:
@@ -76,15 +80,27 @@ class Output:
         if not text:
             return
         self._keep(text)
+        if self.truncated and self._watch is None and self._context.is_log_full:
+            self._pass_over(self._open_line + text)
+            return
         *lines, rest = (self._open_line + text).split("\n")
         self._open_line = ""
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             await self._show(line)
+            if number % _LINES_IN_A_ROW == 0:
+                await asyncio.sleep(0)
         while len(rest) > LINE_CHARACTERS:
             cut = _breaking_place(rest)
             await self._show(rest[:cut] + CUT)
             rest = CUT + rest[cut:]
         self._open_line = rest
+
+    def _pass_over(self, text: str) -> None:
+        """Take note of the last line alone."""
+        whole, _, rest = text.rpartition("\n")
+        last = _end_of(whole.rstrip().rpartition("\n")[2].rpartition("\r")[2])
+        self.last_line = harmless(last).strip() or self.last_line
+        self._open_line = _end_of(rest)
 
     async def _show(self, line: str) -> None:
         if self.truncated and self._watch is not None:
@@ -116,6 +132,11 @@ class Output:
 def _whole(text: str) -> str:
     """Return `text` without halves of characters, which some decoders give out and nothing can store."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _end_of(line: str) -> str:
+    """Return the end of a line that is too long, and any other as it is."""
+    return line if len(line) <= LINE_CHARACTERS else CUT + line[-_PART_CHARACTERS:]
 
 
 def _breaking_place(line: str) -> int:

@@ -20,6 +20,11 @@ class OutputPatterns:
         self._failed_line: str | None = None
         self._succeeded = False
 
+    @property
+    def are_given(self) -> bool:
+        """Whether there is anything to look for."""
+        return self._fail is not None or self._success is not None
+
     def watch(self, line: str) -> None:
         """Take note of a line that is not kept, or a part of one, so that it counts all the same."""
         printed = line.removeprefix(CUT).removesuffix(CUT)

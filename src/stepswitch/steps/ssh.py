@@ -94,8 +94,9 @@ class SshStep:
     async def _follow(self, run: "Run", request: Request, context: StepContext, lease: "Lease[Session]") -> Outcome:
         from stepswitch.steps.ssh_command import End  # noqa: PLC0415 - see above
 
+        watch = request.patterns.watch if request.patterns.are_given else None
         output, errors = (
-            Output(context, level, encoding=request.encoding, limit_bytes=context.output_limit_bytes, watch=request.patterns.watch)
+            Output(context, level, encoding=request.encoding, limit_bytes=context.output_limit_bytes, watch=watch)
             for level in (LogLevel.INFO, LogLevel.WARN)
         )
         try:

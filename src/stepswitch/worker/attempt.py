@@ -18,6 +18,8 @@ FLUSH_AT_BYTES: Final = 256 * 1024
 """A step that logs faster than it is written waits when so much is behind."""
 PAUSE_SECONDS: Final = 0.05
 """The least time between two writings of one step's log, so that a chatty step does not keep the disk busy."""
+LEAST_LINE_BYTES: Final = 64
+"""What a shorter line counts as: its time and level are stored too, and half a million empty lines would be 30 MiB of them."""
 RETRY_SECONDS: Final = 1.0
 """How long to wait before log lines that could not be stored are tried again."""
 
@@ -59,17 +61,23 @@ class StepLog:
         self._is_closing = False
         self._keeps_trying = True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it was cut: what comes is dropped."""
+        return self._left <= 0
+
     async def add(self, message: str, level: LogLevel) -> None:
         """Add a line; waits while too much is unwritten."""
-        if self._left <= 0:
+        if self.is_full:
             return
         text = self._grant.mask.text(message)
         size = _size(text)
         if size > self._left:
             text = text.encode("utf-8", "replace")[: self._left].decode("utf-8", "ignore") + CUT
+        size = max(size + 1, LEAST_LINE_BYTES)
         self._put(text, level, min(size, self._left))
-        self._left -= size + 1
-        if self._left <= 0:
+        self._left -= size
+        if self.is_full:
             self._put(f"the log of this step was cut here, at {self._around.log_bytes} bytes", LogLevel.WARN, 0)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
@@ -168,6 +176,11 @@ class Attempt:
     def declared_inputs(self) -> Sequence[str]:
         """See `StepContext`."""
         return self.grant.declared_inputs
+
+    @property
+    def is_log_full(self) -> bool:
+        """See `StepContext`."""
+        return self.step_log.is_full
 
     async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
         """See `StepContext`."""
