@@ -2,17 +2,19 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from stepswitch.domain.errors import DamagedError, ErrorCode, StoreError, TargetError
-from stepswitch.domain.events import Abort, Cancel
+from stepswitch.domain.events import Abort, Cancel, Lost
 from stepswitch.domain.execution import Outcome, Result, Status, StepError, Values
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
 from stepswitch.engine.ports import StepContext
+from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.step_runner import LET_GO_SECONDS, STORE_PAUSES
 from tests.worker.house import LIMIT, SILENCE, House, copy_of
@@ -383,6 +385,47 @@ async def test_a_claim_that_was_stored_although_the_answer_was_lost_is_ones_own(
     assert lost
     assert house.ask.runs == 1
     assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+@pytest.mark.parametrize("is_lost_first", [False, True])
+async def test_a_claim_that_is_given_again_is_heard_of_anew_or_not_ones_own_any_more(
+    house: House, monkeypatch: pytest.MonkeyPatch, *, is_lost_first: bool
+) -> None:
+    """Between the storing of a claim and the answer the process stood still, for longer than it may be silent."""
+    task = await house.begin()
+    save, sign = house.store.save, house.store.sign
+    stood_still: list[OpenClaim] = []
+    silent_since = house.clock.now()
+
+    async def save_and_stand_still(*args: Any, **kwargs: Any) -> None:
+        await save(*args, **kwargs)
+        if not stood_still:
+            stood_still.extend(await house.store.open_claims(2**62, 0))
+            await house.clock.advance(SILENCE + 1)
+            raise StoreError("no answer came")
+
+    async def sign_behind_the_timekeeper(nonces: Sequence[str], now: int) -> Sequence[str]:
+        (claim,) = stood_still
+        if is_lost_first:
+            lost = Lost("lost", claim.number, claim.attempt, claim.nonce, "its worker gave no sign of life")
+            await house.conductor.apply(task.execution_id, lost)
+        return await sign(nonces, now)
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        open_claims = await house.store.open_claims(2**62, 0)
+        assert [claim.last_sign for claim in open_claims] == [house.clock.now()]
+        assert house.clock.now() > silent_since + SILENCE * 1000
+        return Outcome(Result.SUCCEEDED)
+
+    monkeypatch.setattr(house.store, "save", save_and_stand_still)
+    monkeypatch.setattr(house.store, "sign", sign_behind_the_timekeeper)
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    await house.clock.advance(STORE_PAUSES[0])
+    await running
+    assert house.ask.runs == (0 if is_lost_first else 1)
+    assert (await house.step(task)).result is (Result.UNKNOWN if is_lost_first else Result.SUCCEEDED)
 
 
 # --- what comes out ---

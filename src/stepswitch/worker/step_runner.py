@@ -80,14 +80,18 @@ class StepRunner:
     async def _claim(self, task: Task) -> Attempt | None:
         """Return the attempt that is ours; None where it is somebody else's or over.
 
-        The same nonce is given again where the store said no. The first sign of life is the moment of asking, not of the answer.
+        The same nonce is given again where the store said no. The first sign of life is the moment of asking, not of the answer. Where an
+        earlier asking may have been stored, the sign that is stored may be as old as that: then one is given anew before it counts.
         """
-        nonce, asked = self._around.ids.new(), 0.0
+        nonce, asked, asks = self._around.ids.new(), 0.0, 0
 
-        def ask() -> Awaitable[Grant | Reply]:
-            nonlocal asked
-            asked = self._around.clock.monotonic()
-            return self._claims.claim(task, self._instance, nonce)
+        async def ask() -> Grant | Reply:
+            nonlocal asked, asks
+            asked, asks = self._around.clock.monotonic(), asks + 1
+            grant = await self._claims.claim(task, self._instance, nonce)
+            if asks > 1 and isinstance(grant, Grant) and grant.nonce is not None and nonce not in await self._claims.sign([nonce]):
+                return Reply.STALE
+            return grant
 
         try:
             grant = await until_stored(self._around.clock, ask)
