@@ -21,6 +21,7 @@ from stepswitch.api.limits import Limits
 from stepswitch.api.openapi import openapi_document
 from stepswitch.api.operation import Operation
 from stepswitch.api.operations import served
+from stepswitch.api.rates import Rates
 from stepswitch.api.reference_page import POLICY, reference_page
 from stepswitch.api.services import NOBODY, ApiServices, Call, HostKeyTools
 from stepswitch.api.sessions import token_of
@@ -65,12 +66,13 @@ class StepswitchApi(FastAPI):
 class Resource:
     """One path with its methods: knows the caller, hands the request to the operation."""
 
-    def __init__(self, operations: Mapping[str, Operation], services: ApiServices, answers: Answers) -> None:
+    def __init__(self, operations: Mapping[str, Operation], services: ApiServices, answers: Answers, rates: Rates) -> None:
         self._operations = dict(operations)
         if "GET" in operations:
             self._operations["HEAD"] = operations["GET"]
         self._services = services
         self._answers = answers
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry out one request; errors are answered further out, in `limits`."""
@@ -79,7 +81,7 @@ class Resource:
             await problems.method_not_allowed(sorted(self._operations))(scope, receive, send)
             return
         request = Request(scope, receive, send)
-        caller = NOBODY if operation.needs.is_public else await self._services.accounts.authenticate(token_of(request))
+        caller = NOBODY if operation.needs.is_public else await self._authenticated(request)
         call = Call(request, self._services, self._answers, caller, _root_of(scope, caller))
         operation.needs.check(caller)
         response = await operation.handler(call)
@@ -87,14 +89,20 @@ class Resource:
         await response(scope, receive, send)
         reach(CrashPoint.ANSWER_GIVEN)
 
+    async def _authenticated(self, request: Request) -> Caller:
+        caller = await self._services.accounts.authenticate(token_of(request))
+        self._rates.take(caller.user)
+        return caller
+
 
 def create_app(service: ApiServices) -> StepswitchApi:
     """Return the application over `service`; nothing runs before it is served."""
     description = openapi_document(service.version)
     app = StepswitchApi(description)
     answers = Answers()
+    rates = Rates(service.clock, service.requests_per_second)
     for path, operations in _by_path().items():
-        app.router.routes.append(Route(path, Resource(operations, service, answers), include_in_schema=False))
+        app.router.routes.append(Route(path, Resource(operations, service, answers, rates), include_in_schema=False))
     page = reference_page(description).encode()
     app.router.routes += [
         _fixed(OPENAPI_PATH, encode(description), "application/json", {}),

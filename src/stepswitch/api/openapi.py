@@ -33,7 +33,7 @@ _REFUSALS: Final = {
     412: "What is to be changed is no longer what `If-Match` names; nothing was changed.",
     413: "The body is over the limit of 10 MiB, or as it is set; of a packed one what it unpacks to counts.",
     415: "The body is packed in a way that is not understood; `Accept-Encoding` says what is.",
-    429: "Logins have failed too often; come back after the seconds in `Retry-After`.",
+    429: "Logins have failed too often, or requests come faster than they may; come back after the seconds in `Retry-After`.",
     500: "A fault of the server. Its log says more under the reference that the message gives.",
     503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
 }
@@ -118,7 +118,8 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
         found["204"] = {"description": "There is nothing to be sent, and nothing will follow.", "headers": _header_refs("x-request-id")}
     packed = [415] if operation.request is not None else []
     refused = [403] if operation.needs.may_be_refused else []
-    for status in sorted({*operation.refusals, *packed, *refused, *([404] if may_be_elsewhere else [])}):
+    rated = [] if operation.needs.is_public else [429]
+    for status in sorted({*operation.refusals, *packed, *refused, *rated, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
     if operation.answer is models.Health:  # which says 503 in the form that it says 200 in
         found["503"] = {

@@ -76,6 +76,7 @@ class ApiServices:
     version: str
     body_limit_bytes: int = 10 * 1024 * 1024
     shows_vro_login: bool = False
+    requests_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

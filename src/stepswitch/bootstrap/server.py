@@ -58,6 +58,7 @@ def application(service: Service) -> StepswitchApi:
             version=version("stepswitch"),
             body_limit_bytes=service.settings.body_limit_bytes,
             shows_vro_login=service.settings.vro_login_details,
+            requests_per_second=service.settings.requests_per_second,
         )
     )
 

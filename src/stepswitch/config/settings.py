@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     session_hours: float = Field(8.0, gt=0, le=24 * 365, description="Hours until a login expires.")
     retention_days: float = Field(30.0, gt=0, le=36_500, description="Days that an ended execution is kept where nobody says otherwise.")
     max_connections: int = Field(1_000, ge=1, le=100_000, description="Connections at once; whoever comes then is answered 503.")
+    requests_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="Requests that one user may send in a second, twice as many at once; whoever sends more is answered 429. Unset is no limit.",
+    )
     body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes.")
     file_limit_bytes: int = Field(50 * MIB, ge=1024, description="Largest file, in bytes.")
     max_step_executions: int = Field(10_000, ge=1, description="Step executions until an execution pauses with LOOP_LIMIT.")

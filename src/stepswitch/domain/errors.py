@@ -12,6 +12,7 @@
     │   ├── UnsupportedEncodingError 415
     │   ├── HeadersTooLargeError    431
     │   ├── TooManyAttemptsError    429 with Retry-After
+    │   │   └── TooManyRequestsError
     │   └── TooSlowError            408
     ├── WorkflowError           the document, or the values that it met, are at fault
     │   └── ValueMisfitError
@@ -59,6 +60,7 @@ class ErrorCode(StrEnum):
     WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
     SESSION_EXPIRED = "SESSION_EXPIRED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
     NOT_PERMITTED = "NOT_PERMITTED"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -209,13 +211,19 @@ class HeadersTooLargeError(CallerError):
 
 
 class TooManyAttemptsError(CallerError):
-    """Logins have failed too often; come back after `retry_after` seconds."""
+    """Logins have failed too often, or requests come too fast; come back after `retry_after` seconds."""
 
     code = ErrorCode.TOO_MANY_ATTEMPTS
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyRequestsError(TooManyAttemptsError):
+    """One user asks more often than the settings let him."""
+
+    code = ErrorCode.TOO_MANY_REQUESTS
 
 
 class TooSlowError(CallerError):
