@@ -27,6 +27,7 @@ from stepswitch.system import TimeOrderedIds
 from tests.clocks import FakeClock
 from tests.domain.documents import JsonObject
 from tests.domain.lives import TYPES
+from tests.sealing import sealing_for_tests
 
 PATIENCE: Final = 10.0
 """Seconds of real time that a test waits for what has to happen, before it fails."""
@@ -209,7 +210,7 @@ class Rig:
 async def open_rig(directory: Path, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[Rig]:
     path = directory / "engine.db"
     await asyncio.to_thread(migrate, path)
-    database = SqliteDatabase(path)
+    database = SqliteDatabase(path, sealer=sealing_for_tests())
     try:
         rig = Rig(database, limits)
         yield rig

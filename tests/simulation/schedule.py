@@ -14,10 +14,12 @@ from stepswitch.domain.errors import NotFoundError, StateConflictError, Stepswit
 from stepswitch.domain.execution import ENDED, Head, Status
 from stepswitch.engine.crash_points import CrashPoint
 from stepswitch.engine.records import Committed
-from stepswitch.storage.database import Compiled, Op, Params, Query, Row
+from stepswitch.storage.database import Op, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.places import head_place, log_place, steps_place
 from stepswitch.storage.seals import opened
 from stepswitch.storage.sqlite import DIALECT
+from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.devices import City, Told
 from tests.simulation.loop import Node, SimulatedLoop, sleep
@@ -43,12 +45,14 @@ class Disk:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
+        self.sealer = sealing_for_tests()
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
-        return [self._fetch(each.statement.compiled(DIALECT), each.params) for each in queries]
+        return [self._fetch(each) for each in queries]
 
-    def _fetch(self, statement: Compiled, params: Params) -> Sequence[Row]:
-        return opened(self._connection.execute(statement.text, statement.params(params)).fetchall())
+    def _fetch(self, query: Query) -> Sequence[Row]:
+        statement = query.statement.compiled(DIALECT)
+        return opened(self._connection.execute(statement.text, statement.params(query.params)).fetchall(), query.place, self.sealer)
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
         """Return what a query in SQL finds."""
@@ -94,10 +98,14 @@ class Schedule:
         self._still: list[Node] = []
 
     def _is_claimed(self, told: Told) -> bool:
-        places = ("executions WHERE id", "step_executions WHERE execution_id")
-        found = "instr(body, CAST(:nonce AS BLOB))"
-        counts = " + ".join(f"(SELECT count(*) FROM {place} = :id AND {found})" for place in places)
-        return bool(self.disk.rows(f"SELECT {counts}", {"id": told.execution_id, "nonce": told.nonce})[0][0])
+        found = {"id": told.execution_id}
+        heads = self.disk.rows("SELECT body, tenant FROM executions WHERE id = :id", found)
+        steps = self.disk.rows("SELECT body FROM step_executions WHERE execution_id = :id", found)
+        bodies = [
+            *opened(heads, lambda row: head_place(row[1], told.execution_id), self.disk.sealer),
+            *opened(steps, lambda _: steps_place(told.execution_id), self.disk.sealer),
+        ]
+        return any(told.nonce.encode() in body for body, *_ in bodies)
 
     def _hear(self, change: Committed) -> None:
         """See that what others are told of is on disk."""
@@ -271,7 +279,13 @@ class Schedule:
     def trace(self) -> str:
         """Return a hash of all that happened."""
         told = hashlib.sha256(repr((self.loop.turns, self.loop.time(), self.city.told, self.memory.acts, self.memory.heard)).encode())
-        for row in self.disk.rows("SELECT body FROM executions ORDER BY id") + self.disk.rows("SELECT body FROM logs ORDER BY place"):
+        heads = self.disk.rows("SELECT body, tenant, id FROM executions ORDER BY id")
+        logs = self.disk.rows("SELECT body, execution_id FROM logs ORDER BY place")
+        rows = [
+            *opened(heads, lambda row: head_place(row[1], row[2]), self.disk.sealer),
+            *opened(logs, lambda row: log_place(row[1]), self.disk.sealer),
+        ]
+        for row in rows:
             told.update(row[0])
         return told.hexdigest()
 

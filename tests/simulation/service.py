@@ -39,6 +39,7 @@ from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.attempt import Attempt, Surroundings
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner, until_stored
+from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.connections import Connections
 from tests.simulation.devices import City, step_types
@@ -100,7 +101,7 @@ class Life:
         city, clock, ids = self.city, self.clock, self._ids
         types: dict[str, StepType] = {each.signature.name: each for each in step_types(city)}
         rules = Rules(collect(tuple(each.signature for each in types.values())), LIMITS)
-        self.database = SqliteDatabase(self._directory / "stepswitch.db", self.connections.connect)
+        self.database = SqliteDatabase(self._directory / "stepswitch.db", self.connections.connect, sealer=sealing_for_tests())
         self.store = SqlExecutionStore(self.database)
         files = DiskFileStore(self._directory / "files", self.database, ids, MIB)
         secrets, snapshots = Masking(), Snapshots(self.store)

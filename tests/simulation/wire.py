@@ -34,8 +34,8 @@ class Wire(Claims):
     async def report(self, grant: Grant, outcome: Outcome) -> Reply:
         return await self._ask(lambda: self._server.report(grant, outcome))
 
-    async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False) -> None:
-        await self._ask(lambda: self._server.log(execution_id, entries, again=again), doubles=False)
+    async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
+        await self._ask(lambda: self._server.log(execution_id, entries, again=again, is_confidential=is_confidential), doubles=False)
 
     async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
         return await self._ask(lambda: self._server.sign(nonces))

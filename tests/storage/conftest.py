@@ -15,12 +15,13 @@ from stepswitch.storage.database import Database
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.sqlite import SqliteDatabase
+from tests.sealing import sealing_for_tests
 
 Opener = Callable[[Path], Awaitable[Database]]
 
 
 async def _open_sqlite(migrated: Path) -> Database:
-    return SqliteDatabase(migrated)
+    return SqliteDatabase(migrated, sealer=sealing_for_tests())
 
 
 OPENERS: Final[dict[str, Opener]] = {"sqlite": _open_sqlite}

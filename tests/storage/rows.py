@@ -12,6 +12,12 @@ async def rows_of(database: Database, table: Table) -> list[Row]:
     return list(found)
 
 
+async def bodies_of(database: Database, table: Table) -> list[bytes]:
+    """Return the body of every row of `table`."""
+    (found,) = await database.read([Query(Statement(select(table.c.body)))])
+    return [body for (body,) in found]
+
+
 async def count(database: Database, table: Table, execution_id: str | None = None) -> int:
     """Return how many rows `table` has, or how many belong to one execution."""
     counted = select(func.count()).select_from(table)

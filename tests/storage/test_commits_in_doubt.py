@@ -11,6 +11,7 @@ from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Abort, Claimed, Pause, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status
 from stepswitch.storage.sqlite import SqliteDatabase
+from tests.sealing import sealing_for_tests
 from tests.storage.connections import Commits
 from tests.worker.house import House
 
@@ -24,7 +25,7 @@ def commits() -> Commits:
 
 @pytest_asyncio.fixture
 async def house(path: Path, commits: Commits) -> AsyncIterator[House]:
-    database = SqliteDatabase(path, commits.connect)
+    database = SqliteDatabase(path, commits.connect, sealer=sealing_for_tests())
     yield House(database, path.parent)
     await database.close()
 

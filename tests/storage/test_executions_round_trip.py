@@ -17,7 +17,7 @@ from stepswitch.storage.database import Database, Op, Statement
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.tables import executions as heads_table
 from stepswitch.storage.tables import large_values, logs, step_executions
-from tests.storage.rows import count, rows_of
+from tests.storage.rows import bodies_of, count
 from tests.storage.values import (
     HEADS,
     LOGS,
@@ -133,7 +133,7 @@ async def test_a_large_value_is_stored_once_however_often_it_is_named(
     await executions.create(save_of(made, (step(0, outputs=large), step(1, inputs=large))), SNAPSHOT)
     await executions.save(save_of(next_of(made), (step(3, outputs=large, probe=looked),)))
     assert await count(database, large_values) == 1
-    bodies = [row[-1] for row in [*await rows_of(database, heads_table), *await rows_of(database, step_executions)]]
+    bodies = [*await bodies_of(database, heads_table), *await bodies_of(database, step_executions)]
     assert max(map(len, bodies)) < 10_000
     assert await executions.load("e1") == next_of(made)
     found = await executions.steps("e1", limit_bytes=100 * MIB)
@@ -184,8 +184,8 @@ _PUT_LOGS = Statement(update(logs).values(body=bindparam("body")))
 async def _later_head(executions: SqlExecutionStore, database: Database, **changes: Any) -> None:
     """Let the stored head be what a later release has written."""
     await executions.create(save_of(head()), SNAPSHOT)
-    (row,) = await rows_of(database, heads_table)
-    plain = encoding.load(row[-1])
+    (body,) = await bodies_of(database, heads_table)
+    plain = encoding.load(body)
     plain["current"]["ofStep"] = [1]
     await database.write([Op(_PUT_HEAD, {"body": encoding.dump({**plain, **changes})})])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
+from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import StoredFile
 from stepswitch.storage.database import Database, Op, Query, Row
 from stepswitch.storage.files import DiskFileStore
@@ -35,6 +36,10 @@ class FailingDatabase:
         self._database = database
         self._error = error
         self._writes = writes
+
+    @property
+    def sealer(self) -> Sealer:
+        return self._database.sealer
 
     async def write(self, ops: Sequence[Op]) -> Sequence[int]:
         if self._writes:

@@ -24,7 +24,7 @@ def commits() -> Commits:
 
 @pytest_asyncio.fixture
 async def service(tmp_path: Path, commits: Commits, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    monkeypatch.setattr(wiring, "SqliteDatabase", lambda path: SqliteDatabase(path, commits.connect))
+    monkeypatch.setattr(wiring, "SqliteDatabase", lambda path, sealer: SqliteDatabase(path, commits.connect, sealer=sealer))
     opened = await wiring.open_service(Settings.model_validate({"data_dir": tmp_path, "admin_password": "correct horse"}))
     yield opened
     await opened.stop()

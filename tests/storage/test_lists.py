@@ -17,6 +17,7 @@ from stepswitch.domain.errors import QueryTooSlowError, ValueMisfitError
 from stepswitch.domain.execution import ContextType, Head, Status
 from stepswitch.domain.filters import Operator
 from stepswitch.domain.values import parse_number
+from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import Save, StoredWorkflow
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Selection
 from stepswitch.storage import sqlite
@@ -299,6 +300,10 @@ class Explaining:
         self._inner = inner
         self._connection = sqlite3.connect(path)
         self.plans: list[str] = []
+
+    @property
+    def sealer(self) -> Sealer:
+        return self._inner.sealer
 
     async def write(self, ops: Any) -> Any:
         return await self._inner.write(ops)

@@ -15,9 +15,9 @@ from stepswitch.domain.errors import DamagedError, StoreError
 from stepswitch.engine.records import Account, Save
 from stepswitch.storage import sqlite
 from stepswitch.storage.accounts import SqlAccountStore
-from stepswitch.storage.database import Statement
+from stepswitch.storage.database import Op, Statement
 from stepswitch.storage.executions import SqlExecutionStore
-from stepswitch.storage.seals import SEAL_BYTES, opened, sealed
+from stepswitch.storage.seals import NO_KEYS, SEAL_BYTES, opened, sealed
 from stepswitch.storage.sqlite import DIALECT, SqliteDatabase, connect
 from stepswitch.storage.sqlite_faults import in_words
 from stepswitch.storage.tables import step_executions
@@ -143,13 +143,14 @@ async def test_a_writer_that_meets_the_damage_first_says_so_too(database: Sqlite
 
 def test_a_checksum_stands_behind_bytes_and_behind_nothing_else() -> None:
     given = {"execution_id": "e1", "first": 1, "body": b"abc"}
-    text, params = sealed(Statement(insert(step_executions)).compiled(DIALECT), given)
+    statement = Statement(insert(step_executions))
+    text, params = sealed(statement.compiled(DIALECT), Op(statement, given), NO_KEYS)
     assert text.startswith("INSERT INTO step_executions")
     assert len(params["body"]) == 3 + SEAL_BYTES
-    assert {**params, "body": b"abc"} == given
-    assert opened([("x", params["body"])]) == [("x", b"abc")]
-    assert opened([("x", 1), ("y", params["body"])]) == [("x", 1), ("y", b"abc")]
-    assert opened([]) == []
+    assert {**params, "body": b"abc"} == {**given, "sealed_with": None}
+    assert opened([("x", params["body"])], None, NO_KEYS) == [("x", b"abc")]
+    assert opened([("x", 1), ("y", params["body"])], None, NO_KEYS) == [("x", 1), ("y", b"abc")]
+    assert opened([], None, NO_KEYS) == []
 
 
 def test_what_has_no_words_of_ours_keeps_its_own() -> None:

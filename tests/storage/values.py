@@ -205,6 +205,7 @@ HEADS: Final = st.builds(
     end_time=st.none() | TIMES,
     last_time=TIMES,
     epoch=TEXTS,
+    is_confidential=st.booleans(),
     holds_unsafe=st.booleans(),
     applied=st.lists(TEXTS, max_size=8).map(tuple),
     version=st.just(1),

@@ -17,6 +17,7 @@ from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature, collect
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
@@ -88,6 +89,10 @@ class Refusing:
         self.doubts = 0
         """How many writes fail next although they are stored."""
         self.held: asyncio.Event | None = None
+
+    @property
+    def sealer(self) -> Sealer:
+        return self._database.sealer
 
     async def write(self, ops: Sequence[Op]) -> Sequence[int]:
         if self.held is not None:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.wiring import installed_types, limits_of
 from stepswitch.config.settings import Settings
 from stepswitch.domain.events import Cancel, Restored, Task
@@ -17,6 +18,7 @@ from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.engine.records import Waiting
 from stepswitch.engine.snapshots import Snapshots
+from stepswitch.secrets.sealing import Sealing
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.backup import write_backup
 from stepswitch.storage.data_dir import DataDir
@@ -52,8 +54,10 @@ async def restore(settings: Settings, backup: Path, clock: Clock | None = None, 
     data_dir = DataDir(settings.data_dir)
     manifest, staged = await asyncio.to_thread(begin_restore, backup, data_dir)
     try:
-        database = SqliteDatabase(staged)
+        sealing = Sealing()
+        database = SqliteDatabase(staged, sealer=sealing)
         try:
+            await open_keys(settings, data_dir, database, sealing, clock)
             epoch = ids.new()
             rules = Rules(installed_types(types), limits_of(settings), epoch)
             unfinished = await _let_know(database, rules, Restored(f"restored:{epoch}", epoch, manifest.made_at), clock)

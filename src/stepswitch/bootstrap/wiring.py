@@ -11,6 +11,7 @@ import structlog
 
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import Sessions, new_api_token
+from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher, Places
@@ -39,6 +40,7 @@ from stepswitch.engine.trust import TrustedHosts
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.secrets.masking import Masking
+from stepswitch.secrets.sealing import Sealing
 from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
@@ -133,15 +135,18 @@ async def open_service(
     data_dir.acquire()
     try:
         await asyncio.to_thread(migrate, data_dir.database)
-        database = SqliteDatabase(data_dir.database)
+        sealing = Sealing()
+        database = SqliteDatabase(data_dir.database, sealer=sealing)
     except BaseException:
         data_dir.release()
         raise
     try:
+        clock = clock or SystemClock()
+        await open_keys(settings, data_dir, database, sealing, clock)
         computing = _computing(types)
         types = types or _step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
-        service = _wire(settings, clock or SystemClock(), rules, types, computing=computing, data_dir=data_dir, database=database)
+        service = _wire(settings, clock, rules, types, computing=computing, data_dir=data_dir, database=database)
         await service.cut_answers.recall()
         # Last, so that nothing can fail any more once its password was told.
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))

@@ -29,7 +29,7 @@ OTHER_VARIABLES: Final = frozenset(
     }
 )
 """Variables with our prefix that are no settings: the file's own place, what commands for a service in the distance take, and two of the tests."""
-_SECRET: Final = frozenset({"admin_password"})
+_SECRET: Final = frozenset({"admin_password", "vault_token"})
 
 
 @dataclass(frozen=True, slots=True)

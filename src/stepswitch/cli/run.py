@@ -67,7 +67,7 @@ def run(
     order = Order(document, request, given.files, data_dir)
     with tempfile.TemporaryDirectory(prefix="stepswitch-run-", ignore_cleanup_errors=True) as place:
         policy = {"host_keys": "accept-new"} if accept_new_host_keys else {}
-        settings = load_settings({"data_dir": Path(place), "log_level": "error", **policy}, config)
+        settings = load_settings({"data_dir": Path(place), "log_level": "error", "secrets_key": "", **policy}, config)
         set_up_logging(settings.log_level, settings.log_format)
         view = _execute(order, settings, workflow, as_json=as_json)
     raise typer.Exit(exit_of(view.head.status))

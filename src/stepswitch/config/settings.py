@@ -30,6 +30,17 @@ class Settings(BaseSettings):
     admin_password: str | None = Field(
         None, min_length=8, description="Password of the user admin, used at the first start only.", repr=False
     )
+    secrets_key: str = Field(
+        "",
+        description="Key that the keys of stored passwords are encrypted with: `file:PATH`, `env:VARIABLE` or `vault:KEY`; "
+        "where nothing is set, the file `secrets.key` in the data directory, made at the first start.",
+    )
+    vault_address: str | None = Field(None, description="Where HashiCorp Vault is reached, as in `https://vault.example.net:8200`.")
+    vault_mount: str = Field("transit", description="Path of Vault's transit engine.")
+    vault_namespace: str = Field("", description="Namespace in Vault.")
+    vault_token: str = Field("", description="Token for Vault.", repr=False)
+    vault_token_file: Path | None = Field(None, description="File with the token for Vault, read each time; goes before `vault_token`.")
+    vault_ca_file: Path | None = Field(None, description="Certificates that Vault's own is checked against, beside those of the system.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the service itself logs.")
     log_format: Literal["text", "json"] = Field("text", description="How the service's own log looks.")
     steps_at_once: int = Field(100, ge=1, le=100_000, description="Steps carried out at once by this process.")

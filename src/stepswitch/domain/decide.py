@@ -68,6 +68,7 @@ def begin(order: Create, values: dict[str, Value], workflow: Workflow, rules: Ru
         debug_step_ids=order.debug_step_ids,
         steps_allowed=rules.limits.step_executions,
         epoch=rules.epoch,
+        is_confidential=order.is_confidential,
     )
     p = Progress(head, workflow, rules, now)
     p.log(f"queued by {order.user}")

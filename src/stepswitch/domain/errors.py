@@ -27,6 +27,7 @@
         ├── BackupError             a backup cannot be made, or is not whole
         ├── TransitionError         a state was asked for an event that its table has no row for
         └── SettingsError           a setting is wrong; the service does not start
+            └── KeyMissingError         the key that the passwords are encrypted with is not where it should be
 
 Raised everywhere; turned into a status by `api.problems` and into an exit code by `cli` only. No message carries a secret.
 """
@@ -297,6 +298,10 @@ class TransitionError(ServiceError):
 
 class SettingsError(ServiceError):
     """A setting is wrong; the message says which and what it may be."""
+
+
+class KeyMissingError(SettingsError):
+    """The key-encryption key is not where it should be: bring it back, and nothing is lost."""
 
 
 def _kind(value: object) -> str:

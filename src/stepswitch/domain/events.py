@@ -29,6 +29,7 @@ class Create:
     attachments: Mapping[str, str] = field(default_factory=dict)
     pause_at_failure: bool = False
     debug_step_ids: tuple[str, ...] = ()
+    is_confidential: bool = False
 
 
 @dataclass(frozen=True, slots=True)

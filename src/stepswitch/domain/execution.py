@@ -222,6 +222,8 @@ class Head:
     """The catalogue's workflow as it was copied from, or last given these steps: from another one, nobody's work may be lost."""
     epoch: str = ""
     """The restore of a backup that its store last went through; empty where it went through none."""
+    is_confidential: bool = False
+    """Its workflow knows passwords, or once did: whatever is stored of it is encrypted."""
     holds_unsafe: bool = False
     """It was restored and nobody has looked at it since: it pauses before the first step that is not safe to run again."""
     applied: tuple[str, ...] = ()

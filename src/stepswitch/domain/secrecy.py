@@ -12,6 +12,18 @@ CUT: Final = "[…]"
 """Stands at once behind a text that was cut off, and before its other part: what may be a part of a secret next to it is masked."""
 
 
+def holds_passwords(workflow: Workflow) -> bool:
+    """Return whether an execution of this workflow may know anything that must not be shown."""
+    if any(declared.type is ValueType.PASSWORD for declared in workflow.declarations.values()):
+        return True
+    return any(
+        binding.type is ValueType.PASSWORD
+        for step in workflow.steps.values()
+        for bindings in (step.all_in_bindings, step.all_out_bindings)
+        for binding in bindings
+    )
+
+
 def secret_names(workflow: Workflow) -> frozenset[str]:
     """Return the inputs, variables and outputs that hold secrets: those declared as passwords, and those that a step takes or writes as one."""
     names = {name for name, declared in workflow.declarations.items() if declared.type is ValueType.PASSWORD}

@@ -31,7 +31,7 @@ from stepswitch.domain.events import (
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
 from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
-from stepswitch.domain.secrecy import MASK, secret_names
+from stepswitch.domain.secrecy import MASK, holds_passwords, secret_names
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.values import Value
 
@@ -188,6 +188,8 @@ def _change(p: Progress, event: Change) -> Decision:
             _log_edits(p, event)
         else:
             _log(p, event, f"{fields[name][0]} changed from {_shown(name, getattr(head, name))} to {_shown(name, value)}")
+    if event.workflow is not None and "snapshot_id" in changed:
+        changed["is_confidential"] = head.is_confidential or holds_passwords(event.workflow)
     p.change(**changed)
     return p.decision(event.id)
 

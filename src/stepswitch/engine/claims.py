@@ -37,6 +37,7 @@ class Grant:
     safe: bool
     """Whether running it again can harm nobody, so that a time limit that passed is FAILED and not UNKNOWN."""
     mask: Mask
+    is_confidential: bool
     started: int
 
 
@@ -103,6 +104,7 @@ class Claims:
             time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id, is_look=task.look > 0),
             safe=always_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
             mask=Mask(self._secrets, head, [compiled]),
+            is_confidential=head.is_confidential,
             started=self._clock.now(),
         )
 
@@ -113,10 +115,10 @@ class Claims:
         event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look)
         return (await self._conductor.apply(task.execution_id, event)).reply
 
-    async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False) -> None:
+    async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
         """Store log lines of a running step, masked before they come here; `again` where an earlier try at them was in doubt."""
         reach(CrashPoint.LOG_UNSAVED)
-        await self._store.append_logs(execution_id, entries, again=again)
+        await self._store.append_logs(execution_id, entries, again=again, is_confidential=is_confidential)
         reach(CrashPoint.LOG_SAVED)
         for observer in self._observers:
             observer.committed(Committed(execution_id, logs=tuple(entries)))

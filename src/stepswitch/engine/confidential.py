@@ -61,12 +61,6 @@ def probe_secrets(snapshots: Iterable[Compiled], step_id: str) -> frozenset[str]
     return frozenset().union(*(secret_inputs(each, step_id) for each in snapshots))
 
 
-def has_secrets(compiled: Compiled) -> bool:
-    """Return whether an execution of this snapshot may know anything that must not be shown."""
-    bindings = (binding for step in compiled.workflow.steps.values() for binding in step.in_bindings)
-    return bool(compiled.secret_names or compiled.secret_defaults) or any(each.type is ValueType.PASSWORD for each in bindings)
-
-
 def searched_context(head: Head, compiled: Compiled) -> Values:
     """Return what of the context lists may be filtered by: a filter must not tell what an answer masks."""
     if not head.context:

@@ -137,6 +137,7 @@ class Executions:
             attachments={**workflow.attachments, **request.attachments},
             pause_at_failure=request.pause_at_failure,
             debug_step_ids=request.debug_step_ids,
+            is_confidential=compiled.is_confidential,
         )
         values = initial_values(workflow, request.assignments, request.context)
         return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled, origin.mark)

@@ -75,6 +75,11 @@ def masked_document(document: JsonObject) -> dict[str, Any]:
     return shown
 
 
+def mentions_passwords(document: JsonObject) -> bool:
+    """Return whether anything in a document, of any schema, is of type password: a secret may then stand in it."""
+    return any(_is_old_password(each) for _, each in _all_objects(document, ()))
+
+
 def password_places(document: JsonObject) -> Iterator[Place]:
     """Return every place of a document where a password may stand in clear."""
     if not _is_of_this_schema(document):

@@ -8,7 +8,7 @@ from stepswitch.domain.execution import ENDED, Head, LogEntry, StepError, StepEx
 from stepswitch.engine.budget import Kept, size_of_head
 from stepswitch.engine.commits import Commit, Position
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.confidential import Mask, has_secrets
+from stepswitch.engine.confidential import Mask
 from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.records import Committed
@@ -115,7 +115,7 @@ class Newsroom:
     async def _mask(self, head: Head, *, is_edited: bool) -> Mask:
         """Return what masks the secrets of an execution, those too that only earlier steps were given."""
         compiled = await self._snapshots.get(head.snapshot_id)
-        if not is_edited and not has_secrets(compiled):
+        if not is_edited and not compiled.is_confidential:
             return Mask(self._secrets, head, [compiled])
         found = self._known.get(head.id)
         if found is None:

@@ -1,4 +1,4 @@
-"""Every seam of the service in one file: what the engine asks of stores, dispatchers, step types, clocks and observers.
+"""The seams of the service: what the engine asks of stores, dispatchers, step types, clocks and observers. Those of encryption are in `encryption`.
 
 Implemented in the rooms above (`storage`, `dispatch`, `steps`, `access`, …), chosen in `bootstrap`, and proven by one
 conformance suite each. Times are milliseconds since 1970 in UTC unless a name ends in `_seconds`.
@@ -80,7 +80,7 @@ class ExecutionStore(Protocol):
     async def log_end(self, execution_id: str) -> int:
         """Return the place of the last row of log of an execution; 0 where there is none. What is logged later has a greater one."""
 
-    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry], *, again: bool = False) -> None:
+    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
         """Add log entries of a step; never touches the version. `again`: they may be there already, and are then not added."""
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:

@@ -32,6 +32,8 @@ class Snapshot:
     id: str
     tenant: str
     document: Mapping[str, Any]
+    is_confidential: bool = False
+    """Whether passwords may stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,16 @@ class Ending(StrEnum):
     LOGINS = "logins"
     ALL = "all"
     """API tokens too."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A key that values are encrypted with, itself encrypted (`wrapped`) with the key that `wrapped_by` names. The one of generation 0 only makes names."""
+
+    generation: int
+    wrapped_by: str
+    wrapped: str
+    made_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,17 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stepswitch.domain.canonical import canonical_json
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
-from stepswitch.domain.secrecy import secret_names
+from stepswitch.domain.secrecy import holds_passwords, secret_names
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.budget import Kept, is_large, size_of_document
+from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot
 
@@ -33,6 +34,8 @@ class Compiled:
     workflow: Workflow
     secret_names: frozenset[str]
     secret_defaults: tuple[str, ...]
+    is_confidential: bool
+    """Whether its executions may know anything that must not be shown."""
     size: int
     """About how many bytes the document has as JSON."""
 
@@ -59,7 +62,8 @@ def _compile(snapshot: Snapshot) -> Compiled:
     defaults = {
         default for kind, default in declared + bound + compared if kind is ValueType.PASSWORD and isinstance(default, str) and default
     }
-    return Compiled(snapshot, workflow, names, tuple(defaults), size_of_document(snapshot.document))
+    snapshot = replace(snapshot, is_confidential=mentions_passwords(snapshot.document))
+    return Compiled(snapshot, workflow, names, tuple(defaults), holds_passwords(workflow), size_of_document(snapshot.document))
 
 
 class Snapshots:

@@ -13,7 +13,7 @@ from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.confidential import Mask, has_secrets
+from stepswitch.engine.confidential import Mask
 from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets
 from stepswitch.engine.records import LogOrder, LogPage, Waiting
@@ -179,7 +179,7 @@ class Views:
         own = compiled[standing.head.snapshot_id]
         head = self._as_it_runs(standing.head, own)
         mask = Mask(self._secrets, head, list(compiled.values()))
-        if any(map(has_secrets, compiled.values())):
+        if any(each.is_confidential for each in compiled.values()):
             mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
         return self._view(head, own, mask, rows=Rows(self._store, replace(standing, head=head), compiled, mask))
 

@@ -9,10 +9,12 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.engine.budget import Kept
 from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.records import Revision, StoredWorkflow
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row, searchable
 from stepswitch.storage.file_uses import add_uses, drop_uses, workflow_owner
+from stepswitch.storage.places import revision_place, workflow_place
 from stepswitch.storage.searched import SEARCHED, searched_of_workflow
 from stepswitch.storage.tables import workflow_revisions, workflows
 
@@ -24,7 +26,7 @@ _GET: Final = Statement(
 _REPLACE: Final = Statement(
     update(workflows)
     .where(_W.id == bindparam("the_id"), _W.tenant == bindparam("the_tenant"), _W.revision == bindparam("read_revision"))
-    .values({name: bindparam(name) for name in ("name", "revision", "body", *SEARCHED)})
+    .values({name: bindparam(name) for name in ("name", "revision", "body", "sealed_with", *SEARCHED)})
 )
 _DELETE: Final = Statement(
     delete(workflows).where(_W.id == bindparam("id"), _W.tenant == bindparam("tenant"), _W.revision == bindparam("revision"))
@@ -56,7 +58,7 @@ class SqlCatalogueStore:
             **_columns(workflow),
         }
         revision = _revision(workflow, workflow.created_at, workflow.creation_user)
-        await self._write([Op(_INSERT, row, 1), revision, *_uses(workflow)])
+        await self._write([Op(_INSERT, row, 1, _place_of(workflow)), revision, *_uses(workflow)])
 
     async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
         """See `CatalogueStore`."""
@@ -66,7 +68,9 @@ class SqlCatalogueStore:
             "read_revision": workflow.revision - 1,
             **_columns(workflow),
         }
-        await self._change(workflow, [Op(_REPLACE, row, 1), _revision(workflow, changed_at, changed_by), *_uses(workflow)])
+        await self._change(
+            workflow, [Op(_REPLACE, row, 1, _place_of(workflow)), _revision(workflow, changed_at, changed_by), *_uses(workflow)]
+        )
 
     async def delete(self, workflow: StoredWorkflow) -> None:
         """See `CatalogueStore`."""
@@ -98,7 +102,8 @@ class SqlCatalogueStore:
 
     async def _read(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         changes = self._changes
-        (found,) = await self._database.read([Query(_GET, {"tenant": tenant, "id": workflow_id})])
+        query = Query(_GET, {"tenant": tenant, "id": workflow_id}, place=lambda _: workflow_place(tenant, workflow_id))
+        (found,) = await self._database.read([query])
         if not found:
             return None
         created_at, user, revision, body = found[0]
@@ -114,8 +119,13 @@ class SqlCatalogueStore:
 
     async def revision(self, workflow: StoredWorkflow, number: int) -> StoredWorkflow | None:
         """See `CatalogueStore`."""
-        (found,) = await self._database.read([Query(_REVISION, {"id": workflow.id, "number": number})])
+        place = revision_place(workflow.id, number)
+        (found,) = await self._database.read([Query(_REVISION, {"id": workflow.id, "number": number}, place=lambda _: place)])
         return replace(workflow, revision=number, document=load_row(found[0][0])["document"]) if found else None
+
+
+def _place_of(workflow: StoredWorkflow) -> bytes | None:
+    return workflow_place(workflow.tenant, workflow.id) if mentions_passwords(workflow.document) else None
 
 
 def _columns(workflow: StoredWorkflow) -> dict[str, Any]:
@@ -135,7 +145,9 @@ def _revision(workflow: StoredWorkflow, changed_at: int, changed_by: str) -> Op:
         "changed_by": changed_by,
         "body": dump_row({"document": workflow.document}),
     }
-    return Op(_ADD_REVISION, row, 1)
+    is_confidential = mentions_passwords(workflow.document)
+    place = revision_place(workflow.id, workflow.revision) if is_confidential else None
+    return Op(_ADD_REVISION, row, 1, place)
 
 
 def _uses(workflow: StoredWorkflow) -> Sequence[Op]:

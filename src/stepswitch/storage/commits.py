@@ -3,10 +3,10 @@
 A row says how an execution stood then, and where the rest is: finished steps and lines of log stand in their own tables, once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, LargeBinary, and_, bindparam, delete, exists, func, insert, null, or_, select, update
+from sqlalchemy import ColumnElement, Integer, LargeBinary, and_, bindparam, delete, exists, func, insert, null, or_, select, update
 
 from stepswitch.domain.execution import LogEntry, StepExecution
 from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
@@ -14,6 +14,7 @@ from stepswitch.engine.records import Save
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import load_steps, logs_from, step_from
 from stepswitch.storage.outlines import dump_outline, load_outline
+from stepswitch.storage.places import log_place, outline_place, steps_place
 from stepswitch.storage.tables import commits, executions, logs, snapshot_uses, step_executions
 
 PAGE: Final = 200
@@ -38,6 +39,7 @@ _ADD_SAVE: Final = Statement(
         log_rows=bindparam("lines"),
         log_end=_LOG_END,
         outline=bindparam("body", type_=LargeBinary),
+        sealed_with=bindparam("sealed_with", type_=Integer),
     )
 )
 _LINE_COLUMNS: Final = ("tenant", "execution_id", "time", "log_rows", "log_end")
@@ -60,7 +62,7 @@ _ADD_REMOVAL: Final = Statement(
 _EMPTY: Final = Statement(
     update(commits)
     .where(_C.execution_id == bindparam("the_id"), or_(_C.outline.is_not(None), _C.log_rows > 0))
-    .values(outline=null(), first_step=null(), log_rows=1, log_end=0)
+    .values(outline=null(), sealed_with=null(), first_step=null(), log_rows=1, log_end=0)
 )
 """They look like flushes without lines then, and not like removals."""
 
@@ -76,7 +78,7 @@ def save_op(save: Save, log_rows: int) -> Op:
         "lines": log_rows,
         "body": dump_outline(head),
     }
-    return Op(_ADD_SAVE, params)
+    return Op(_ADD_SAVE, params, place=outline_place(head.id) if head.is_confidential else None)
 
 
 def lines_op(execution_id: str, entries: Sequence[LogEntry], log_rows: int) -> Op:
@@ -121,9 +123,16 @@ _NEWEST_OF: Final = Statement(
 _TIME_AT: Final = Statement(select(_C.time).where(_C.place == bindparam("place")))
 _WANTED: Final = _C.place.in_([bindparam(f"p{number}") for number in range(PAGE)])
 _IS_EDITED: Final = exists().where(snapshot_uses.c.execution_id == _C.execution_id)
-_OUTLINES: Final = Statement(select(_C.place, _C.outline, _C.log_rows, _C.creation_user, _C.workflow_name, _IS_EDITED).where(_WANTED))
-_LINES: Final = Statement(select(_C.place, _L.body).join_from(commits, logs, _LINES_OF).where(_WANTED).order_by(_L.place))
-_STEPS: Final = Statement(select(_C.place, _S.body).join_from(commits, step_executions, _STEPS_OF).where(_WANTED))
+_OUTLINES: Final = Statement(
+    select(_C.place, _C.execution_id, _C.outline, _C.log_rows, _C.creation_user, _C.workflow_name, _IS_EDITED).where(_WANTED)
+)
+_LINES: Final = Statement(select(_C.place, _C.execution_id, _L.body).join_from(commits, logs, _LINES_OF).where(_WANTED).order_by(_L.place))
+_STEPS: Final = Statement(select(_C.place, _C.execution_id, _S.body).join_from(commits, step_executions, _STEPS_OF).where(_WANTED))
+_CONTENTS: Final[Sequence[tuple[Statement, Callable[[Row], bytes]]]] = (
+    (_OUTLINES, lambda row: outline_place(row[1])),
+    (_LINES, lambda row: log_place(row[1])),
+    (_STEPS, lambda row: steps_place(row[1])),
+)
 _PORTION: Final = select(_C.place, _C.time).order_by(_C.place).limit(PORTION).subquery()
 _FORGET: Final = Statement(
     delete(commits).where(
@@ -171,12 +180,12 @@ class SqlCommitLog:
             return []
         places = [row.place for row in rows[:PAGE]]
         params = {f"p{number}": places[min(number, len(places) - 1)] for number in range(PAGE)}
-        outlines, lines, steps = await self._database.read([Query(each, params) for each in (_OUTLINES, _LINES, _STEPS)])
+        outlines, lines, steps = await self._database.read([Query(each, params, place=place) for each, place in _CONTENTS])
         known = {row[0]: row for row in outlines}
         logged: dict[int, tuple[LogEntry, ...]] = {}
-        for place, body in lines:
+        for place, _, body in lines:
             logged[place] = (*logged.get(place, ()), *logs_from(body))
-        finished = {place: tuple(map(_without_values, load_steps(body))) for place, body in steps}
+        finished = {place: tuple(map(_without_values, load_steps(body))) for place, _, body in steps}
         return [
             _commit(row, known[row.place], finished.get(row.place, ()), logged.get(row.place, ()))
             for row in rows[:PAGE]
@@ -195,7 +204,7 @@ def _without_values(plain: Mapping[str, Any]) -> StepExecution:
 
 
 def _commit(row: CommitRow, known: Row, steps: tuple[StepExecution, ...], entries: tuple[LogEntry, ...]) -> Commit:
-    _, outline, log_rows, creation_user, workflow_name, is_edited = known
+    _, _, outline, log_rows, creation_user, workflow_name, is_edited = known
     return Commit(
         place=row.place,
         time=row.time,

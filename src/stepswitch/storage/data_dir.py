@@ -22,6 +22,7 @@ DATABASE: Final = "stepswitch.db"
 LOCK: Final = "lock"
 FILES: Final = "files"
 DIGEST_KEY: Final = "digest.key"
+SECRETS_KEY: Final = "secrets.key"
 UNFINISHED: Final = "stepswitch.db.restoring"
 """The database of a restore that has not ended."""
 
@@ -47,6 +48,11 @@ class DataDir:
     def digest_key(self) -> Path:
         """Where the key of the digests of requests is."""
         return self.path / DIGEST_KEY
+
+    @property
+    def secrets_key(self) -> Path:
+        """Where the key is that encrypts the keys of stored passwords, unless settings say otherwise."""
+        return self.path / SECRETS_KEY
 
     def acquire(self, *, restoring: bool = False) -> None:
         """Make the directory where it is missing and lock it; raises SettingsError where that cannot be."""

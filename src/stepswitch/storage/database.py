@@ -4,13 +4,15 @@ A store never holds a transaction open: it hands over a list of operations that 
 that see one state of the data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
+
+from stepswitch.engine.encryption import Sealer
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
@@ -58,6 +60,8 @@ class Op:
     statement: Statement
     params: Params
     expect: int | None = None
+    place: bytes | None = None
+    """Where its bytes stand, where they are to be encrypted; the parameter `sealed_with` then says with which key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,17 @@ class Query:
     params: Params = field(default_factory=dict)
     limit_seconds: float | None = None
     """How long it may run; a read with such a query keeps no other read waiting."""
+    place: Callable[[Row], bytes] | None = None
+    """Says of a row where it stands, where its bytes may be encrypted."""
 
 
 class Database(Protocol):
     """A database that can be written by one unit of work at a time, and read beside it."""
+
+    @property
+    def sealer(self) -> Sealer:
+        """What encrypts the bytes of operations that have a place."""
+        ...
 
     async def write(self, ops: Sequence[Op]) -> Sequence[int]:
         """Carry out `ops` together and return the rows that each changed, after COMMIT.

@@ -7,7 +7,7 @@ that says so, because orjson would read it as something else: every value that g
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, Final
@@ -44,8 +44,22 @@ _HEAD_MAPS: Final = ("context", "assignments", "values")
 _STEP_FIELDS: Final = frozenset(each.name for each in fields(StepExecution)) - {"extra"}
 _PROBE_FIELDS: Final = frozenset(each.name for each in fields(Probe)) - {"extra"}
 _HEAD_FIELDS: Final = frozenset(each.name for each in fields(Head)) - {"extra"}
-Large = dict[str, bytes]
-"""Values to be kept apart, as they are stored, by digest."""
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class Large(dict[str, bytes]):
+    """Values to be kept apart, as they are stored, by digest; `digest` says how that is made."""
+
+    __slots__ = ("digest",)
+
+    def __init__(self, digest: Callable[[bytes], str] = _sha256) -> None:
+        super().__init__()
+        self.digest = digest
+
+
 Apart = Mapping[str, Value]
 """Values that were kept apart, by digest: one that stands in many places is in memory once."""
 
@@ -123,7 +137,7 @@ def _without_large(values: Mapping[str, Any], large: Large) -> Mapping[str, Any]
 
 def _set_aside(text: str, large: Large) -> dict[str, str]:
     body = dump(text)
-    digest = hashlib.sha256(body).hexdigest()
+    digest = large.digest(body)
     large[digest] = body
     return {_LARGE_KEY: digest}
 

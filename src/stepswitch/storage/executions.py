@@ -29,6 +29,7 @@ from stepswitch.storage.encoding import (
 )
 from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
 from stepswitch.storage.logs import are_logged, log_ops, read_logs
+from stepswitch.storage.places import head_place, large_place, snapshot_place, steps_place
 from stepswitch.storage.requests import add_mark
 from stepswitch.storage.searched import searched_context
 from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
@@ -43,7 +44,17 @@ _UPDATE: Final = Statement(
     .values(
         {
             name: bindparam(name)
-            for name in ("version", "status", "snapshot_id", "end_time", "retained_til", "runnable_since", "cleanup_number", "body")
+            for name in (
+                "version",
+                "status",
+                "snapshot_id",
+                "end_time",
+                "retained_til",
+                "runnable_since",
+                "cleanup_number",
+                "body",
+                "sealed_with",
+            )
         }
     )
 )
@@ -60,7 +71,7 @@ _ADD_CLAIM: Final = Statement(upsert(claims).on_conflict_do_nothing())
 _END_CLAIM: Final = Statement(delete(claims).where(_C.execution_id == bindparam("execution_id"), _C.nonce != bindparam("kept_nonce")))
 _SIGN: Final = Statement(update(claims).where(_C.nonce == bindparam("the_nonce")).values(last_sign=bindparam("now")))
 
-_HEAD: Final = Statement(select(_E.body).where(_E.id == bindparam("id")))
+_HEAD: Final = Statement(select(_E.body, _E.tenant).where(_E.id == bindparam("id")))
 _SNAPSHOT: Final = Statement(select(snapshots.c.tenant, snapshots.c.body).where(snapshots.c.id == bindparam("id")))
 _SIZES: Final = (
     select(_S.first, (func.sum(func.length(_S.body)).over(order_by=_S.first) - func.length(_S.body)).label("before"))
@@ -148,7 +159,7 @@ class SqlExecutionStore:
     async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
         """See `ExecutionStore`."""
         head = save.head
-        large: Large = {}
+        large = self._large(head)
         row = {
             **_columns(head, large),
             "id": head.id,
@@ -162,23 +173,26 @@ class SqlExecutionStore:
         }
         uses = add_uses(head.tenant, execution_owner(head.id), set(head.attachments.values()))
         marks = [] if mark is None else [add_mark(mark)]
-        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1), *_row_ops(save, large), *uses, *marks])
+        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses, *marks])
 
     async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
         """See `ExecutionStore`."""
         head = save.head
-        large: Large = {}
+        large = self._large(head)
         row = {**_columns(head, large), "the_id": head.id, "read_version": head.version - 1}
         edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
         uses = change_uses(save) if save.taken_files or save.left_files else ()
-        await self._database.write([*edit, Op(_UPDATE, row, 1), *_row_ops(save, large), *uses])
+        await self._database.write([*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses])
 
-    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry], *, again: bool = False) -> None:
+    def _large(self, head: Head) -> Large:
+        return Large(self._database.sealer.digest) if head.is_confidential else Large()
+
+    async def append_logs(self, execution_id: str, logs: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
         """See `ExecutionStore`."""
         if logs:
             if again and await are_logged(self._database, execution_id, logs):
                 return
-            lines = log_ops(execution_id, logs)
+            lines = log_ops(execution_id, logs, is_confidential=is_confidential)
             await self._database.write([*lines, lines_op(execution_id, logs, log_rows=len(lines))])
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
@@ -197,7 +211,7 @@ class SqlExecutionStore:
 
     async def load(self, execution_id: str) -> Head | None:
         """See `ExecutionStore`."""
-        (found,) = await self._database.read([Query(_HEAD, {"id": execution_id})])
+        (found,) = await self._database.read([_head_query(execution_id)])
         return await self._head_of(execution_id, found)
 
     async def _head_of(self, execution_id: str, found: Sequence[Row]) -> Head | None:
@@ -210,20 +224,21 @@ class SqlExecutionStore:
 
     async def standing(self, execution_id: str) -> Standing | None:
         """See `ExecutionStore`."""
-        queries = [Query(statement, {"id": execution_id}) for statement in (_HEAD, _SNAPSHOT_IDS, _LOG_END)]
-        found, used, ((log_end,),) = await self._database.read(queries)
+        others = [Query(statement, {"id": execution_id}) for statement in (_SNAPSHOT_IDS, _LOG_END)]
+        found, used, ((log_end,),) = await self._database.read([_head_query(execution_id), *others])
         head = await self._head_of(execution_id, found)
         return None if head is None else Standing(head, frozenset({head.snapshot_id, *(row[0] for row in used)}), log_end or 0)
 
     async def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See `ExecutionStore`."""
-        (found,) = await self._database.read([Query(_SNAPSHOT, {"id": snapshot_id})])
+        query = Query(_SNAPSHOT, {"id": snapshot_id}, place=lambda row: snapshot_place(row[0], snapshot_id))
+        (found,) = await self._database.read([query])
         return Snapshot(snapshot_id, found[0][0], load_row(found[0][1])["document"]) if found else None
 
     async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
         """See `ExecutionStore`."""
         params = {"execution_id": execution_id, "first": first, "last": first + count, "rows": count, "limit_bytes": limit_bytes}
-        (found,) = await self._database.read([Query(_STEPS, params)])
+        (found,) = await self._database.read([Query(_STEPS, params, place=lambda _: steps_place(execution_id))])
         plain = [step for (body,) in found for step in load_steps(body) if first <= step["number"] < first + count]
         digests = [digests_of_step(step) for step in plain]
         if not any(digests):
@@ -286,7 +301,7 @@ class SqlExecutionStore:
     async def _apart(self, execution_id: str, digests: AbstractSet[str]) -> Apart | None:
         """Return the large values of an execution; None where somebody deleted it meanwhile."""
         found: dict[str, Any] = {digest: load(body) for digest, body in await self._by_digest(_LARGE, execution_id, digests)}
-        if len(found) < len(digests) and not (await self._database.read([Query(_HEAD, {"id": execution_id})]))[0]:
+        if len(found) < len(digests) and not (await self._database.read([_head_query(execution_id)]))[0]:
             return None
         return found
 
@@ -295,8 +310,16 @@ class SqlExecutionStore:
         for start in range(0, len(wanted), _DIGESTS_AT_ONCE):
             page = wanted[start : start + _DIGESTS_AT_ONCE]
             padded = {f"d{place}": page[min(place, len(page) - 1)] for place in range(_DIGESTS_AT_ONCE)}
-            queries.append(Query(statement, {"execution_id": execution_id, **padded}))
+            queries.append(Query(statement, {"execution_id": execution_id, **padded}, place=lambda row: large_place(execution_id, row[0])))
         return [row for rows in await self._database.read(queries) for row in rows] if queries else []
+
+
+def _head_query(execution_id: str) -> Query:
+    return Query(_HEAD, {"id": execution_id}, place=lambda row: head_place(row[1], execution_id))
+
+
+def _place_of(head: Head) -> bytes | None:
+    return head_place(head.tenant, head.id) if head.is_confidential else None
 
 
 def _columns(head: Head, large: Large) -> dict[str, Any]:
@@ -315,19 +338,22 @@ def _columns(head: Head, large: Large) -> dict[str, Any]:
 
 
 def _add_snapshot(snapshot: Snapshot) -> Op:
-    return Op(_ADD_SNAPSHOT, {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump_row({"document": snapshot.document})})
+    row = {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump_row({"document": snapshot.document})}
+    return Op(_ADD_SNAPSHOT, row, place=snapshot_place(snapshot.tenant, snapshot.id) if snapshot.is_confidential else None)
 
 
 def _row_ops(save: Save, large: Large) -> list[Op]:
     """Return what a save appends: step executions, log entries, the commit itself, large values, and the claim where it is new."""
-    execution_id = save.head.id
+    execution_id, is_confidential = save.head.id, save.head.is_confidential
     ops: list[Op] = []
     if save.rows:
-        body = dump_steps(save.rows, large)
-        ops.append(Op(_ADD_STEPS, {"execution_id": execution_id, "first": save.rows[0].number, "body": body}))
-    lines = log_ops(execution_id, save.logs)
+        row = {"execution_id": execution_id, "first": save.rows[0].number, "body": dump_steps(save.rows, large)}
+        ops.append(Op(_ADD_STEPS, row, place=steps_place(execution_id) if is_confidential else None))
+    lines = log_ops(execution_id, save.logs, is_confidential=is_confidential)
     ops += [*lines, save_op(save, log_rows=len(lines))]
-    ops += [Op(_ADD_LARGE, {"execution_id": execution_id, "digest": digest, "body": body}) for digest, body in large.items()]
+    for digest, body in large.items():
+        place = large_place(execution_id, digest) if is_confidential else None
+        ops.append(Op(_ADD_LARGE, {"execution_id": execution_id, "digest": digest, "body": body}, place=place))
     return [*ops, *_claim_ops(save)]
 
 

@@ -7,7 +7,7 @@ not (those that fit may all stand at its end) the walk is given up, and one inde
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +23,7 @@ from stepswitch.engine.selection import Condition, Page, Place, Selection
 from stepswitch.storage.database import Database, Query, Row, Statement
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
 from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, reduced, term_of
+from stepswitch.storage.places import head_place, snapshot_place, steps_place, workflow_place
 from stepswitch.storage.reaches import reach_form, reach_params
 from stepswitch.storage.selects import Branch, Form, count_statement, is_one, is_plain, never_missing, parts_of, rows_statement, walked
 from stepswitch.storage.tables import executions, snapshots, step_executions, workflows
@@ -40,7 +41,7 @@ BEARABLE: Final = 1.5
 AT_ONCE: Final = 100
 """Ids in one statement."""
 _IDS: Final[list[BindParameter[str]]] = [bindparam(f"id{place}") for place in range(AT_ONCE)]
-_HEADS: Final = Statement(select(executions.c.id, executions.c.body).where(executions.c.id.in_(_IDS)))
+_HEADS: Final = Statement(select(executions.c.id, executions.c.tenant, executions.c.body).where(executions.c.id.in_(_IDS)))
 _STEPS: Final = Statement(
     select(step_executions.c.execution_id, step_executions.c.body)
     .where(step_executions.c.execution_id.in_(_IDS))
@@ -85,7 +86,7 @@ class SqlListStore:
     async def workflow_page(self, tenant: str, selection: Selection) -> Page[StoredWorkflow]:
         """See `ListStore`."""
         page = await self._page(WORKFLOWS, tenant, selection)
-        rows = await self._by_id(_WORKFLOWS, page.items)
+        rows = await self._by_id(_WORKFLOWS, page.items, lambda row: workflow_place(row[1], row[0]))
         found = {row[0]: _workflow(row) for row in rows}
         return Page(tuple(found[row_id] for row_id in page.items if row_id in found), page.last, page.total)
 
@@ -108,7 +109,7 @@ class SqlListStore:
     async def heads(self, ids: Sequence[str]) -> Sequence[Head]:
         """See `ListStore`."""
         found: dict[str, Head] = {}
-        for execution_id, body in await self._by_id(_HEADS, ids):
+        for execution_id, _, body in await self._by_id(_HEADS, ids, lambda row: head_place(row[1], row[0])):
             plain_head = load(body)
             head = await self._executions.load(execution_id) if digests_of_head(plain_head) else head_from(plain_head, {})
             if head is not None:
@@ -119,7 +120,7 @@ class SqlListStore:
         """See `ListStore`."""
         found: dict[str, list[StepExecution]] = {}
         aside: set[str] = set()
-        for execution_id, body in await self._by_id(_STEPS, ids):
+        for execution_id, body in await self._by_id(_STEPS, ids, lambda row: steps_place(row[0])):
             for each in load_steps(body):
                 if execution_id in aside or digests_of_step(each):
                     aside.add(execution_id)
@@ -129,14 +130,15 @@ class SqlListStore:
 
     async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:
         """See `ListStore`."""
-        rows = await self._by_id(_SNAPSHOTS, ids)
+        rows = await self._by_id(_SNAPSHOTS, ids, lambda row: snapshot_place(row[1], row[0]))
         return [Snapshot(snapshot_id, tenant, load_row(body)["document"]) for snapshot_id, tenant, body in rows]
 
-    async def _by_id(self, statement: Statement, ids: Sequence[str]) -> list[Row]:
+    async def _by_id(self, statement: Statement, ids: Sequence[str], place: Callable[[Row], bytes]) -> list[Row]:
         queries = []
         for start in range(0, len(ids), AT_ONCE):
             page = ids[start : start + AT_ONCE]
-            queries.append(Query(statement, {f"id{place}": page[min(place, len(page) - 1)] for place in range(AT_ONCE)}))
+            params = {f"id{number}": page[min(number, len(page) - 1)] for number in range(AT_ONCE)}
+            queries.append(Query(statement, params, place=place))
         return [row for rows in await self._database.read(queries) for row in rows] if queries else []
 
 

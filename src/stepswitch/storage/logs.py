@@ -5,12 +5,13 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, LargeBinary, bindparam, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Integer, LargeBinary, bindparam, func, insert, select, tuple_
 
 from stepswitch.domain.execution import LogEntry
 from stepswitch.engine.records import LogOrder, LogPage
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_logs, logs_from
+from stepswitch.storage.places import log_place
 from stepswitch.storage.tables import executions, logs
 
 LOG_ROWS: Final = 500
@@ -18,8 +19,8 @@ LOG_ROWS: Final = 500
 _L = logs.c
 _ADD: Final = Statement(
     insert(logs).from_select(
-        ["execution_id", "step", "body"],
-        select(executions.c.id, bindparam("step"), bindparam("body", type_=LargeBinary)).where(
+        ["execution_id", "step", "body", "sealed_with"],
+        select(executions.c.id, bindparam("step"), bindparam("body", type_=LargeBinary), bindparam("sealed_with", type_=Integer)).where(
             executions.c.id == bindparam("execution_id")
         ),
     )
@@ -70,15 +71,17 @@ _LAST: Final = Statement(
 )
 
 
-def log_ops(execution_id: str, entries: Iterable[LogEntry]) -> list[Op]:
+def log_ops(execution_id: str, entries: Iterable[LogEntry], *, is_confidential: bool) -> list[Op]:
     """Return what appends entries: a row for those that follow one another and tell of the same step."""
     rows = groupby(entries, key=lambda entry: entry.step)
-    return [Op(_ADD, {"execution_id": execution_id, "step": step, "body": dump_logs(list(of_step))}) for step, of_step in rows]
+    place = log_place(execution_id) if is_confidential else None
+    return [Op(_ADD, {"execution_id": execution_id, "step": step, "body": dump_logs(list(of_step))}, place=place) for step, of_step in rows]
 
 
 async def are_logged(database: Database, execution_id: str, entries: Sequence[LogEntry]) -> bool:
     """Return whether entries of one step are there as they are, among the last that were written of it."""
-    (rows,) = await database.read([Query(_LAST, {"execution_id": execution_id, "step": entries[0].step})])
+    params = {"execution_id": execution_id, "step": entries[0].step}
+    (rows,) = await database.read([Query(_LAST, params, place=lambda _: log_place(execution_id))])
     return any(logs_from(body) == list(entries) for (body,) in rows)
 
 
@@ -91,7 +94,7 @@ async def read_logs(database: Database, execution_id: str, page: LogPage) -> tup
         "until": page.until,
         "limit_bytes": page.limit_bytes,
     }
-    (rows,) = await database.read([Query(_PAGES[page.order], params)])
+    (rows,) = await database.read([Query(_PAGES[page.order], params, place=lambda _: log_place(execution_id))])
     entries = [entry for *_, body in rows for entry in logs_from(body)]
     is_full = len(rows) == LOG_ROWS or sum(size for _, _, size, _ in rows) >= page.limit_bytes  # as stored: a body comes without its seal
     if not is_full:

@@ -10,11 +10,11 @@ from typing import Final
 
 from stepswitch.domain.errors import BackupError, SettingsError
 from stepswitch.storage.backup import to_disk
-from stepswitch.storage.data_dir import DATABASE, FILES, LOCK, UNFINISHED, DataDir, migrate
+from stepswitch.storage.data_dir import DATABASE, FILES, LOCK, SECRETS_KEY, UNFINISHED, DataDir, migrate
 from stepswitch.storage.manifest import Manifest, checked, digest_of
 
-_OURS: Final = frozenset({LOCK, "lost+found"})
-"""What may lie in a directory that counts as empty."""
+_OURS: Final = frozenset({LOCK, SECRETS_KEY, "lost+found"})
+"""What may lie in a directory that counts as empty: the key has to be brought back before the backup that it opens."""
 
 
 def refuse_used(data_dir: DataDir) -> None:

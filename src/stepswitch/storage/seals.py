@@ -1,36 +1,75 @@
-"""A checksum behind every body: what comes back from the disk is what went there, or is refused. Used by `sqlite`.
+"""The last thing that happens to a body before the disk, and the first behind it: encryption where it has a place, and a checksum. Used by `sqlite`.
 
-SQLite notices a page that is out of order, and no bit that fell over inside of a value (docs/decisions/0012).
+SQLite notices a page that is out of order, and no bit that fell over inside of a value (docs/decisions/0012): what comes back is
+what went there, or is refused. An encrypted body begins with a byte that no other one begins with.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from stepswitch.domain.errors import DamagedError
-from stepswitch.storage.database import Compiled, Params, Row
+from stepswitch.domain.errors import DamagedError, StoreError
+from stepswitch.engine.encryption import Sealer
+from stepswitch.storage.database import Compiled, Op, Params, Row
 from stepswitch.storage.sqlite_faults import DAMAGED
 
 SEAL_BYTES: Final = 4
+ENCRYPTED: Final = b"\x01"
+"""The first byte of an encrypted body; those in clear are JSON."""
+SEALED_WITH: Final = "sealed_with"
 
 
-def sealed(statement: Compiled, given: Params) -> tuple[str, Params]:
-    """Return a statement that writes, and its parameters with a CRC-32 behind each that is bytes."""
-    params = {**statement.constants, **given}
+def sealed(statement: Compiled, op: Op, sealer: Sealer) -> tuple[str, Params]:
+    """Return a statement that writes, and its parameters: what is bytes is encrypted where it has a place, with a CRC-32 behind it."""
+    params = {SEALED_WITH: None, **statement.constants, **op.params}
     for name in statement.binary:
         value = params.get(name)
         if value is not None:
+            if op.place is not None:
+                value, params[SEALED_WITH] = sealer.seal(value, op.place)
+                value = ENCRYPTED + value
             params[name] = value + zlib.crc32(value).to_bytes(SEAL_BYTES)
     return statement.text, params
 
 
-def opened(rows: Sequence[Row]) -> Sequence[Row]:
-    """Return rows with the checksums taken off; raises DamagedError where one does not fit."""
-    return [tuple([_opened(value) if type(value) is bytes else value for value in row]) if bytes in map(type, row) else row for row in rows]
+def opened(rows: Sequence[Row], place: Callable[[Row], bytes] | None, sealer: Sealer) -> Sequence[Row]:
+    """Return rows in clear and with the checksums taken off; raises DamagedError where one does not fit, StoreError where one cannot be opened."""
+    return [_opened(row, place, sealer) if bytes in map(type, row) else row for row in rows]
 
 
-def _opened(value: bytes) -> bytes:
-    content = value[:-SEAL_BYTES]
-    if zlib.crc32(content).to_bytes(SEAL_BYTES) != value[-SEAL_BYTES:]:
-        raise DamagedError(f"{DAMAGED} (a checksum does not fit)")
-    return content
+def _opened(row: Row, place: Callable[[Row], bytes] | None, sealer: Sealer) -> Row:
+    values = list(row)
+    for number, value in enumerate(row):
+        if type(value) is bytes:
+            content = value[:-SEAL_BYTES]
+            if zlib.crc32(content).to_bytes(SEAL_BYTES) != value[-SEAL_BYTES:]:
+                raise DamagedError(f"{DAMAGED} (a checksum does not fit)")
+            if content[:1] == ENCRYPTED:
+                content = _decrypted(content[1:], row, place, sealer)
+            values[number] = content
+    return tuple(values)
+
+
+def _decrypted(content: bytes, row: Row, place: Callable[[Row], bytes] | None, sealer: Sealer) -> bytes:
+    if place is None:
+        raise StoreError("a value is encrypted where none should be")
+    return sealer.opened(content, place(row))
+
+
+class _NoKeys:
+    """Implements `Sealer` for who has no business with secrets: nothing is written in clear that should be encrypted."""
+
+    def seal(self, content: bytes, place: bytes) -> tuple[bytes, int]:  # noqa: ARG002 # the signature is the port's
+        """Refuse."""
+        raise StoreError("what is to be encrypted cannot be written: there is no key")
+
+    def opened(self, sealed: bytes, place: bytes) -> bytes:  # noqa: ARG002
+        """Refuse."""
+        raise StoreError("what is encrypted cannot be read: there is no key")
+
+    def digest(self, content: bytes) -> str:  # noqa: ARG002
+        """Refuse."""
+        raise StoreError("what is to be encrypted cannot be named: there is no key")
+
+
+NO_KEYS: Final = _NoKeys()

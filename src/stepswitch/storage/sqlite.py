@@ -22,8 +22,9 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from stepswitch.domain.errors import CommitInDoubtError, DamagedError, QueryTooSlowError, StoreError, VersionConflictError
 from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.encryption import Sealer
 from stepswitch.storage.database import Op, Params, Query, Row, Statement
-from stepswitch.storage.seals import opened, sealed
+from stepswitch.storage.seals import NO_KEYS, opened, sealed
 from stepswitch.storage.sqlite_faults import in_words, is_busy, is_damage
 
 BATCH: Final = 200
@@ -94,13 +95,14 @@ def connect(path: Path) -> sqlite3.Connection:
 class SqliteDatabase:
     """Implements `Database` on one file. Create it inside the event loop that uses it."""
 
-    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection] = connect) -> None:
+    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection] = connect, *, sealer: Sealer = NO_KEYS) -> None:
         self._path = path
+        self._sealer = sealer
         self._connect_to = connect_to
         self._connection: sqlite3.Connection | None = self._connect()
         self._committer = ThreadPoolExecutor(1, "commit")
-        self._readers = _Readers(path, connect_to, READERS)
-        self._scanners = _Readers(path, connect_to, SCANNERS)
+        self._readers = _Readers(path, connect_to, READERS, sealer)
+        self._scanners = _Readers(path, connect_to, SCANNERS, sealer)
         self._waiting: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -113,6 +115,11 @@ class SqliteDatabase:
         self._writer = asyncio.get_running_loop().create_task(self._write_forever(), name="sqlite writer")
 
     @property
+    def sealer(self) -> Sealer:
+        """See `Database`."""
+        return self._sealer
+
+    @property
     def writer(self) -> "asyncio.Task[None]":
         """The writer itself: when it ends before `close`, the process has to end."""
         return self._writer
@@ -123,7 +130,7 @@ class SqliteDatabase:
             raise StoreError("the database is closed")
         if self._is_broken:
             raise DamagedError(f"nothing is written any more: {self.damage}")
-        steps = [(*sealed(op.statement.compiled(DIALECT), op.params), op.expect) for op in ops]
+        steps = [(*sealed(op.statement.compiled(DIALECT), op, self._sealer), op.expect) for op in ops]
         done: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Unit(steps, done))
         self._wake.set()
@@ -307,8 +314,9 @@ def _in_doubt(results: Sequence[_Done], reason: str) -> Sequence[_Done]:
 class _Readers:
     """A few threads with a connection each; every read is one short transaction, so that none outlives one page."""
 
-    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection], threads: int) -> None:
+    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection], threads: int, sealer: Sealer) -> None:
         self._path = path
+        self._sealer = sealer
         self._connect_to = connect_to
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
@@ -328,7 +336,7 @@ class _Readers:
         try:
             connection.execute("BEGIN")
             try:
-                return [_fetch(connection, query) for query in queries]
+                return [_fetch(connection, query, self._sealer) for query in queries]
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -361,13 +369,14 @@ class _Readers:
             self._all.pop().close()
 
 
-def _fetch(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
+def _fetch(connection: sqlite3.Connection, query: Query, sealer: Sealer) -> Sequence[Row]:
     statement = query.statement.compiled(DIALECT)
     if query.limit_seconds is not None:
         deadline = time.monotonic() + query.limit_seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, OPERATIONS_BETWEEN_LOOKS)
     try:
-        return opened(connection.execute(statement.text, statement.params(query.params)).fetchall())
+        rows = connection.execute(statement.text, statement.params(query.params)).fetchall()
+        return opened(rows, query.place, sealer)
     except _NO_SUCH_KEY:
         return []
     except sqlite3.OperationalError as error:

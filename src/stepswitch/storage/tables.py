@@ -10,6 +10,17 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 metadata: Final = MetaData()
 
+
+def sealed_with() -> Column[int]:
+    """Return the column for the generation of the key that the body is encrypted with; NULL where it is not."""
+    return Column("sealed_with", Integer)
+
+
+def sealed_index(table: str) -> Index:
+    """Return the index that finds what is encrypted, without a row for what is not."""
+    return Index(f"{table}_sealed", "sealed_with", sqlite_where=text("sealed_with IS NOT NULL"))
+
+
 workflows: Final = Table(
     "workflows",
     metadata,
@@ -27,6 +38,7 @@ workflows: Final = Table(
     Column("hierarchy", String),
     Column("tags", String),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
     Index("workflows_by_tenant", "tenant", "created_at", "id"),
     Index("workflows_by_id", "tenant", "id"),
     Index("workflows_by_name", "tenant", "name", "created_at", "id"),
@@ -36,6 +48,7 @@ workflows: Final = Table(
     Index("workflows_by_owner_part", "tenant", "owner_sub_id", "created_at", "id"),
     Index("workflows_by_owner_type", "tenant", "owner_type", "created_at", "id"),
     Index("workflows_by_read_only", "tenant", "read_only", "created_at", "id"),
+    sealed_index("workflows"),
 )
 
 workflow_revisions: Final = Table(
@@ -46,7 +59,9 @@ workflow_revisions: Final = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("changed_by", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
     PrimaryKeyConstraint("workflow_id", "revision"),
+    sealed_index("workflow_revisions"),
 )
 """Every revision of a workflow, the current one too; written once, gone with the workflow."""
 
@@ -56,6 +71,8 @@ snapshots: Final = Table(
     Column("id", String, primary_key=True),
     Column("tenant", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
+    sealed_index("snapshots"),
 )
 
 executions: Final = Table(
@@ -77,6 +94,7 @@ executions: Final = Table(
     Column("context_type", String, nullable=False),
     Column("context", String),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
     Index(
         "executions_by_tenant",
         *("tenant", "creation_time", "id"),
@@ -94,6 +112,7 @@ executions: Final = Table(
     Index("executions_runnable", "runnable_since", "id", sqlite_where=text("runnable_since IS NOT NULL")),
     Index("executions_retained", "retained_til", sqlite_where=text("end_time IS NOT NULL")),
     Index("executions_cleanup", "id", sqlite_where=text("cleanup_number IS NOT NULL")),
+    sealed_index("executions"),
 )
 
 snapshot_uses: Final = Table(
@@ -113,7 +132,9 @@ step_executions: Final = Table(
     Column("execution_id", String, nullable=False),
     Column("first", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
     PrimaryKeyConstraint("execution_id", "first"),
+    sealed_index("step_executions"),
 )
 """What one save finished: a JSON array of step executions, written once; `first` is the number of the first."""
 
@@ -124,8 +145,10 @@ logs: Final = Table(
     Column("execution_id", String, nullable=False),
     Column("step", Integer),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
     Index("logs_by_execution", "execution_id", "place"),
     Index("logs_by_step", "execution_id", "step", "place", sqlite_where=text("step IS NOT NULL")),
+    sealed_index("logs"),
     sqlite_autoincrement=True,
 )
 """What one save or one flush logged of one step execution, or of the execution itself: a JSON array of entries.
@@ -144,9 +167,11 @@ commits: Final = Table(
     Column("log_rows", Integer, nullable=False),
     Column("log_end", Integer, nullable=False),
     Column("outline", LargeBinary),
+    sealed_with(),
     Column("creation_user", String),
     Column("workflow_name", String),
     Index("commits_by_execution", "execution_id", "place"),
+    sealed_index("commits"),
 )
 """Every save, flush of log lines and removal, in the order of commits, for 24 hours; the last one stays.
 
@@ -173,7 +198,9 @@ large_values: Final = Table(
     Column("execution_id", String, nullable=False),
     Column("digest", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    sealed_with(),
     PrimaryKeyConstraint("execution_id", "digest"),
+    sealed_index("large_values"),
 )
 """Values over 64 KiB, once per execution by content."""
 
@@ -243,6 +270,16 @@ files: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Index("files_by_content", "sha256"),
 )
+
+data_keys: Final = Table(
+    "data_keys",
+    metadata,
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped_by", String, nullable=False),
+    Column("wrapped", String, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+)
+"""The keys that bodies are encrypted with, each encrypted with one that is not in the database."""
 
 epochs: Final = Table(
     "epochs",

@@ -102,7 +102,8 @@ class StepLog:
     async def _store(self, lines: Sequence[LogEntry], *, again: bool) -> bool:
         """Return whether nothing is left to do for `lines`: they are stored, or nobody keeps trying."""
         try:
-            await self._around.claims.log(self._grant.task.execution_id, lines, again=again)
+            grant = self._grant
+            await self._around.claims.log(grant.task.execution_id, lines, again=again, is_confidential=grant.is_confidential)
         except StoreError as error:
             _log.error(
                 "log lines of a step could not be stored",

@@ -24,6 +24,7 @@ _EXECUTION_LISTS = {
     "end": "end_time",
     "retention": "retained_til",
 }
+_SEALED = ("workflows", "workflow_revisions", "snapshots", "executions", "step_executions", "logs", "commits", "large_values")
 _EXECUTIONS_WHOLE = ("status", "end_time", "retained_til", "workflow_id", "workflow_name", "creation_user", "context_type")
 
 
@@ -32,10 +33,12 @@ def upgrade() -> None:
     _catalogue()
     _files()
     _executions()
+    _claims()
     _rows()
     _requests()
     _people()
     _epochs()
+    _data_keys()
 
 
 def _catalogue() -> None:
@@ -56,6 +59,7 @@ def _catalogue() -> None:
         sa.Column("hierarchy", sa.String(), nullable=True),
         sa.Column("tags", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("workflows_by_tenant", "workflows", ["tenant", "created_at", "id"])
@@ -69,6 +73,7 @@ def _catalogue() -> None:
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("changed_by", sa.String(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("workflow_id", "revision"),
     )
 
@@ -97,6 +102,7 @@ def _files() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
 
@@ -121,6 +127,7 @@ def _executions() -> None:
         sa.Column("context_type", sa.String(), nullable=False),
         sa.Column("context", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("executions_by_snapshot", "executions", ["snapshot_id"])
@@ -131,6 +138,10 @@ def _executions() -> None:
     op.create_index("executions_cleanup", "executions", ["id"], sqlite_where=sa.text("cleanup_number IS NOT NULL"))
     op.create_index("executions_retained", "executions", ["retained_til"], sqlite_where=sa.text("end_time IS NOT NULL"))
     op.create_index("executions_runnable", "executions", ["runnable_since", "id"], sqlite_where=sa.text("runnable_since IS NOT NULL"))
+
+
+def _claims() -> None:
+    """Make the claims, and what follows the executions."""
     op.create_table(
         "claims",
         sa.Column("execution_id", sa.String(), nullable=False),
@@ -160,6 +171,7 @@ def _rows() -> None:
         sa.Column("execution_id", sa.String(), nullable=False),
         sa.Column("first", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("execution_id", "first"),
     )
     op.create_table(
@@ -168,6 +180,7 @@ def _rows() -> None:
         sa.Column("execution_id", sa.String(), nullable=False),
         sa.Column("step", sa.Integer(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("place"),
         sqlite_autoincrement=True,
     )
@@ -183,6 +196,7 @@ def _rows() -> None:
         sa.Column("log_rows", sa.Integer(), nullable=False),
         sa.Column("log_end", sa.Integer(), nullable=False),
         sa.Column("outline", sa.LargeBinary(), nullable=True),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.Column("creation_user", sa.String(), nullable=True),
         sa.Column("workflow_name", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("place"),
@@ -193,6 +207,7 @@ def _rows() -> None:
         sa.Column("execution_id", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("execution_id", "digest"),
     )
 
@@ -261,3 +276,17 @@ def _epochs() -> None:
         sa.Column("backed_up_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _data_keys() -> None:
+    """Make the keys, and what finds all that is encrypted with one."""
+    op.create_table(
+        "data_keys",
+        sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("wrapped_by", sa.String(), nullable=False),
+        sa.Column("wrapped", sa.String(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("generation"),
+    )
+    for table in _SEALED:
+        op.create_index(f"{table}_sealed", table, ["sealed_with"], sqlite_where=sa.text("sealed_with IS NOT NULL"))

@@ -1,0 +1,96 @@
+"""The key-encryption key in HashiCorp Vault's transit engine: data keys are sent there to be encrypted and decrypted. Built by `key_choice`.
+
+Asked when the service starts and when keys change, never for a value.
+"""
+
+import base64
+import binascii
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from stepswitch.domain.errors import SettingsError
+
+LIMIT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """How Vault is reached. The token is in a file, which is read each time, for it may be renewed; or it is `token`."""
+
+    address: str
+    mount: str = "transit"
+    namespace: str = ""
+    token: str = field(default="", repr=False)
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+    async def call(self, action: str, key: str, body: dict[str, str]) -> dict[str, Any]:
+        """Return the `data` of an answer of the transit engine; raises SettingsError with what is wrong, which names no secret."""
+        url = f"{self.address.rstrip('/')}/v1/{quote(self.mount.strip('/'))}/{action}/{quote(key, safe='')}"
+        headers = {"X-Vault-Token": self._token(), "X-Vault-Request": "true"}
+        if self.namespace:
+            headers["X-Vault-Namespace"] = self.namespace
+        try:
+            async with httpx.AsyncClient(timeout=LIMIT_SECONDS, verify=self._trusted()) as client:
+                answer = await client.post(url, json=body, headers=headers)
+                plain = answer.json() if answer.content else {}
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise SettingsError(f"Vault cannot be reached at {self.address}: {error or type(error).__name__}") from error
+        except ValueError:
+            raise SettingsError(f"Vault at {self.address} answers {answer.status_code} with what is no JSON") from None
+        data = plain.get("data") if isinstance(plain, dict) else None
+        if answer.status_code != httpx.codes.OK or not isinstance(data, dict):
+            errors = plain.get("errors") if isinstance(plain, dict) else None
+            said = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+            why = f"{answer.status_code}{f' ({said})' if said else ''}"
+            raise SettingsError(f"Vault at {self.address} refuses to {action} with the key {key}: {why}")
+        return data
+
+    def _token(self) -> str:
+        if self.token_file is None:
+            return self.token
+        try:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"the token file {self.token_file} cannot be read: {error}") from error
+
+    def _trusted(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise SettingsError(f"the certificates in {self.ca_file} cannot be read: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class VaultKey:
+    """Implements `KeySource`: a key of the transit engine, made there beforehand (`vault write -f transit/keys/NAME`)."""
+
+    vault: Vault
+    key: str
+
+    async def name(self) -> str:
+        """See `KeySource`."""
+        return f"vault:{self.key}"
+
+    async def wrap(self, key: bytes, generation: int) -> str:
+        """See `KeySource`."""
+        marked = b"%d:" % generation + key
+        data = await self.vault.call("encrypt", self.key, {"plaintext": base64.b64encode(marked).decode()})
+        return str(data.get("ciphertext", ""))
+
+    async def unwrap(self, wrapped: str, generation: int) -> bytes:
+        """See `KeySource`."""
+        data = await self.vault.call("decrypt", self.key, {"ciphertext": wrapped})
+        try:
+            marked = base64.b64decode(str(data.get("plaintext", "")), validate=True)
+        except binascii.Error:
+            marked = b""
+        mark, _, key = marked.partition(b":")
+        if mark != b"%d" % generation:
+            raise SettingsError(f"the key {self.key} of Vault at {self.vault.address} does not give back what was encrypted with it")
+        return key
