@@ -1,0 +1,116 @@
+"""Workflows that take secrets everywhere: through every step type there is, into texts, errors and logs, in every form that a device may print."""
+
+from typing import Any
+
+JsonObject = dict[str, Any]
+PASSWORD = {"type": "password"}
+_SPEAK = (
+    "console.log('takes ' + pw); console.error(JSON.stringify({pw: pw})); console.warn(encodeURIComponent(pw));"
+    "console.debug(encodeURIComponent(token) + ' ' + token);"
+    "console.log(Array.from(pw).map(c => c).join('')); return { said: 'it was <' + pw + '> and ' + token }"
+)
+_PRINT = (
+    'pw="{{plain}}"; printf "%.6s" "$pw"; sleep 0.4; printf "%s\\n" "${pw#??????}"; printf "%s" "$pw" | base64 -w0; echo;'
+    'printf "x%s" "$pw" | base64 -w0; echo; printf "%s" "$pw" | od -An -v -tx1 | tr -d " \\n"; echo; echo "error: $pw" >&2;'
+    'head -c 20000 /dev/zero | tr "\\0" "y"; echo "$pw"'
+)
+
+
+def text(default: str) -> JsonObject:
+    return {"type": "string", "defaultValue": default}
+
+
+def taken(name: str, kind: str = "string") -> JsonObject:
+    return {"type": kind, "exportName": name}
+
+
+def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonObject:
+    """Return a workflow whose way ends at a script that fails and quotes what it was given."""
+    login = {
+        "hostNameOrIP": text(host),
+        "port": {"type": "number", "defaultValue": port},
+        "username": text(user),
+        "password": taken("login", "password"),
+    }
+    pair = {"pw": taken("assigned", "password"), "token": taken("token", "password")}
+    parts = ", ".join(f"'{letter}'" for letter in secrets["made by a script"])
+    return {
+        "name": "hunted", "version": "1", "schemaVersion": "3.0", "startStepId": "begin",
+        "inputs": {
+            "assigned": {**PASSWORD, "required": True},
+            "login": {**PASSWORD, "required": True},
+            "large": {**PASSWORD, "required": True},
+            "plain": {**PASSWORD, "required": True},
+            "chosen": {**PASSWORD, "defaultValue": secrets["default of an input"]},
+        },
+        "variables": {
+            "kept": {**PASSWORD, "defaultValue": secrets["default of a variable"]},
+            "token": PASSWORD,
+            "printed": PASSWORD,
+            "text": {"type": "string"},
+        },
+        "outputs": {"result": {"type": "string"}, "secret": PASSWORD},
+        "steps": {
+            "begin": {
+                "type": "NOOP", "nextStepId": "make",
+                "inBindings": {"pw": {**PASSWORD, "defaultValue": secrets["default of a step"]}, "large": taken("large", "password")},
+                "conditions": [{"name": "assigned", "comparator": "equals", "value": secrets["compared"], "nextStepId": "make"}],
+            },
+            "make": {
+                "type": "JS", "nextStepId": "speak",
+                "inBindings": {"script": text(f"const made = [{parts}].join(''); console.log('made ' + made); return {{ made: made }}")},
+                "outBindings": {"token": {"name": "made", "type": "password"}},
+            },
+            "speak": {
+                "type": "JS", "nextStepId": "print",
+                "inBindings": {"script": text(_SPEAK), **pair},
+                "outBindings": {"text": {"name": "said", "type": "string"}},
+            },
+            "print": {
+                "type": "TCA_SSH", "nextStepId": "fail",
+                "inBindings": {**login, "cmd": text(_PRINT)},
+                "outBindings": {"printed": {"name": "outputText", "type": "password"}, "result": {"name": "errorText", "type": "string"}},
+            },
+            "fail": {
+                "type": "JS", "nextStepId": "end",
+                "inBindings": {
+                    "script": text("throw new Error('cannot use ' + pw + ' nor ' + token + ' nor ' + btoa_(kept)); function btoa_(v) { return v }"),
+                    "kept": taken("kept", "password"), "text": taken("text"), **pair,
+                },
+                "outBindings": {"secret": {"name": "pw", "type": "password"}},
+            },
+            "end": {"type": "NOOP"},
+        },
+    }  # fmt: skip
+
+
+def waiting(*, host: str, port: int, user: str) -> JsonObject:
+    """Return a workflow that stays at its device until somebody cuts it."""
+    return {
+        "name": "waiting", "version": "1", "schemaVersion": "3.0", "startStepId": "wait",
+        "inputs": {"login": {**PASSWORD, "required": True}, "plain": {**PASSWORD, "required": True}},
+        "steps": {
+            "wait": {
+                "type": "TCA_SSH",
+                "inBindings": {
+                    "hostNameOrIP": text(host), "port": {"type": "number", "defaultValue": port}, "username": text(user),
+                    "password": taken("login", "password"), "cmd": text("echo {{plain}}; echo begun; sleep 60"),
+                },
+            },
+        },
+    }  # fmt: skip
+
+
+def refused(secret: str) -> list[tuple[str, str, JsonObject]]:
+    """Return requests that are wrong in a way that tempts to quote them: method, path, body."""
+    declared = {"name": "x", "version": "1", "schemaVersion": "3.0", "steps": {}}
+    return [
+        ("PUT", "/telco/api/workflows/workflow", {**declared, "inputs": {"pw": {"type": "password", "defaultValue": [secret]}}}),
+        ("PUT", "/telco/api/workflows/workflow", {**declared, "inputs": {"pw": {"type": "password", "defaultValue": {"a": secret}}}}),
+        ("PUT", "/telco/api/workflows/workflow", {**declared, "startStepId": "none", "inputs": {"pw": {"type": "password", "default": secret}}}),
+        ("POST", "/stepswitch/api/v1/validate", {**declared, "inputs": {"pw": {"type": "password", "defaultValue": secret, "format": 7}}}),
+        ("POST", "/telco/api/workflows/convert", {"owner": {"id": "a", "type": "USER"}, "original": {
+            "schemaVersion": "1.0", "name": "old", "version": "1",
+            "steps": [{"stepId": "a", "type": "JS", "workflow": "x", "inBinding": [{"name": "pw", "type": "securestring", "default": secret}]}],
+        }}),
+    ]  # fmt: skip
