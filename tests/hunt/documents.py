@@ -58,7 +58,7 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonO
             },
             "make": {
                 "type": "JS", "nextStepId": "speak",
-                "inBindings": {"script": text(f"const made = [{parts}].join(''); console.log('made ' + made); return {{ made: made }}")},
+                "inBindings": {"script": text(f"const made = [{parts}].join(''); return {{ made: made }}")},
                 "outBindings": {"token": {"name": "made", "type": "password"}},
             },
             "speak": {
@@ -94,7 +94,7 @@ def waiting(*, host: str, port: int, user: str) -> JsonObject:
                 "type": "TCA_SSH",
                 "inBindings": {
                     "hostNameOrIP": text(host), "port": {"type": "number", "defaultValue": port}, "username": text(user),
-                    "password": taken("login", "password"), "cmd": text("echo {{plain}}; echo begun; sleep 60"),
+                    "password": taken("login", "password"), "cmd": text("echo {{plain}}; echo it has beg''un; sleep 60"),
                 },
             },
         },

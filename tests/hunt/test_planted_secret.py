@@ -65,17 +65,25 @@ class House:
             self.data, STEPSWITCH_LOG_LEVEL="debug", TMPDIR=str(self.temporary), STEPSWITCH_HOST_KEYS="accept-new", PYTHONUNBUFFERED="1"
         )
         self.told = Told()
+        self.client: httpx.Client | None = None
         self.secrets = {**SECRETS, "login at the device": device.password, "admin": PASSWORD}
         self.target: dict[str, Any] = {"host": device.host, "port": device.port, "user": device.user}
 
     def begin(self) -> None:
+        if self.client is not None:
+            self.client.close()
         self.service.start()
         headers = self.service.login()
         self.token = headers["x-hm-authorization"]
         self.client = httpx.Client(base_url=self.service.url, headers=headers, timeout=30, event_hooks={"response": [self.told.hear]})
 
+    def said(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Return the answer, whatever it is."""
+        assert self.client is not None
+        return self.client.request(method, path, **request)
+
     def ask(self, method: str, path: str, body: object = None, *, status: int = 200, headers: dict[str, str] | None = None) -> Any:
-        answer = self.client.request(method, path, json=body, headers=headers)
+        answer = self.said(method, path, json=body, headers=headers)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content and answer.headers["content-type"] == "application/json" else None
 
@@ -86,6 +94,14 @@ class House:
             if found["status"] in states:
                 return found
         raise AssertionError(f"it never came to {states}: {found}")
+
+    def until_logged(self, execution: str, text: str) -> None:
+        """Return when the execution has logged `text`."""
+        for _ in range(60):
+            self.ask("GET", f"{ROOT}/workflowExecution/{execution}", headers={"Prefer": "wait=1"})
+            if text in self.said("GET", f"{ROOT}/workflowExecution/{execution}/logs").text:
+                return
+        raise AssertionError(f"it never logged {text!r}")
 
     def command(self, *words: str) -> None:
         """Carry out `stepswitch`; what it prints is captured with all else."""
@@ -122,6 +138,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         made = House(tmp_path, device)
         made.begin()
         yield made
+        if made.client is not None:
+            made.client.close()
         if made.service.process.poll() is None:
             made.service.end()
 
@@ -168,13 +186,13 @@ def be_refused(house: House) -> None:
     """Ask for what is wrong, with secrets in it."""
     secret = house.secrets["refused"]
     for method, path, body in refused(secret):
-        house.client.request(method, path, json=body)
+        house.said(method, path, json=body)
     for assignments in ({"login": [secret]}, {"pww": secret}, {"login": {"a": secret}}, secret):
-        house.client.put(f"{ROOT}/workflowExecution", json={"workflowId": "none", "contextType": "NONE", "assignments": assignments})
-    house.client.put(f"{ROOT}/workflowExecution", content=b'{"assignments": {"pw": "' + secret.encode() + b'"')
-    house.client.put(f"{ROOT}/workflowExecution", content=b'{"workflowId": 7, "pw": "' + secret.encode() + b'"}')
-    house.client.post(f"{OWN}/users", json={"username": "ann", "password": house.secrets["user"], "roles": ["Workflow Executor"]})
-    house.client.post("/hybridity/api/sessions", json={"username": "admin", "password": house.secrets["wrong login"]})
+        house.said("PUT", f"{ROOT}/workflowExecution", json={"workflowId": "none", "contextType": "NONE", "assignments": assignments})
+    house.said("PUT", f"{ROOT}/workflowExecution", content=b'{"assignments": {"pw": "' + secret.encode() + b'"')
+    house.said("PUT", f"{ROOT}/workflowExecution", content=b'{"workflowId": 7, "pw": "' + secret.encode() + b'"}')
+    house.said("POST", f"{OWN}/users", json={"username": "ann", "password": house.secrets["user"], "roles": ["Workflow Executor"]})
+    house.said("POST", "/hybridity/api/sessions", json={"username": "admin", "password": house.secrets["wrong login"]})
 
 
 def rehearse(house: House) -> None:
@@ -183,7 +201,7 @@ def rehearse(house: House) -> None:
     document = hunted({**house.secrets, "default of an input": secret}, **house.target)
     given = {"assigned": secret, "login": secret, "large": secret, "plain": secret}
     rehearsal = {"assignments": given, "steps": {"print": [{"result": "FAILED", "error": {"code": "TIMEOUT", "message": secret}}]}}
-    answer = house.client.post(f"{OWN}/rehearse", json={"workflow": document, "rehearsals": {"one": rehearsal}})
+    answer = house.said("POST", f"{OWN}/rehearse", json={"workflow": document, "rehearsals": {"one": rehearsal}})
     assert answer.status_code in {200, 400}
     file = house.place / "workflow.json"
     file.write_text(json.dumps(document))
@@ -223,7 +241,7 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
         "assignments": {"login": house.device.password, "plain": house.secrets["plain"]},
     }
     cut = house.ask("PUT", f"{ROOT}/workflowExecution", order)["id"]
-    house.device.wait_for_log("Starting session")
+    house.until_logged(cut, "begun")
     house.service.end()
     stream.join(30)
     assert not hunt(house).found, "\n".join(hunt(house).found)

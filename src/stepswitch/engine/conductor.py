@@ -22,10 +22,9 @@ from stepswitch.domain.errors import (
     VersionConflictError,
 )
 from stepswitch.domain.events import Change, Decision, Event, Reply, Task
-from stepswitch.domain.execution import ENDED, Head, LogEntry, Status
+from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
-from stepswitch.engine.confidential import searched_context
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
 from stepswitch.engine.records import Committed, RequestMark, Save
@@ -34,6 +33,7 @@ from stepswitch.engine.snapshots import Compiled, Snapshots
 HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
+NOTHING: Final[Values] = {}
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.conductor")
 
@@ -70,17 +70,17 @@ class Conductor:
         return self._heads.get(execution_id) or await self._store.load(execution_id)
 
     async def create(
-        self, decision: Decision, compiled: Compiled, mark: RequestMark | None = None
+        self, decision: Decision, compiled: Compiled, mark: RequestMark | None = None, searched: Values = NOTHING
     ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
-        """Store a new execution, and `mark` with it; when this returns, it is on disk and on its way."""
-        await self._to_the_end(self._create(decision, compiled, mark))
+        """Store a new execution, and `mark` with it; when this returns, it is on disk and on its way. Lists find it by `searched` of its context."""
+        await self._to_the_end(self._create(decision, compiled, mark, searched))
         return decision.head, compiled, decision.logs
 
-    async def _create(self, decision: Decision, compiled: Compiled, mark: RequestMark | None) -> None:
+    async def _create(self, decision: Decision, compiled: Compiled, mark: RequestMark | None, searched: Values) -> None:
         self._snapshots.keep(compiled)
         head = decision.head
         reach(CrashPoint.CREATE_UNSAVED)
-        save = Save(head, decision.rows, decision.logs, searched_context(head, compiled))
+        save = Save(head, decision.rows, decision.logs, searched)
         try:
             await self._store.create(save, compiled.snapshot, mark)
         except CommitInDoubtError:

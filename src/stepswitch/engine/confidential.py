@@ -61,18 +61,6 @@ def probe_secrets(snapshots: Iterable[Compiled], step_id: str) -> frozenset[str]
     return frozenset().union(*(secret_inputs(each, step_id) for each in snapshots))
 
 
-def searched_context(head: Head, compiled: Compiled) -> Values:
-    """Return what of the context lists may be filtered by: a filter must not tell what an answer masks."""
-    if not head.context:
-        return head.context
-    secrets = secrets_of(head, [compiled])
-    return {
-        name: value
-        for name, value in head.context.items()
-        if name not in compiled.secret_names and not (isinstance(value, str) and any(secret in value for secret in secrets))
-    }
-
-
 def masked_faults(path: str, given: Mapping[str, Any], workflow: Workflow) -> list[Fault]:
     """Return a fault for each password in `given` that is the mask itself: nothing is stored that it could stand for."""
     return [
@@ -197,3 +185,12 @@ class Mask:
 
     def _error(self, error: StepError | None) -> StepError | None:
         return error if error is None else replace(error, message=self.text(error.message))
+
+
+def searched_context(head: Head, compiled: Compiled, secrets: Secrets) -> Values:
+    """Return what of the context lists may be filtered by: a filter must not tell what an answer masks, and it stands in clear on the disk."""
+    if not head.context or not compiled.is_confidential:
+        return head.context
+    mask = Mask(secrets, head, [compiled])
+    entries = ({name: value} for name, value in head.context.items() if name not in compiled.secret_names)
+    return {name: value for entry in entries if mask.values(entry, frozenset()) == entry for name, value in entry.items()}

@@ -140,7 +140,9 @@ class Executions:
             is_confidential=compiled.is_confidential,
         )
         values = initial_values(workflow, request.assignments, request.context)
-        return await self._conductor.create(begin(order, values, workflow, self._rules, now), compiled, origin.mark)
+        decision = begin(order, values, workflow, self._rules, now)
+        searched = self._views.searched_context(decision.head, compiled)
+        return await self._conductor.create(decision, compiled, origin.mark, searched)
 
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
         revision = (stored.id, tag_of(stored))

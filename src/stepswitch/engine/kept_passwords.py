@@ -21,7 +21,8 @@ TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachi
 """The inputs that say where a step acts, and how it knows that it is there."""
 BINDINGS: Final = (("inBindings",), ("policy", "probe", "inBindings"))
 """Where in a step its inputs stand, and those of its probe: what a probe does not give it takes over from its step, the password too."""
-_OLD_DEFAULTS: Final = ("default", "defaultValue")
+DEFAULTS: Final = ("defaultValue", "default")
+"""Where a password may stand in what declares it. Older schemas know the other name, which others write by mistake; it is shown as it was sent."""
 _OLD_TYPES: Final = frozenset({"password", "securestring"})
 _FREE: Final = frozenset(
     {"name", "version", "description", "owner", "readOnly", "hierarchy", "tags", "attachments"}
@@ -90,11 +91,11 @@ def password_places(document: JsonObject) -> Iterator[Place]:
         for name, entry in _objects(document.get(section)):
             if entry.get("type") == ValueType.PASSWORD:
                 secret.add(name)
-                yield Place((section, name, "defaultValue"), name, is_declared=True)
+                yield from (Place((section, name, field), name, is_declared=True) for field in DEFAULTS)
     for step_id, step in _objects(document.get("steps")):
         for name_keys, entry in _inputs(step):
             if entry.get("type") == ValueType.PASSWORD:
-                yield Place(("steps", step_id, *name_keys, "defaultValue"), step_id)
+                yield from (Place(("steps", step_id, *name_keys, field), step_id) for field in DEFAULTS)
         conditions = step.get("conditions")
         for number, condition in enumerate(conditions) if isinstance(conditions, list) else ():
             if isinstance(condition, Mapping) and isinstance(read := condition.get("name"), str) and read in secret:
@@ -112,7 +113,7 @@ def _old_places(document: JsonObject) -> Iterator[Place]:
     secret = {str(keys[-1]) for keys, each in objects if keys and _is_old_password(each)}
     secret |= {str(each.get("name")) for _, each in objects if _is_old_password(each)}
     for keys, each in objects:
-        for field in _OLD_DEFAULTS if _is_old_password(each) else ():
+        for field in DEFAULTS if _is_old_password(each) else ():
             if each.get(field):
                 yield Place((*keys, field), "")
         if "comparator" in each and str(each.get("name")) in secret and each.get("value"):

@@ -13,7 +13,7 @@ from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.confidential import Mask
+from stepswitch.engine.confidential import Mask, searched_context
 from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets
 from stepswitch.engine.records import LogOrder, LogPage, Waiting
@@ -154,6 +154,10 @@ class Views:
         has_ended = head.status in ENDED
         running = self._dispatcher.running_since(head.id)
         return Stand(state_of(head), lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
+
+    def searched_context(self, head: Head, compiled: Compiled) -> Values:
+        """Return what of the context of a new execution lists may be filtered by."""
+        return searched_context(head, compiled, self._secrets)
 
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""

@@ -15,7 +15,7 @@ from stepswitch.api.wire.times import format_time
 from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.values import ValueType, to_text
-from stepswitch.engine.kept_passwords import masked_document
+from stepswitch.engine.kept_passwords import DEFAULTS, masked_document
 from stepswitch.engine.snapshots import Compiled
 
 KEPT_BYTES: Final = 64 * 1024 * 1024
@@ -133,7 +133,8 @@ def _is_password(entry: Any) -> bool:
 
 
 def _without_default(entry: Any) -> Any:
-    return {**entry, "defaultValue": MASK} if _is_password(entry) and entry.get("defaultValue") else entry
+    hidden = [field for field in DEFAULTS if entry.get(field)] if _is_password(entry) else ()
+    return {**entry, **dict.fromkeys(hidden, MASK)} if hidden else entry
 
 
 def _without_value(condition: Any, secret: set[str]) -> Any:
