@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from stepswitch.domain import parsing, validation
+from stepswitch.domain import conversion, parsing, validation
+from stepswitch.domain.errors import InvalidRequestError
 from stepswitch.domain.execution import ContextType, Status
-from stepswitch.engine import catalogue, snapshots
+from stepswitch.engine import catalogue, edits, snapshots, steering
 from stepswitch.engine.budget import ENTRY_BYTES, Kept, is_large, size_of_document
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
+from stepswitch.engine.steering import ChangeOrder
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.rig import Rig, open_rig
@@ -95,12 +97,21 @@ async def test_large_documents_are_worked_on_beside_the_event_loop(
         return call
 
     monkeypatch.setattr(catalogue, "check", watched("check", validation.check))
+    monkeypatch.setattr(catalogue, "convert", watched("convert", conversion.convert))
+    monkeypatch.setattr(steering, "edit", watched("edit", edits.edit))
     monkeypatch.setattr(snapshots, "parse", watched("parse", parsing.parse))
     async with open_house(tmp_path, start=False) as house:
         checked = await house.service.catalogue.create(ANN, workflow)
         request = ExecutionRequest(checked.workflow.id, ContextType.NONE)
         made = await asyncio.gather(*(house.service.executions.create(ANN, request) for _ in range(5)))
         assert at == [("check", is_elsewhere), ("parse", is_elsewhere)]
+        await house.service.catalogue.validate(workflow)
+        with pytest.raises(InvalidRequestError):  # it is of no older schema
+            await house.service.catalogue.convert(workflow, {})
+        await house.service.steering.pause(ANN, made[0].head.id)
+        await house.service.steering.change(ANN, made[0].head.id, ChangeOrder(steps={"b": {"type": "NOOP"}}))
+        assert at[2:] == [(name, is_elsewhere) for name in ("check", "convert", "edit", "parse")]
+        at[2:] = []
         read = await Snapshots(house.service.views._store).get(made[0].head.snapshot_id)
         assert at[2:] == [("parse", is_elsewhere)]
         assert replace(read, size=0) == replace(made[0].compiled, size=0)

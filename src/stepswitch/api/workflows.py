@@ -62,12 +62,12 @@ async def delete_workflow(call: Call) -> Response:
 async def convert_workflow(call: Call) -> Response:
     """Answer with a document of an older schema in schema 3.0; nothing is stored."""
     original, owner = conversion(await read_json(call.request))
-    return json_response(encode(without_passwords(call.services.catalogue.convert(original, owner))))
+    return json_response(encode(without_passwords(await call.services.catalogue.convert(original, owner))))
 
 
 async def validate_workflow(call: Call) -> Response:
     """Answer with everything that can be said about a document; nothing is stored."""
-    review = call.services.catalogue.validate(workflow_document(await read_json(call.request)))
+    review = await call.services.catalogue.validate(workflow_document(await read_json(call.request)))
     return json_response(encode({"faults": _listed(review.faults), "warnings": _listed(review.warnings)}))
 
 

@@ -1,7 +1,11 @@
-"""What is kept at hand, bounded by bytes and not by number: one workflow may be a thousand times the size of another. Used by the caches."""
+"""What is kept at hand, bounded by bytes and not by number: one workflow may be a thousand times the size of another. Used by the caches.
 
+And what is done aside, for the same reason, by whoever checks or compiles workflows.
+"""
+
+import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from stepswitch.domain.execution import Head
@@ -12,6 +16,7 @@ LARGE_BYTES: Final = 64 * 1024
 LARGE_STEPS: Final = 200
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+_T = TypeVar("_T")
 
 
 class Kept(Generic[_K, _V]):
@@ -83,3 +88,8 @@ def is_large(document: Mapping[str, Any]) -> bool:
     """Return whether a workflow takes so long to check or compile that others should have their answers meanwhile."""
     steps = document.get("steps")
     return (isinstance(steps, Mapping) and len(steps) > LARGE_STEPS) or size_of_document(document, LARGE_BYTES) > LARGE_BYTES
+
+
+async def aside(work: Callable[[], _T], *, is_slow: bool) -> _T:
+    """Return what `work` returns; what may take long is done in a thread, so that others have their answers meanwhile."""
+    return await asyncio.to_thread(work) if is_slow else work()

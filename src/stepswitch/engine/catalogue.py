@@ -1,6 +1,5 @@
 """The use cases of the workflow catalogue. Called by `api.workflows`, `api.revisions` and the command line."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +19,7 @@ from stepswitch.domain.errors import (
 from stepswitch.domain.names import MAX_NAME, shown, unfit_name
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check
-from stepswitch.engine.budget import is_large
+from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.kept_passwords import with_kept_passwords
 from stepswitch.engine.ports import CatalogueStore, Clock, FileStore, Ids
@@ -212,14 +211,14 @@ class Catalogue:
             if isinstance(entry, Mapping) and await files.find(caller.tenant, str(entry.get("id"))) is None
         ]
 
-    def validate(self, document: JsonObject) -> Review:
+    async def validate(self, document: JsonObject) -> Review:
         """Return every fault and every warning of a document of any schema; nothing is stored."""
-        found = review(document, self._types, strict=self._strict)
+        found = await aside(partial(review, document, self._types, strict=self._strict), is_slow=is_large(document))
         return Review((*found.faults, *with_kept_passwords(document, {})[1]), found.warnings)
 
-    def convert(self, original: JsonObject, owner: JsonObject) -> dict[str, Any]:
+    async def convert(self, original: JsonObject, owner: JsonObject) -> dict[str, Any]:
         """Return a document of schema 1.0 or 2.0 in schema 3.0; raises InvalidRequestError with every fault, by its place in `original`."""
-        converted = convert(original, self._types, strict=self._strict)
+        converted = await aside(partial(convert, original, self._types, strict=self._strict), is_slow=is_large(original))
         if converted.document is None:
             raise InvalidRequestError([replace(fault, path=_inside("original", fault.path)) for fault in converted.faults])
         kept = {name: value for name, value in converted.document.items() if name not in _FILLED_IN}
@@ -229,7 +228,7 @@ class Catalogue:
         """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault."""
         whole, masked = with_kept_passwords(document, stored)
         look = partial(review, whole, self._types, strict=self._strict)
-        found = await asyncio.to_thread(look) if is_large(whole) else look()
+        found = await aside(look, is_slow=is_large(whole))
         if found.faults or masked:
             raise InvalidRequestError([*found.faults, *masked])
         kept = {name: value for name, value in whole.items() if name not in _FILLED_IN}

@@ -4,11 +4,11 @@ A workflow of the catalogue is rehearsed as its readers see it, passwords masked
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.document import Comparator
@@ -18,7 +18,7 @@ from stepswitch.domain.names import shown
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.secrecy import CUT
 from stepswitch.domain.validation import faults_to_execute
-from stepswitch.engine.budget import LARGE_BYTES, is_large, size_of_document
+from stepswitch.engine.budget import LARGE_BYTES, aside, is_large, size_of_document
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, review
 from stepswitch.engine.computing import ComputingContext
@@ -38,7 +38,6 @@ SLOW_SECONDS: Final = 0.005
 STRETCH_SECONDS: Final = 0.05
 SHOWN_CHARACTERS: Final = 64 * 1024
 """Of the values of one rehearsal, together."""
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Rehearsals:
         found = await self._workflow(caller, order)
         compiled, faults = found.compiled, [*order.faults, *found.faults]
         if compiled is not None:
-            faults += await _aside(partial(self._faults, order, compiled), is_slow=order.is_large)
+            faults += await aside(partial(self._faults, order, compiled), is_slow=order.is_large)
         if faults or compiled is None:
             raise InvalidRequestError(list(dict.fromkeys(faults)))
         playing = asyncio.get_running_loop().create_task(self._play(compiled, order))
@@ -175,7 +174,7 @@ class Rehearsals:
         else:
             stored = await self._catalogue.get(caller, order.workflow_id)
             document, path, is_new = stored.document, "workflowId", False
-        found = await _aside(lambda: self._compile(caller.tenant, document, is_new=is_new), is_slow=is_large(document))
+        found = await aside(lambda: self._compile(caller.tenant, document, is_new=is_new), is_slow=is_large(document))
         return replace(found, faults=[replace(fault, path=f"{path}.{fault.path}" if fault.path else path) for fault in found.faults])
 
     def _compile(self, tenant: str, document: Mapping[str, Any], *, is_new: bool) -> _Found:
@@ -194,14 +193,14 @@ class Rehearsals:
             before = self._clock.monotonic()
             if before >= run.deadline:
                 play.give_up()
-            goes_on = await _aside(partial(self._stretch, play, run.deadline, lasts=is_slow), is_slow=is_slow)
+            goes_on = await aside(partial(self._stretch, play, run.deadline, lasts=is_slow), is_slow=is_slow)
             is_slow = is_slow or self._clock.monotonic() - before > SLOW_SECONDS
             if not goes_on:
                 break
             if play.computation is not None:
                 await self._compute(run, rehearsal, play, play.computation)
             await asyncio.sleep(0)  # others want their answers
-        return await _aside(lambda: _report(rehearsal, run.compiled, play, comparison), is_slow=is_slow)
+        return await aside(lambda: _report(rehearsal, run.compiled, play, comparison), is_slow=is_slow)
 
     def _stretch(self, play: Play, deadline: float, *, lasts: bool) -> bool:
         """Do the next thing, or, where that is done aside, what can be done in a while; return whether there is more to do."""
@@ -235,11 +234,6 @@ class Rehearsals:
         if self._files is None or file is None:
             raise TargetError(f"there is no attachment {shown(key)!r}: give its content under attachments of the rehearsal")
         return await self._files.read(file)
-
-
-async def _aside(work: Callable[[], _T], *, is_slow: bool) -> _T:
-    """Return what `work` returns; what may take long is done in a thread, so that others have their answers meanwhile."""
-    return await asyncio.to_thread(work) if is_slow else work()
 
 
 def _may_be_slow(compiled: Compiled, rehearsal: Rehearsal) -> bool:

@@ -5,6 +5,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from stepswitch.domain.canonical import canonical_json
@@ -13,7 +14,7 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
 from stepswitch.domain.secrecy import holds_passwords, secret_names
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.budget import Kept, is_large, size_of_document
+from stepswitch.engine.budget import Kept, aside, is_large, size_of_document
 from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot
@@ -116,15 +117,12 @@ class Snapshots:
         snapshot = await self._store.snapshot(snapshot_id)
         if snapshot is None:
             raise StoreError(f"the snapshot {snapshot_id} is missing")
-        compiled = await asyncio.to_thread(_compile, snapshot) if is_large(snapshot.document) else _compile(snapshot)
+        compiled = await aside(partial(_compile, snapshot), is_slow=is_large(snapshot.document))
         self.keep(compiled)
         return compiled
 
     async def _compile_revision(self, revision: Hashable, tenant: str, document: Mapping[str, Any]) -> Compiled:
-        if is_large(document):
-            compiled = await asyncio.to_thread(compile_snapshot, tenant, document)
-        else:
-            compiled = compile_snapshot(tenant, document)
+        compiled = await aside(partial(compile_snapshot, tenant, document), is_slow=is_large(document))
         self.keep(compiled)
         self._of_revision[revision] = compiled.snapshot.id
         if len(self._of_revision) > REVISIONS_KEPT:

@@ -8,6 +8,7 @@ saw: when two people steer at once, the second is told that the run has moved on
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from stepswitch.domain.assignments import check_values, fitting_values
@@ -24,6 +25,7 @@ from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFil
 from stepswitch.domain.execution import Head
 from stepswitch.domain.rules import Rules
 from stepswitch.engine import redirections
+from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, attachment_key, tag_of
 from stepswitch.engine.conductor import Conductor
@@ -133,7 +135,7 @@ class ExecutionSteering:
         compiled = await self._compiled(head)
         if order.steps:
             redirections.check_designs(caller, compiled)
-        edited = self._edit(head, compiled, order)
+        edited = await self._edit(head, compiled, order)
         faults = [*order.faults, *edited.faults, *self._unfit(head, order, edited)]
         if faults:
             raise InvalidRequestError(faults)
@@ -152,12 +154,13 @@ class ExecutionSteering:
         )
         return Changed(await self._steer(caller, event, head), edited.warnings)
 
-    def _edit(self, head: Head, compiled: Compiled, order: ChangeOrder) -> Edit:
+    async def _edit(self, head: Head, compiled: Compiled, order: ChangeOrder) -> Edit:
         if not order.steps:
             return Edit(compiled, frozenset(compiled.workflow.steps))
         current = None if head.current is None else head.current.step_id
         goes_on_at = order.start_step_id or head.resume_at or current
-        return edit(compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict)
+        work = partial(edit, compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict)
+        return await aside(work, is_slow=is_large(compiled.snapshot.document) or is_large({"steps": order.steps}))
 
     def _unfit(self, head: Head, order: ChangeOrder, edited: Edit) -> list[Fault]:
         faults = [
