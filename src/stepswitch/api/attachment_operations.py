@@ -10,7 +10,7 @@ from stepswitch.api.steering_operations import EXECUTION_ID, IF_SEEN, REASON
 from stepswitch.api.wire import catalogue_models, models
 from stepswitch.engine.keyed_requests import KEY_HEADER
 
-_ATTACHMENT: Final = Parameter("attachmentId", "The id of the file; its key is understood too.", "query")
+_ATTACHMENT: Final = Parameter("attachmentId", "The id of the file; its key is understood too.", "query", limits={"minLength": 1})
 _DOWNLOAD: Final = {
     "ETag": "SHA-256 of the content, in hex.",
     "Content-Disposition": "The name of the file, made safe.",
@@ -18,6 +18,7 @@ _DOWNLOAD: Final = {
 IDEMPOTENCY_KEY: Final = Parameter(
     KEY_HEADER, "What makes it safe to send the request again, within 24 hours: the same key makes one execution, and each answer is that one as it "
     "is now. With another body it is 400. 1 to 255 printable characters of ASCII.", "header", is_required=False,
+    limits={"pattern": "^[!-~]{1,255}$", "examples": ["change-4711"]},
 )  # fmt: skip
 REPEATED: Final = {REPEATED_HEADER: "`true` where an earlier request has made the execution; else absent."}
 _BYTES: Final = "application/octet-stream"

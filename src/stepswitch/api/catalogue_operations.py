@@ -4,13 +4,15 @@ from typing import Any, Final
 
 from stepswitch.api import needs, revisions, workflows
 from stepswitch.api.list_operations import FIELDS
-from stepswitch.api.operation import OWN_ROOT, WITH_BODY, Operation, Parameter
+from stepswitch.api.operation import ID, OWN_ROOT, TAGS, WITH_BODY, Operation, Parameter
 from stepswitch.api.wire import catalogue_models, models
 
-WORKFLOW_ID: Final = Parameter("workflowId", "Id of the workflow.")
-IF_MATCH: Final = Parameter("If-Match", "The `ETag` that was read: 412 where the workflow has changed since.", "header", is_required=False)
+WORKFLOW_ID: Final = Parameter("workflowId", "Id of the workflow.", limits=ID)
+IF_MATCH: Final = Parameter(
+    "If-Match", "The `ETag` that was read: 412 where the workflow has changed since.", "header", is_required=False, limits=TAGS
+)
 IF_NONE_MATCH: Final = Parameter(
-    "If-None-Match", "The `ETag` of what the caller has: 304 where that still is so.", "header", is_required=False
+    "If-None-Match", "The `ETag` of what the caller has: 304 where that still is so.", "header", is_required=False, limits=TAGS
 )
 STORED: Final = {
     "ETag": "What `If-Match` takes.",
@@ -104,13 +106,14 @@ CATALOGUE_OPERATIONS: Final = (
 """The documented ones; each is served under both roots."""
 
 _OWN_WORKFLOW: Final = f"{OWN_ROOT}/workflows/{{workflowId}}"
-_REVISION: Final = Parameter("revision", "Number of the revision; the first one is 1.", kind="integer")
+REVISION: Final = {"minimum": 1, "maximum": 999_999_999}
+_REVISION: Final = Parameter("revision", "Number of the revision; the first one is 1.", kind="integer", limits=REVISION)
 
 OWN_CATALOGUE_OPERATIONS: Final = (
     Operation(
         "validateWorkflow", "POST", f"{OWN_ROOT}/validate", workflows.validate_workflow, "Workflows", "Validate a workflow",
         "Answers with every fault and every warning of a document of any schema; nothing is stored.",
-        catalogue_models.Review, request=models.WorkflowBase, refusals=(400, 401, 413, 500, 503), example=WORKFLOW_EXAMPLE,
+        catalogue_models.Review, request=catalogue_models.AnyDocument, refusals=(400, 401, 413, 500, 503), example=WORKFLOW_EXAMPLE,
         needs=needs.VALIDATE,
     ),
     Operation(
@@ -135,7 +138,7 @@ OWN_CATALOGUE_OPERATIONS: Final = (
         "compareRevisions", "GET", f"{_OWN_WORKFLOW}/revisions/{{revision}}/diff", revisions.compare_revisions, "Workflows",
         "Compare two revisions", "Every changed path with its value before and after, passwords shown as `********` on both sides.",
         list[catalogue_models.Difference], refusals=(400, 401, 404, 500, 503),
-        parameters=(WORKFLOW_ID, _REVISION, Parameter("against", "The earlier revision; the one before unless said.", "query", is_required=False, kind="integer")),
+        parameters=(WORKFLOW_ID, _REVISION, Parameter("against", "The earlier revision; the one before unless said.", "query", is_required=False, kind="integer", limits=REVISION)),
         needs=needs.READ_WORKFLOW,
     ),
     Operation(

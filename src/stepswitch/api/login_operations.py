@@ -3,12 +3,12 @@
 from typing import Final
 
 from stepswitch.api import logins, needs
-from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
+from stepswitch.api.operation import ID, OWN_ROOT, Operation, Parameter
 from stepswitch.api.wire import user_models
 
 _TAG: Final = "Sessions"
-_NAME: Final = Parameter("username", "Name of the user.")
-_ID: Final = Parameter("sessionId", "Id of the session, as a list of them has it.")
+_NAME: Final = Parameter("username", "Name of the user.", limits=ID)
+_ID: Final = Parameter("sessionId", "Id of the session, as a list of them has it.", limits=ID)
 _OF_USER: Final = f"{OWN_ROOT}/users/{{username}}"
 _WITH_BODY: Final = (400, 401, 403, 413, 500, 503)
 _ONCE: Final = (

@@ -7,10 +7,12 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from stepswitch.api.operation import Operation, Parameter
+from stepswitch.api.links import links_of
+from stepswitch.api.operation import JSON, Operation, Parameter
 from stepswitch.api.operations import TENANT, served
 from stepswitch.api.problems import BODILESS
-from stepswitch.api.wire import models
+from stepswitch.api.wire import event_models, models, service_models
+from stepswitch.api.wire.events import MEDIA_TYPE
 
 JsonObject = dict[str, Any]
 _REF: Final = "#/components/schemas/"
@@ -20,6 +22,8 @@ The workflow operations are served under two roots, `/telco/api/workflows` and `
 second one a workflow also shows its `creationTenantId`. Log in first: `POST /hybridity/api/sessions`.
 
 Answers are packed for whoever accepts `gzip`, and a body of JSON may come so, with `Content-Encoding: gzip`.
+
+In a request a field that is null counts as one that is not there.
 
 400 and 500 list every fault; 401, 403 and 404 have no body. The header `x-error-code` names the reason, and `x-request-id` is
 what the log of the server calls the request: as its sender calls it in that header (at most 128 printable characters of ASCII without blanks),
@@ -37,6 +41,8 @@ _REFUSALS: Final = {
     500: "A fault of the server. Its log says more under the reference that the message gives.",
     503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
 }
+KNOWN_HEADERS: Final = frozenset({"ETag", "Preference-Applied"})
+"""Those of a 200 that a 304 has too."""
 _HEADERS: Final = {
     "x-error-code": "The code of the first fault.",
     "x-request-id": "What the log of the server calls this request.",
@@ -101,18 +107,21 @@ def _parameter(parameter: Parameter) -> JsonObject:
         "in": parameter.place,
         "required": parameter.is_required,
         "description": parameter.description,
-        "schema": {"type": parameter.kind},
+        "schema": {"type": parameter.kind, **parameter.limits},
     }
 
 
 def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     own = {name: {"description": text, "schema": {"type": "string"}} for name, text in operation.answer_headers.items()}
     success: JsonObject = {"description": "Done.", "headers": {**own, **_header_refs("x-request-id")}}
+    if links := links_of(operation, {each.id: each for _, each, _ in served()}, has_tenant=may_be_elsewhere):
+        success["links"] = links
     if operation.answer is not None:
-        success["content"] = {operation.media_type: {"schema": _schema_of(operation.answer)}}
+        is_stream = operation.media_type == MEDIA_TYPE
+        success["content"] = {operation.media_type: {"schema": _event_schema() if is_stream else _schema_of(operation.answer)}}
     found: JsonObject = {"200" if operation.answer is not None else "204": success}
     if operation.may_be_known:
-        tag = {"ETag": own["ETag"], **_header_refs("x-request-id")}
+        tag = {name: own[name] for name in KNOWN_HEADERS & own.keys()} | _header_refs("x-request-id")
         found["304"] = {"description": "The caller has it already: it is what `If-None-Match` names.", "headers": tag}
     if operation.may_be_empty:
         found["204"] = {"description": "There is nothing to be sent, and nothing will follow.", "headers": _header_refs("x-request-id")}
@@ -121,7 +130,7 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     rated = [] if operation.needs.is_public else [429]
     for status in sorted({*operation.refusals, *packed, *refused, *rated, *([404] if may_be_elsewhere else [])}):
         found[str(status)] = _refusal(status)
-    if operation.answer is models.Health:  # which says 503 in the form that it says 200 in
+    if operation.answer is service_models.Health:  # which says 503 in the form that it says 200 in
         found["503"] = {
             "description": "The service cannot do its work; `status` and what stands beside it say why.",
             "headers": _header_refs("x-request-id"),
@@ -163,16 +172,53 @@ def _schema_of(answer: Any) -> JsonObject:
     return {"$ref": f"{_REF}{answer.__name__}"}
 
 
+def _event_schema() -> JsonObject:
+    """Return what each event of a stream looks like."""
+    return {"anyOf": [_event(name, model) for name, model in event_models.NAMED.items()]}
+
+
+def _event(name: str, model: type[BaseModel]) -> JsonObject:
+    data = {"type": "string", "contentMediaType": JSON, "contentSchema": _schema_of(model)}
+    fields = {"event": {"const": name}, "id": {"type": "string"}, "data": data}
+    return {"type": "object", "properties": fields, "required": list(fields)}
+
+
 def _schemas() -> JsonObject:
     wanted: set[type[BaseModel]] = {*_models(), models.ErrorResponse}
     ordered = sorted(wanted, key=_name)
     _, schema = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF + "{model}")
     found: JsonObject = schema["$defs"]
-    for structure in found.values():
+    sent = _sent(found)
+    for name, structure in found.items():
+        may_be_null = name in sent or structure.get("additionalProperties") is True
         for described in structure.get("properties", {}).values():
             if described.get("default", ...) is None:
-                del described["default"]  # a field without a value is left out, never null
+                del described["default"]
+                if may_be_null:
+                    _allow_null(described)
     return found
+
+
+def _sent(schemas: JsonObject) -> set[str]:
+    """Return the structures that are part of a request: there null counts as a field that is not there, while an answer leaves it out."""
+    requests = [(operation, _schema_of(operation.request)) for _, operation, _ in served() if operation.request is not None]
+    forms = {str(schema["$ref"]).removeprefix(_REF) for operation, schema in requests if operation.request_media_type != JSON}
+    waiting: list[Any] = [schema for _, schema in requests]
+    found: set[str] = set()
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict) and (name := str(each.get("$ref", "")).removeprefix(_REF)) and name not in found:
+            found.add(name)
+            waiting.append(schemas[name])
+        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return found - forms  # whose parts are there or not
+
+
+def _allow_null(described: JsonObject) -> None:
+    kept: JsonObject = {name: described.pop(name) for name in ("description", "examples", "title") if name in described}
+    either = described["anyOf"] if set(described) == {"anyOf"} else [dict(described)]
+    described.clear()
+    described |= {"anyOf": [*either, {"type": "null"}], **kept}
 
 
 def _name(model: type[BaseModel]) -> str:

@@ -1,6 +1,6 @@
 """What the table of operations is made of. Used by `operations`, and by the tables of single topics that it takes in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +11,10 @@ from stepswitch.api.services import Handler
 
 ROOTS: Final = ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}")
 OWN_ROOT: Final = "/stepswitch/api/v1"
+ID: Final = {"minLength": 1, "maxLength": 256}
+TAGS: Final = {"pattern": r'^(\*|((W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)?)$', "examples": ['"3"']}
+"""What the tags of `ETag` look like, in the headers that send them back."""
+JSON: Final = "application/json"
 GUARDED: Final = (401, 404, 500, 503)
 WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
 
@@ -24,6 +28,8 @@ class Parameter:
     place: str = "path"
     is_required: bool = True
     kind: str = "string"
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """What its values are, beside their kind, in the words of JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,8 @@ class Operation:
     """Whether `If-None-Match` can be sent, and the answer be 304."""
     may_be_empty: bool = False
     """Whether the answer can be 204, where there is nothing to be sent."""
-    media_type: str = "application/json"
+    media_type: str = JSON
     """Of the 200's body."""
-    request_media_type: str = "application/json"
+    request_media_type: str = JSON
     example: Any = None
     """A request that works, where there is one worth showing."""

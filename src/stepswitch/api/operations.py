@@ -7,15 +7,15 @@ from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTE
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
 from stepswitch.api.login_operations import LOGIN_OPERATIONS
-from stepswitch.api.operation import OWN_ROOT, ROOTS, Operation, Parameter
+from stepswitch.api.operation import OWN_ROOT, ROOTS, TAGS, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
-from stepswitch.api.steering_operations import OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
+from stepswitch.api.steering_operations import EXECUTION_ID, OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
 from stepswitch.api.stream_operations import STREAM_OPERATIONS
 from stepswitch.api.user_operations import USER_OPERATIONS
-from stepswitch.api.wire import host_key_models, models
+from stepswitch.api.wire import host_key_models, models, service_models
 
-TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.")
+TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.", limits={"examples": ["default"]})
 _EXECUTION_EXAMPLE: Final = {
     "workflowId": "5f0c3b1e-6d0f-4a9e-9d52-3c1f6f0a7b11",
     "contextType": "NONE",
@@ -27,10 +27,11 @@ _EXECUTION_EXAMPLE: Final = {
 _NEWS: Final = (
     Parameter(
         "If-None-Match", "The `ETag` of what the caller has: 304 where that still is so; with `Prefer: wait`, what is waited for to change.",
-        "header", is_required=False,
+        "header", is_required=False, limits=TAGS,
     ),
     Parameter(
-        "Prefer", "`wait=N`: answer at the next change, at the end, or after N seconds, 60 at most (RFC 7240).", "header", is_required=False
+        "Prefer", "`wait=N`: answer at the next change, at the end, or after N seconds, 60 at most (RFC 7240).", "header", is_required=False,
+        limits={"examples": ["wait=1"]},
     ),
 )  # fmt: skip
 _NEWS_HEADERS: Final = {
@@ -55,7 +56,7 @@ WORKFLOW_OPERATIONS: Final = (
         "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", execution_reads.read_execution, "Executions",
         "Read an execution", "Answers with the execution, all its step executions and its log, secrets masked. With `Prefer: wait=N` as soon as "
         "it changes or has ended, and after N seconds in any case.",
-        models.WorkflowExecution, parameters=(Parameter("workflowExecutionId", "Id of the execution."), *FIELDS, *_NEWS),
+        models.WorkflowExecution, parameters=(EXECUTION_ID, *FIELDS, *_NEWS),
         refusals=(400, 401, 404, 500, 503), answer_headers=_NEWS_HEADERS, may_be_known=True,
         needs=needs.READ_EXECUTION,
     ),
@@ -70,7 +71,7 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
             f"login{suffix}", "POST", path, sessions.login, "Sessions", "Log in",
             "Opens a session. The token comes in the header `x-hm-authorization`; send it in that header, or as "
             "`Authorization: Bearer`, with every other request.",
-            models.SessionResponse, request=models.Credentials, refusals=(400, 401, 413, 429, 500, 503),
+            service_models.SessionResponse, request=service_models.Credentials, refusals=(400, 401, 413, 429, 500, 503),
             example={"username": "admin", "password": "…"}, answer_headers={"x-hm-authorization": "The token."},
             needs=needs.NOTHING,
         ),
@@ -83,8 +84,10 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
 
 
 _SERVER: Final = (
-    Parameter("host", "Name or address of the server.", "query"),
-    Parameter("port", "Port of the server; 22 unless said.", "query", is_required=False, kind="integer"),
+    Parameter("host", "Name or address of the server.", "query", limits=host_key_models.HOST),
+    Parameter(
+        "port", "Port of the server; 22 unless said.", "query", is_required=False, kind="integer", limits={"minimum": 1, "maximum": 65_535}
+    ),
 )
 OTHER_OPERATIONS: Final = (
     *_session_operations("/hybridity/api/sessions", ""),
@@ -97,7 +100,7 @@ OTHER_OPERATIONS: Final = (
     *LOGIN_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
-        "Needs no login. 503 with the same body where the service cannot do its work.", models.Health, refusals=(500, 503),
+        "Needs no login. 503 with the same body where the service cannot do its work.", service_models.Health, refusals=(500, 503),
         needs=needs.NOTHING,
     ),
     Operation(

@@ -101,13 +101,22 @@ def _type_of(schema: JsonObject) -> str:
         name = schema["$ref"].rsplit("/", 1)[1]
         return f'<a href="#{name}">{name}</a>'
     if "anyOf" in schema:
-        return " or ".join(_type_of(each) for each in schema["anyOf"])
+        return " or ".join(_type_of(each) for each in schema["anyOf"] if each != {"type": "null"})
+    if "contentSchema" in schema:
+        return _type_of(schema["contentSchema"])
+    if values := schema.get("enum", [schema["const"]] if "const" in schema else ()):
+        return " or ".join(f"<code>{escape(str(value))}</code>" for value in values)
+    return _type_of_many(schema)
+
+
+def _type_of_many(schema: JsonObject) -> str:
+    """Return the type of what has parts, or of a single value where it has none."""
     if schema.get("type") == "array":
         return f"array of {_type_of(schema['items'])}"
     if schema.get("type") == "object" and isinstance(inner := schema.get("additionalProperties"), dict):
         return f"map of {_type_of(inner)}"
-    if "enum" in schema:
-        return " or ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
+    if "properties" in schema:
+        return ", ".join(f"<code>{escape(name)}</code>: {_type_of(each)}" for name, each in schema["properties"].items())
     return escape(" ".join(filter(None, (schema.get("type", "anything"), schema.get("format")))))
 
 

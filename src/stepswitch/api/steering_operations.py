@@ -3,19 +3,24 @@
 from typing import Final
 
 from stepswitch.api import needs, steering
-from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
+from stepswitch.api.operation import ID, OWN_ROOT, TAGS, Operation, Parameter
 from stepswitch.api.wire import models, steering_models
 
 _TAG: Final = "Steering"
-EXECUTION_ID: Final = Parameter("workflowExecutionId", "Id of the execution.")
+EXECUTION_ID: Final = Parameter("workflowExecutionId", "Id of the execution.", limits=ID)
 REASON: Final = Parameter(
-    steering.REASON_HEADER, "Why; goes into the execution's log. At most 1,000 characters, UTF-8.", "header", is_required=False
+    steering.REASON_HEADER,
+    "Why; goes into the execution's log. At most 1,000 characters, UTF-8.",
+    "header",
+    is_required=False,
+    limits={"maxLength": steering.LONGEST_REASON},
 )
 IF_SEEN: Final = Parameter(
     "If-Match",
     "The `ETag` of the state for which this is meant alone: 412 where the execution has moved on since.",
     "header",
     is_required=False,
+    limits=TAGS,
 )
 _ACT: Final = (EXECUTION_ID, REASON, IF_SEEN)
 _REFUSALS: Final = (400, 401, 404, 412, 500, 503)
@@ -71,7 +76,7 @@ STEERING_OPERATIONS: Final = (
         "getWorkflowExecutionLogs", "GET", f"{_PLACE}/logs", steering.read_logs, _TAG, "Download the log",
         "A line per entry: time, level, number of the step execution (`-` for the execution itself), message. Line breaks in a message "
         "are written as `\\n`; secrets are masked.",
-        str, parameters=(EXECUTION_ID,), media_type="text/plain",
+        str, parameters=(EXECUTION_ID,), media_type="text/plain", answer_headers={"Content-Disposition": "A name for the file."},
         needs=needs.READ_EXECUTION,
     ),
     Operation(

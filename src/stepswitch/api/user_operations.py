@@ -3,12 +3,12 @@
 from typing import Final
 
 from stepswitch.api import needs, roles, users
-from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
+from stepswitch.api.operation import ID, OWN_ROOT, Operation, Parameter
 from stepswitch.api.wire import user_models
 
 _USERS: Final = f"{OWN_ROOT}/users"
 _USER: Final = f"{_USERS}/{{username}}"
-_NAME: Final = Parameter("username", "Name of the user.")
+_NAME: Final = Parameter("username", "Name of the user.", limits=ID)
 _TAG: Final = "Users"
 _WITH_BODY: Final = (400, 401, 403, 413, 500, 503)
 
@@ -59,7 +59,7 @@ USER_OPERATIONS: Final = (
     Operation(
         "removeRole", "DELETE", f"{OWN_ROOT}/roles/{{role}}", roles.remove_role, _TAG, "Remove a role",
         "One that somebody has is 400, one that is always there 404.",
-        None, parameters=(Parameter("role", "Name of the role."),), refusals=(400, 401, 403, 404, 500, 503), needs=needs.ADMINISTER,
+        None, parameters=(Parameter("role", "Name of the role.", limits=ID),), refusals=(400, 401, 403, 404, 500, 503), needs=needs.ADMINISTER,
     ),
 )  # fmt: skip
 """Ours; each has one path."""

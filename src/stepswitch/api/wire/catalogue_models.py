@@ -2,19 +2,52 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import WithJsonSchema
+from pydantic import ConfigDict, WithJsonSchema
 
-from stepswitch.api.wire.models import FileReference, Owner, Structure, Time, WorkflowBase, WorkflowExecutionCreateRequest, maybe, must
+from stepswitch.api.wire.models import (
+    FileReference,
+    Kept,
+    Structure,
+    Time,
+    WorkflowBase,
+    WorkflowExecutionCreateRequest,
+    maybe,
+    must,
+)
+from stepswitch.domain.document import OwnerType
 from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.names import MAX_NAME
 
 Content = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary", "description": "The content of a file."})]
+
+
+class OlderDocument(Kept):
+    """A document of schema 1.0 or 2.0."""
+
+    name: str = must("Name.", min_length=1)
+    version: str = must("Free text, for people.")
+    schema_version: Literal["1.0", "2.0"] = maybe("Version of the language; where it is not said, its parts tell.")
+
+
+class NewOwner(Structure):
+    """Who a workflow is to belong to."""
+
+    id: str = must("The network function, network service or user.", min_length=1, max_length=MAX_NAME)
+    sub_id: str = maybe("A part of the owner.", min_length=1, max_length=MAX_NAME)
+    type: OwnerType = must("What the owner is.")
 
 
 class WorkflowConversion(Structure):
     """A document of schema 1.0 or 2.0 that is to be converted."""
 
-    owner: Owner = must("Who the workflow is to belong to.")
-    original: dict[str, Any] = must("The document, as it is.")
+    owner: NewOwner = must("Who the workflow is to belong to.")
+    original: OlderDocument = must("The document, as it is.")
+
+
+class AnyDocument(Structure):
+    """A workflow of any schema, as it is: what is wrong with it is said in the answer."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class FileUpload(Structure):

@@ -1,5 +1,7 @@
 """The data of server-sent events as models: what `/openapi.json` shows. Read by `stream_operations`; the tests hold events against them."""
 
+from typing import Final
+
 from stepswitch.api.wire.models import ErrorEntry, Structure, Time, WaitingFor, maybe, must
 from stepswitch.domain.execution import ContextType, LogLevel, Result, Status, Verdict
 from stepswitch.domain.states import StepState
@@ -81,3 +83,5 @@ class ResetEvent(Structure):
 
 Events = ExecutionEvent | StepEvent | LogEvent | ResetEvent
 """What can stand in the `data` of an event."""
+NAMED: Final[dict[str, type[Structure]]] = {"execution": ExecutionEvent, "step": StepEvent, "log": LogEvent, "reset": ResetEvent}
+"""The same by what stands in its `event`."""

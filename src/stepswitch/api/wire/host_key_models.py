@@ -1,12 +1,16 @@
 """The structures of the operations on host keys, for the description of the API. Read by `operations`."""
 
+from typing import Any, Final
+
 from stepswitch.api.wire.models import Structure, Time, maybe, must
+
+HOST: Final[dict[str, Any]] = {"minLength": 1, "maxLength": 253, "pattern": r"^\S+$"}
 
 
 class ServerOrder(Structure):
     """A server."""
 
-    host: str = must("Name or address.", examples=["192.0.2.1"])
+    host: str = must("Name or address.", examples=["192.0.2.1"], json_schema_extra=HOST)
     port: int = maybe("Port; 22 unless said.", ge=1, le=65_535)
 
 

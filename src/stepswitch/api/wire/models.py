@@ -3,7 +3,7 @@
 No request and no answer passes through these on its way: reading and writing by hand is many times faster.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from stepswitch.domain.document import Comparator, OwnerType
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import ContextType, LogLevel, Result, Status, Verdict
+from stepswitch.domain.names import MAX_NAME
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
 
@@ -51,11 +52,19 @@ Time = Annotated[
 ]
 
 
+_NAME: Final[dict[str, Any]] = {"min_length": 1, "max_length": MAX_NAME}
+_MAPS: Final = ("inputs", "outputs", "variables", "steps")
+_MAPS_FROM_3_0: Final[dict[str, Any]] = {
+    "if": {"properties": {"schemaVersion": {"const": "3.0"}}},
+    "then": {"properties": {each: {"type": ["object", "null"]} for each in _MAPS}},
+}
+
+
 class Owner(Kept):
     """Who a workflow belongs to."""
 
-    id: str = must("The network function, network service or user.", examples=["admin"])
-    sub_id: str = maybe("A part of the owner.")
+    id: str = must("The network function, network service or user.", examples=["admin"], **_NAME)
+    sub_id: str = maybe("A part of the owner.", **_NAME)
     type: OwnerType = must("What the owner is.")
 
 
@@ -71,6 +80,13 @@ class FileReference(Kept):
 
     id: str = must("Id of the file that was uploaded.")
     reference: str = must("What the file is called where it comes from.", examples=["scripts/check.js"])
+
+
+class Named(Kept):
+    """A part of a document of schema 1.0 or 2.0, which may stand in an array."""
+
+    name: str = must("What it is called.", **_NAME)
+    type: str = must("What values it takes.")
 
 
 class Input(Kept):
@@ -115,10 +131,10 @@ class OutBinding(Kept):
 class Condition(Kept):
     """Tried in order once a step has ended well; the first that holds says which step is next."""
 
-    name: str = must("The input, variable or output that is looked at.")
+    name: str = must("The input, variable or output that is looked at.", **_NAME)
     comparator: Comparator = must("How it is compared.")
     value: Scalar = maybe("What it is compared with. Shown as `********` where that is a password.")
-    next_step_id: str = maybe("The step that is next; the workflow ends where there is none.")
+    next_step_id: str = maybe("The step that is next; the workflow ends where there is none.", **_NAME)
 
 
 class RetryPolicy(Kept):
@@ -140,9 +156,11 @@ class Evidence(Kept):
 class ProbePolicy(Kept):
     """How to find out whether an attempt has acted of which nobody knows: the same step type once more, with inputs that only look."""
 
-    in_bindings: dict[str, InBinding] = must("Inputs that go over those of the step; what is done (`cmd`) is never taken over from it.")
-    done: list[Evidence] = must("The step was done where all of these hold.")
-    not_done: list[Evidence] = must("The step was not done, and will not be, where all of these hold.")
+    in_bindings: dict[str, InBinding] = must(
+        "Inputs that go over those of the step; what is done (`cmd`) is never taken over from it.", min_length=1
+    )
+    done: list[Evidence] = must("The step was done where all of these hold.", min_length=1)
+    not_done: list[Evidence] = must("The step was not done, and will not be, where all of these hold.", min_length=1)
     out_bindings: dict[str, OutBinding] = maybe("What is written where the step was done, in the place of its own outputs.")
     timeout_seconds: float = maybe("Longest duration of one look, in seconds; 60 unless said.")
     delay_seconds: float = maybe("Seconds to wait before each look.")
@@ -166,32 +184,41 @@ class Step(Kept):
 
     type: str = must("The step type.", examples=["NOOP", "JS", "TCA_SSH"])
     description: str = maybe("For people.")
-    next_step_id: str = maybe("The step that is next where no condition holds; the workflow ends where there is none.")
+    next_step_id: str = maybe("The step that is next where no condition holds; the workflow ends where there is none.", **_NAME)
     conditions: list[Condition] = maybe("Tried in this order.")
-    in_bindings: dict[str, InBinding] | list[Any] = maybe("The step's inputs by name.")
-    out_bindings: dict[str, OutBinding] | list[Any] = maybe(
+    in_bindings: dict[str, InBinding] | list[Named] = maybe("The step's inputs by name.")
+    out_bindings: dict[str, OutBinding] | list[Named] = maybe(
         "The step's outputs, by the variable or output of the workflow that is written."
     )
     policy: Policy = maybe("Time limits, repetitions, and what comes after a failure.")
 
 
+class OlderStep(Kept):
+    """A step of a document of schema 1.0 or 2.0, which may stand in an array."""
+
+    step_id: str = must("Its id.", **_NAME)
+    type: str = must("The step type, or what it is called in these schemas.")
+
+
 class WorkflowBase(Kept):
     """A workflow as it is written. What the server fills in may stand in it, and is ignored. In schema 1.0 and 2.0 maps may be arrays."""
 
-    name: str = must("Name; need not be unique.", examples=["Register gNB"])
+    model_config = ConfigDict(json_schema_extra=_MAPS_FROM_3_0)
+
+    name: str = must("Name; need not be unique.", examples=["Register gNB"], **_NAME)
     version: str = must("Free text, for people.", examples=["7"])
-    schema_version: str = must("Version of the language.", examples=["3.0"])
+    schema_version: Literal["1.0", "2.0", "3.0"] = must("Version of the language.", examples=["3.0"])
     owner: Owner = maybe("Who it belongs to; the caller unless said.")
     read_only: bool = maybe("Whether it can be changed; false unless said.")
-    start_step_id: str = maybe("The first step. Without it, or without steps, the workflow is a draft.")
+    start_step_id: str = maybe("The first step. Without it, or without steps, the workflow is a draft.", **_NAME)
     description: str = maybe("For people.")
     hierarchy: list[str] = maybe("Folders in which it is shown.")
     tags: list[Tag] = maybe("Labels.")
-    inputs: dict[str, Input] | list[Any] = maybe("Inputs by name.")
-    outputs: dict[str, Declaration] | list[Any] = maybe("Outputs by name.")
-    variables: dict[str, Declaration] | list[Any] = maybe("Variables by name.")
+    inputs: dict[str, Input] | list[Named] = maybe("Inputs by name.")
+    outputs: dict[str, Declaration] | list[Named] = maybe("Outputs by name.")
+    variables: dict[str, Declaration] | list[Named] = maybe("Variables by name.")
     attachments: dict[str, FileReference] = maybe("Files by key.")
-    steps: dict[str, Step] | list[Any] = maybe("Steps by id.")
+    steps: dict[str, Step] | list[OlderStep] = maybe("Steps by id.")
 
 
 class Workflow(WorkflowBase):
@@ -229,8 +256,6 @@ class AttachmentOrder(Structure):
 class ExecutionRoot(Structure):
     """What is said of an execution when it is created, and shown with it."""
 
-    context: dict[str, Scalar] = maybe("What the execution is about: `vnfId` or `nsId`, `vimLocation`, and whatever steps shall read.")
-    assignments: dict[str, Scalar] = maybe("Values of inputs by name. Passwords are shown as `********`.")
     pause_at_failure: bool = maybe("Whether to pause when a step fails, instead of ending; false unless said.")
     debug_step_ids: list[str] = maybe("Steps to pause before.")
 
@@ -239,6 +264,10 @@ class WorkflowExecutionCreateRequest(ExecutionRoot):
     """Asks for an execution of a workflow."""
 
     workflow_id: str = must("The workflow to execute.")
+    context: dict[str, Scalar | None] = maybe(
+        "What the execution is about: `vnfId` or `nsId`, `vimLocation`, and whatever steps shall read."
+    )
+    assignments: dict[str, Scalar | None] = maybe("Values of inputs by name. Null is no value.")
     context_type: ContextType = must("What the execution is about.")
     attachments: dict[str, AttachmentOrder] = maybe("Files by key.")
     retained_til: str = maybe(
@@ -329,6 +358,8 @@ class ExecutionLinks(Structure):
 class WorkflowExecution(ExecutionRoot):
     """An execution."""
 
+    context: dict[str, Scalar] = maybe("What the execution is about.")
+    assignments: dict[str, Scalar] = maybe("Values of inputs by name. Passwords are shown as `********`.")
     id: str = must("Its id.")
     status: Status = maybe("Where it stands, in one word.")
     context_type: ContextType = must("What it is about.")
@@ -347,28 +378,3 @@ class WorkflowExecution(ExecutionRoot):
     step_executions: list[StepExecution] = maybe("Every attempt at a step, in order.")
     logs: list[LogLine] = maybe("What was done with the execution and which way it took.")
     links: ExecutionLinks = must("Where to go from here.")
-
-
-class Credentials(Structure):
-    """A login."""
-
-    username: str = must("User name.", examples=["admin"])
-    password: str = must("Password.", json_schema_extra={"format": "password"})
-
-
-class SessionResponse(Structure):
-    """An open session; the token is in the header `x-hm-authorization`."""
-
-    username: str = must("Who is logged in.", examples=["admin"])
-    tenant_id: str = must("The tenant.", examples=["default"])
-    roles: list[str] = must("The roles.", examples=[["System Administrator"]])
-    expires_at: Time = must("When the session ends.")
-
-
-class Health(BaseModel):
-    """How the service is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    status: str = must("`ok` when all is well; anything else comes with 503.", examples=["ok"])
-    version: str = must("Version of the service.", examples=["0.1.0"])

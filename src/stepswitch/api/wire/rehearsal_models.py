@@ -79,7 +79,7 @@ class RehearsalDocument(Structure):
     context_type: ContextType = maybe("What the execution is about; NONE unless said.")
     context: dict[str, Scalar] = maybe("Its context.")
     assignments: dict[str, Scalar] = maybe("Inputs.")
-    rehearsals: list[Rehearsal] = must("At most 100.")
+    rehearsals: list[Rehearsal] = must("At most 100.", min_length=1)
 
 
 class Divergence(Structure):

@@ -75,7 +75,7 @@ class NewRole(Structure):
     """A role to make."""
 
     name: str = must("The name.", examples=["Core executor"])
-    privileges: list[str] = must("What it lets people do; what that implies is added.", examples=[["Workflow Execute"]])
+    privileges: list[str] = must("What it lets people do; what that implies is added.", examples=[["Workflow Execute"]], min_length=1)
     workflow_names: list[str] = maybe(
         "For which workflows: names, or beginnings with `*` behind them; all unless said.", examples=[["core *"]]
     )
