@@ -11,9 +11,10 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 CHAOS_ROUNDS ?= 100
 SCHEDULES ?= 10000
+EXAMPLES ?= 40
 LISTED ?= 1000000
 
-.PHONY: help setup servers demo test check format lint types layers docs bench chaos simulate reference constraints clean
+.PHONY: help setup servers demo test check format lint types layers docs bench chaos simulate fuzz reference constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ chaos: setup ## kill the service at many random moments and count what every dev
 
 simulate: setup ## run that many random schedules (SCHEDULES) through the engine; a seed that breaks a promise is named
 	STEPSWITCH_SIMULATION_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_schedules.py
+
+fuzz: setup ## hold the API against its description with some ten thousand requests, EXAMPLES made up for each operation; SEED repeats a run
+	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n 0 -s tests/fuzz/test_api.py -k as_it_is_described
 
 reference: $(INSTALLED) ## write the reference pages that are made from the source
 	$(BIN)/python -m tools.make_reference
