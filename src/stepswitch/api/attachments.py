@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,10 +15,11 @@ from stepswitch.api.services import Call, json_response
 from stepswitch.api.steering import reason_of
 from stepswitch.api.wire.bodies import parse_json
 from stepswitch.api.wire.documents import encode
-from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_states, wanted_tags
+from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_states, wanted_tags
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
+from stepswitch.api.wire.together import both
 from stepswitch.api.workflows import checked_response
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.engine.catalogue import attachment_key, tag_of
@@ -54,20 +56,21 @@ async def attach_to_workflow(call: Call) -> Response:
 async def read_attachment(call: Call) -> Response:
     """Answer with the content of a file of a workflow, as it is read from the disk."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
-    return _download(call, await call.services.catalogue.attachment(call.caller, workflow_id, _attachment_id(call.request)))
+    return _download(call, await call.services.catalogue.attachment(call.caller, workflow_id, _known_attachment(call.request)))
 
 
 async def detach_from_workflow(call: Call) -> Response:
     """Take a file of a workflow away."""
-    workflow_id, tags = existing_id(call.request.path_params["workflowId"]), wanted_tags(call.request)
-    await call.services.catalogue.detach(call.caller, workflow_id, _attachment_id(call.request), tags)
+    workflow_id = existing_id(call.request.path_params["workflowId"])
+    attachment, tags = both(partial(_attachment_id, call.request), partial(wanted_tags, call.request))
+    await call.services.catalogue.detach(call.caller, workflow_id, attachment, tags)
     return Response(None, 204)
 
 
 async def attach_to_execution(call: Call) -> Response:
     """Add a file to an execution; answer with how it is named now."""
-    reason = reason_of(call)
-    to = await call.services.steering.attachable(call.caller, _execution_id(call), wanted_states(call.request))
+    reason, seen = both(partial(reason_of, call), partial(wanted_states, call.request))
+    to = await call.services.steering.attachable(call.caller, _execution_id(call), seen)
     async with _received(call, (), "file") as received:
         file = _only_file(received)
         key = await call.services.steering.attach(call.caller, to, file, reason)
@@ -76,20 +79,23 @@ async def attach_to_execution(call: Call) -> Response:
 
 async def read_execution_attachment(call: Call) -> Response:
     """Answer with the content of a file of an execution."""
-    return _download(call, await call.services.steering.attachment(call.caller, _execution_id(call), _attachment_id(call.request)))
+    return _download(call, await call.services.steering.attachment(call.caller, _execution_id(call), _known_attachment(call.request)))
 
 
 async def detach_from_execution(call: Call) -> Response:
     """Take a file of its own from an execution."""
-    execution_id, reason, seen = _execution_id(call), reason_of(call), wanted_states(call.request)
-    await call.services.steering.detach(call.caller, execution_id, _attachment_id(call.request), reason, seen)
+    execution_id, request = _execution_id(call), call.request
+    reason, (seen, attachment) = both(
+        partial(reason_of, call), partial(both, partial(wanted_states, request), partial(_attachment_id, request))
+    )
+    await call.services.steering.detach(call.caller, execution_id, attachment, reason, seen)
     return Response(None, 204)
 
 
 async def create_workflow_with_files(call: Call) -> Response:
     """Store a workflow that brings its files along; answer with it as it is now."""
     async with _received(call, _WORKFLOW_PARTS, "files") as received:
-        document = workflow_document(_value(received, "workflow"))
+        document = workflow_document(received.value)
         if received.files:
             named = document.get("attachments")
             if named is not None and not isinstance(named, dict):
@@ -103,7 +109,7 @@ async def create_execution_with_files(call: Call) -> Response:
     """Queue an execution that brings its files along."""
     key = idempotency_key(call.request)
     async with _received(call, (_EXECUTION_PART,), "files") as received:
-        request = execution_request(_value(received, _EXECUTION_PART))
+        request = execution_request(received.value)
         existing_id(request.workflow_id)
         own = {key: file.id for key, file in received.files.items()}
         request = replace(request, attachments={**request.attachments, **own})
@@ -128,6 +134,7 @@ async def _received(call: Call, value_parts: tuple[str, ...], file_part: str) ->
                 received.faults.append(
                     Fault(ErrorCode.UNKNOWN_FIELD, part.name[:100], f"is no part of this request, or stands twice; it has {known}")
                 )
+        received.faults += _missing(received, value_parts, file_part)
         if received.faults:
             raise InvalidRequestError(received.faults)
         yield received
@@ -154,15 +161,16 @@ def _content(received: _Received) -> Iterator[bytes]:
         yield from (key.encode(), file.name.encode("utf-8", "surrogatepass"), file.sha256.encode())
 
 
-def _value(received: _Received, name: str) -> Any:
-    if received.value is _NO_VALUE:
-        raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, name, "the part is missing")])
-    return received.value
+def _missing(received: _Received, value_parts: tuple[str, ...], file_part: str) -> Iterator[Fault]:
+    """Yield what has to be there and is not: the JSON part, or the one file where there is none."""
+    told = {fault.path for fault in received.faults}
+    if value_parts and received.value is _NO_VALUE:
+        yield Fault(ErrorCode.MISSING_FIELD, value_parts[0], "the part is missing")
+    elif not value_parts and len(received.files) != 1 and file_part not in told:
+        yield Fault(ErrorCode.MISSING_FIELD, file_part, "send one part of this name, with a file name")
 
 
 def _only_file(received: _Received) -> StoredFile:
-    if len(received.files) != 1:
-        raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, "file", "send one part of this name, with a file name")])
     return next(iter(received.files.values()))
 
 
@@ -175,6 +183,10 @@ def _attachment_id(request: Request) -> str:
     if not wanted:
         raise InvalidRequestError([Fault(ErrorCode.MISSING_FIELD, "attachmentId", "is required: the id of the file, or its key")])
     return wanted
+
+
+def _known_attachment(request: Request) -> str:
+    return both(partial(_attachment_id, request), partial(known_tags, request))[0]
 
 
 def _download(call: Call, file: StoredFile) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +15,7 @@ from stepswitch.api.sessions import token_of
 from stepswitch.api.wire.etags import UNSHARED, KnownTags, etag, known_tags
 from stepswitch.api.wire.preferences import preferred_wait
 from stepswitch.api.wire.requests import existing_id
+from stepswitch.api.wire.together import both
 from stepswitch.engine.views import Stand
 
 _HASH_BYTES: Final = 8
@@ -22,8 +24,8 @@ _HASH_BYTES: Final = 8
 async def read_execution(call: Call) -> Response:
     """Answer with an execution as it is on disk; to who prefers to wait, as soon as it is no longer as it was. A long one is sent while it is read."""
     execution_id = existing_id(call.request.path_params["workflowExecutionId"])
-    fields = fields_request(call.request, execution_lists().shape)
-    known, seconds = known_tags(call.request), preferred_wait(call.request)
+    fields, known = both(partial(fields_request, call.request, execution_lists().shape), partial(known_tags, call.request))
+    seconds = preferred_wait(call.request)
     if seconds:
         stand = await _stand_after_change(call, execution_id, known, seconds)
     else:

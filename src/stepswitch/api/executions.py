@@ -10,6 +10,7 @@ from stepswitch.api.services import Call, execution_response
 from stepswitch.api.wire.bodies import parsed_json, read_body
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.requests import execution_request, existing_id
+from stepswitch.api.wire.together import both
 from stepswitch.engine.keyed_requests import Queued
 
 REPEATED_HEADER: Final = "x-stepswitch-repeated"
@@ -18,8 +19,8 @@ _KIND: Final = b"PUT"
 
 async def create_execution(call: Call) -> Response:
     """Queue an execution; answer with it, its first step execution included."""
-    key, body = idempotency_key(call.request), await read_body(call.request)
-    request = execution_request(await parsed_json(body))
+    body = await read_body(call.request)
+    key, request = both(partial(idempotency_key, call.request), partial(execution_request, await parsed_json(body)))
     existing_id(request.workflow_id)
     if key is not None:
         return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, _KIND, body))

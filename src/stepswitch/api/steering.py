@@ -5,6 +5,7 @@ is meant alone. The answer's `ETag` names the state that it shows.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
+from stepswitch.api.wire.together import both
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
 from stepswitch.engine.steering import Seen
 from stepswitch.engine.views import ExecutionView, state_of
@@ -26,16 +28,16 @@ _log = structlog.get_logger("stepswitch.api")
 
 async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
-    reason, seen = reason_of(call), wanted_states(call.request)
-    order = change_order(await read_json(call.request))
+    body = await read_json(call.request)
+    (reason, seen), order = both(partial(_why_and_when, call), partial(change_order, body))
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason, seen)
     return await _steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
 
 
 async def delete_execution(call: Call) -> Response:
     """Remove an execution that has ended. Its log goes with it, so who did it and why is in the service's own."""
-    execution_id, reason = _execution_id(call), reason_of(call)
-    await call.services.steering.delete(call.caller, execution_id, wanted_states(call.request))
+    execution_id, reason, seen = _will(call)
+    await call.services.steering.delete(call.caller, execution_id, seen)
     _log.info("an execution was deleted", user=call.caller.user, execution=execution_id, reason=reason)
     return Response(None, 204)
 
@@ -62,8 +64,8 @@ async def pause_execution(call: Call) -> Response:
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
-    reason, seen = reason_of(call), wanted_states(call.request)
-    order = values_order(await read_json(call.request))
+    body = await read_json(call.request)
+    (reason, seen), order = both(partial(_why_and_when, call), partial(values_order, body))
     return await _steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 
@@ -95,7 +97,11 @@ async def read_vro_login(call: Call) -> Response:
 
 def _will(call: Call) -> tuple[str, str, Seen]:
     """Return which execution is steered, why, and in which states alone."""
-    return _execution_id(call), reason_of(call), wanted_states(call.request)
+    return _execution_id(call), *_why_and_when(call)
+
+
+def _why_and_when(call: Call) -> tuple[str, Seen]:
+    return both(partial(reason_of, call), partial(wanted_states, call.request))
 
 
 async def _steered(call: Call, view: ExecutionView, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,6 +1,7 @@
 """The operations of the workflow catalogue. Listed in `catalogue_operations`; earlier revisions are in `revisions`."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.responses import Response
 
@@ -9,8 +10,9 @@ from stepswitch.api.lists import workflow_lists
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.documents import encode, without_passwords
-from stepswitch.api.wire.etags import UNSHARED, etag, unchanged, wanted_tags
+from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_tags
 from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
+from stepswitch.api.wire.together import both
 from stepswitch.domain.errors import Fault
 from stepswitch.engine.catalogue import Checked, tag_of
 
@@ -39,7 +41,7 @@ async def create_workflow_as(call: Call) -> Response:
 async def read_workflow(call: Call) -> Response:
     """Answer with a workflow, unless the caller has it already."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
-    fields = fields_request(call.request, workflow_lists().shape)
+    fields, _ = both(partial(fields_request, call.request, workflow_lists().shape), partial(known_tags, call.request))
     workflow = await call.services.catalogue.get(call.caller, workflow_id)
     headers = {"ETag": etag(tag_of(workflow)), "Cache-Control": UNSHARED}
     return unchanged(call.request, tag_of(workflow)) or json_response(call.answers.workflow(workflow, call.root, fields), headers)
@@ -48,7 +50,8 @@ async def read_workflow(call: Call) -> Response:
 async def replace_workflow(call: Call) -> Response:
     """Store the next revision of a workflow; answer with it as it is now."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
-    document, tags = workflow_document(await read_json(call.request)), wanted_tags(call.request)
+    body = await read_json(call.request)
+    document, tags = both(partial(workflow_document, body), partial(wanted_tags, call.request))
     return checked_response(call, await call.services.catalogue.replace(call.caller, workflow_id, document, tags))
 
 

@@ -1,0 +1,160 @@
+"""Risk: of two faults in a request only the first is told, without its place, or something was changed all the same.
+
+Every operation stands here: with a request that has two faults, or with the reason why none can have them.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from stepswitch.api.operations import served
+from tests.api.real import OWN, PLAIN, Real, real_service
+
+JsonObject = dict[str, Any]
+OPERATIONS: Final = {operation.id: (path, operation) for path, operation, has_tenant in served() if not has_tenant}
+TEXT: Final = {"type": "string"}
+WORKFLOW: Final = {
+    "name": "Say", "version": "1", "schemaVersion": "3.0", "startStepId": "a",
+    "inputs": {"word": TEXT}, "steps": {"a": {"type": "NOOP", "nextStepId": "b"}, "b": {"type": "NOOP"}},
+}  # fmt: skip
+BROKEN: Final = {**WORKFLOW, "startStepId": "nowhere", "steps": {"a": {"type": "NOOP", "nextStepId": "b"}}}
+FILE: Final = ("files", ("hello.txt", "hello", "text/plain"))
+IS_THERE: Final = "00000000-0000-0000-0000-000000000000"
+"""Put into requests for the id of a workflow that is there."""
+BAD_ORDER: Final = {"workflowId": IS_THERE, "contextType": "X", "pauseAtFailure": 3}
+NO_TAG: Final = {"If-Match": "no tag"}
+NO_TAG_KNOWN: Final = {"If-None-Match": "no tag"}
+BAD_LIST: Final = {"filter": "(eq,nothing,1)", "nextpage_opaque_marker": "page_size=2000"}
+
+
+@dataclass(frozen=True)
+class Two:
+    """A request with two faults, and the places that have to be told."""
+
+    first: str
+    second: str
+    body: Any = None
+    parts: Any = None
+    query: Any = ()
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+LONG: Final = {"x-stepswitch-reason": "x" * 1001}
+STEERED: Final = Two("x-stepswitch-reason", "If-Match", headers=LONG | NO_TAG)
+ONLY_NAMED: Final = "what is named in the path is there, or it is 404"
+ONE_VALUE: Final = "beside what is named in the path, which is there or 404, it takes one value"
+TAKES_NOTHING: Final = "it takes nothing"
+ROWS: Final[dict[str, Two | str]] = {
+    "convertWorkflow": Two("owner.type", "original", body={"owner": {"id": "admin"}}),
+    "createWorkflow": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
+    "getWorkflow": Two("fields", "If-None-Match", query=[("fields", "name"), ("fields", "version")], headers=NO_TAG_KNOWN),
+    "replaceWorkflow": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
+    "deleteWorkflow": ONE_VALUE,
+    "createWorkflowWithFiles": Two(
+        "startStepId", "steps.a.nextStepId", parts=[("workflow", (None, json.dumps(BROKEN), "application/json")), FILE]
+    ),
+    "attachToWorkflow": Two("file", "other", parts=[("other", FILE[1])]),
+    "readAttachment": Two("attachmentId", "If-None-Match", headers=NO_TAG_KNOWN),
+    "detachFromWorkflow": Two("attachmentId", "If-Match", headers=NO_TAG),
+    "createWorkflowExecutionWithFiles": Two(
+        "contextType", "pauseAtFailure", parts=[("workflowExecution", (None, json.dumps(BAD_ORDER), "application/json")), FILE]
+    ),
+    "attachToExecution": Two("file", "other", parts=[("other", FILE[1])]),
+    "readExecutionAttachment": Two("attachmentId", "If-None-Match", headers=NO_TAG_KNOWN),
+    "detachFromExecution": Two("attachmentId", "x-stepswitch-reason", headers=LONG),
+    "listWorkflows": Two("filter", "nextpage_opaque_marker", query=BAD_LIST),
+    "listWorkflowExecutions": Two("filter", "nextpage_opaque_marker", query=BAD_LIST),
+    "createWorkflowExecution": Two("contextType", "pauseAtFailure", body=BAD_ORDER),
+    "getWorkflowExecution": Two("fields", "exclude_fields", query={"fields": "nothing", "exclude_fields": "neither"}),
+    "changeWorkflowExecution": Two("startStepId", "pauseAtFailure", body={"startStepId": "nowhere", "pauseAtFailure": 3}),
+    "deleteWorkflowExecution": STEERED,
+    "abortWorkflowExecution": STEERED,
+    "resumeWorkflowExecution": STEERED,
+    "retryWorkflowExecution": STEERED,
+    "getWorkflowExecutionLogs": ONLY_NAMED,
+    "getVroLoginDetails": ONLY_NAMED,
+    "updateWorkflowFromExecution": STEERED,
+    "login": Two("username", "password", body={}),
+    "logout": TAKES_NOTHING,
+    "loginSingular": Two("username", "password", body={}),
+    "logoutSingular": TAKES_NOTHING,
+    "validateWorkflow": "faults of a document are its answer, all of them, and no document at all is one fault",
+    "createWorkflowAs": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
+    "listRevisions": ONLY_NAMED,
+    "getRevision": ONLY_NAMED,
+    "compareRevisions": ONE_VALUE,
+    "restoreRevision": ONE_VALUE,
+    "rehearseWorkflow": Two("workflow.startStepId", "rehearsals[0].name", body={"workflow": BROKEN, "rehearsals": [{}]}),
+    "pauseExecution": STEERED,
+    "setExecutionValues": Two("values.nothing", "values.neither", body={"values": {"nothing": 1, "neither": 2}}),
+    "followExecution": "an unknown event is no fault: the answer says that it has to be read anew",
+    "followExecutions": "an unknown event is no fault: the answer says that it has to be read anew",
+    "listOwnSessions": TAKES_NOTHING,
+    "endOwnSession": ONLY_NAMED,
+    "createOwnToken": Two("name", "privileges[0]", body={"name": "", "privileges": ["anything"]}),
+    "listSessionsOfUser": ONLY_NAMED,
+    "endSessionOfUser": ONLY_NAMED,
+    "createTokenOfUser": Two("name", "privileges[0]", body={"name": "", "privileges": ["anything"]}),
+    "listUsers": TAKES_NOTHING,
+    "createUser": Two("password", "roles[0]", body={"username": "ann", "password": "short", "roles": ["nobody"]}),
+    "getUser": ONLY_NAMED,
+    "changeUser": Two("password", "roles[0]", body={"password": "short", "roles": ["nobody"]}),
+    "endSessionsOfUser": ONLY_NAMED,
+    "changeOwnPassword": Two("oldPassword", "newPassword", body={"oldPassword": 3}),
+    "listRoles": TAKES_NOTHING,
+    "createRole": Two("name", "privileges[0]", body={"name": " ", "privileges": ["anything"]}),
+    "removeRole": ONLY_NAMED,
+    "health": TAKES_NOTHING,
+    "listHostKeys": TAKES_NOTHING,
+    "trustHostKey": Two("host", "port", body={"host": " ", "port": 0, "publicKey": "x"}),
+    "forgetHostKeys": Two("host", "port", query={"port": "0"}),
+    "scanHostKeys": Two("host", "port", body={"host": " ", "port": 0}),
+}
+
+
+def test_every_operation_stands_here() -> None:
+    assert ROWS.keys() == OPERATIONS.keys()
+    for name, row in ROWS.items():
+        _, operation = OPERATIONS[name]
+        given = [each for each in operation.parameters if each.place != "path"]
+        if row == TAKES_NOTHING:
+            assert not operation.parameters
+            assert operation.request is None
+        elif row == ONLY_NAMED:
+            assert not given
+            assert operation.request is None
+        elif row == ONE_VALUE:
+            assert len(given) == 1
+            assert operation.request is None
+
+
+async def everything(real: Real) -> list[Any]:
+    """Return all that can be read."""
+    paths = (f"{PLAIN}/workflow", f"{PLAIN}/workflowExecution", f"{OWN}/users", f"{OWN}/roles", f"{OWN}/host-keys", f"{OWN}/sessions")
+    lists = [(await real.client.get(path)).json() for path in paths]
+    executions = [(await real.client.get(f"{PLAIN}/workflowExecution/{each['id']}")).json() for each in lists[1]]
+    return [lists, executions, real.on_disk()]
+
+
+async def test_two_faults_are_told_with_their_places_and_nothing_is_changed(tmp_path: Path) -> None:
+    async with real_service(tmp_path) as real:
+        workflow = (await real.create(WORKFLOW))["id"]
+        order = {"workflowId": workflow, "contextType": "NONE", "debugStepIds": ["a"]}
+        execution = (await real.client.put(f"{PLAIN}/workflowExecution", json=order)).json()["id"]
+        names = {"workflowId": workflow, "workflowExecutionId": execution, "username": "admin", "revision": "1", "role": "none"}
+        before = await everything(real)
+        untold = []
+        for name, row in ROWS.items():
+            if isinstance(row, str):
+                continue
+            path, operation = OPERATIONS[name]
+            path = path.format(**names | ({"workflowId": "new"} if name == "createWorkflowAs" else {}))
+            sent: JsonObject = {"json": row.body} if row.body is not None else {"files": row.parts}
+            request = real.client.build_request(operation.method, path, params=row.query, headers=row.headers, **sent)
+            content = request.read().replace(IS_THERE.encode(), workflow.encode())
+            answer = await real.client.request(request.method, request.url, headers=request.headers, content=content)
+            told = [each["message"].partition(": ")[0] for each in answer.json()["errors"]] if answer.status_code == 400 else []
+            untold += [(name, place, answer.status_code, told) for place in (row.first, row.second) if place not in told]
+            assert await everything(real) == before, f"{name} has changed something"
+    assert not untold
