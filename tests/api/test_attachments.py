@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,31 @@ async def test_a_file_comes_back_byte_for_byte(real: Real, root: str, size: int)
         assert (answer.status_code, answer.content) == (200, content)
         assert answer.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
         assert answer.headers["content-disposition"] == "attachment; filename=\"data.bin\"; filename*=UTF-8''data.bin"
+
+
+async def test_a_large_file_is_never_whole_in_memory(tmp_path: Path) -> None:
+    piece, count = b"0123456789abcdef" * 4_096, 384
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--here\r\ncontent-disposition: form-data; name="file"; filename="data.bin"\r\n\r\n'
+        for _ in range(count):
+            yield piece
+        yield b"\r\n--here--\r\n"
+
+    async with real_service(tmp_path) as real:
+        place, digest = f"{PLAIN}/workflow/{(await real.create(READS_FILE, PLAIN))['id']}/attachments", hashlib.sha256()
+        tracemalloc.start()
+        try:
+            added = await real.client.post(place, content=body(), headers={"content-type": "multipart/form-data; boundary=here"})
+            async with real.client.stream("GET", place, params={"attachmentId": "data.bin"}) as answer:
+                async for got in answer.aiter_bytes():
+                    digest.update(got)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert (added.status_code, added.json()["size"]) == (200, count * len(piece))
+    assert digest.hexdigest() == added.json()["sha256"]
+    assert peak < 6_000_000, f"{peak} bytes for a file of {count * len(piece)}"
 
 
 @pytest.mark.parametrize("part", ["workflow", "workflowExecution"])

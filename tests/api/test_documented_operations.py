@@ -15,6 +15,7 @@ W, E = "/workflow/{workflowId}", "/workflowExecution/{workflowExecutionId}"
 LIST: Final = {"query filter", "query nextpage_opaque_marker", "query fields", "query exclude_fields", "header x-tca-anymatch"}
 KEY: Final = {"header Idempotency-Key"}
 FILE: Final = {"query attachmentId"}
+STEERED: Final = {"header x-stepswitch-reason", "header If-Match"}
 Row = tuple[int, str, str, str | None, str | None, int, str | None, set[str]]
 DOCUMENTED: Final[list[Row]] = [
     # number, method and path; what is sent, and its structure; the success, and its structure; parameters beside those in the path
@@ -32,17 +33,17 @@ DOCUMENTED: Final[list[Row]] = [
     (12, "POST", "/workflowExecution", PARTS, "workflowExecution files", 200, "WorkflowExecution", KEY),
     (13, "GET", "/workflowExecution", NONE, None, 200, "[WorkflowExecution]", LIST),
     (14, "GET", E, NONE, None, 200, "WorkflowExecution", {"query fields", "query exclude_fields"}),
-    (15, "PATCH", E, JSON, "WorkflowExecutionChange", 200, "WorkflowExecution", {"header x-stepswitch-reason"}),
-    (16, "DELETE", E, NONE, None, 204, None, FILE),
-    (17, "POST", f"{E}/abort", NONE, None, 200, "WorkflowExecution", {"header x-stepswitch-reason"}),
-    (18, "POST", f"{E}/resume", NONE, None, 200, "WorkflowExecution", {"header x-stepswitch-reason"}),
-    (19, "POST", f"{E}/retry", NONE, None, 200, "WorkflowExecution", {"header x-stepswitch-reason"}),
+    (15, "PATCH", E, JSON, "WorkflowExecutionChange", 200, "WorkflowExecution", STEERED),
+    (16, "DELETE", E, NONE, None, 204, None, FILE | STEERED),
+    (17, "POST", f"{E}/abort", NONE, None, 200, "WorkflowExecution", STEERED),
+    (18, "POST", f"{E}/resume", NONE, None, 200, "WorkflowExecution", STEERED),
+    (19, "POST", f"{E}/retry", NONE, None, 200, "WorkflowExecution", STEERED),
     (20, "GET", f"{E}/logs", NONE, None, 200, TEXT, set()),
     (21, "GET", f"{E}/vroLoginDetails", NONE, None, 200, "VroLoginDetails", set()),
-    (22, "POST", f"{E}/updateWorkflow", NONE, None, 200, "WorkflowResponse", {"header x-stepswitch-reason"}),
-    (23, "POST", f"{E}/attachments", PARTS, "file", 200, "FileAttachment", {"header x-stepswitch-reason"}),
+    (22, "POST", f"{E}/updateWorkflow", NONE, None, 200, "WorkflowResponse", STEERED),
+    (23, "POST", f"{E}/attachments", PARTS, "file", 200, "FileAttachment", STEERED),
     (24, "GET", f"{E}/attachments", NONE, None, 200, BYTES, FILE),
-    (25, "DELETE", f"{E}/attachments", NONE, None, 204, None, FILE | {"header x-stepswitch-reason"}),
+    (25, "DELETE", f"{E}/attachments", NONE, None, 204, None, FILE | STEERED),
 ]
 SCHEMAS: Final = openapi_document("1")["components"]["schemas"]
 PATHS: Final = openapi_document("1")["paths"]

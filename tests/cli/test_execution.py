@@ -13,6 +13,7 @@ from stepswitch.plugin import ErrorCode, Outcome, Result, StepError
 from tests.cli.calling import Caller
 from tests.cli.distant import Distant
 from tests.cli.documents import written
+from tests.cli.pseudo_terminal import Terminal
 from tests.domain.documents import document
 from tests.domain.lives import steps
 
@@ -110,6 +111,18 @@ def test_executions_are_listed_as_lines_and_as_json(stepswitch: Caller, desk: Di
     assert len(stepswitch("execution", "list", "-n", 1).out.splitlines()) == 1
     assert stepswitch("execution", "list", "--user", "nobody").out == ""
     assert stepswitch("execution", "list", "--filter", "nonsense").exit == 2
+
+
+def test_at_a_terminal_there_are_tables(stepswitch: Caller, desk: Distant) -> None:
+    failed = desk.failed("a")
+    where = ["--url", desk.url, "--token", desk.token]
+    with Terminal(["execution", "list", *where], {}) as terminal:
+        assert terminal.end() == 0
+    heading, _, row = [line for line in terminal.said.splitlines() if line.strip()][:3]
+    assert heading.split()[:4] == ["id", "status", "workflow", "created"]
+    assert row.split()[:2] == [failed, "FAILED"]
+    assert heading.index("status") == row.index("FAILED")
+    assert "\t" not in terminal.said
 
 
 def test_an_execution_is_shown_with_its_steps_and_their_logs(stepswitch: Caller, desk: Distant) -> None:
