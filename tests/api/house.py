@@ -15,7 +15,6 @@ from stepswitch.access.accounts import Passwords
 from stepswitch.access.sessions import new_api_token
 from stepswitch.api.app import ApiServices, HostKeyTools, create_app
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError
-from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, StepExecution
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.body_digests import BodyDigests
@@ -25,6 +24,7 @@ from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -42,7 +42,6 @@ from stepswitch.engine.records import (
     StoredFile,
     StoredWorkflow,
     TrustedKey,
-    Waiting,
 )
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
@@ -55,6 +54,7 @@ from stepswitch.secrets.masking import Masking
 from stepswitch.steps.host_keys import fingerprint, parse_public_key
 from stepswitch.steps.javascript import JavaScriptStep
 from tests.access.account_store import DictAccountStore
+from tests.dispatchers import StillDispatcher, StillQueue
 from tests.domain.documents import TYPES
 
 NOW = 1_900_000_000_250
@@ -146,27 +146,6 @@ class DictExecutionStore:
         return len(self.lines[execution_id])
 
 
-class SilentDispatcher:
-    def __init__(self) -> None:
-        self.submitted: list[Task] = []
-        self.wait: Waiting | None = None
-
-    def submit(self, task: Task) -> None:
-        self.submitted.append(task)
-
-    def cancel(self, cancel: Cancel) -> None:
-        raise AssertionError(f"nobody cancels here: {cancel}")
-
-    def holds(self, execution_id: str) -> bool:
-        return False
-
-    def running_since(self, execution_id: str) -> int | None:
-        return None
-
-    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
-        return self.wait
-
-
 class OneFile:
     """Knows the file `file-1`."""
 
@@ -233,9 +212,10 @@ async def scan_one(host: str, port: int, timeout_seconds: float) -> Sequence[str
 class House:
     """Everything behind the application, open to look at, and a client that is logged in as admin."""
 
-    def __init__(self, body_limit_bytes: int = 10 * 1024 * 1024) -> None:
+    def __init__(self, body_limit_bytes: int = 10 * 1024 * 1024, most: int = 100_000) -> None:
         self.clock, self.ids = HandClock(), CountedIds()
-        self.catalogue_store, self.store, self.dispatcher = DictCatalogueStore(), DictExecutionStore(), SilentDispatcher()
+        self.catalogue_store, self.store = DictCatalogueStore(), DictExecutionStore()
+        self.dispatcher, self.queue = StillDispatcher(), StillQueue()
         self.host_keys, self.tokens = DictHostKeys(), KnownTokens()
         self.state: Mapping[str, Any] = {"status": "ok"}
         rules = Rules(TYPES)
@@ -246,11 +226,18 @@ class House:
         self.conductor = conductor
         self.catalogue = Catalogue(self.catalogue_store, TYPES, self.clock, self.ids)
         self.views = Views(
-            store=store, snapshots=snapshots, conductor=conductor, dispatcher=self.dispatcher, secrets=Masking(), types=TYPES
+            store=store,
+            queue=self.queue,
+            snapshots=snapshots,
+            conductor=conductor,
+            dispatcher=self.dispatcher,
+            secrets=Masking(),
+            types=TYPES,
         )
         self.executions = Executions(
             catalogue=self.catalogue,
             conductor=conductor,
+            intake=Intake(self.queue, self.clock, most),
             views=self.views,
             files=cast("FileStore", OneFile()),
             rules=rules,

@@ -132,12 +132,15 @@ async def test_an_execution_on_its_way_shows_all_that_happened(house: House, roo
 
 
 async def test_a_queued_execution_says_what_it_waits_for(house: House, root: str) -> None:
-    house.dispatcher.wait = Waiting("device", "192.0.2.1:22", NOW, 3, NOW + 1_000)
+    house.dispatcher.wait, house.dispatcher.line = Waiting("device", "192.0.2.1:22", NOW, NOW + 1_000), 3
     answer = await house.put_execution(root, workflowId=await house.put_workflow(example()), contextType="NONE", assignments=GIVEN)
     body = answer.json()
     models.WorkflowExecution.model_validate(body)
     assert body["queuePosition"] == 3
     assert body["waitingFor"] == [{"kind": "device", "name": "192.0.2.1:22", "since": NOW_TEXT, "until": "2030-03-17T17:46:41.250Z"}]
+    for before, place in ((0, 1), (9_999, 10_000), (10_000, 10_001), (10_001, 10_001)):
+        house.queue.first = before
+        assert (await house.client.get(body["links"]["self"])).json()["queuePosition"] == place
 
 
 async def test_every_fault_of_a_request_is_listed_with_its_place(house: House, root: str) -> None:
@@ -157,7 +160,7 @@ async def test_every_fault_of_a_request_is_listed_with_its_place(house: House, r
         "assignments.pw", "assignments.hosts", "assignments.host", "context.vnfId", "attachments.a.id", "debugStepIds[1]", "retainedTil",
     }  # fmt: skip
     assert not house.store.heads
-    assert not house.dispatcher.submitted
+    assert not house.dispatcher.tasks
 
 
 async def test_every_fault_of_the_shape_is_listed_with_its_place(house: House, root: str) -> None:

@@ -54,7 +54,7 @@ async def test_the_example_comes_out_as_it_says_and_nothing_is_stored(house: Hou
         (each["name"], True, []) for each in EXAMPLE["rehearsals"]
     ]
     assert body.as_expected
-    assert [house.catalogue_store.workflows, house.store.heads, house.store.snapshots, house.dispatcher.submitted] == [{}, {}, {}, []]
+    assert [house.catalogue_store.workflows, house.store.heads, house.store.snapshots, house.dispatcher.tasks] == [{}, {}, {}, []]
 
 
 async def test_another_way_is_no_error_and_every_field_is_described(house: House) -> None:

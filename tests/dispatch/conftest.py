@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import pytest_asyncio
 
-from stepswitch.dispatch.local import Places
+from stepswitch.dispatch.places import Places
 from tests.dispatch.workplace import OPENERS, Workplace
 
 Open = Callable[..., Workplace]

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.dispatch.places import Places
 from stepswitch.domain.events import Task, TaskKind
 from tests.dispatch.workplace import Workplace, task, turn
 

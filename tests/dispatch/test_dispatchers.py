@@ -26,6 +26,7 @@ async def test_who_became_executable_first_goes_first(opened: Open) -> None:
 
 async def test_equals_go_in_the_order_of_their_arrival(opened: Open) -> None:
     place = opened(1)
+    await place.clock.settle()
     names = [f"e{number}" for number in (7, 3, 9, 1)]
     await place.submit(*(task(name, 100) for name in names))
     for name in names:
@@ -43,6 +44,7 @@ async def test_no_more_steps_than_places_run_at_once(opened: Open) -> None:
 
 async def test_turns_wait_for_no_place_of_steps(opened: Open) -> None:
     place = opened(1)
+    await place.clock.settle()
     await place.submit(task("e1"), task("e2"), turn("e3", 99), turn("e4", 98))
     assert place.names == ["e1", "e3", "e4"]
     await place.end("e3", kind=TaskKind.TURN)
@@ -297,7 +299,7 @@ async def test_a_cancel_of_the_attempt_does_not_stop_its_probe_and_one_of_a_look
 async def test_what_follows_a_delayed_task_does_not_wait_for_its_time(opened: Open) -> None:
     place = opened(1)
     await place.submit(task("busy"), task("e1", not_before=place.clock.now() + 60_000), task("e1", number=1))
-    assert place.dispatcher.waiting("e1") == Waiting("place", "worker", 0, 1)
+    assert place.dispatcher.waiting("e1") == Waiting("place", "worker", 0)
     await place.end("busy")
     assert place.names == ["busy", "e1"]
     assert place.clock.sleeping == 0
@@ -365,24 +367,22 @@ async def test_what_is_queued_knows_what_it_waits_for(opened: Open) -> None:
     waiting = place.dispatcher.waiting
     assert waiting("r0") is None
     assert waiting("unknown") is None
-    assert waiting("r1") == Waiting("device", "router", 12, 1)
-    assert waiting("p1") == Waiting("place", "worker", 13, 2)
-    assert waiting("p1", is_counted=False) == Waiting("place", "worker", 13, 0)
-    assert waiting("d1") == Waiting("time", "delay", 14, 3, due)
-    await place.cancel("r1")
-    assert waiting("p1") == Waiting("place", "worker", 13, 1)
+    assert waiting("r1") == Waiting("device", "router", 12)
+    assert waiting("p1") == Waiting("place", "worker", 13)
+    assert waiting("d1") == Waiting("time", "delay", 14, due)
+    assert (place.dispatcher.is_busy("router"), place.dispatcher.is_busy("switch")) == (True, False)
 
 
-async def test_positions_count_the_order_of_turns(opened: Open) -> None:
+async def test_who_waits_here_is_counted(opened: Open) -> None:
     place = opened(1)
     await place.submit(task("busy"))
-    for name, since in (("c", 30), ("a", 10), ("b1", 20), ("b2", 20), ("d", 40)):
+    for name, since in (("c", 30), ("a", 10), ("b", 20)):
         await place.submit(task(name, since))
-    positions = {name: found.position for name in ["a", "b1", "b2", "c", "d"] if (found := place.dispatcher.waiting(name)) is not None}
-    assert positions == {"a": 1, "b1": 2, "b2": 3, "c": 4, "d": 5}
-    for name in ("a", "b1", "b2", "c", "d"):
-        await place.end(place.names[-1])
-        assert place.names[-1] == name
+    assert place.dispatcher.in_line() == 3
+    assert [place.dispatcher.is_queued(name) for name in ("busy", "a", "unknown")] == [False, True, False]
+    assert [each.execution_id for each in place.dispatcher.running()] == ["busy"]
+    await place.cancel("b")
+    assert (place.dispatcher.in_line(), place.dispatcher.held()) == (2, 2)
 
 
 # --- stopping ---
@@ -457,7 +457,7 @@ async def test_ten_thousand_tasks_are_a_matter_of_moments(opened: Open) -> None:
     place.dispatcher.start(carry_out, carry_out)
     began = time.perf_counter()
     for number in range(10_000):
-        place.dispatcher.submit(task(f"e{number}", -number, device=f"router{number % 500}"))
+        place.dispatcher.submit(task(f"e{number}", 10_000 - number, device=f"router{number % 500}"))
     await asyncio.wait_for(done.wait(), 30)
     assert time.perf_counter() - began < 5
     assert len(ran) == 10_000

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.events import Cancel, Task, TaskKind
-from stepswitch.engine.ports import Clock, Dispatcher
+from stepswitch.engine.backlog import Backlog
+from stepswitch.engine.dispatching import Dispatcher
+from stepswitch.engine.ports import Clock
 from tests.clocks import FakeClock
+from tests.dispatch.queue_of_tasks import Queue
 
 Run = Callable[[Task], Awaitable[None]]
 
@@ -21,8 +25,51 @@ class StartedAndStopped(Dispatcher, Protocol):
     async def stop(self, grace_seconds: float) -> None: ...
 
 
+class Windowed(LocalDispatcher):
+    """The real one with so little room that most of a long line is taken from a store, where everything stands until it begins."""
+
+    def __init__(self, places: Places, clock: Clock) -> None:
+        super().__init__(places, clock, Room(turns=8, steps=20, device=3, type=4))
+        self._store = Queue()
+        parts: Any = self._store
+        self._backlog = Backlog(queue=parts, store=parts, lists=parts, conductor=parts, dispatcher=self, clock=clock, page=5)
+        self._filling: asyncio.Task[None] | None = None
+
+    def start(self, take_turn: Run, carry_out: Run) -> None:
+        super().start(self._leaves(take_turn), self._leaves(carry_out))
+        self._filling = asyncio.get_running_loop().create_task(self._backlog.run())
+
+    def _leaves(self, run: Run) -> Run:
+        async def leaves_the_queue(task: Task) -> None:
+            if self._store.tasks.get(task.execution_id) == task:
+                del self._store.tasks[task.execution_id]
+            await run(task)
+
+        return leaves_the_queue
+
+    def submit(self, task: Task) -> bool:
+        stored = self._store.tasks.get(task.execution_id)
+        if stored is not None and (stored.number, stored.look) > (task.number, task.look):
+            return True
+        if task not in self.running():
+            self._store.tasks[task.execution_id] = task
+        return super().submit(task)
+
+    def cancel(self, cancel: Cancel) -> None:
+        left = self._store.tasks.get(cancel.execution_id)
+        if left is not None and (left.number, left.attempt, left.look) == (cancel.number, cancel.attempt, cancel.look):
+            del self._store.tasks[cancel.execution_id]
+        super().cancel(cancel)
+
+    async def stop(self, grace_seconds: float) -> None:
+        await super().stop(grace_seconds)
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.wait([self._filling])
+
+
 Opener = Callable[[Places, Clock], StartedAndStopped]
-OPENERS: Final[dict[str, Opener]] = {"local": LocalDispatcher}
+OPENERS: Final[dict[str, Opener]] = {"local": LocalDispatcher, "local with little room": Windowed}
 
 
 class Workplace:

@@ -11,9 +11,10 @@ from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Cancel, Claimed, Create, Decision, Event, Reply, Reported, Task
 from stepswitch.domain.execution import DEFAULT_LIMITS, ContextType, Head, Limits, Outcome, Result
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.records import Committed, RequestMark, Save, Snapshot, Waiting
+from stepswitch.engine.records import Committed, RequestMark, Save, Snapshot
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.secrets.masking import Masking
@@ -21,10 +22,13 @@ from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.data_dir import migrate
 from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import TimeOrderedIds
 from tests.clocks import FakeClock
+from tests.dispatchers import StillDispatcher
 from tests.domain.documents import JsonObject
 from tests.domain.lives import TYPES
 from tests.sealing import sealing_for_tests
@@ -96,29 +100,19 @@ class WatchedStore(SqlExecutionStore):
             self.fail_before = error
 
 
-class NotingDispatcher:
-    """Implements `Dispatcher`: notes what it is told, and starts nothing."""
+class NotingDispatcher(StillDispatcher):
+    """Notes in their order the submissions and cancels among what else happens."""
 
     def __init__(self, notes: list[Note]) -> None:
+        super().__init__()
         self.notes = notes
-        self.tasks: list[Task] = []
-        self.held: set[str] = set()
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Task) -> bool:
         self.notes.append(("submitted", task.number))
-        self.tasks.append(task)
+        return super().submit(task)
 
     def cancel(self, cancel: Cancel) -> None:
         self.notes.append(("cancelled", cancel.number))
-
-    def running_since(self, execution_id: str) -> int | None:
-        return None
-
-    def holds(self, execution_id: str) -> bool:
-        return execution_id in self.held
-
-    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
-        return None
 
 
 class NotingObserver:
@@ -147,6 +141,15 @@ class Rig:
         self.observer = NotingObserver(self.notes)
         self.ids = TimeOrderedIds()
         self.conductor = self.another()
+        self.queue = SqlQueueStore(database)
+        self.backlog = Backlog(
+            queue=self.queue,
+            store=self.store,
+            lists=SqlListStore(database, self.store),
+            conductor=self.conductor,
+            dispatcher=self.dispatcher,
+            clock=self.clock,
+        )
         self.conductor.observe(self.observer)
         self.claims = Claims(
             conductor=self.conductor,
@@ -173,6 +176,7 @@ class Rig:
             clock=self.clock,
             ids=self.ids,
             instance=instance,
+            backlog=self.backlog,
             commits=SqlCommitLog(self.database),
             requests=self.requests,
         )

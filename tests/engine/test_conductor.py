@@ -222,32 +222,23 @@ async def test_a_stale_event_is_answered_without_a_save(rig: Rig) -> None:
     assert rig.notes == []
 
 
-async def test_a_forgotten_task_is_submitted_again_unless_it_is_held(rig: Rig) -> None:
-    execution = await rig.create(ONE)
-    await rig.conductor.dispatch_again(execution)
-    assert len(rig.dispatcher.tasks) == 2
-    rig.dispatcher.held.add(execution)
-    await rig.conductor.dispatch_again(execution)
-    rig.dispatcher.held.clear()
-    await rig.claim(execution)
-    await rig.conductor.dispatch_again(execution)
-    await rig.conductor.dispatch_again("nothing")
-    assert len(rig.dispatcher.tasks) == 2
-
-
-async def test_a_wake_up_waits_for_the_save_that_is_in_flight(rig: Rig) -> None:
-    """Else it would submit, over the task that follows, the one that is behind."""
+async def test_what_waits_is_known_as_it_is_now_and_not_as_it_was_read(rig: Rig) -> None:
     execution = await rig.create(TWO)
+    (first,) = rig.dispatcher.tasks
+    read = await rig.stored(execution)
+    assert await rig.conductor.pending(read) == first
     await rig.claim(execution)
-    rig.store.gate.clear()
-    reporting = asyncio.create_task(rig.report(execution))
-    await rig.clock.settle()
-    waking = asyncio.create_task(rig.conductor.dispatch_again(execution))
-    await rig.clock.settle()
-    assert len(rig.dispatcher.tasks) == 1
-    rig.store.gate.set()
-    await asyncio.gather(reporting, waking)
-    assert {task.number for task in rig.dispatcher.tasks[1:]} == {1}
+    assert await rig.conductor.pending(read) is None
+    await rig.report(execution)
+    assert await rig.conductor.pending(read) == rig.dispatcher.tasks[-1]
+
+
+async def test_what_the_dispatcher_leaves_in_the_store_takes_no_memory(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.dispatcher, "submit", lambda _: False)
+    left = await rig.create(ONE)
+    assert left not in rig.conductor._heads
+    ((each,),) = [await rig.queue.runnable(None, 10)]
+    assert (each.execution_id, each.lane) == (left, "type ACT")
 
 
 async def test_an_ended_execution_takes_no_memory(rig: Rig) -> None:

@@ -22,7 +22,15 @@ PASSWORDS = document(variables={"pw": {"type": "password"}}, steps=steps("a"))
 
 def newsroom(rig: Rig) -> Newsroom:
     snapshots = Snapshots(rig.store)
-    views = Views(store=rig.store, snapshots=snapshots, conductor=rig.conductor, dispatcher=rig.dispatcher, secrets=Masking(), types=TYPES)
+    views = Views(
+        store=rig.store,
+        queue=rig.queue,
+        snapshots=snapshots,
+        conductor=rig.conductor,
+        dispatcher=rig.dispatcher,
+        secrets=Masking(),
+        types=TYPES,
+    )
     return Newsroom(store=rig.store, snapshots=snapshots, conductor=rig.conductor, views=views, secrets=Masking())
 
 

@@ -217,9 +217,9 @@ async def test_a_wake_up_that_was_lost_is_repeated_for_a_probe_too(rig: Rig) -> 
     await rig.clock.advance(30)
     await keeper.look()
     assert rig.dispatcher.tasks == [task]
-    assert await rig.store.runnable(None, 10)
+    assert await rig.queue.runnable(None, 10)
     await granted(rig)
-    assert not await rig.store.runnable(None, 10)
+    assert not await rig.queue.runnable(None, 10)
     assert (await rig.stored(execution)).current is not None
 
 

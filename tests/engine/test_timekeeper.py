@@ -136,7 +136,7 @@ async def test_a_wake_up_that_was_lost_is_repeated(rig: Rig) -> None:
     keeper = rig.timekeeper()
     execution = await rig.create(ONE)
     held = await rig.create(ONE)
-    rig.dispatcher.held.add(held)
+    rig.dispatcher.held_ids.add(held)
     rig.dispatcher.tasks.clear()
     await rig.clock.advance(29)
     await keeper.look()

@@ -21,6 +21,7 @@ from stepswitch.domain.events import Claimed, Decision, Event, Reply
 from stepswitch.engine import conductor as conducting
 from stepswitch.engine import edits
 from stepswitch.engine import steering as use_cases
+from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.records import Save
 from stepswitch.engine.timekeeper import Timekeeper
@@ -174,14 +175,23 @@ def everybody_waits_for_the_first_in_line(patch: pytest.MonkeyPatch) -> None:
             entry = heapq.heappop(self._turns)
             if self._is_meant(entry):
                 self._turns_running += 1
-                self._begin(entry.task)
+                self._begin(entry)
         while self._run and self._steps and self._steps_running < self._places.steps:
-            scarce = self._scarce(self._steps[0].task)
-            if self._is_meant(self._steps[0]) and scarce is not None and not self._is_free(scarce):
+            first = self._steps[0]
+            if self._is_meant(first) and not self._is_free(first.lane, self._places.of(first.task)):
                 return
             self._take(heapq.heappop(self._steps))
 
     patch.setattr(LocalDispatcher, "_pump", pump)
+
+
+def nobody_is_called_for_what_is_left_in_the_store(patch: pytest.MonkeyPatch) -> None:
+    """There is room again, and only the timekeeper's next round fills it."""
+
+    async def run(_: Backlog) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    patch.setattr(Backlog, "run", run)
 
 
 def one_step_of_an_edit_is_left_out(patch: pytest.MonkeyPatch) -> None:
@@ -238,6 +248,7 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     nothing_is_masked: {},
     a_device_takes_any_number_of_sessions: {},
     everybody_waits_for_the_first_in_line: {"device_trouble": 0.6},
+    nobody_is_called_for_what_is_left_in_the_store: {"device_trouble": 0.6},
     one_step_of_an_edit_is_left_out: {"steering": 0.7},
     nobody_is_told_that_the_run_has_moved_on: {"steering": 0.7, "disorder": 1.0, "device_trouble": 0.6},
     claims_stay_behind: {},

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stepswitch.dispatch.local import Places
+from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.errors import ErrorCode, NotFoundError
 from stepswitch.domain.events import Change, Decision, Event, Resume, Retry, SetValues, Steered, Task, Turn
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import collect
+from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import StepType
@@ -34,6 +36,8 @@ from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
+from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.attempt import Attempt, Surroundings
@@ -49,8 +53,11 @@ from tests.simulation.wire import WakeUps, Wire
 WORKERS: Final = 2
 LIMITS: Final = Limits(step_executions=12, inline_steps=3)
 PLACES: Final = Places(steps=4, per_device=1)
+ROOM: Final = Room(turns=2, steps=6, device=1, type=2)
+"""So little that most of what waits has to be taken from the store."""
 RHYTHM: Final = Rhythm(look_seconds=2.0)
 MIB: Final = 1_048_576
+MOST: Final = 1_000
 
 
 class WatchedConductor(Conductor):
@@ -106,7 +113,7 @@ class Life:
         files = DiskFileStore(self._directory / "files", self.database, ids, MIB)
         secrets, snapshots = Masking(), Snapshots(self.store)
         self.conductor = WatchedConductor(self.store, snapshots, rules, clock)
-        self.dispatcher = WakeUps(PLACES, clock, city)
+        self.dispatcher = WakeUps(PLACES, clock, city, ROOM)
         self.conductor.dispatch_through(self.dispatcher)
         self.conductor.observe(self)
         claims = Claims(conductor=self.conductor, store=self.store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
@@ -114,11 +121,27 @@ class Life:
         hosts = TrustedHosts(SqlHostKeyStore(self.database), clock, accept_new=True)
         self.workers = [self._worker(place, claims, types, files, hosts, instance) for place in range(WORKERS)]
         self.catalogue = Catalogue(SqlCatalogueStore(self.database), rules.types, clock, ids, files=files)
+        queue = SqlQueueStore(self.database)
+        self.backlog = Backlog(
+            queue=queue,
+            store=self.store,
+            lists=SqlListStore(self.database, self.store),
+            conductor=self.conductor,
+            dispatcher=self.dispatcher,
+            clock=clock,
+            page=3,
+        )
         self.views = Views(
-            store=self.store, snapshots=snapshots, conductor=self.conductor, dispatcher=self.dispatcher, secrets=secrets, types=rules.types
+            store=self.store,
+            queue=queue,
+            snapshots=snapshots,
+            conductor=self.conductor,
+            dispatcher=self.dispatcher,
+            secrets=secrets,
+            types=rules.types,
         )
         use_cases: Any = {"catalogue": self.catalogue, "views": self.views, "files": files, "rules": rules, "clock": clock, "ids": ids}
-        executions = Executions(conductor=self.conductor, **use_cases)
+        executions = Executions(conductor=self.conductor, intake=Intake(queue, clock, MOST), **use_cases)
         self.requests = KeyedRequests(
             executions=executions,
             views=self.views,
@@ -136,6 +159,7 @@ class Life:
             clock=clock,
             ids=ids,
             instance=instance,
+            backlog=self.backlog,
             rhythm=RHYTHM,
             files=files,
             commits=SqlCommitLog(self.database),
@@ -163,7 +187,7 @@ class Life:
     def _start(self) -> None:
         self.dispatcher.start(self._take_turn, self._carry_out)
         loop = _loop()
-        self._background.append(loop.run_on(self.node, self._timekeeper.run()))
+        self._background += [loop.run_on(self.node, work) for work in (self._timekeeper.run(), self.backlog.run())]
         self._background += [loop.run_on(each.node, each.pool.sign_forever()) for each in self.workers]
         self.is_ready = True
 

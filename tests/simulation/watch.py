@@ -42,6 +42,9 @@ def unfair(life: Life) -> dict[str, str]:
             found[execution_id] = "it waits for a device that is free"
         elif waiting is not None and waiting.kind == "place" and len(busy) < PLACES.steps:
             found[execution_id] = "it waits for a place, and there are some"
+    for kind, window in life.dispatcher._windows.items():
+        if window.wants_more and not life.backlog.is_reading:
+            found[f"the queue of {kind}"] = "there is room for what is left in the store, and nobody takes it"
     return found
 
 
@@ -54,6 +57,6 @@ def unattended(life: Life, heads: Sequence[Head]) -> dict[str, str]:
         if work is not None and work.state is StepState.EXECUTING:
             if work.claim is None or work.claim.nonce not in nonces:
                 found[head.id] = "it says that it runs, and nobody works at it"
-        elif not life.dispatcher.holds(head.id):
+        elif not life.dispatcher.holds(head.id) and all(window.holds_all for window in life.dispatcher._windows.values()):
             found[head.id] = "nobody will take it"
     return found

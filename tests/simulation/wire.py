@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Cancel, Reply, Task
 from stepswitch.domain.execution import LogEntry, Outcome
@@ -79,19 +80,19 @@ class Wire(Claims):
 class WakeUps(LocalDispatcher):
     """The real dispatcher, of which wake-ups and cancels get lost, and wake-ups come twice."""
 
-    def __init__(self, places: Places, clock: Clock, city: City) -> None:
-        super().__init__(places, clock)
+    def __init__(self, places: Places, clock: Clock, city: City, room: Room) -> None:
+        super().__init__(places, clock, room)
         self._city = city
         self.under_way: list[Task] = []
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Task) -> bool:
         weather = self._city.weather
         if self._city.chance(weather.wake_up_lost):
-            return
+            return True
         if self._city.chance(weather.wake_up_doubled):
             seconds = self._city.random.random() * LATEST_SECONDS
             asyncio.get_running_loop().call_later(seconds, super().submit, replace(task))
-        super().submit(task)
+        return super().submit(task)
 
     def cancel(self, cancel: Cancel) -> None:
         if not self._city.chance(self._city.weather.cancel_lost):

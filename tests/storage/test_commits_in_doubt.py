@@ -10,6 +10,7 @@ import pytest_asyncio
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Abort, Claimed, Pause, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status
+from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from tests.sealing import sealing_for_tests
 from tests.storage.connections import Commits
@@ -72,7 +73,7 @@ async def test_nobody_is_told_that_an_execution_exists_which_does_not(house: Hou
     commits.failures = ["before"]
     with pytest.raises(CommitInDoubtError):
         await house.begin()
-    assert await house.store.runnable(None, 10) == []
+    assert await SqlQueueStore(house.database).runnable(None, 10) == []
     assert not house.dispatcher.holds("e1")
     await house.begin()
 

@@ -6,7 +6,7 @@ import pytest
 
 from stepswitch.domain.execution import Claim, LogEntry, Result, Status, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.records import LogOrder, LogPage, OpenClaim, Runnable, Snapshot, Standing
+from stepswitch.engine.records import LogOrder, LogPage, OpenClaim, Snapshot, Standing
 from stepswitch.storage.database import Database
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.logs import LOG_ROWS
@@ -207,33 +207,6 @@ async def test_no_lines_are_no_row(executions: SqlExecutionStore, database: Data
 
 
 # --- what has to go on ---
-
-
-async def test_runnable_executions_come_oldest_first_and_page_by_page(executions: SqlExecutionStore) -> None:
-    made = [(f"e{place:02}", NOW + place // 3) for place in range(20)]
-    for execution_id, since in reversed(made):
-        await executions.create(save_of(head(execution_id, current=step(since=since))), SNAPSHOT)
-    for size in (1, 2, 3, 7, 20, 100):
-        found: list[Runnable] = []
-        while page := await executions.runnable(found[-1] if found else None, size):
-            assert len(page) <= size
-            found += page
-        assert found == [Runnable(execution_id, since) for execution_id, since in made]
-
-
-@pytest.mark.parametrize("state", list(StepState))
-async def test_only_a_step_that_is_executable_is_runnable(executions: SqlExecutionStore, state: StepState) -> None:
-    current = claimed() if state is StepState.EXECUTING else step(state=state)
-    await executions.create(save_of(head(current=current)), SNAPSHOT)
-    assert bool(await executions.runnable(None, 10)) is (state is StepState.EXECUTABLE)
-
-
-@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.ABORTED])
-async def test_what_has_ended_is_not_runnable(executions: SqlExecutionStore, status: Status) -> None:
-    before = head()
-    await executions.create(save_of(before), SNAPSHOT)
-    await executions.save(save_of(next_of(before, status=status)))
-    assert await executions.runnable(None, 10) == []
 
 
 async def test_only_what_has_ended_expires_and_the_oldest_first(executions: SqlExecutionStore) -> None:

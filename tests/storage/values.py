@@ -89,9 +89,9 @@ def claimed(nonce: str = "nonce-1", instance: str = "here", deadline: int = NOW 
     return step(state=StepState.EXECUTING, claimed_time=NOW, claim=Claim(nonce, instance, deadline), **changes)
 
 
-def save_of(a_head: Head, rows: tuple[StepExecution, ...] = (), logs: tuple[LogEntry, ...] = ()) -> Save:
+def save_of(a_head: Head, rows: tuple[StepExecution, ...] = (), logs: tuple[LogEntry, ...] = (), *, lane: str | None = None) -> Save:
     """Return a save."""
-    return Save(a_head, rows, logs)
+    return Save(a_head, rows, logs, lane=lane)
 
 
 # --- any value at all ---

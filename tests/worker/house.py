@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.dispatch.places import Places
 from stepswitch.domain.assignments import initial_values
 from stepswitch.domain.decide import begin
 from stepswitch.domain.errors import CommitInDoubtError, StoreError

@@ -11,12 +11,12 @@ from typing import Final
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.wiring import installed_types, limits_of
 from stepswitch.config.settings import Settings
-from stepswitch.domain.events import Cancel, Restored, Task
+from stepswitch.dispatch.nobody import Nobody
+from stepswitch.domain.events import Restored
 from stepswitch.domain.execution import Status
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import Clock, StepType
-from stepswitch.engine.records import Waiting
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.secrets.sealing import Sealing
 from stepswitch.storage.accounts import SqlAccountStore
@@ -75,7 +75,7 @@ async def _let_know(database: SqliteDatabase, rules: Rules, event: Restored, clo
     """Tell every execution that is not over of the restore; return what they have become."""
     store = SqlExecutionStore(database)
     conductor = Conductor(store, Snapshots(store), rules, clock)
-    conductor.dispatch_through(_Nobody())
+    conductor.dispatch_through(Nobody())
     became: Counter[Status] = Counter()
     after = ""
     while page := await store.unfinished(after, PAGE):
@@ -84,25 +84,3 @@ async def _let_know(database: SqliteDatabase, rules: Rules, event: Restored, clo
         after = page[-1]
     await conductor.drain()
     return became
-
-
-class _Nobody:
-    """Implements `Dispatcher`: nothing is carried out before the service starts, and then it finds what can run by itself."""
-
-    def submit(self, task: Task) -> None:
-        """Leave it to the service."""
-
-    def cancel(self, cancel: Cancel) -> None:
-        """Nothing runs."""
-
-    def holds(self, execution_id: str) -> bool:  # noqa: ARG002 # the signature is the port's
-        """Nothing is held."""
-        return False
-
-    def running_since(self, execution_id: str) -> int | None:  # noqa: ARG002
-        """Nothing runs."""
-        return None
-
-    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:  # noqa: ARG002
-        """Nothing waits."""
-        return None

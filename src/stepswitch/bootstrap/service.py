@@ -12,6 +12,7 @@ from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Task, Turn
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.account_ports import Authenticator
+from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
@@ -67,6 +68,7 @@ class Service:
     _database: SqliteDatabase
     _dispatcher: LocalDispatcher
     _timekeeper: Timekeeper
+    _backlog: Backlog
     _pool: Pool
     _runner: StepRunner
     _claims: Claims
@@ -85,7 +87,12 @@ class Service:
     async def start(self, *, recover: bool = True) -> None:
         """Begin to carry out steps; what a stop interrupted goes on in the background."""
         self._dispatcher.start(self._take_turn, self._runner.carry_out)
-        for name, work in (("timekeeper", self._timekeeper.run(recover=recover)), ("signs of life", self._pool.sign_forever())):
+        works = {
+            "timekeeper": self._timekeeper.run(recover=recover),
+            "backlog": self._backlog.run(),
+            "signs of life": self._pool.sign_forever(),
+        }
+        for name, work in works.items():
             self._background.append(asyncio.get_running_loop().create_task(work, name=name))
 
     async def stop(self, grace_seconds: float | None = None) -> None:

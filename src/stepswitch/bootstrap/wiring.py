@@ -14,10 +14,12 @@ from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
-from stepswitch.dispatch.local import LocalDispatcher, Places
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepTypes, collect
+from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
@@ -25,12 +27,13 @@ from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
-from stepswitch.engine.ports import Clock, FileStore, HostKeys, HostKeyStore, Ids, RequestStore, Secrets, StepType
+from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
@@ -52,6 +55,7 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import SystemClock, TimeOrderedIds
@@ -104,6 +108,14 @@ async def open_rehearsals() -> AsyncIterator[Rehearsals]:
 
 def _places(settings: Settings) -> Places:
     return Places(settings.steps_at_once, settings.sessions_per_device, {"JS": _scripts_at_once(settings)})
+
+
+def _dispatcher(settings: Settings, clock: Clock, conductor: Conductor) -> LocalDispatcher:
+    """Return the dispatcher of a conductor, with room for what its places can use soon."""
+    places = _places(settings)
+    dispatcher = LocalDispatcher(places, clock, Room.for_places(places))
+    conductor.dispatch_through(dispatcher)
+    return dispatcher
 
 
 def _scripts_at_once(settings: Settings) -> int:
@@ -168,6 +180,15 @@ class _UseCases(TypedDict):
     ids: Ids
 
 
+class _Line(TypedDict):
+    """What those are given who look at what waits."""
+
+    store: SqlExecutionStore
+    queue: SqlQueueStore
+    conductor: Conductor
+    dispatcher: LocalDispatcher
+
+
 class _Repeats(TypedDict):
     """What is needed to recognise a request that is sent again."""
 
@@ -187,18 +208,19 @@ def _wire(
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store)
     conductor = Conductor(store, snapshots, rules, clock)
-    dispatcher = LocalDispatcher(_places(settings), clock)
-    conductor.dispatch_through(dispatcher)
+    dispatcher = _dispatcher(settings, clock, conductor)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     pool = Pool(claims, types, clock, settings.silence_seconds)
     conductor.observe(pool)
-    hosts = TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new")
-    around = _surroundings(settings, claims, files, hosts, clock=clock, ids=ids)
+    around = _surroundings(settings, claims, files, keys, clock=clock, ids=ids)
     instance = ids.new()
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents, files=files)
-    views = Views(store=store, snapshots=snapshots, conductor=conductor, dispatcher=dispatcher, secrets=secrets, types=rules.types)
+    lists, queue = SqlListStore(database, store), SqlQueueStore(database)
+    line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
+    backlog = Backlog(lists=lists, clock=clock, **line)
+    views = Views(snapshots=snapshots, secrets=secrets, types=rules.types, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids)
-    executions = Executions(conductor=conductor, **use_cases)
+    executions = Executions(conductor=conductor, intake=Intake(queue, clock, settings.max_queued_executions), **use_cases)
     repeats = _repeats(data_dir, database, executions, use_cases)
     return Service(
         settings=settings,
@@ -213,7 +235,7 @@ def _wire(
         steering=ExecutionSteering(strict=settings.strict_documents, conductor=conductor, snapshots=snapshots, **use_cases),
         logbook=Logbook(store, snapshots, conductor, secrets),
         views=views,
-        lists=Lists(SqlListStore(database, store), views, snapshots),
+        lists=Lists(lists, views, snapshots),
         feed=_feed(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
         **_people(settings, account_store, clock),
@@ -222,7 +244,8 @@ def _wire(
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=_timekeeper(settings, database, conductor, files, clock=clock, ids=ids, instance=instance),
+        _timekeeper=_timekeeper(settings, database, conductor, files, backlog, clock=clock, ids=ids, instance=instance),
+        _backlog=backlog,
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
@@ -279,7 +302,15 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
 
 
 def _timekeeper(
-    settings: Settings, database: SqliteDatabase, conductor: Conductor, files: FileStore, *, clock: Clock, ids: Ids, instance: str
+    settings: Settings,
+    database: SqliteDatabase,
+    conductor: Conductor,
+    files: FileStore,
+    backlog: Backlog,
+    *,
+    clock: Clock,
+    ids: Ids,
+    instance: str,
 ) -> Timekeeper:
     return Timekeeper(
         store=SqlExecutionStore(database),
@@ -288,6 +319,7 @@ def _timekeeper(
         clock=clock,
         ids=ids,
         instance=instance,
+        backlog=backlog,
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
         files=files,
         commits=SqlCommitLog(database),
@@ -302,11 +334,11 @@ def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, vi
     return Feed(SqlCommitLog(database), newsroom, clock, most=max(1, settings.max_connections // 2))
 
 
-def _surroundings(settings: Settings, claims: Claims, files: FileStore, host_keys: HostKeys, *, clock: Clock, ids: Ids) -> Surroundings:
+def _surroundings(settings: Settings, claims: Claims, files: FileStore, keys: HostKeyStore, *, clock: Clock, ids: Ids) -> Surroundings:
     return Surroundings(
         claims=claims,
         files=files,
-        host_keys=host_keys,
+        host_keys=TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new"),
         clock=clock,
         ids=ids,
         output_bytes=settings.max_output_bytes,

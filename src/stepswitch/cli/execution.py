@@ -8,7 +8,7 @@ import typer
 from stepswitch.cli.completion import complete_execution
 from stepswitch.cli.listing import time_of, write_facts, write_json, write_rows
 from stepswitch.cli.wording import duration, printable, shown
-from stepswitch.domain.execution import Status
+from stepswitch.domain.execution import COUNTED_PLACES, Status
 from stepswitch.domain.states import StepState
 
 if TYPE_CHECKING:
@@ -93,8 +93,13 @@ def waits(found: "Execution") -> str:
         _PEOPLE.get(each.name, f"{each.kind} {each.name}") + (f" until {time_of(each.until)}" if each.until is not None else "")
         for each in found.waiting_for
     ]
-    place = [f"place {found.queue_position} in the queue"] if found.queue_position is not None else []
-    return ", ".join([*place, *waiting])
+    return ", ".join([*_place_of(found.queue_position), *waiting])
+
+
+def _place_of(position: int | None) -> list[str]:
+    if position is None:
+        return []
+    return [f"behind place {COUNTED_PLACES} in the queue" if position > COUNTED_PLACES else f"place {position} in the queue"]
 
 
 def _row(found: "Execution") -> tuple[str, ...]:

@@ -7,6 +7,7 @@ where the service is.
 import asyncio
 import functools
 import inspect
+import math
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ def explain_refusal(error: "ClientError", place: Place) -> Exit:
         complain(printable(str(said)))
     if isinstance(error, errors.NotAuthenticatedError) and error.code != "WRONG_CREDENTIALS":
         complain(f"Log in with: stepswitch login {place.url}")
+    if isinstance(error, errors.UnavailableError) and error.retry_after is not None:
+        complain(f"Try again in {math.ceil(error.retry_after)} s.")
     away = (errors.NoAnswerError, errors.StrangeAnswerError, errors.UnavailableError, errors.ServiceFailedError)
     return Exit.UNANSWERED if isinstance(error, away) else Exit.USAGE
 

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         gt=0,
         description="Requests that one user may send in a second, twice as many at once; whoever sends more is answered 429. Unset is no limit.",
     )
+    max_queued_executions: int = Field(
+        100_000, ge=1, description="Executions that wait or run at once, paused ones apart; whoever wants another one is answered 503."
+    )
     body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes.")
     file_limit_bytes: int = Field(50 * MIB, ge=1024, description="Largest file, in bytes.")
     max_step_executions: int = Field(10_000, ge=1, description="Step executions until an execution pauses with LOOP_LIMIT.")

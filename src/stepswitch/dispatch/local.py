@@ -1,20 +1,24 @@
-"""Wakes up whoever can carry out a step, inside this process. Implements `engine.ports.Dispatcher`; built by `bootstrap`.
+"""Wakes up whoever can carry out a step, inside this process. Implements `engine.dispatching.Dispatcher`; built by `bootstrap`.
 
 The step that became executable first goes first. A task that waits for its device or for its time takes no place from others.
-What is queued here can be lost without harm: the timekeeper submits again what has waited too long.
+What is queued here can be lost without harm, and is only as much as can be used soon: the backlog takes the rest from the store.
 """
 
 import asyncio
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
-from stepswitch.domain.events import Cancel, Task, TaskKind
+from stepswitch.dispatch.delays import Delays
+from stepswitch.dispatch.places import NO_BOUND, Places, Room
+from stepswitch.dispatch.refill import LocalRefill
+from stepswitch.dispatch.window import Window
+from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_device
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.records import Waiting
@@ -24,18 +28,12 @@ TURNS_AT_ONCE: Final = 64
 CANCEL_SECONDS: Final = 10.0
 """How long `stop` waits for what it has cancelled: a step type that does not let go must not keep the service from stopping."""
 
+STALE_KEPT: Final = 1_000
+"""So many tasks that were taken back may stand in the heaps until they are cleared out."""
+
 Key = tuple[str, int, int, int, TaskKind]
 Run = Callable[[Task], Awaitable[None]]
 _log = structlog.get_logger("stepswitch.dispatch")
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """How much may go on at once: steps in this process, sessions to one device, and steps of a type that has few places of its own."""
-
-    steps: int = 100
-    per_device: int = 1
-    by_type: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,6 +43,7 @@ class _Entry:
     since: int
     arrival: int
     task: Task = field(compare=False)
+    lane: str = field(compare=False)
 
 
 _Heap = list[_Entry]
@@ -54,27 +53,35 @@ class LocalDispatcher:
     """Queues in memory; single-threaded, on the event loop.
 
     Every execution has at most one queued entry. One that was taken back or replaced stays in its heap until it comes up, and is
-    then passed over.
+    then passed over. Without a `room` everything that is submitted is held; with one, the store is read before anything begins, so that
+    what stands there from before goes first.
     """
 
-    def __init__(self, places: Places, clock: Clock) -> None:
+    def __init__(self, places: Places, clock: Clock, room: Room = NO_BOUND) -> None:
         self._places = places
         self._clock = clock
+        is_read = room is NO_BOUND
+        self._windows = {
+            TaskKind.TURN: Window(room.turns, lambda _: room.turns, is_read=is_read),
+            TaskKind.STEP: Window(room.steps, lambda lane: room.device if lane.startswith("device ") else room.type, is_read=is_read),
+        }
+        self._delays = Delays(clock, self._line_up)
+        self._stale = 0
         self._arrivals = itertools.count()
         self._queued: dict[str, _Entry] = {}
         self._running: dict[Key, asyncio.Future[None]] = {}
+        self._tasks: dict[Key, Task] = {}
         self._again: dict[Key, Task] = {}
         """Tasks asked for while the same one was being stopped: they follow it."""
         self._executions: Counter[str] = Counter()
         self._turns: _Heap = []
         self._steps: _Heap = []
-        self._delayed: dict[str, asyncio.Task[None]] = {}
-        self._by_scarce: dict[str, _Heap] = {}
+        self._by_lane: dict[str, _Heap] = {}
+        """Steps that wait for their device, or for a place of their type."""
         self._since: dict[str, int] = {}
         self._busy: Counter[str] = Counter()
         self._turns_running = 0
         self._steps_running = 0
-        self._last: _Entry | None = None
         self._run: dict[TaskKind, Run] = {}
         self._stopped = False
 
@@ -91,9 +98,7 @@ class LocalDispatcher:
     async def stop(self, grace_seconds: float) -> None:
         """Hand out nothing more, let what runs end within the grace period, and cancel the rest."""
         self.hold()
-        delayed = list(self._delayed.values())
-        for each in delayed:
-            each.cancel()
+        await self._delays.stop()
         if grace_seconds > 0:
             await self._wait_for_running(grace_seconds)
         for running in self._running.values():
@@ -101,7 +106,6 @@ class LocalDispatcher:
         await self._wait_for_running(CANCEL_SECONDS)
         if self._running:
             _log.error("steps do not let go although they were cancelled", steps=len(self._running))
-        await asyncio.gather(*delayed, return_exceptions=True)
 
     def cancel_all(self) -> None:
         """Cut the grace period of a stop short."""
@@ -123,27 +127,43 @@ class LocalDispatcher:
 
     # --- Dispatcher ---
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Task) -> bool:
         """See `Dispatcher`."""
+        return self._accept(task, is_new=True)
+
+    def _accept(self, task: Task, *, is_new: bool) -> bool:
         key = _key(task)
         running = self._running.get(key)
         if running is not None:
             if isinstance(running, asyncio.Task) and running.cancelling():
                 self._again[key] = task
-            return
+            return True
         queued = self._queued.get(task.execution_id)
         if queued is not None:
             if _key(queued.task) == key or (queued.task.number, queued.task.look) > (task.number, task.look):
-                return
-            self._forget(queued.task)
-        self._queue(task)
+                return True
+            self._forget(queued)
+        return self._queue(task, is_new=is_new)
+
+    def refill(self, kind: TaskKind) -> LocalRefill:
+        """See `Dispatcher`."""
+        return LocalRefill(self._windows[kind], lambda task: self._accept(task, is_new=False), self.submit, self._delays)
+
+    async def room(self) -> None:
+        """See `Dispatcher`."""
+        waiting = [asyncio.ensure_future(window.has_room.wait()) for window in self._windows.values()]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     def cancel(self, cancel: Cancel) -> None:
         """See `Dispatcher`."""
         queued = self._queued.get(cancel.execution_id)
         key = (cancel.execution_id, cancel.number, cancel.attempt, cancel.look, TaskKind.STEP)
         if queued is not None and _key(queued.task)[:-1] == key[:-1]:
-            self._forget(queued.task)
+            self._forget(queued)
         self._again.pop(key, None)
         running = self._running.get(key)
         if running is not None:
@@ -153,59 +173,92 @@ class LocalDispatcher:
         """See `Dispatcher`."""
         return execution_id in self._queued or execution_id in self._executions
 
-    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
+    def is_queued(self, execution_id: str) -> bool:
+        """See `Dispatcher`."""
+        return execution_id in self._queued
+
+    def held(self) -> int:
+        """See `Dispatcher`."""
+        return len(self._queued)
+
+    def waiting(self, execution_id: str) -> Waiting | None:
         """See `Dispatcher`."""
         entry = self._queued.get(execution_id)
         if entry is None:
             return None
-        task, position = entry.task, self._position(entry) if is_counted else 0
-        if execution_id in self._delayed:
-            return Waiting("time", "delay", task.since, position, task.not_before)
-        if task.device is not None and not self._is_free(task.device):
-            return Waiting("device", task.device, task.since, position)
-        return Waiting("place", task.step_type if task.step_type in self._places.by_type else "worker", task.since, position)
+        task = entry.task
+        if execution_id in self._delays:
+            return Waiting("time", "delay", task.since, task.not_before)
+        if task.device is not None and self.is_busy(task.device):
+            return Waiting("device", task.device, task.since)
+        return Waiting("place", task.step_type if task.step_type in self._places.by_type else "worker", task.since)
+
+    def is_busy(self, device: str) -> bool:
+        """See `Dispatcher`."""
+        return self._busy[lane_of_device(device)] >= self._places.per_device
+
+    def running(self) -> Sequence[Task]:
+        """See `Dispatcher`."""
+        return list(self._tasks.values())
 
     def running_since(self, execution_id: str) -> int | None:
         """See `Dispatcher`."""
         return self._since.get(execution_id)
 
+    def in_line(self) -> int:
+        """See `Dispatcher`."""
+        return len(self._queued) + sum(window.left for window in self._windows.values())
+
     # --- queues ---
 
-    def _position(self, entry: _Entry) -> int:
-        if entry is self._last:
-            return len(self._queued)
-        return 1 + sum(other < entry for other in self._queued.values())
-
-    def _queue(self, task: Task) -> None:
-        entry = _Entry(task.since, next(self._arrivals), task)
-        self._queued[task.execution_id] = entry
-        if self._last is None or self._last < entry:
-            self._last = entry
-        if self._is_early(task):
-            if not self._stopped:
-                self._delayed[task.execution_id] = asyncio.get_running_loop().create_task(self._line_up_later(entry))
-        else:
-            self._line_up(entry)
-
-    def _is_early(self, task: Task) -> bool:
-        return task.not_before is not None and task.not_before > self._clock.now()
-
-    def _line_up(self, entry: _Entry) -> None:
-        heapq.heappush(self._turns if entry.task.kind is TaskKind.TURN else self._steps, entry)
+    def _queue(self, task: Task, *, is_new: bool) -> bool:
+        """Let a task stand in line, or wait for its time; return False where it is left in the store."""
+        lane = task.lane
+        if task.not_before is not None and task.not_before > self._clock.now():
+            return self._delay(task, lane, task.not_before)
+        window = self._windows[task.kind]
+        if not (window.admits(task, lane) if is_new else window.enters(lane)):
+            return False
+        self._queued[task.execution_id] = entry = _Entry(task.since, next(self._arrivals), task, lane)
+        heapq.heappush(self._turns if task.kind is TaskKind.TURN else self._steps, entry)
         self._pump()
+        return True
 
-    async def _line_up_later(self, entry: _Entry) -> None:
-        """Wait until it is time by the clock that decisions go by; a sleep alone may end a moment too soon."""
-        while self._is_early(entry.task):
-            await self._clock.sleep(((entry.task.not_before or 0) - self._clock.now()) / 1000)
-        del self._delayed[entry.task.execution_id]
-        self._line_up(entry)
+    def _delay(self, task: Task, lane: str, not_before: int) -> bool:
+        if self._stopped or not self._delays.add(task, not_before):
+            return False
+        self._queued[task.execution_id] = _Entry(task.since, next(self._arrivals), task, lane)
+        return True
 
-    def _forget(self, task: Task) -> None:
+    def _line_up(self, task: Task) -> None:
+        """Let a task stand in line whose time has come."""
         del self._queued[task.execution_id]
-        delayed = self._delayed.pop(task.execution_id, None)
-        if delayed is not None:
-            delayed.cancel()
+        self._queue(task, is_new=True)
+        self._call_for_delays()
+
+    def _call_for_delays(self) -> None:
+        """Have the store read where there is room again for what waits for its time."""
+        if self._delays.wants_more():
+            self._windows[TaskKind.STEP].has_room.set()
+
+    def _forget(self, entry: _Entry) -> None:
+        task = entry.task
+        del self._queued[task.execution_id]
+        if task.execution_id in self._delays:
+            self._delays.discard(task.execution_id)
+            self._call_for_delays()
+            return
+        self._windows[task.kind].goes(entry.lane)
+        self._stale += 1
+        if self._stale > len(self._queued) + STALE_KEPT:
+            self._clear_out()
+
+    def _clear_out(self) -> None:
+        """Take out of the heaps what was taken back."""
+        self._stale = 0
+        for heap in (self._turns, self._steps, *self._by_lane.values()):
+            heap[:] = filter(self._is_meant, heap)
+            heapq.heapify(heap)
 
     def _is_meant(self, entry: _Entry) -> bool:
         return self._queued.get(entry.task.execution_id) is entry
@@ -216,72 +269,73 @@ class LocalDispatcher:
             entry = heapq.heappop(self._turns)
             if self._is_meant(entry):
                 self._turns_running += 1
-                self._begin(entry.task)
+                self._begin(entry)
         while self._run and self._steps and self._steps_running < self._places.steps:
             self._take(heapq.heappop(self._steps))
 
     def _take(self, entry: _Entry) -> None:
         """Start a step, or let it wait for its device, or for a place of its type, without a place among all."""
-        scarce = self._scarce(entry.task)
+        places = self._places.of(entry.task)
         if not self._is_meant(entry):
-            self._wake(scarce)
-        elif scarce is not None and not self._is_free(scarce):
-            heapq.heappush(self._by_scarce.setdefault(scarce, []), entry)
+            self._wake(entry.lane, places)
+        elif not self._is_free(entry.lane, places):
+            heapq.heappush(self._by_lane.setdefault(entry.lane, []), entry)
         else:
             self._steps_running += 1
-            if scarce is not None:
-                self._busy[scarce] += 1
+            if places is not None:
+                self._busy[entry.lane] += 1
             self._since[entry.task.execution_id] = self._clock.now()
-            self._begin(entry.task)
+            self._begin(entry)
 
-    def _scarce(self, task: Task) -> str | None:
-        """Return what the task needs of which there is little: its device, else its type where that has places of its own."""
-        return task.device or (task.step_type if task.step_type in self._places.by_type else None)
+    def _is_free(self, lane: str, places: int | None) -> bool:
+        return places is None or self._busy[lane] < places
 
-    def _is_free(self, scarce: str) -> bool:
-        return self._busy[scarce] < self._places.by_type.get(scarce, self._places.per_device)
-
-    def _begin(self, task: Task) -> None:
+    def _begin(self, entry: _Entry) -> None:
+        task = entry.task
         del self._queued[task.execution_id]
+        self._windows[task.kind].goes(entry.lane)
         self._executions[task.execution_id] += 1
         running = asyncio.ensure_future(self._run[task.kind](task))
-        self._running[_key(task)] = running
-        running.add_done_callback(lambda done: self._end(task, done))  # also where it is cancelled before it has begun
+        key = _key(task)
+        self._running[key] = running
+        self._tasks[key] = task
+        running.add_done_callback(lambda done: self._end(entry, key, done))  # also where it is cancelled before it has begun
         reach(CrashPoint.TASK_BEGUN)
 
-    def _end(self, task: Task, done: "asyncio.Future[None]") -> None:
+    def _end(self, entry: _Entry, key: Key, done: "asyncio.Future[None]") -> None:
         """Give back the places of a task, whatever became of it."""
+        task = entry.task
         fault = None if done.cancelled() else done.exception()
         if fault is not None:
             _log.error("a task failed; it is taken up again later", execution=task.execution_id, number=task.number, exc_info=fault)
-        del self._running[_key(task)]
+        del self._running[key], self._tasks[key]
         _count_down(self._executions, task.execution_id)
         if task.kind is TaskKind.TURN:
             self._turns_running -= 1
         else:
             self._steps_running -= 1
             self._since.pop(task.execution_id, None)
-            scarce = self._scarce(task)
-            if scarce is not None:
-                _count_down(self._busy, scarce)
-                self._wake(scarce)
-        again = self._again.pop(_key(task), None)
+            places = self._places.of(task)
+            if places is not None:
+                _count_down(self._busy, entry.lane)
+                self._wake(entry.lane, places)
+        again = self._again.pop(key, None)
         if again is not None:
             self.submit(again)
         self._pump()
 
-    def _wake(self, scarce: str | None) -> None:
+    def _wake(self, lane: str, places: int | None) -> None:
         """Let the oldest task that waits for what has become free stand in line again."""
-        if scarce is None or not self._is_free(scarce):
+        if not self._is_free(lane, places):
             return
-        waiting = self._by_scarce.get(scarce)
+        waiting = self._by_lane.get(lane)
         while waiting:
             entry = heapq.heappop(waiting)
             if self._is_meant(entry):
                 heapq.heappush(self._steps, entry)
                 break
         if not waiting:
-            self._by_scarce.pop(scarce, None)
+            self._by_lane.pop(lane, None)
 
 
 def _count_down(counter: Counter[str], name: str) -> None:

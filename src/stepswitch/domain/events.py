@@ -5,6 +5,7 @@ where the sender saw none), so that nothing is applied to a state that nobody sa
 step execution, because one step execution can be waited at twice: before it has run, and after.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -193,6 +194,11 @@ class TaskKind(StrEnum):
     STEP = "step"
 
 
+def lane_of_device(device: str) -> str:
+    """Return what those who want a device stand in line for. It does not show the device, whose name may come from a secret."""
+    return f"device {hashlib.blake2b(device.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Somebody has to go on with an execution. `since` is the order, `not_before` the earliest moment, both in milliseconds.
@@ -211,6 +217,13 @@ class Task:
     step_type: str = ""
     epoch: str = ""
     look: int = 0
+
+    @property
+    def lane(self) -> str:
+        """What the task stands in line for: a turn, its device, or a place for a step of its type."""
+        if self.kind is TaskKind.TURN:
+            return "turn"
+        return f"type {self.step_type}" if self.device is None else lane_of_device(self.device)
 
 
 @dataclass(frozen=True, slots=True)

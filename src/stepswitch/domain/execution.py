@@ -29,6 +29,8 @@ class Status(StrEnum):
 
 
 ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.ABORTED})
+COUNTED_PLACES: Final = 10_000
+"""So many who wait in line are counted; whoever stands further behind is said to be behind them."""
 
 
 class Result(StrEnum):

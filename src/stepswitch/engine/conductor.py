@@ -26,7 +26,8 @@ from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
-from stepswitch.engine.ports import Clock, Dispatcher, ExecutionStore, Observer
+from stepswitch.engine.dispatching import TaskTaker
+from stepswitch.engine.ports import Clock, ExecutionStore, Observer
 from stepswitch.engine.records import Committed, RequestMark, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
@@ -47,7 +48,7 @@ class Conductor:
         self._rules = rules
         self._clock = clock
         self._observers = list(observers)
-        self._dispatcher: Dispatcher | None = None
+        self._dispatcher: TaskTaker | None = None
         self._heads: Kept[str, Head] = Kept(HEADS_KEPT_BYTES)
         self._locks: dict[str, asyncio.Lock] = {}
         self._in_flight: set[asyncio.Task[Any]] = set()
@@ -57,7 +58,7 @@ class Conductor:
         """The snapshots at hand, so that whoever else needs them keeps none of their own."""
         return self._snapshots
 
-    def dispatch_through(self, dispatcher: Dispatcher) -> None:
+    def dispatch_through(self, dispatcher: TaskTaker) -> None:
         """Say who wakes up workers; once, before anything is created or recovered."""
         self._dispatcher = dispatcher
 
@@ -68,6 +69,10 @@ class Conductor:
     async def head(self, execution_id: str) -> Head | None:
         """Return the committed head of an execution; None where there is no such."""
         return self._heads.get(execution_id) or await self._store.load(execution_id)
+
+    def kept(self, execution_id: str) -> Head | None:
+        """Return the committed head of an execution where it is at hand, as that of one is whose claim is stored."""
+        return self._heads.get(execution_id)
 
     async def create(
         self, decision: Decision, compiled: Compiled, mark: RequestMark | None = None, searched: Values = NOTHING
@@ -80,7 +85,7 @@ class Conductor:
         self._snapshots.keep(compiled)
         head = decision.head
         reach(CrashPoint.CREATE_UNSAVED)
-        save = Save(head, decision.rows, decision.logs, searched)
+        save = Save(head, decision.rows, decision.logs, searched, lane=_lane(decision))
         try:
             await self._store.create(save, compiled.snapshot, mark)
         except CommitInDoubtError:
@@ -123,24 +128,22 @@ class Conductor:
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
-    async def dispatch_again(self, execution_id: str) -> None:
-        """Submit the task that a stored execution waits for, where it waits for one; a second copy does no harm."""
-        if self._submit().holds(execution_id):
-            return
-        async with self._alone(execution_id):
-            head = await self.head(execution_id)
-            if head is not None:
-                self._submit_pending(head, await self._snapshots.get(head.snapshot_id))
+    async def pending(self, stored: Head) -> Task | None:
+        """Return the task that an execution waits for, which was read a moment ago; a task that is no longer meant does no harm."""
+        head = self._heads.get(stored.id) or stored
+        compiled = await self._snapshots.get(head.snapshot_id)
+        return pending_task(head, compiled.workflow, self._rules, self._clock.now())
 
     def _submit_pending(self, head: Head, compiled: Compiled) -> None:
         task = pending_task(head, compiled.workflow, self._rules, self._clock.now())
         if task is not None:
             self._hand_on(task)
 
-    def _hand_on(self, task: Task) -> None:
+    def _hand_on(self, task: Task) -> bool:
         reach(CrashPoint.TASK_DUE)
-        self._submit().submit(task)
+        is_taken = self._submit().submit(task)
         reach(CrashPoint.TASK_SUBMITTED)
+        return is_taken
 
     async def remove(self, execution_id: str, version: int | None = None) -> Head:
         """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended.
@@ -192,7 +195,7 @@ class Conductor:
     async def _save(self, before: Head, decision: Decision, event: Event) -> bool:
         """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
         head = decision.head
-        save = Save(head, decision.rows, decision.logs)
+        save = Save(head, decision.rows, decision.logs, lane=_lane(decision))
         if head.attachments is not before.attachments:
             save = _with_files(save, before)
         edited = await self._edited(event)
@@ -223,7 +226,8 @@ class Conductor:
             self._submit().cancel(cancel)
             reach(CrashPoint.CANCEL_GIVEN)
         for task in decision.tasks:
-            self._hand_on(task)
+            if not self._hand_on(task):
+                self._heads.pop(task.execution_id)  # it is long until somebody needs it
         head = decision.head
         steps = decision.rows if head.current is None else (*decision.rows, head.current)
         self._tell(Committed(head.id, head, steps, decision.logs))
@@ -243,7 +247,7 @@ class Conductor:
         else:
             self._heads.put(head.id, head, size)
 
-    def _submit(self) -> Dispatcher:
+    def _submit(self) -> TaskTaker:
         if self._dispatcher is None:
             raise AssertionError("the dispatcher is set before anything happens")
         return self._dispatcher
@@ -259,6 +263,10 @@ class Conductor:
         finally:
             if not lock.locked() and not lock._waiters:  # noqa: SLF001 # asyncio offers no other way to see whether somebody waits
                 self._locks.pop(execution_id, None)
+
+
+def _lane(decision: Decision) -> str | None:
+    return decision.tasks[0].lane if decision.tasks else None
 
 
 def _with_files(save: Save, before: Head) -> Save:

@@ -18,6 +18,7 @@ from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
+from stepswitch.engine.intake import Intake
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
@@ -55,10 +56,20 @@ class Executions:
     """What people do with executions."""
 
     def __init__(
-        self, *, catalogue: Catalogue, conductor: Conductor, views: Views, files: FileStore, rules: Rules, clock: Clock, ids: Ids
+        self,
+        *,
+        catalogue: Catalogue,
+        conductor: Conductor,
+        intake: Intake,
+        views: Views,
+        files: FileStore,
+        rules: Rules,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._catalogue = catalogue
         self._conductor = conductor
+        self._intake = intake
         self._views = views
         self._files = files
         self._rules = rules
@@ -70,7 +81,7 @@ class Executions:
     ) -> ExecutionView:
         """Queue an execution and return it with its step execution 0; raises NotFoundError, NotPermittedError, or InvalidRequestError with every fault.
 
-        When this returns, the execution is on disk, and `mark` with it. Raises VersionConflictError where a mark of that name is there already.
+        Raises OverloadedError where too many wait. When this returns, the execution is on disk, and `mark` with it. Raises VersionConflictError where a mark of that name is there already.
         """
         origin = _Origin(execution_id or self._ids.new(), mark)
         stored = await self._catalogue.get(caller, request.workflow_id)
@@ -90,7 +101,11 @@ class Executions:
 
     async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin") -> ExecutionView:
         await self._refuse_faults(caller, request, compiled.workflow)
-        return self._views.fresh(await self._begin(caller, request, compiled, origin))
+        await self._intake.admit()
+        try:
+            return self._views.fresh(await self._begin(caller, request, compiled, origin))
+        finally:
+            self._intake.settled()
 
     async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, workflow: Workflow) -> None:
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]

@@ -1,4 +1,4 @@
-"""The seams of the service: what the engine asks of stores, dispatchers, step types, clocks and observers. Those of encryption are in `encryption`.
+"""The seams of the service: what the engine asks of stores, step types, clocks and observers. Those of the queue are in `dispatching`, those of encryption in `encryption`.
 
 Implemented in the rooms above (`storage`, `dispatch`, `steps`, `access`, …), chosen in `bootstrap`, and proven by one
 conformance suite each. Times are milliseconds since 1970 in UTC unless a name ends in `_seconds`.
@@ -7,7 +7,6 @@ conformance suite each. Times are milliseconds since 1970 in UTC unless a name e
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from stepswitch.domain.events import Cancel, Task
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
@@ -18,14 +17,12 @@ from stepswitch.engine.records import (
     OpenClaim,
     RequestMark,
     Revision,
-    Runnable,
     Save,
     Snapshot,
     Standing,
     StoredFile,
     StoredWorkflow,
     TrustedKey,
-    Waiting,
 )
 from stepswitch.engine.selection import Page, Selection
 
@@ -94,9 +91,6 @@ class ExecutionStore(Protocol):
 
     async def cleanups(self, count: int) -> Sequence[tuple[str, int]]:
         """Return executions and step numbers of which something may be left at a target."""
-
-    async def runnable(self, after: Runnable | None, count: int) -> Sequence[Runnable]:
-        """Return executions with a step that is executable, in the order of `since`, after the one named."""
 
     async def expired(self, now: int, count: int) -> Sequence[str]:
         """Return ids of ended executions whose `retainedTil` has passed."""
@@ -295,25 +289,6 @@ class StepType(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; the service stops."""
-
-
-class Dispatcher(Protocol):
-    """Wakes up whoever can carry out a step, oldest first, within the limits of places and devices. May lose wake-ups, never order work twice on purpose."""
-
-    def submit(self, task: Task) -> None:
-        """Queue a task; a task that is queued or running already is not queued again."""
-
-    def cancel(self, cancel: Cancel) -> None:
-        """Stop a step that runs here, or forget it where it is queued."""
-
-    def holds(self, execution_id: str) -> bool:
-        """Return whether a task of the execution is queued or running here."""
-
-    def running_since(self, execution_id: str) -> int | None:
-        """Return when the step of an execution that runs here was begun, in milliseconds; None where none runs."""
-
-    def waiting(self, execution_id: str, *, is_counted: bool = True) -> Waiting | None:
-        """Return what the task of an execution waits for, and its position where that is counted; None where it has none queued."""
 
 
 class Secrets(Protocol):

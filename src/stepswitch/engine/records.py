@@ -1,7 +1,7 @@
 """What crosses the seams of `ports`: plain values, and nothing that acts. Times are milliseconds since 1970 in UTC."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -19,6 +19,8 @@ class Save:
     logs: tuple[LogEntry, ...] = ()
     searched_context: Values = field(default_factory=dict)
     """Of a new execution: what of its context lists may be filtered by, which is what holds no secret."""
+    lane: str | None = None
+    """What the task that follows stands in line for; None where none follows, or the one that is there stays."""
     taken_files: frozenset[str] = frozenset()
     """Of an execution that was there: ids of the files that belong to it now, and did not."""
     left_files: frozenset[str] = frozenset()
@@ -72,11 +74,30 @@ WHOLE_LOG: Final = LogPage()
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Which executions are wanted of those that could run: turns, or steps, or both (None); no lane that is `crowded`; due by then."""
+
+    turns: bool | None = None
+    crowded: Collection[str] = ()
+    before: int = 2**62
+
+
+ANY: Final = Due()
+
+
+@dataclass(frozen=True, slots=True)
 class Runnable:
     """An execution that somebody has to go on with, as the store knows it."""
 
     execution_id: str
     since: int
+    lane: str = field(default="", compare=False)
+    """What its step stands in line for, as in `Task.lane`; empty where nobody has said."""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Where it stands in the order of the queue."""
+        return self.since, self.execution_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +243,11 @@ class RequestMark:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a queued task does not run: `kind` is place, device or time; `position` counts from 1 in the order of turns."""
+    """Why a queued task does not run: `kind` is place, device or time."""
 
     kind: str
     name: str
     since: int
-    position: int
     until: int | None = None
 
 

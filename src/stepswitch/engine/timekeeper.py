@@ -15,12 +15,15 @@ import structlog
 from stepswitch.domain.errors import DamagedError, NotFoundError, StepswitchError
 from stepswitch.domain.events import CleanedUp, Lost
 from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
-from stepswitch.engine.records import OpenClaim, Runnable
+from stepswitch.engine.records import OpenClaim
 
 PAGE: Final = 500
+LOST_AT_ONCE: Final = 100
+"""So many saves share a commit."""
 PORTIONS: Final = 200
 """Of old commits that are forgotten in one round: twice what a busy service adds until the next one."""
 MARKS_KEPT_MS: Final = 24 * 3_600_000
@@ -61,6 +64,7 @@ class Timekeeper:
         clock: Clock,
         ids: Ids,
         instance: str,
+        backlog: Backlog,
         rhythm: Rhythm = Rhythm(),
         files: FileStore | None = None,
         commits: CommitLog | None = None,
@@ -72,6 +76,7 @@ class Timekeeper:
         self._clock = clock
         self._ids = ids
         self._instance = instance
+        self._backlog = backlog
         self._rhythm = rhythm
         self._files = files
         self._commits = commits
@@ -87,11 +92,13 @@ class Timekeeper:
         return self._clock.now() / 1000 - self._clock.monotonic()
 
     async def recover(self) -> None:
-        """Go on after a start: whatever another instance held is lost (it is dead: we hold its lock), whatever can run is dispatched, and the disk is tidied."""
-        for claim in await self._store.foreign_claims(self._instance):
-            await self._lose(claim, "the service stopped while this step was being carried out")
-        await self._confirm_cleanups()
+        """Go on after a start: whatever can run is dispatched, whatever another instance held is lost (it is dead: we hold its lock), and the disk is tidied."""
         await self._wake_up()
+        foreign = await self._store.foreign_claims(self._instance)
+        for start in range(0, len(foreign), LOST_AT_ONCE):
+            lost = foreign[start : start + LOST_AT_ONCE]
+            await asyncio.gather(*(self._lose(claim, "the service stopped while this step was being carried out") for claim in lost))
+        await self._confirm_cleanups()
         if self._files is not None:
             await self._files.clear()
 
@@ -169,14 +176,8 @@ class Timekeeper:
             confirmed |= found
 
     async def _wake_up(self) -> None:
-        """Submit every execution that could run; what is queued or running already is not queued twice."""
-        after: Runnable | None = None
-        while page := await self._store.runnable(after, PAGE):
-            for runnable in page:
-                with _left_alone_where_damaged(runnable.execution_id):
-                    await self._conductor.dispatch_again(runnable.execution_id)
-            after = page[-1]
-            await asyncio.sleep(0)
+        """Have everything found that could run and that nobody holds; what is queued or running already is not queued twice."""
+        await self._backlog.fill()
 
     async def _retain(self) -> None:
         now = self._clock.now()

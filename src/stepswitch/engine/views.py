@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from stepswitch.domain.errors import NotFoundError
-from stepswitch.domain.execution import ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
+from stepswitch.domain.events import Task
+from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask, searched_context
+from stepswitch.engine.dispatching import Dispatcher, QueueStore
 from stepswitch.engine.known_secrets import KnownSecrets
-from stepswitch.engine.ports import Dispatcher, ExecutionStore, Secrets
-from stepswitch.engine.records import LogOrder, LogPage, Waiting
+from stepswitch.engine.ports import ExecutionStore, Secrets
+from stepswitch.engine.records import LogOrder, LogPage, Runnable
 from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
@@ -100,6 +102,7 @@ class Views:
         self,
         *,
         store: ExecutionStore,
+        queue: QueueStore,
         snapshots: Snapshots,
         conductor: Conductor,
         dispatcher: Dispatcher,
@@ -108,6 +111,7 @@ class Views:
     ) -> None:
         self._types = types
         self._store = store
+        self._queue = queue
         self._snapshots = snapshots
         self._conductor = conductor
         self._dispatcher = dispatcher
@@ -135,8 +139,9 @@ class Views:
         """Return what is wanted of an execution of the caller's tenant, with `rows` where it is long; raises NotFoundError."""
         head = await self.head(caller, execution_id)
         compiled = await self._snapshots.get(head.snapshot_id)
+        places = await self.places([head])
         if wanted.is_head_only:
-            return self._view(self._as_it_runs(head, compiled), compiled, Mask(self._secrets, head, [compiled]))
+            return self._view(self._as_it_runs(head, compiled), compiled, Mask(self._secrets, head, [compiled]), places.get(head.id))
         count = behind(head)
         steps = await self._store.steps(head.id, 0, count, SHORT_BYTES) if 0 < count <= SHORT_STEPS else ()
         logs, more = await self._logs(head, wanted)
@@ -145,7 +150,26 @@ class Views:
         snapshots = {each: await self._snapshots.get(each) for each in {head.snapshot_id, *(step.snapshot_id for step in steps)}}
         if head.current is not None and head.current.snapshot_id not in snapshots:
             snapshots[head.current.snapshot_id] = await self._snapshots.get(head.current.snapshot_id)
-        return self._short(self._as_it_runs(head, compiled), snapshots, steps, logs)
+        return self._short(self._as_it_runs(head, compiled), snapshots, steps, logs, places.get(head.id))
+
+    async def places(self, heads: Sequence[Head]) -> Mapping[str, int]:
+        """Return the places in line, from 1, of those of these executions whose first step waits; none is shown a greater one than `COUNTED_PLACES` + 1."""
+        queued = [head for head in heads if _is_queued(head)]
+        if not queued:
+            return {}
+        running = {task.execution_id for task in self._dispatcher.running()}
+        asked = [Runnable(head.id, head.current.work.since) for head in queued if head.current is not None and head.id not in running]
+        before = await self._queue.before(asked)
+        taken = [(task.since, task.execution_id) for task in self._dispatcher.running() if self._is_unclaimed(task)]
+        return {
+            each.execution_id: _bounded(count + 1 - sum(place < each.place for place in taken))
+            for each, count in zip(asked, before, strict=True)
+        }
+
+    def _is_unclaimed(self, task: Task) -> bool:
+        """Whether a task that runs here still stands in the store's queue: it is a turn, needs no claim, or that is not stored yet."""
+        head = self._conductor.kept(task.execution_id)
+        return head is None or is_in_line(head)
 
     async def stand(self, caller: Caller, execution_id: str) -> Stand:
         """Return how an execution of the caller's tenant stands; what is read of it afterwards is as new or newer. Raises NotFoundError."""
@@ -153,7 +177,8 @@ class Views:
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
         has_ended = head.status in ENDED
         running = self._dispatcher.running_since(head.id)
-        return Stand(state_of(head), lasting, () if has_ended else (running, *self._waiting(head)), has_ended)
+        place = (await self.places([head])).get(head.id)
+        return Stand(state_of(head), lasting, () if has_ended else (running, place, *self.waiting_for(head)), has_ended)
 
     def searched_context(self, head: Head, compiled: Compiled) -> Values:
         """Return what of the context of a new execution lists may be filtered by."""
@@ -162,11 +187,13 @@ class Views:
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
         head, compiled, logs = created
-        return self._short(head, {head.snapshot_id: compiled}, (), logs)
+        return self._short(head, {head.snapshot_id: compiled}, (), logs, _bounded(self._dispatcher.in_line()) if _is_queued(head) else None)
 
-    def listed(self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled]) -> ExecutionView:
+    def listed(
+        self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled], place: int | None = None
+    ) -> ExecutionView:
         """Return the view of an execution of a list, without logs, from what was read with others; `steps` are those that are behind."""
-        return self._short(self._as_it_runs(head, snapshots[head.snapshot_id]), snapshots, steps[: behind(head)])
+        return self._short(self._as_it_runs(head, snapshots[head.snapshot_id]), snapshots, steps[: behind(head)], place=place)
 
     async def _logs(self, head: Head, wanted: Wanted) -> tuple[Sequence[LogEntry], LogPage | None]:
         if not (wanted.logs or wanted.step_logs):
@@ -185,16 +212,22 @@ class Views:
         mask = Mask(self._secrets, head, list(compiled.values()))
         if any(each.is_confidential for each in compiled.values()):
             mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
-        return self._view(head, own, mask, rows=Rows(self._store, replace(standing, head=head), compiled, mask))
+        place = (await self.places([head])).get(head.id)
+        return self._view(head, own, mask, place, Rows(self._store, replace(standing, head=head), compiled, mask))
 
     def _short(
-        self, head: Head, snapshots: Mapping[str, Compiled], behind: Sequence[StepExecution], logs: Sequence[LogEntry] = ()
+        self,
+        head: Head,
+        snapshots: Mapping[str, Compiled],
+        behind: Sequence[StepExecution],
+        logs: Sequence[LogEntry] = (),
+        place: int | None = None,
     ) -> ExecutionView:
         all_steps = behind if head.current is None else (*behind, head.current)
         steps = [(step, snapshots[step.snapshot_id]) for step in all_steps]
         mask = Mask(self._secrets, head, [snapshots[head.snapshot_id], *(of for _, of in steps)], steps)
         masked = [(mask.step(step, of), of) for step, of in steps]
-        return replace(self._view(head, snapshots[head.snapshot_id], mask), steps=masked, logs=[mask.entry(entry) for entry in logs])
+        return replace(self._view(head, snapshots[head.snapshot_id], mask, place), steps=masked, logs=[mask.entry(entry) for entry in logs])
 
     def _as_it_runs(self, head: Head, compiled: Compiled) -> Head:
         """Return `head` with its step shown as executing where it runs here without a stored claim (docs/decisions/0006)."""
@@ -209,8 +242,7 @@ class Views:
         started = since if head.start_time is None else head.start_time
         return replace(head, status=Status.RUNNING, start_time=started, current=replace(step, state=state, claimed_time=since))
 
-    def _view(self, head: Head, compiled: Compiled, mask: Mask, rows: Rows | None = None) -> ExecutionView:
-        waiting_for, queue_position = self._waiting(head)
+    def _view(self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
             head=replace(mask.head(head, compiled), current=None),
@@ -218,23 +250,30 @@ class Views:
             steps=(),
             logs=(),
             outputs=mask.values(outputs, compiled.secret_names),
-            waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in waiting_for),
-            queue_position=queue_position,
+            waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in self.waiting_for(head)),
+            queue_position=place if head.status is Status.QUEUED else None,
             masker=self._secrets.masker,
             rows=rows,
         )
 
     def waiting_for(self, head: Head) -> tuple[WaitingFor, ...]:
         """Return what an execution waits for."""
-        waiting = self._dispatcher.waiting(head.id, is_counted=False) if head.status not in ENDED else None
-        return _waiting_for(head, waiting, is_held=waiting is not None or self._dispatcher.holds(head.id))
+        if head.status is Status.PAUSED or not is_in_line(head):
+            return waiting_for_somebody(head)
+        waiting = self._dispatcher.waiting(head.id)
+        if waiting is not None:
+            return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
+        if head.current is None or self._dispatcher.holds(head.id):
+            return ()
+        return (self._waiting_in_the_store(head.current.work),)
 
-    def _waiting(self, head: Head) -> tuple[tuple[WaitingFor, ...], int | None]:
-        """Return what an execution waits for, and its place in the queue."""
-        waiting = self._dispatcher.waiting(head.id) if head.status not in ENDED else None
-        is_held = waiting is not None or self._dispatcher.holds(head.id)
-        position = waiting.position if waiting is not None and head.status is Status.QUEUED else None
-        return _waiting_for(head, waiting, is_held=is_held), position
+    def _waiting_in_the_store(self, work: StepExecution | Probe) -> WaitingFor:
+        """Return what a step, or its probe, waits for whose turn is long to come, or is still to be read after a start."""
+        if work.not_before is not None and work.not_before > work.since:
+            return WaitingFor("time", "delay", work.since, work.not_before)
+        if work.device is not None and self._dispatcher.is_busy(work.device):
+            return WaitingFor("device", work.device, work.since)
+        return WaitingFor("place", "worker", work.since)
 
 
 def behind(head: Head) -> int:
@@ -244,22 +283,19 @@ def behind(head: Head) -> int:
 
 def waiting_for_somebody(head: Head) -> tuple[WaitingFor, ...]:
     """Return what the head alone says of it: whether the execution is paused."""
-    return _waiting_for(head, None, is_held=True)
-
-
-def _waiting_for(head: Head, waiting: Waiting | None, *, is_held: bool) -> tuple[WaitingFor, ...]:
-    step = head.current
-    if step is not None and head.status is Status.PAUSED:
-        return (WaitingFor("person", head.pause_code or step.state.value, head.last_time),)
-    if waiting is not None:
-        return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
-    if step is None or is_held or step.work.state is not StepState.EXECUTABLE:
+    if head.current is None or head.status is not Status.PAUSED:
         return ()
-    return (_waiting_to_be_woken(step.work),)
+    return (WaitingFor("person", head.pause_code or head.current.state.value, head.last_time),)
 
 
-def _waiting_to_be_woken(work: StepExecution | Probe) -> WaitingFor:
-    """Return what a step, or its probe, waits for whose wake-up was lost, or is still to come after a start: the timekeeper wakes it."""
-    if work.not_before is not None and work.not_before > work.since:
-        return WaitingFor("time", "delay", work.since, work.not_before)
-    return WaitingFor("place", "worker", work.since)
+def is_in_line(head: Head) -> bool:
+    """Return whether an execution has a step that could be carried out."""
+    return head.current is not None and head.current.work.state is StepState.EXECUTABLE and head.status not in ENDED
+
+
+def _is_queued(head: Head) -> bool:
+    return head.status is Status.QUEUED and is_in_line(head)
+
+
+def _bounded(place: int) -> int:
+    return min(max(1, place), COUNTED_PLACES + 1)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, not_, or_, select, tuple_, union, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, not_, or_, select, union, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
-from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark, Runnable, Save, Snapshot, Standing
+from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark, Save, Snapshot, Standing
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import (
@@ -37,24 +37,18 @@ from stepswitch.storage.tables import claims, executions, large_values, logs, sn
 _E, _S, _C, _U = executions.c, step_executions.c, claims.c, snapshot_uses.c
 _DIGESTS_AT_ONCE: Final = 200
 
+_CHANGED: Final = (
+    *("version", "status", "snapshot_id", "end_time", "retained_til"),
+    *("runnable_since", "not_before", "cleanup_number", "body", "sealed_with"),
+)
 _INSERT: Final = Statement(insert(executions))
 _UPDATE: Final = Statement(
     update(executions)
     .where(_E.id == bindparam("the_id"), _E.version == bindparam("read_version"))
     .values(
         {
-            name: bindparam(name)
-            for name in (
-                "version",
-                "status",
-                "snapshot_id",
-                "end_time",
-                "retained_til",
-                "runnable_since",
-                "cleanup_number",
-                "body",
-                "sealed_with",
-            )
+            **{name: bindparam(name) for name in _CHANGED},
+            "lane": func.coalesce(bindparam("lane"), _E.lane),
         }
     )
 )
@@ -108,15 +102,6 @@ _OPEN_CLAIMS: Final = Statement(
 )
 _FOREIGN_CLAIMS: Final = Statement(select(*_CLAIM_COLUMNS).where(_C.instance != bindparam("instance")))
 _CLEANUPS: Final = Statement(select(_E.id, _E.cleanup_number).where(_E.cleanup_number.is_not(None)).limit(bindparam("rows")))
-_RUNNABLE: Final = Statement(
-    select(_E.id, _E.runnable_since)
-    .where(
-        _E.runnable_since.is_not(None),
-        tuple_(_E.runnable_since, _E.id) > tuple_(bindparam("since"), bindparam("id")),
-    )
-    .order_by(_E.runnable_since, _E.id)
-    .limit(bindparam("rows"))
-)
 _UNFINISHED: Final = Statement(
     select(_E.id).where(_E.end_time.is_(None), _E.id > bindparam("after")).order_by(_E.id).limit(bindparam("rows"))
 )
@@ -161,7 +146,7 @@ class SqlExecutionStore:
         head = save.head
         large = self._large(head)
         row = {
-            **_columns(head, large),
+            **_columns(save, large),
             "id": head.id,
             "tenant": head.tenant,
             "workflow_id": head.workflow_id,
@@ -179,7 +164,7 @@ class SqlExecutionStore:
         """See `ExecutionStore`."""
         head = save.head
         large = self._large(head)
-        row = {**_columns(head, large), "the_id": head.id, "read_version": head.version - 1}
+        row = {**_columns(save, large), "the_id": head.id, "read_version": head.version - 1}
         edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
         uses = change_uses(save) if save.taken_files or save.left_files else ()
         await self._database.write([*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses])
@@ -282,12 +267,6 @@ class SqlExecutionStore:
         (found,) = await self._database.read([Query(_CLEANUPS, {"rows": count})])
         return [(execution_id, number) for execution_id, number in found]
 
-    async def runnable(self, after: Runnable | None, count: int) -> Sequence[Runnable]:
-        """See `ExecutionStore`."""
-        params = {"since": after.since if after else -1, "id": after.execution_id if after else "", "rows": count}
-        (found,) = await self._database.read([Query(_RUNNABLE, params)])
-        return [Runnable(execution_id, since) for execution_id, since in found]
-
     async def unfinished(self, after: str, count: int) -> Sequence[str]:
         """Return ids of executions that have not ended, in their order, behind the one named; asked by a restore only."""
         (found,) = await self._database.read([Query(_UNFINISHED, {"after": after, "rows": count})])
@@ -322,7 +301,8 @@ def _place_of(head: Head) -> bytes | None:
     return head_place(head.tenant, head.id) if head.is_confidential else None
 
 
-def _columns(head: Head, large: Large) -> dict[str, Any]:
+def _columns(save: Save, large: Large) -> dict[str, Any]:
+    head = save.head
     current = head.current
     runnable = current is not None and current.work.state is StepState.EXECUTABLE and head.status not in ENDED
     return {
@@ -332,6 +312,8 @@ def _columns(head: Head, large: Large) -> dict[str, Any]:
         "end_time": head.end_time,
         "retained_til": head.retained_til,
         "runnable_since": current.work.since if current is not None and runnable else None,
+        "lane": save.lane,
+        "not_before": current.work.not_before if current is not None and runnable else None,
         "cleanup_number": current.number if current is not None and current.cleanup_pending else None,
         "body": dump_head(head, large),
     }

@@ -122,6 +122,8 @@ def _executions() -> None:
         sa.Column("end_time", sa.BigInteger(), nullable=True),
         sa.Column("retained_til", sa.BigInteger(), nullable=False),
         sa.Column("runnable_since", sa.BigInteger(), nullable=True),
+        sa.Column("lane", sa.String(), nullable=True),
+        sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("cleanup_number", sa.Integer(), nullable=True),
         sa.Column("workflow_name", sa.String(), nullable=False),
         sa.Column("context_type", sa.String(), nullable=False),
@@ -137,7 +139,8 @@ def _executions() -> None:
         op.create_index(f"executions_by_{name}", "executions", ["tenant", column, "creation_time", "id"])
     op.create_index("executions_cleanup", "executions", ["id"], sqlite_where=sa.text("cleanup_number IS NOT NULL"))
     op.create_index("executions_retained", "executions", ["retained_til"], sqlite_where=sa.text("end_time IS NOT NULL"))
-    op.create_index("executions_runnable", "executions", ["runnable_since", "id"], sqlite_where=sa.text("runnable_since IS NOT NULL"))
+    in_line = ["runnable_since", "id", "lane", "not_before"]
+    op.create_index("executions_runnable", "executions", in_line, sqlite_where=sa.text("runnable_since IS NOT NULL"))
 
 
 def _claims() -> None:

@@ -1,0 +1,81 @@
+"""What can run, in its order, over any `Database`. Implements `engine.dispatching.QueueStore`.
+
+An execution stands in the queue while its step is executable; `lane` is what that stands in line for. All that is asked here is answered
+from one index, and counting ends at `COUNTED_PLACES`.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import and_, bindparam, case, func, literal, or_, select, tuple_
+
+from stepswitch.domain.execution import COUNTED_PLACES
+from stepswitch.engine.records import ANY, Due, Runnable
+from stepswitch.storage.database import Database, Query, Statement
+from stepswitch.storage.tables import claims, executions
+
+TURN: Final = "turn"
+LANES_PASSED: Final = 100
+"""So many crowded lanes are passed over by the database; whoever asked passes over the others."""
+_E = executions.c
+_IN_LINE: Final = _E.runnable_since.is_not(None)
+_place: Final = tuple_(_E.runnable_since, _E.id)
+_LANE: Final = func.coalesce(_E.lane, "")
+_RUNNABLE: Final = Statement(
+    select(_E.id, _E.runnable_since, _LANE)
+    .where(
+        _IN_LINE,
+        _place > tuple_(bindparam("since"), bindparam("id")),
+        or_(bindparam("turns") == -1, case((_LANE == TURN, 1), else_=0) == bindparam("turns")),
+        or_(_E.not_before.is_(None), _E.not_before <= bindparam("before")),
+        _LANE.not_in([bindparam(f"lane{place}") for place in range(LANES_PASSED)]),
+    )
+    .order_by(_E.runnable_since, _E.id)
+    .limit(bindparam("rows"))
+)
+_BETWEEN: Final = and_(
+    _IN_LINE,
+    _place >= tuple_(bindparam("since"), bindparam("id")),
+    _place < tuple_(bindparam("to_since"), bindparam("to_id")),
+)
+_COUNT_BETWEEN: Final = Statement(select(func.count()).select_from(select(literal(1)).where(_BETWEEN).limit(COUNTED_PLACES + 1).subquery()))
+_COUNT: Final = Statement(select(func.count()).select_from(select(literal(1)).where(_IN_LINE).limit(COUNTED_PLACES + 1).subquery()))
+_COUNT_ALL: Final = Statement(select(func.count()).where(_IN_LINE))
+_COUNT_CLAIMS: Final = Statement(select(func.count()).select_from(claims))
+
+
+class SqlQueueStore:
+    """The queue, as an index of the executions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def runnable(self, after: Runnable | None, count: int, due: Due = ANY) -> Sequence[Runnable]:
+        """See `QueueStore`."""
+        lanes = sorted(islice(due.crowded, LANES_PASSED))
+        params: dict[str, str | int] = {f"lane{place}": lanes[place] if place < len(lanes) else "\0" for place in range(LANES_PASSED)}
+        params |= {"since": after.since if after else -1, "id": after.execution_id if after else "", "rows": count}
+        params |= {"turns": -1 if due.turns is None else int(due.turns), "before": due.before}
+        (found,) = await self._database.read([Query(_RUNNABLE, params)])
+        return [Runnable(*row) for row in found]
+
+    async def before(self, of: Sequence[Runnable]) -> Sequence[int]:
+        """See `QueueStore`."""
+        places = sorted({each.place for each in of})
+        bounds = zip([(-1, ""), *places], places, strict=False)
+        queries = [Query(_COUNT_BETWEEN, {"since": a, "id": b, "to_since": c, "to_id": d}) for (a, b), (c, d) in bounds]
+        total, before = 0, {}
+        for place, ((between,),) in zip(places, await self._database.read(queries) if queries else (), strict=True):
+            before[place] = total = total + between
+        return [before[each.place] for each in of]
+
+    async def count(self) -> int:
+        """See `QueueStore`."""
+        (((waiting,),),) = await self._database.read([Query(_COUNT, {})])
+        return int(waiting)
+
+    async def under_way(self) -> int:
+        """See `QueueStore`."""
+        (((waiting,),), ((running,),)) = await self._database.read([Query(_COUNT_ALL, {}), Query(_COUNT_CLAIMS, {})])
+        return int(waiting + running)

@@ -1,0 +1,95 @@
+"""A dispatcher that takes note of what it is told and starts nothing, and a queue that says what a test tells it."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from stepswitch.domain.events import Cancel, Task, TaskKind
+from stepswitch.engine.records import ANY, Due, Runnable, Waiting
+
+
+class StillDispatcher:
+    """Implements `engine.dispatching.Dispatcher`."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.held_ids: set[str] = set()
+        self.wait: Waiting | None = None
+        self.line = 0
+
+    def submit(self, task: Task) -> bool:
+        self.tasks.append(task)
+        return True
+
+    async def room(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    def refill(self, kind: TaskKind) -> "StillRefill":
+        return StillRefill(self)
+
+    def cancel(self, cancel: Cancel) -> None:
+        raise AssertionError(f"nobody cancels here: {cancel}")
+
+    def holds(self, execution_id: str) -> bool:
+        return execution_id in self.held_ids
+
+    def is_queued(self, execution_id: str) -> bool:
+        return execution_id in self.held_ids
+
+    def held(self) -> int:
+        return len(self.held_ids)
+
+    def running(self) -> Sequence[Task]:
+        return ()
+
+    def running_since(self, execution_id: str) -> int | None:
+        return None
+
+    def waiting(self, execution_id: str) -> Waiting | None:
+        return self.wait
+
+    def is_busy(self, device: str) -> bool:
+        return False
+
+    def in_line(self) -> int:
+        return self.line
+
+
+class StillRefill:
+    """Implements `engine.dispatching.Refill`: takes everything."""
+
+    def __init__(self, dispatcher: StillDispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def crowded(self) -> Collection[str]:
+        return ()
+
+    def due_before(self, now: int) -> int:
+        return 2**62
+
+    def take(self, task: Task) -> bool:
+        return self._dispatcher.submit(task)
+
+    def end(self, *, is_all: bool, left: int = 0) -> None:
+        pass
+
+
+class StillQueue:
+    """Implements `engine.dispatching.QueueStore`: so many come before everybody, and so many are under way."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.busy = 0
+        self.counts = 0
+
+    async def runnable(self, after: Runnable | None, count: int, due: Due = ANY) -> Sequence[Runnable]:
+        return ()
+
+    async def before(self, of: Sequence[Runnable]) -> Sequence[int]:
+        return [self.first] * len(of)
+
+    async def count(self) -> int:
+        return self.first
+
+    async def under_way(self) -> int:
+        self.counts += 1
+        return self.busy
