@@ -50,6 +50,7 @@ bench: $(INSTALLED) ## measure, beside what the same machine gives without the s
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.long_execution
 	$(BIN)/python -m benchmarks.lists --rows $(LISTED)
+	$(BIN)/python -m benchmarks.backlog
 
 chaos: setup ## kill the service at many random moments and count what every device was told
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200
