@@ -12,7 +12,7 @@ from stepswitch.domain import conversion, parsing, validation
 from stepswitch.domain.errors import InvalidRequestError
 from stepswitch.domain.execution import ContextType, Status
 from stepswitch.engine import catalogue, edits, snapshots, steering
-from stepswitch.engine.budget import ENTRY_BYTES, Kept, is_large, size_of_document
+from stepswitch.engine.budget import ENTRY_BYTES, Kept, is_large, portions, size_of_document
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.steering import ChangeOrder
@@ -39,6 +39,16 @@ def test_the_oldest_goes_when_there_is_no_room() -> None:
         kept.put(name, name.upper(), 100)
         kept.put(name, name.upper(), 100)
     assert len(kept) == 3
+
+
+def test_portions_hold_all_in_order_and_no_more_than_the_limit_together() -> None:
+    for weights, expected in (
+        ([], []),
+        ([3, 4, 3], [[3, 4, 3]]),
+        ([3, 4, 4], [[3, 4], [4]]),
+        ([1, 99, 1, 10, 0], [[1], [99], [1], [10, 0]]),
+    ):
+        assert [*portions(weights, lambda weight: weight, 10)] == expected
 
 
 def test_a_document_is_large_by_its_size_or_its_steps() -> None:

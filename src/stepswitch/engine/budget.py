@@ -1,11 +1,11 @@
 """What is kept at hand, bounded by bytes and not by number: one workflow may be a thousand times the size of another. Used by the caches.
 
-And what is done aside, for the same reason, by whoever checks or compiles workflows.
+And what is done aside, or in portions, for the same reason: by whoever checks or compiles workflows, or reads many rows.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from stepswitch.domain.execution import Head
@@ -93,3 +93,17 @@ def is_large(document: Mapping[str, Any]) -> bool:
 async def aside(work: Callable[[], _T], *, is_slow: bool) -> _T:
     """Return what `work` returns; what may take long is done in a thread, so that others have their answers meanwhile."""
     return await asyncio.to_thread(work) if is_slow else work()
+
+
+def portions(items: Iterable[_T], weight: Callable[[_T], int], limit: int) -> Iterator[Sequence[_T]]:
+    """Give the items in their order, as many together as weigh no more than the limit; what is over it by itself stands alone."""
+    portion: list[_T] = []
+    weighs = 0
+    for item in items:
+        if portion and weighs + weight(item) > limit:
+            yield portion
+            portion, weighs = [], 0
+        portion.append(item)
+        weighs += weight(item)
+    if portion:
+        yield portion

@@ -15,6 +15,7 @@ import structlog
 
 from stepswitch.domain.errors import OverloadedError, StoreError
 from stepswitch.domain.execution import Head
+from stepswitch.engine.budget import portions
 from stepswitch.engine.commits import KEPT_MILLISECONDS, CommitRow, Position
 from stepswitch.engine.news import Happened, Newsroom, Standing
 from stepswitch.engine.ports import Clock, CommitLog
@@ -251,7 +252,7 @@ class Feed:
         last = page.rows[-1]
         wanted = [row for row in page.rows if self._is_followed(row)]
         self.seen = Position(last.place, last.time)  # at the same moment: who comes now reads these rows himself
-        for portion in _portions(wanted):
+        for portion in portions(wanted, _size_of, PORTION_BYTES):
             for happened in await self._happened(portion):
                 for follower in (*self._of(happened, None), *self._of(happened, happened.execution_id)):
                     follower.give(happened)
@@ -280,7 +281,7 @@ class Feed:
         if not page.is_whole:
             return None
         rows = [row for row in page.rows if row.tenant == follower.tenant]
-        portion = next(_portions(rows), [])
+        portion = next(portions(rows, _size_of, PORTION_BYTES), [])
         happened = await self._happened(portion)
         if len(portion) < len(rows):
             return happened, Position(portion[-1].place, portion[-1].time)
@@ -292,19 +293,9 @@ class Feed:
         return [each for each in made if each is not None]
 
 
+def _size_of(row: CommitRow) -> int:
+    return row.size
+
+
 def _later(one: Position, other: Position) -> Position:
     return one if one.place >= other.place else other
-
-
-def _portions(rows: Sequence[CommitRow]) -> Iterator[Sequence[CommitRow]]:
-    """Give the rows in portions that are read at once."""
-    portion: list[CommitRow] = []
-    size = 0
-    for row in rows:
-        if portion and size + row.size > PORTION_BYTES:
-            yield portion
-            portion, size = [], 0
-        portion.append(row)
-        size += row.size
-    if portion:
-        yield portion

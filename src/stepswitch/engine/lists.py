@@ -1,12 +1,13 @@
 """The use cases of lists: a page of workflows or of executions, each execution masked as when it is read alone. Called by the API."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, QueryTooSlowError
 from stepswitch.domain.execution import Head, StepExecution
+from stepswitch.engine.budget import portions
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.ports import ListStore
 from stepswitch.engine.privileges import Privilege
@@ -46,7 +47,7 @@ class Lists:
         """Give the executions called `ids` in their order, a few in memory at a time; those that are gone by now are left out."""
         for start in range(0, len(ids), HEADS_AT_ONCE):
             heads = [head for head in await self._store.heads(ids[start : start + HEADS_AT_ONCE]) if caller.sees(head)]
-            for group in [heads] if wanted.is_head_only else _groups(heads):
+            for group in [heads] if wanted.is_head_only else portions(heads, lambda head: head.steps_begun, STEPS_AT_ONCE):
                 async for view in self._group(caller, group, wanted):
                     yield view
 
@@ -69,20 +70,6 @@ class Lists:
         ids |= {step.snapshot_id for step in steps}
         found = {each.id: self._snapshots.compile(each) for each in await self._store.snapshots(self._snapshots.missing(ids))}
         return found | {each: await self._snapshots.get(each) for each in ids if each not in found}
-
-
-def _groups(heads: Sequence[Head]) -> Iterator[list[Head]]:
-    """Give the heads in groups whose steps fit into memory together."""
-    group: list[Head] = []
-    steps = 0
-    for head in heads:
-        if group and steps + head.steps_begun > STEPS_AT_ONCE:
-            yield group
-            group, steps = [], 0
-        group.append(head)
-        steps += head.steps_begun
-    if group:
-        yield group
 
 
 def _too_slow(indexed: Iterable[str]) -> InvalidRequestError:
