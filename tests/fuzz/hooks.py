@@ -45,9 +45,9 @@ EXCUSED: Final = re.compile(
 )
 STANDARD: Final = frozenset(
     {"date", "content-length", "content-type", "connection", "transfer-encoding", "keep-alive", "vary", "cache-control", "content-encoding"}
-    | {"x-content-type-options"}
+    | {"x-content-type-options", "x-frame-options", "referrer-policy"}
 )
-"""Headers that HTTP itself has; all others are described."""
+"""Headers that HTTP itself has, and those that every answer has; all others are described for each operation."""
 AnyCase = Case[Any]
 _chance = random.Random(os.environ.get("FUZZ_SEED", "1"))
 _counts: Counter[tuple[str, str]] = Counter()
@@ -220,13 +220,7 @@ def _let_it_happen_again(case: AnyCase, name: str) -> None:
     taken = {"createUser": "username", "createRole": "name", "createOwnToken": "name", "createTokenOfUser": "name"}.get(name)
     if taken is not None and isinstance(case.body, dict) and case.body.get(taken):
         case.body = {**case.body, taken: _supply.name()}
-    if name.startswith("createWorkflowExecution") and isinstance(case.body, dict):
-        order = case.body.get("workflowExecution", case.body)
-        if isinstance(order, dict):
-            if len(str(order.get("workflowId"))) != ID_LENGTH:
-                order = {**order, "workflowId": _supply.new("workflowId")}
-            order = {**order, "debugStepIds": ["a"]}  # so that it waits until the walk goes on with it
-            case.body = {"workflowExecution": order} if name.endswith("WithFiles") else order
+    _name_workflow(case, _supply.new, debugStepIds=["a"])  # so that it waits until the walk goes on with it
 
 
 def _name_what_is_there(case: AnyCase, name: str) -> None:
@@ -235,21 +229,21 @@ def _name_what_is_there(case: AnyCase, name: str) -> None:
     if "attachmentId" in case.query:
         case.query["attachmentId"] = ATTACHMENT
     for kind in case.path_parameters.keys() & _supply.kinds():
-        if name != "createWorkflowAs":
-            case.path_parameters[kind] = _supply.one(kind)
+        case.path_parameters[kind] = _supply.name() if name == "createWorkflowAs" else _supply.one(kind)
     if "sessionId" in case.path_parameters:
         case.path_parameters["sessionId"] = _supply.session_of(str(case.path_parameters.get("username", "admin")))
     if "revision" in case.path_parameters:
         case.path_parameters["revision"] = 1
-    _name_workflow(case)
+    _name_workflow(case, _supply.one)
 
 
-def _name_workflow(case: AnyCase) -> None:
-    """Let what asks for an execution ask for one of a workflow that is there."""
+def _name_workflow(case: AnyCase, supplied: Callable[[str], str], **more: Any) -> None:
+    """Let what asks for an execution ask for one of a workflow that is there, unless a link has named one."""
     name = operation_id(case)
     order = case.body.get("workflowExecution") if name.endswith("WithFiles") and isinstance(case.body, dict) else case.body
-    if name.startswith("createWorkflowExecution") and isinstance(order, dict) and len(str(order.get("workflowId"))) != ID_LENGTH:
-        order = {**order, "workflowId": _supply.one("workflowId")}
+    if name.startswith("createWorkflowExecution") and isinstance(order, dict):
+        is_named = len(str(order.get("workflowId"))) == ID_LENGTH
+        order = {**order, **more} if is_named else {**order, **more, "workflowId": supplied("workflowId")}
         case.body = {"workflowExecution": order} if name.endswith("WithFiles") else order
 
 

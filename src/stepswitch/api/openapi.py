@@ -23,6 +23,9 @@ second one a workflow also shows its `creationTenantId`. Log in first: `POST /hy
 
 Answers are packed for whoever accepts `gzip`, and a body of JSON may come so, with `Content-Encoding: gzip`.
 
+Every answer tells browsers how to treat it: `X-Content-Type-Options`, `X-Frame-Options`, `Referrer-Policy` and `Cache-Control`, and over TLS
+`Strict-Transport-Security`.
+
 In a request a field that is null counts as one that is not there.
 
 400 and 500 list every fault; 401, 403 and 404 have no body. The header `x-error-code` names the reason, and `x-request-id` is
