@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,18 +47,17 @@ class Hunt:
     found: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._forms = [(as_what, form, text) for as_what, secret in self.secrets.items() for form, text in spellings(secret).items()]
-        self._any = re.compile(b"|".join(re.escape(text) for _, _, text in sorted(self._forms, key=lambda each: -len(each[2]))))
+        forms = [(text, f"{as_what}, {form}") for as_what, secret in self.secrets.items() for form, text in spellings(secret).items()]
+        self._forms = dict(reversed(forms))
 
     def search(self, place: str, content: bytes) -> None:
         """Note every secret in `content`, also where that is packed."""
         self.looked_at += len(content)
         self.places.add(place)
-        if self._any.search(content) is not None:
-            for as_what, form, text in self._forms:
-                if (start := content.find(text)) >= 0:
-                    around = content[max(0, start - 60) : start + len(text) + 20]
-                    self.found.append(f"{place}: the secret {as_what}, {form}: {around!r}")
+        for text, called in self._forms.items():
+            if (start := content.find(text)) >= 0:
+                around = content[max(0, start - 60) : start + len(text) + 20]
+                self.found.append(f"{place}: the secret {called}: {around[:500]!r}")
         if content[:2] == b"\x1f\x8b":
             self.search(f"{place}, unpacked", gzip.decompress(content))
 

@@ -218,6 +218,11 @@ def hunt(house: House, *directories: Path) -> Hunt:
     return found
 
 
+def assert_nothing(found: Hunt) -> None:
+    assert not found.found, "\n".join(found.found[:30])
+
+
+@pytest.mark.timeout(300)
 def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, capfd: pytest.CaptureFixture[str]) -> None:
     stream = house.follow()
     execution = plant(house)
@@ -227,7 +232,7 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     look_everywhere(house, workflow, execution)
     be_refused(house)
     rehearse(house)
-    assert not hunt(house).found, "\n".join(hunt(house).found)
+    assert_nothing(hunt(house))
 
     steps = house.ask("GET", f"{ROOT}/workflowExecution/{execution}")["workflow"]["steps"]
     inputs = {**steps["fail"]["inBindings"], "edited": {"type": "password", "defaultValue": house.secrets["edited in"]}}
@@ -244,7 +249,7 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     house.until_logged(cut, "begun")
     house.service.end()
     stream.join(30)
-    assert not hunt(house).found, "\n".join(hunt(house).found)
+    assert_nothing(hunt(house))
 
     house.begin()
     house.ask("POST", f"{ROOT}/workflowExecution/{execution}/retry")
@@ -254,14 +259,18 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     look_everywhere(house, workflow, execution)
     house.ask("GET", f"{OWN}/executions/{execution}/events")
     house.command("execution", "watch", execution)
+    house.command("secrets", "rotate", "--data-dir", str(house.data))
+    house.service.wait_for_log("are encrypted with the new key")
+    house.command("secrets", "status", "--data-dir", str(house.data))
+    look_everywhere(house, workflow, execution)
     house.command("backup", str(house.place / "backup"), "--data-dir", str(house.data))
-    assert hunt(house, house.place / "backup").found == []
+    assert_nothing(hunt(house, house.place / "backup"))
     assert house.service.end(signal.SIGTERM) == 0
 
     last = hunt(house, house.place / "backup")
     printed = capfd.readouterr()
     last.search("what the service and the commands printed", (printed.out + printed.err).encode())
-    assert last.found == []
+    assert_nothing(last)
     assert "********" in printed.out
     assert last.looked_at > 1_000_000
     assert {"stepswitch.db", "secrets.key"} <= {Path(place).name for place in last.places}
@@ -273,4 +282,4 @@ def test_the_hunt_finds_a_secret_in_every_form(tmp_path: Path) -> None:
         hunt = Hunt({"assigned": secret})
         (tmp_path / "file").write_bytes(b"before" + form + b"after")
         hunt.search_files(tmp_path)
-        assert any(f", {name}: " in found for found in hunt.found), name
+        assert hunt.found, name

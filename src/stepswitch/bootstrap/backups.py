@@ -57,7 +57,7 @@ async def restore(settings: Settings, backup: Path, clock: Clock | None = None, 
         sealing = Sealing()
         database = SqliteDatabase(staged, sealer=sealing)
         try:
-            await open_keys(settings, data_dir, database, sealing, clock)
+            await open_keys(settings, database, sealing, clock)
             epoch = ids.new()
             rules = Rules(installed_types(types), limits_of(settings), epoch)
             unfinished = await _let_know(database, rules, Restored(f"restored:{epoch}", epoch, manifest.made_at), clock)

@@ -1,19 +1,24 @@
 """The keys of stored passwords, wired: where they come from, and the database that is encrypted with them. Called by `wiring`, `backups` and `cli`."""
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from stepswitch.config.settings import Settings
 from stepswitch.engine.ports import Clock
 from stepswitch.secrets.data_keys import DataKeys
 from stepswitch.secrets.key_choice import KeyChoice
+from stepswitch.secrets.key_keeper import PORTION
 from stepswitch.secrets.sealing import Sealing
 from stepswitch.secrets.vault import Vault
-from stepswitch.storage.data_dir import DataDir
+from stepswitch.storage.data_dir import DataDir, migrate
 from stepswitch.storage.data_keys import SqlDataKeyStore
 from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.system import SystemClock
 
 
-def key_choice(settings: Settings, data_dir: DataDir) -> KeyChoice:
+def key_choice(settings: Settings) -> KeyChoice:
     """Return which key-encryption key the settings name."""
     vault = None
     if settings.vault_address:
@@ -25,11 +30,54 @@ def key_choice(settings: Settings, data_dir: DataDir) -> KeyChoice:
             token_file=settings.vault_token_file,
             ca_file=settings.vault_ca_file,
         )
-    return KeyChoice(settings.secrets_key, data_dir.secrets_key, os.environ, vault)
+    return KeyChoice(settings.secrets_key, DataDir(settings.data_dir).secrets_key, os.environ, vault)
 
 
-async def open_keys(settings: Settings, data_dir: DataDir, database: SqliteDatabase, sealing: Sealing, clock: Clock) -> DataKeys:
+@asynccontextmanager
+async def open_data_keys(settings: Settings) -> AsyncIterator[DataKeys]:
+    """Give the data keys of the settings' data directory, which a running service may be using at the same time."""
+    place = DataDir(settings.data_dir)
+    place.prepare()
+    async with _database(place, Sealing()) as (database, sealing):
+        yield _data_keys(settings, database, sealing, SystemClock())
+
+
+async def reseal_alone(settings: Settings) -> int:
+    """Encrypt everything anew with the youngest key and return how many values that were; raises SettingsError where a service uses the directory."""
+    place = DataDir(settings.data_dir)
+    place.acquire()
+    try:
+        async with _database(place, Sealing()) as (database, sealing):
+            keys = await open_keys(settings, database, sealing, SystemClock())
+            total = 0
+            while done := await keys.reseal(PORTION):
+                total += done
+            return total
+    finally:
+        place.release()
+
+
+def has_service(settings: Settings) -> bool:
+    """Return whether somebody uses the data directory."""
+    return bool(DataDir(settings.data_dir).user())
+
+
+@asynccontextmanager
+async def _database(place: DataDir, sealing: Sealing) -> AsyncIterator[tuple[SqliteDatabase, Sealing]]:
+    await asyncio.to_thread(migrate, place.database)
+    database = SqliteDatabase(place.database, sealer=sealing)
+    try:
+        yield database, sealing
+    finally:
+        await database.close()
+
+
+def _data_keys(settings: Settings, database: SqliteDatabase, sealing: Sealing, clock: Clock) -> DataKeys:
+    return DataKeys(SqlDataKeyStore(database), sealing, key_choice(settings), clock)
+
+
+async def open_keys(settings: Settings, database: SqliteDatabase, sealing: Sealing, clock: Clock) -> DataKeys:
     """Let `sealing` have the keys of a database that nobody else uses; raises SettingsError where they cannot be opened."""
-    keys = DataKeys(SqlDataKeyStore(database), sealing, key_choice(settings, data_dir), clock)
+    keys = _data_keys(settings, database, sealing, clock)
     await keys.open()
     return keys

@@ -31,6 +31,7 @@ from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
+from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.storage.data_dir import DataDir
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.pool import Pool
@@ -72,6 +73,7 @@ class Service:
     _pool: Pool
     _runner: StepRunner
     _claims: Claims
+    _keeper: KeyKeeper
     watchers: Watchers = field(default_factory=Watchers)
     _background: list[asyncio.Task[Any]] = field(default_factory=list)
 
@@ -91,6 +93,7 @@ class Service:
             "timekeeper": self._timekeeper.run(recover=recover),
             "backlog": self._backlog.run(),
             "signs of life": self._pool.sign_forever(),
+            "keeper of the keys": self._keeper.run(),
         }
         for name, work in works.items():
             self._background.append(asyncio.get_running_loop().create_task(work, name=name))

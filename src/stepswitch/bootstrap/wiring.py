@@ -42,6 +42,7 @@ from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
+from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.secrets.masking import Masking
 from stepswitch.secrets.sealing import Sealing
 from stepswitch.steps.registry import installed
@@ -154,11 +155,11 @@ async def open_service(
         raise
     try:
         clock = clock or SystemClock()
-        await open_keys(settings, data_dir, database, sealing, clock)
+        keeper = KeyKeeper(await open_keys(settings, database, sealing, clock), clock)
         computing = _computing(types)
         types = types or _step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
-        service = _wire(settings, clock, rules, types, computing=computing, data_dir=data_dir, database=database)
+        service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper))
         await service.cut_answers.recall()
         # Last, so that nothing can fail any more once its password was told.
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))
@@ -200,9 +201,17 @@ class _Repeats(TypedDict):
     ids: Ids
 
 
-def _wire(
-    settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, data_dir: DataDir, database: SqliteDatabase
-) -> Service:
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """What is on the disk, open."""
+
+    data_dir: DataDir
+    database: SqliteDatabase
+    keeper: KeyKeeper
+
+
+def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk) -> Service:
+    data_dir, database = disk.data_dir, disk.database
     ids, secrets = TimeOrderedIds(), Masking()
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
@@ -249,6 +258,7 @@ def _wire(
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
         _claims=claims,
+        _keeper=disk.keeper,
     )
 
 

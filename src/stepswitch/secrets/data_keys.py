@@ -5,6 +5,7 @@ Each is stored encrypted with the key-encryption key, which is never in the data
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from stepswitch.domain.errors import KeyMissingError, SettingsError
@@ -43,6 +44,63 @@ class DataKeys:
         keys = await _unwrapped(source, stored) if stored else await self._begin(source)
         for generation, key in keys.items():
             self._sealing.install(generation, key)
+
+    async def rotate(self) -> int:
+        """Store a new data key, and return its generation: who uses the store encrypts with it as soon as it has taken it at hand.
+
+        Raises SettingsError where there are no keys yet, or they cannot be opened.
+        """
+        source, stored = await self._stored()
+        await source.unwrap(stored[-1].wrapped, stored[-1].generation)  # whoever cannot read the old keys may not add a new one
+        generation = stored[-1].generation + 1
+        await self._store.add(await self._wrapped(source, generation, secrets.token_bytes(KEY_BYTES)))
+        return generation
+
+    async def rewrap(self, choice: KeyChoice) -> str:
+        """Encrypt the data keys with another key-encryption key, and return its name; no value changes. Raises SettingsError, and then nothing has."""
+        source, stored = await self._stored()
+        other = choice.source()
+        keys = await _unwrapped(source, stored)
+        name = await other.name()
+        rewrapped = [replace(key, wrapped_by=name, wrapped=await other.wrap(keys[key.generation], key.generation)) for key in stored]
+        if await _unwrapped(other, rewrapped) != keys:
+            raise SettingsError(f"{name} does not give back what was encrypted with it; nothing was changed")
+        await self._store.rewrap(rewrapped)
+        return name
+
+    async def refresh(self) -> None:
+        """Take new keys at hand that somebody else has stored; raises SettingsError where they cannot be opened."""
+        new = [key for key in await self._store.keys() if key.generation not in self._sealing.generations]
+        if new:
+            source = self._choice.source()
+            await _refuse_other(source, new)
+            for generation, key in (await _unwrapped(source, new)).items():
+                self._sealing.install(generation, key)
+
+    async def reseal(self, count: int) -> int:
+        """Encrypt up to `count` values anew that older keys encrypt; return how many were looked at. At 0 the older keys are retired.
+
+        They stay at hand in this process: somebody may just be reading what he has found.
+        """
+        older = [key.generation for key in await self._store.keys() if NAMES < key.generation < self._sealing.current]
+        done = await self._store.reseal(self._sealing.current, count) if older else 0
+        if not done:
+            for generation in older:
+                await self._store.retire(generation)
+        return done
+
+    async def standing(self) -> Sequence[tuple[DataKey, int]]:
+        """Return every data key with the number of values that it encrypts, oldest first."""
+        uses = await self._store.uses()
+        return [(key, uses.get(key.generation, 0)) for key in await self._store.keys() if key.generation != NAMES]
+
+    async def _stored(self) -> tuple[KeySource, Sequence[DataKey]]:
+        stored = await self._store.keys()
+        if not stored:
+            raise SettingsError("there are no keys yet: the service makes them when it starts")
+        source = self._choice.source()
+        await _refuse_other(source, stored)
+        return source, stored
 
     async def _anew(self, error: KeyMissingError) -> KeySource:
         """Return the key-encryption key to begin with: one that does not fit is as good as any, one that is not there is made where it is ours."""
