@@ -1,21 +1,26 @@
 """Risk: what is kept at hand grows with the size of documents and values until the memory is gone, or big work keeps everybody waiting."""
 
 import asyncio
+import json
 import threading
+import tracemalloc
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts
 from stepswitch.domain import conversion, parsing, validation
 from stepswitch.domain.errors import InvalidRequestError
 from stepswitch.domain.execution import ContextType, Status
 from stepswitch.engine import catalogue, edits, snapshots, steering
 from stepswitch.engine.budget import ENTRY_BYTES, Kept, is_large, portions, size_of_document
 from stepswitch.engine.executions import ExecutionRequest
-from stepswitch.engine.snapshots import Snapshots, compile_snapshot
+from stepswitch.engine.snapshots import Compiled, Snapshots, compile_snapshot
 from stepswitch.engine.steering import ChangeOrder
+from stepswitch.secrets.masking import Masking
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.rig import Rig, open_rig
@@ -57,6 +62,39 @@ def test_a_document_is_large_by_its_size_or_its_steps() -> None:
     assert is_large({"steps": {str(number): {} for number in range(201)}})
     assert size_of_document(LARGE, 1_000) < size_of_document(LARGE) + 1
     assert 100_000 < size_of_document(LARGE) < 101_000
+
+
+def many(count: int) -> list[str]:
+    """Return workflows of many small parts, as they come over the wire."""
+    bound = {name: {"type": "string", "defaultValue": "x" * 20} for name in ("host", "cmd", "username")}
+    parts = steps(*(f"s{number}" for number in range(15)))
+    long = {step_id: {**step, "inBindings": bound} for step_id, step in parts.items()}
+    return [json.dumps(document(name=f"w{number}", steps=long if number % 2 else parts)) for number in range(count)]
+
+
+def test_what_is_kept_takes_no_more_than_is_counted() -> None:
+    """A budget that counts less than is taken is none: memory grows for days."""
+    written = many(100)
+    show = Masking().masker
+    for each in written[:2]:
+        _shown(compile_snapshot("default", json.loads(each)), show)
+    tracemalloc.start()
+    try:
+        compiled = [compile_snapshot("default", json.loads(each)) for each in written]
+        of_snapshots, _ = tracemalloc.get_traced_memory()
+        texts = [_shown(each, show) for each in compiled]
+        in_all, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert of_snapshots < 1.1 * sum(each.size + ENTRY_BYTES for each in compiled)
+    assert in_all - of_snapshots < 1.1 * sum(each.size + ENTRY_BYTES for each in texts)
+
+
+def _shown(compiled: Compiled, show: Callable[[Sequence[str]], Callable[[str], str]]) -> SnapshotText:
+    text = SnapshotTexts().get(compiled, show, with_tenant=False)
+    for step_id in compiled.workflow.steps:
+        text.step(step_id)
+    return text
 
 
 async def test_snapshots_are_kept_up_to_a_number_of_bytes(tmp_path: Path) -> None:

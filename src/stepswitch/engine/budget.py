@@ -12,6 +12,10 @@ from stepswitch.domain.execution import Head
 
 ENTRY_BYTES: Final = 3 * 1024
 """What an entry takes besides its texts; it bounds the number of small ones too."""
+TEXT_BYTES: Final = 50
+MEMBER_BYTES: Final = 60
+"""A member of a mapping: its name, its place, and its part of what is made of it."""
+MAPPING_BYTES: Final = 200
 LARGE_BYTES: Final = 64 * 1024
 LARGE_STEPS: Final = 200
 _K = TypeVar("_K")
@@ -72,6 +76,25 @@ def size_of_document(document: object, at_most: int | None = None) -> int:
             waiting += each
         else:
             total += 4
+    return total
+
+
+def size_in_memory(document: object) -> int:
+    """Return about how many bytes `document` takes as it stands in memory: many times of its JSON where it has many small parts."""
+    total = 0
+    waiting: list[Any] = [document]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            total += TEXT_BYTES + len(each)
+        elif isinstance(each, Mapping):
+            total += MAPPING_BYTES + MEMBER_BYTES * len(each)
+            waiting += each.values()
+        elif isinstance(each, list | tuple):
+            total += MAPPING_BYTES
+            waiting += each
+        else:
+            total += MEMBER_BYTES
     return total
 
 

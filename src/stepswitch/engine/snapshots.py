@@ -14,7 +14,7 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
 from stepswitch.domain.secrecy import holds_passwords, secret_names
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.budget import Kept, aside, is_large, size_of_document
+from stepswitch.engine.budget import Kept, aside, is_large, size_in_memory
 from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot
@@ -64,7 +64,7 @@ def _compile(snapshot: Snapshot) -> Compiled:
         default for kind, default in declared + bound + compared if kind is ValueType.PASSWORD and isinstance(default, str) and default
     }
     snapshot = replace(snapshot, is_confidential=mentions_passwords(snapshot.document))
-    return Compiled(snapshot, workflow, names, tuple(defaults), holds_passwords(workflow), size_of_document(snapshot.document))
+    return Compiled(snapshot, workflow, names, tuple(defaults), holds_passwords(workflow), size_in_memory(snapshot.document))
 
 
 class Snapshots:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from stepswitch.domain.errors import CommitInDoubtError
-from stepswitch.engine.budget import Kept
+from stepswitch.engine.budget import Kept, size_in_memory
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.records import Revision, StoredWorkflow
@@ -109,7 +109,7 @@ class SqlCatalogueStore:
         created_at, user, revision, body = found[0]
         workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
         if changes == self._changes:  # else it may be this very workflow that has just changed
-            self._kept.put((tenant, workflow_id), workflow, len(body))
+            self._kept.put((tenant, workflow_id), workflow, size_in_memory(workflow.document))
         return workflow
 
     async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:

@@ -3,7 +3,6 @@
 A snapshot never changes, so its JSON is made once and put into every answer as it is: most of an answer is that.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
@@ -15,10 +14,13 @@ from stepswitch.api.wire.times import format_time
 from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.values import ValueType, to_text
+from stepswitch.engine.budget import Kept
 from stepswitch.engine.kept_passwords import DEFAULTS, masked_document
 from stepswitch.engine.snapshots import Compiled
 
-KEPT_BYTES: Final = 64 * 1024 * 1024
+KEPT_BYTES: Final = 32 * 1024 * 1024
+STEP_BYTES: Final = 400
+"""What the text of a step takes besides its characters."""
 _DECLARATIONS: Final = ("inputs", "variables", "outputs")
 _STRUCTURE: Final = frozenset(
     {"name", "type", "format", "exportName", "comparator", "nextStepId", "startStepId", "onFailureStepId", "onUnknownStepId"}
@@ -44,7 +46,7 @@ class SnapshotText:
         """Return a step as it was written, with its id."""
         made = self._made.get(step_id)
         if made is None:
-            made = self._made[step_id] = orjson.Fragment(encode(self.step_document(step_id)))
+            made = self._made[step_id] = _fragment(encode(self.step_document(step_id)))
         return made
 
     def step_document(self, step_id: str) -> JsonObject:
@@ -57,21 +59,15 @@ class SnapshotTexts:
     """The snapshots that were shown lately, up to a number of bytes."""
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
-        self._kept: OrderedDict[tuple[str, bool], SnapshotText] = OrderedDict()
-        self._room = kept_bytes
+        self._kept: Kept[tuple[str, bool], SnapshotText] = Kept(kept_bytes)
 
     def get(self, compiled: Compiled, masker: Masker, *, with_tenant: bool) -> SnapshotText:
         """Return the text of a snapshot, as the root shows it that names the tenant or as the other does."""
         key = (compiled.snapshot.id, with_tenant)
         text = self._kept.get(key)
-        if text is not None:
-            self._kept.move_to_end(key)
-            return text
-        text = self._kept[key] = _snapshot_text(compiled, masker, with_tenant=with_tenant)
-        self._room -= text.size
-        while self._room < 0 and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self._room += dropped.size
+        if text is None:
+            text = _snapshot_text(compiled, masker, with_tenant=with_tenant)
+            self._kept.put(key, text, text.size)
         return text
 
 
@@ -83,8 +79,14 @@ def _snapshot_text(compiled: Compiled, masker: Masker, *, with_tenant: bool) -> 
         document["createdAt"] = format_time(created)
     if with_tenant:
         document["creationTenantId"] = compiled.snapshot.tenant
-    body = encode(document)
-    return SnapshotText(orjson.Fragment(body), document, len(body), document.get("steps") or {})
+    body, steps = encode(document), document.get("steps") or {}
+    size = 3 * len(body) + STEP_BYTES * len(steps)  # as a whole, step by step, and what of the document is made anew
+    return SnapshotText(_fragment(body), document, size, steps)
+
+
+def _fragment(body: bytes) -> orjson.Fragment:
+    """Return JSON to be put into answers as it is, and to be kept: what the encoder gives takes 4 KiB, however short it is."""
+    return orjson.Fragment(bytes(memoryview(body)))
 
 
 def _masked(value: Any, mask: Callable[[str], str]) -> Any:
