@@ -96,8 +96,13 @@ class Schedule:
         self._directory = directory
         self._ids = Numbers()
         self._still: list[Node] = []
+        self._claims: dict[str, set[str]] = {}
+        self._claims_of_deleted: set[str] = set()
 
     def _is_claimed(self, told: Told) -> bool:
+        """Return whether a claim is on disk, or went from there with an execution that somebody has deleted since it was aborted."""
+        if told.nonce in self._claims_of_deleted:
+            return True
         found = {"id": told.execution_id}
         heads = self.disk.rows("SELECT body, tenant FROM executions WHERE id = :id", found)
         steps = self.disk.rows("SELECT body FROM step_executions WHERE execution_id = :id", found)
@@ -108,8 +113,12 @@ class Schedule:
         return any(told.nonce.encode() in body for body, *_ in bodies)
 
     def _hear(self, change: Committed) -> None:
-        """See that what others are told of is on disk."""
+        """See that what others are told of is on disk; remember the claims that were, for as long as their executions."""
+        if change.is_gone:
+            self._claims_of_deleted |= self._claims.pop(change.execution_id, set())
         if change.head is not None:
+            claims = {step.claim.nonce for step in (change.head.current, *change.steps) if step is not None and step.claim is not None}
+            self._claims.setdefault(change.execution_id, set()).update(claims)
             found = self.disk.rows("SELECT version FROM executions WHERE id = :id", {"id": change.execution_id})
             if not found or found[0][0] < change.head.version:
                 self.city.breaches.append(
