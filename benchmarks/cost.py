@@ -30,6 +30,7 @@ BASELINE: Final = Path(__file__).with_name("cost.json")
 WARM: Final = 20
 COUNTED: Final = 50
 TEN: Final = "ten NOOP steps, from PUT to the end"
+HELD: Final = "create call, held at a breakpoint"
 READ: Final = "GET of an execution of ten steps"
 EARLY: Final = "50 NOOP steps of the first 1,000"
 LATE: Final = "50 NOOP steps of the tenth 1,000"
@@ -80,10 +81,13 @@ class Cost:
             made.append((await self._request("PUT", "/workflowExecution", order))["id"])
             await asyncio.wait_for(self._ends.over.wait(), _PATIENCE)
 
+        async def hold() -> None:
+            await self._request("PUT", "/workflowExecution", {**order, "debugStepIds": ["s0"]})
+
         async def read() -> None:
             await self._request("GET", f"/workflowExecution/{made[-1]}")
 
-        found = {TEN: await self._count(execute), READ: await self._count(read)}
+        found = {TEN: await self._count(execute), HELD: await self._count(hold), READ: await self._count(read)}
         return {**found, **await self._history()}
 
     async def _count(self, act: Callable[[], Awaitable[None]]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from stepswitch.domain.changed import changed
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.events import Task
 from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
@@ -245,7 +246,7 @@ class Views:
     def _view(self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
-            head=replace(mask.head(head, compiled), current=None),
+            head=changed(mask.head(head, compiled), current=None),
             compiled=compiled,
             steps=(),
             logs=(),
