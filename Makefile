@@ -50,6 +50,9 @@ bench: $(INSTALLED) ## measure, beside what the same machine gives without the s
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.long_execution
 	$(BIN)/python -m benchmarks.lists --rows $(LISTED)
+	$(BIN)/python -m benchmarks.paused --executions 2000
+	$(BIN)/python -m benchmarks.sessions --sessions 300
+	$(BIN)/python -m benchmarks.flood --mib 32
 	$(BIN)/python -m benchmarks.backlog
 
 chaos: setup ## kill the service at many random moments and count what every device was told
