@@ -40,6 +40,9 @@ class Line:
         self.running: dict[str, asyncio.Event] = {}
         self.going_on: set[str] = set()
         """Executions whose step is followed by another one."""
+        self.lingering: set[str] = set()
+        """Executions whose step takes until `let_go` to close its session."""
+        self.let_go = asyncio.Event()
         self.dispatcher.start(self._carry_out, self._carry_out)
         self.filling = asyncio.get_running_loop().create_task(self.backlog.run())
         self._numbers = 0
@@ -59,6 +62,9 @@ class Line:
             self.going_on.remove(one.execution_id)
             self._go_on(one)
             await self.clock.settle()  # whoever has carried out a step closes his session only now
+        if one.execution_id in self.lingering:
+            self.lingering.remove(one.execution_id)
+            await self.let_go.wait()
 
     def _go_on(self, one: Task) -> None:
         """Let the next step of an execution stand in the queue."""
@@ -300,6 +306,45 @@ async def test_what_comes_while_the_store_is_read_is_not_forgotten_and_not_read_
     reads = line.queue.reads
     await line.end_all()
     assert (len(line.begun), line.queue.reads) == (310, reads)
+    await line.stop()
+
+
+async def test_what_comes_after_the_last_page_was_read_is_not_forgotten() -> None:
+    line = Line()
+    await line.settle()
+    for _ in range(ROOM.turns + 64 + 3):
+        line.add("turn")
+    await line.clock.settle()
+    line.queue.gate.clear()  # a page that was read is handed on later
+    for event in list(line.running.values())[: ROOM.turns]:
+        event.set()
+    await line.clock.settle()
+    assert line.backlog.is_reading
+    late = [line.add("turn").execution_id for _ in range(2)]
+    line.queue.gate.set()
+    await line.settle()
+    await line.end_all()
+    assert {each.execution_id for each in line.begun} >= set(late)
+    assert not line.queue.tasks
+    await line.stop()
+
+
+async def test_what_follows_is_not_passed_over_because_the_step_before_has_not_let_go_yet() -> None:
+    line = Line()
+    await line.settle()
+    first, second, third, *_ = [line.add("r1").execution_id for _ in range(5)]
+    await line.settle()
+    line.lingering.add(first)
+    line.going_on.add(first)
+    await line.end(first)
+    line.remove(second)
+    line.remove(third)
+    await line.settle()
+    line.let_go.set()
+    await line.settle()
+    await line.end_all()
+    assert [each.number for each in line.begun if each.execution_id == first] == [0, 1]
+    assert not line.queue.tasks
     await line.stop()
 
 
