@@ -12,7 +12,10 @@ import pytest
 from stepswitch.bootstrap import Service, back_up, open_service, restore
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import NotFoundError, SettingsError
+from stepswitch.domain.execution import ContextType
 from stepswitch.engine.callers import administrator
+from stepswitch.engine.executions import ExecutionRequest, snapshot_document
+from stepswitch.engine.snapshots import compile_snapshot
 from stepswitch.storage.data_dir import DATABASE, SECRETS_KEY
 from tests.secrets.vault_server import TOKEN, open_vault
 
@@ -153,6 +156,20 @@ async def test_the_key_may_be_in_the_environment(tmp_path: Path, monkeypatch: py
         await open_service(settings)
     monkeypatch.setenv("KEY_OF_PASSWORDS", "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=")
     assert await read_back(settings, await stored_secret(settings)) == SECRET
+
+
+async def test_the_names_of_what_holds_a_password_cannot_be_computed_without_the_keys(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    async with opened(settings) as service:
+        made = await service.catalogue.create(ADMIN, DOCUMENT)
+        plain = await service.catalogue.create(ADMIN, {**DOCUMENT, "inputs": {}})
+        views = [await service.executions.create(ADMIN, ExecutionRequest(each.workflow.id, ContextType.NONE)) for each in (made, plain)]
+        computed = [compile_snapshot("default", snapshot_document(each.workflow)).snapshot.id for each in (made, plain)]
+    named = [view.head.snapshot_id for view in views]
+    assert (named[0] != computed[0], named[1]) == (True, computed[1])
+    async with opened(settings) as service:
+        again = await service.executions.create(ADMIN, ExecutionRequest(made.workflow.id, ContextType.NONE))
+    assert again.head.snapshot_id == named[0]
 
 
 async def test_a_deleted_workflow_leaves_nothing_that_needs_a_key(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     ids, secrets = TimeOrderedIds(), Masking()
     store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
-    snapshots = Snapshots(store)
+    snapshots = Snapshots(store, secret_digest=database.sealer.digest)
     conductor = Conductor(store, snapshots, rules, clock)
     dispatcher = _dispatcher(settings, clock, conductor)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)

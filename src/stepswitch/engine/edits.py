@@ -10,7 +10,7 @@ from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check, faults_to_execute
 from stepswitch.engine.kept_passwords import BINDINGS, password_places, value_at, with_kept_passwords
-from stepswitch.engine.snapshots import Compiled, compile_snapshot
+from stepswitch.engine.snapshots import Compiled, Digest, compile_snapshot, plain_digest
 
 JsonObject = Mapping[str, Any]
 StepEdits = Mapping[str, JsonObject | None]
@@ -29,7 +29,15 @@ class Edit:
     warnings: tuple[Fault, ...] = ()
 
 
-def edit(compiled: Compiled, steps: StepEdits, goes_on_at: str | None, types: StepTypes, *, strict: bool = False) -> Edit:
+def edit(
+    compiled: Compiled,
+    steps: StepEdits,
+    goes_on_at: str | None,
+    types: StepTypes,
+    *,
+    strict: bool = False,
+    secret_digest: Digest = plain_digest,
+) -> Edit:
     """Return the snapshot with `steps` changed, checked as a whole; `goes_on_at` is the step at which the execution goes on."""
     stored = compiled.snapshot.document
     document, faults = with_kept_passwords({**stored, "steps": _changed(stored, steps)}, stored)
@@ -38,7 +46,7 @@ def edit(compiled: Compiled, steps: StepEdits, goes_on_at: str | None, types: St
     faults += checked.faults
     if checked.workflow is not None:
         faults += faults_to_execute(checked.workflow, types)
-    whole = None if faults else compile_snapshot(compiled.snapshot.tenant, document)
+    whole = None if faults else compile_snapshot(compiled.snapshot.tenant, document, secret_digest)
     return Edit(whole, frozenset(document["steps"]), tuple(faults), checked.warnings)
 
 

@@ -22,6 +22,7 @@ from stepswitch.engine.records import Snapshot
 KEPT_BYTES: Final = 32 * 1024 * 1024
 """Of documents as JSON; parsed, they take several times that."""
 REVISIONS_KEPT: Final = 10_000
+Digest = Callable[[bytes], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,18 @@ class Compiled:
     """About how many bytes the document has as JSON."""
 
 
-def compile_snapshot(tenant: str, document: Mapping[str, Any]) -> Compiled:
-    """Return `document`, which was validated before, as a snapshot of `tenant`."""
-    digest = hashlib.sha256(tenant.encode() + b"\0" + canonical_json(document)).hexdigest()
-    return _compile(Snapshot(digest, tenant, document))
+def plain_digest(content: bytes) -> str:
+    """Return a hash of `content`, in which no secret stands."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def compile_snapshot(tenant: str, document: Mapping[str, Any], secret_digest: Digest = plain_digest) -> Compiled:
+    """Return `document`, which was validated before, as a snapshot of `tenant`.
+
+    `secret_digest` names one in which passwords may stand: from a plain hash of it a short password could be guessed.
+    """
+    digest = secret_digest if mentions_passwords(document) else plain_digest
+    return _compile(Snapshot(digest(tenant.encode() + b"\0" + canonical_json(document)), tenant, document))
 
 
 def _compile(snapshot: Snapshot) -> Compiled:
@@ -70,8 +79,9 @@ def _compile(snapshot: Snapshot) -> Compiled:
 class Snapshots:
     """The snapshots in use, read from the store when they are not at hand."""
 
-    def __init__(self, store: ExecutionStore, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, store: ExecutionStore, kept_bytes: int = KEPT_BYTES, secret_digest: Digest = plain_digest) -> None:
         self._store = store
+        self.secret_digest = secret_digest
         self._kept: Kept[str, Compiled] = Kept(kept_bytes)
         self._of_revision: OrderedDict[Hashable, str] = OrderedDict()
         self._under_way: dict[Hashable, asyncio.Task[Compiled]] = {}
@@ -122,7 +132,7 @@ class Snapshots:
         return compiled
 
     async def _compile_revision(self, revision: Hashable, tenant: str, document: Mapping[str, Any]) -> Compiled:
-        compiled = await aside(partial(compile_snapshot, tenant, document), is_slow=is_large(document))
+        compiled = await aside(partial(compile_snapshot, tenant, document, self.secret_digest), is_slow=is_large(document))
         self.keep(compiled)
         self._of_revision[revision] = compiled.snapshot.id
         if len(self._of_revision) > REVISIONS_KEPT:

@@ -159,7 +159,8 @@ class ExecutionSteering:
             return Edit(compiled, frozenset(compiled.workflow.steps))
         current = None if head.current is None else head.current.step_id
         goes_on_at = order.start_step_id or head.resume_at or current
-        work = partial(edit, compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict)
+        digest = self._snapshots.secret_digest
+        work = partial(edit, compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict, secret_digest=digest)
         return await aside(work, is_slow=is_large(compiled.snapshot.document) or is_large({"steps": order.steps}))
 
     def _unfit(self, head: Head, order: ChangeOrder, edited: Edit) -> list[Fault]:
@@ -229,7 +230,7 @@ class ExecutionSteering:
         compiled = await self._compiled(head)
         stored = await self._catalogue.get(caller, head.workflow_id)
         caller.check_may(Privilege.WORKFLOW_DESIGN, stored)
-        there = compile_snapshot(stored.tenant, snapshot_document(stored)).snapshot.id
+        there = compile_snapshot(stored.tenant, snapshot_document(stored), self._snapshots.secret_digest).snapshot.id
         if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id}:
             raise StateConflictError(_CHANGED_SINCE)
         if there != head.snapshot_id:
