@@ -61,7 +61,7 @@ chaos: setup ## kill the service at many random moments and count what every dev
 simulate: setup ## run that many random schedules (SCHEDULES) through the engine; a seed that breaks a promise is named
 	STEPSWITCH_SIMULATION_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_schedules.py
 
-fuzz: setup ## hold the API against its description with some ten thousand requests, EXAMPLES made up for each operation; SEED repeats a run
+fuzz: setup ## hold the API against its description with some twenty thousand requests, EXAMPLES made up for each operation; SEED repeats a run
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n 0 -s tests/fuzz/test_api.py -k as_it_is_described
 
 reference: $(INSTALLED) ## write the reference pages that are made from the source
