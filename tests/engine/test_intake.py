@@ -98,6 +98,7 @@ async def test_the_log_says_once_that_no_more_are_accepted_and_once_that_they_ar
     intake = Intake(queue, clock, 2)
     with capture_logs() as told:
         await admitted(intake, 9)
+        assert len(told) == 1
         queue.busy = 2
         for _ in range(3):
             await clock.advance(COUNT_SECONDS)

@@ -38,6 +38,7 @@ class Intake:
         """Let one more execution in, which wants `settled` in the end; raises OverloadedError where there is no room."""
         if self._known >= self._most:
             await self._count()
+            self._tell()
         if self._known >= self._most:
             raise OverloadedError(
                 f"as many executions wait or run as may ({self._most}); nothing was stored: try again later", RETRY_SECONDS
@@ -58,6 +59,9 @@ class Intake:
             counted = await self._queue.under_way()
             self._known = counted + uncounted + self._let_in - let_in
             self._next_count = self._clock.monotonic() + COUNT_SECONDS
+
+    def _tell(self) -> None:
+        """Log once that no more are let in, and once that they are again."""
         if self._is_full is not (self._known >= self._most):
             self._is_full = not self._is_full
             _log.warning("no more executions are accepted" if self._is_full else "executions are accepted again", limit=self._most)
