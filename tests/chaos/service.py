@@ -2,6 +2,7 @@
 
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,12 @@ import httpx
 
 ROOT = "/telco/api/workflows"
 PASSWORD = "chaos-only-password"
+
+
+def bring_key(of: Path, to: Path) -> None:
+    """Put the key of one data directory where another one is to be, as whoever restores a backup has to."""
+    to.mkdir(mode=0o700)
+    shutil.copy(of / "secrets.key", to)
 
 
 class ServiceProcess:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.service import ROOT, ServiceProcess
+from tests.chaos.service import ROOT, ServiceProcess, bring_key
 from tests.chaos.test_kill import Load, settle, workflow
 from tests.openssh import OpenSshServer
 
@@ -83,6 +83,7 @@ async def test_a_backup_under_load_repeats_nothing_unasked_and_loses_nothing(tmp
         service.end()
         lost = Counter(server.commands())
         assert lost == Counter(f"echo {tag} {word}" for tag, word in itertools.product(load.accepted.values(), ("first", "second")))
+        bring_key(tmp_path / "data", tmp_path / "restored")
         said = stepswitch("restore", tmp_path / "backup", "--data-dir", tmp_path / "restored")
         after = ServiceProcess(tmp_path / "restored", **SETTINGS)
         await asyncio.to_thread(after.start)
