@@ -398,6 +398,7 @@ async def good_for_a_day(desk: Desk) -> None:
         newest = reader.parser.last_id
     desk.house.clock.jump(30 * DAY)
     async with follow(desk, execution, newest) as reader:  # nothing was missed
+        await in_time(desk, lambda: any(each.changed._waiters for each in desk.house.service.feed._everybody()))
         await desk.patch(execution, pauseAtFailure=True)
         await reader.until_told(number=1)
         assert "reset" not in reader.told()
