@@ -131,6 +131,10 @@ class Reader:
             self.is_complete = not message.get("more_body", False)
         self._changed.set()
 
+    def look_again(self) -> None:
+        """Let whoever waits in `until` look once more: something else than what was taken has changed."""
+        self._changed.set()
+
     async def until(self, holds: Callable[["Reader"], Any]) -> None:
         """Return as soon as it has got what is wanted."""
         async with asyncio.timeout(30):

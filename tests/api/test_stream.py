@@ -218,47 +218,78 @@ async def test_whoever_comes_back_gets_what_he_missed_once_and_in_order(desk: De
         assert (nothing.status, nothing.events) == (204, [])
 
 
+class Visitor:
+    """Comes back again and again, reads and rests at random while others work, and leaves in the middle of it."""
+
+    def __init__(self, desk: Desk, seed: int) -> None:
+        self.desk = desk
+        self.chance = random.Random(seed)
+        self.got: list[Event] = []
+        self.done = 0
+        """What was done by the steps by now."""
+        self.ended: int | None = None
+        """How many executions there were; None before all are at their end."""
+        self.reader: Reader | None = None
+
+    def has_all(self, *more: Event) -> bool:
+        completed = [event for event in (*self.got, *more) if event.data.get("status") == "COMPLETED"]
+        return len(completed) == self.ended
+
+    def note(self) -> None:
+        """Something was done: whoever rests looks up."""
+        self.done += 1
+        if self.reader is not None:
+            self.reader.look_again()
+
+    async def come_and_go(self, last: str) -> None:
+        while not self.has_all():
+            async with follow(self.desk, None, last) as self.reader:
+                for _ in range(self.chance.randrange(4)):
+                    await (self._read if self.chance.random() < 0.6 else self._rest)(self.reader)
+                self.reader.gate.clear()
+                self.got.extend(self.reader.events)
+                last = self.reader.parser.last_id or last
+
+    async def _read(self, reader: Reader) -> None:
+        reader.gate.set()
+        wanted = len(reader.events) + self.chance.randrange(1, 8)
+        await reader.until(lambda reader: len(reader.events) >= wanted or self.has_all(*reader.events))
+
+    async def _rest(self, reader: Reader) -> None:
+        reader.gate.clear()
+        until = self.done + self.chance.randrange(1, 6)
+        await reader.until(lambda _: self.done >= until or self.ended is not None)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_cuts_lose_and_double_nothing(desk: Desk, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """While several executions run, a reader comes and goes, reads and rests at random; it keeps little, so that it falls behind too."""
-    chance = random.Random(seed)
     monkeypatch.setattr(feeds, "PENDING", 3)
     monkeypatch.setattr(feeds, "PORTION_BYTES", 2_000)
-    got: list[Event] = []
-    over = asyncio.Event()
-
-    async def come_and_go() -> None:
-        last = start
-        while True:
-            async with follow(desk, None, last) as reader:
-                for _ in range(chance.randrange(1, 30)):
-                    (reader.gate.set if chance.random() < 0.7 else reader.gate.clear)()
-                    await asyncio.sleep(0)
-                reader.gate.clear()
-                got.extend(reader.events)
-                last = reader.parser.last_id or last
-                finished = over.is_set() and sum(event.data.get("status") == "COMPLETED" for event in got) == len(executions)
-            if finished:
-                return
+    visitor = Visitor(desk, seed)
 
     async def work() -> None:
+        chance = random.Random(seed)
         for _ in range(3 * len(executions)):
             call = await desk.act.next()
             for number in range(chance.randrange(4)):
                 await call.context.log(f"line {number}")
+                visitor.note()
             call.end()
+            visitor.note()
         for execution in executions:
             await desk.house.until(execution, Status.COMPLETED)
-        over.set()
+        visitor.ended = len(executions)
+        visitor.note()
 
     async with follow(desk) as witness:
         await witness.until(lambda reader: reader.parser.last_id)
         start = witness.parser.last_id
         executions = [await desk.queue("a", "b", "c") for _ in range(4)]
-        await asyncio.wait_for(asyncio.gather(work(), come_and_go()), 90)
+        await asyncio.wait_for(asyncio.gather(work(), visitor.come_and_go(start)), 90)
         await witness.until(lambda reader: reader.told().count("execution COMPLETED") == len(executions))
-    assert [str(event) for event in got] == witness.told()
-    assert ids(got) == ids(witness.events)
+    assert [str(event) for event in visitor.got] == witness.told()
+    assert ids(visitor.got) == ids(witness.events)
 
 
 async def test_a_reader_who_is_slower_than_the_writer_gets_all_of_it_and_keeps_little(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
