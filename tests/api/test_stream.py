@@ -108,6 +108,7 @@ async def test_an_event_says_what_a_reading_says(desk: Desk) -> None:
         call = await desk.act.next()
         second = await desk.queue(source=source, debugStepIds=["a"])
         await desk.ask(second, "resume")
+        await reader.until(lambda reader: "device" in waits_for(reader, second))
         call.end(Result.FAILED, {"x": "y"})
         await reader.until_told(status="PAUSED")
         await reader.until(
@@ -127,11 +128,18 @@ async def test_an_event_says_what_a_reading_says(desk: Desk) -> None:
     assert step.pop("stepId") == told["stepSnapshot"]["id"]
     assert step == {name: told[name] for name in step}
     assert {"state", "attempt", "result", "startTime", "claimedTime", "endTime", "aborted", "site"} <= set(step)
-    resumed = [event.data for event in reader.events if event.data["executionId"] == second and "waitingFor" in event.data]
-    assert [each["waitingFor"][0]["kind"] for each in resumed][:1] == ["person"]
-    assert any(
-        each["waitingFor"][0] == {"kind": "device", "name": "192.0.2.1:22", "since": each["waitingFor"][0]["since"]} for each in resumed
-    )
+    assert waits_for(reader, second)[0] == "person"
+    (device,) = [wait for wait in waits(reader, second) if wait["kind"] == "device"][:1]
+    assert device == {"kind": "device", "name": "192.0.2.1:22", "since": device["since"]}
+
+
+def waits(reader: Reader, execution: str) -> list[dict[str, object]]:
+    """Return what the execution waited for first, as it was told after each change."""
+    return [event.data["waitingFor"][0] for event in reader.events if event.data["executionId"] == execution and "waitingFor" in event.data]
+
+
+def waits_for(reader: Reader, execution: str) -> list[object]:
+    return [wait["kind"] for wait in waits(reader, execution)]
 
 
 async def test_nothing_is_told_before_it_is_committed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
