@@ -1,6 +1,7 @@
 """Risk: a value comes back from the store as something else, or a later release's word is lost on the way."""
 
 import itertools
+import tracemalloc
 from dataclasses import fields, replace
 from typing import Any
 
@@ -172,6 +173,28 @@ async def test_a_large_value_that_is_missing_is_an_error_of_the_store(executions
         await executions.load("e1")
     with pytest.raises(StoreError, match="cannot be read"):
         await executions.steps("e1")
+
+
+@pytest.mark.parametrize("letter", ["x", "\0"], ids=ascii)
+async def test_storing_what_nobody_can_see_takes_no_more_memory_than_storing_letters(executions: SqlExecutionStore, letter: str) -> None:
+    text = letter * MIB
+    made = head(is_confidential=True, current=step(outputs={"outputText": text, "result": text}))
+    tracemalloc.start()
+    try:
+        await executions.create(save_of(made), SNAPSHOT)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * MIB
+    assert await executions.load("e1") == made
+
+
+@pytest.mark.parametrize("body", [b"", b"?x", b'"x"', b"=\xff"])
+async def test_a_large_value_in_a_form_that_is_not_known_is_refused(executions: SqlExecutionStore, database: Database, body: bytes) -> None:
+    await executions.create(save_of(head(values={"v": "x" * MIB})), SNAPSHOT)
+    await database.write([Op(Statement(update(large_values).values(body=bindparam("body"))), {"body": body}, 1)])
+    with pytest.raises(StoreError, match="large value"):
+        await executions.load("e1")
 
 
 # --- other releases ---

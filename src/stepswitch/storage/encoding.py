@@ -2,7 +2,8 @@
 
 JSON, by orjson; what orjson refuses (lone surrogates, integers over 64 bits) goes through the standard library, behind a blank
 that says so, because orjson would read it as something else: every value that got this far comes back the same. A string over
-64 KiB is kept apart, once per execution, under the hash of its content, and stands in the body as `{"$large": digest}`.
+64 KiB is kept apart, once per execution, under the hash of its content, and stands in the body as `{"$large": digest}`. It is kept as
+it is and not as JSON, in which a character that nobody can see takes six.
 """
 
 import hashlib
@@ -37,6 +38,8 @@ ROW_FORMAT: Final = 1
 """Format number of the bodies of rows that are neither heads nor step executions."""
 _BY_HAND: Final = b" "
 """The first byte of a body that the standard library wrote and has to read."""
+_AS_IT_IS: Final = "="
+"""What stands before a large string, so that a later release can keep it in another way."""
 _LARGE_KEY: Final = "$large"
 _STEP_MAPS: Final = ("inputs", "outputs", "variables")
 _PROBE_MAPS: Final = ("inputs", "outputs")
@@ -94,6 +97,22 @@ def load(body: bytes) -> Any:
         raise StoreError(f"a stored value cannot be read: {error}") from error
 
 
+def dump_large(text: str) -> bytes:
+    """Return a large string as it is kept apart."""
+    return (_AS_IT_IS + text).encode("utf-8", "surrogatepass")
+
+
+def load_large(body: bytes) -> str:
+    """Return what `dump_large` was given; raises StoreError where the bytes are none of ours."""
+    try:
+        text = body.decode("utf-8", "surrogatepass")
+    except ValueError as error:
+        raise StoreError(f"a large value cannot be read: {error}") from error
+    if not text.startswith(_AS_IT_IS):
+        raise StoreError("a large value was written by a later release, in a way that this one does not know")
+    return text.removeprefix(_AS_IT_IS)
+
+
 def dump_row(fields_of_row: Mapping[str, object]) -> bytes:
     """Return the fields of a row as JSON, with the number of their format."""
     return dump({"format": ROW_FORMAT, **fields_of_row})
@@ -136,7 +155,7 @@ def _without_large(values: Mapping[str, Any], large: Large) -> Mapping[str, Any]
 
 
 def _set_aside(text: str, large: Large) -> dict[str, str]:
-    body = dump(text)
+    body = dump_large(text)
     digest = large.digest(body)
     large[digest] = body
     return {_LARGE_KEY: digest}

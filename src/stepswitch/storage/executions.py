@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
+from stepswitch.domain.values import Value
 from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark, Save, Snapshot, Standing
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
@@ -22,6 +23,7 @@ from stepswitch.storage.encoding import (
     dump_steps,
     head_from,
     load,
+    load_large,
     load_row,
     load_steps,
     searchable,
@@ -279,7 +281,7 @@ class SqlExecutionStore:
 
     async def _apart(self, execution_id: str, digests: AbstractSet[str]) -> Apart | None:
         """Return the large values of an execution; None where somebody deleted it meanwhile."""
-        found: dict[str, Any] = {digest: load(body) for digest, body in await self._by_digest(_LARGE, execution_id, digests)}
+        found: dict[str, Value] = {digest: load_large(body) for digest, body in await self._by_digest(_LARGE, execution_id, digests)}
         if len(found) < len(digests) and not (await self._database.read([_head_query(execution_id)]))[0]:
             return None
         return found
