@@ -18,7 +18,7 @@ from stepswitch.storage.database import Op, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.places import head_place, log_place, steps_place
 from stepswitch.storage.seals import opened
-from stepswitch.storage.sqlite import DIALECT
+from stepswitch.storage.sqlite_connections import DIALECT
 from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.devices import City, Told

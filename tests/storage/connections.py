@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from stepswitch.storage.sqlite import connect
+from stepswitch.storage.sqlite_connections import connect
 
 
 class Commits:

@@ -20,12 +20,13 @@ from stepswitch.domain.values import parse_number
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import Save, StoredWorkflow
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Selection
-from stepswitch.storage import sqlite
+from stepswitch.storage import sqlite_readers
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.database import Database, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.lists import SqlListStore
-from stepswitch.storage.sqlite import DIALECT, SqliteDatabase
+from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.storage.sqlite_connections import DIALECT
 from tests.storage.values import NOW, SNAPSHOT, finished, head, next_of, save_of
 
 WORDS: Final = ("a", "b", "ab", "B", "é", "10", "9", "true", "x'y", "\U0001f600")
@@ -192,7 +193,7 @@ def ordered(read: Read, order: Order, all_rows: Sequence[Any], created: Read) ->
 async def test_executions_are_those_that_a_naive_reading_gives(
     database: Database, executions: SqlExecutionStore, few: int, moment: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "OPERATIONS_BETWEEN_LOOKS", 1 if moment == 0 else 20_000)
+    monkeypatch.setattr(sqlite_readers, "OPERATIONS_BETWEEN_LOOKS", 1 if moment == 0 else 20_000)
     heads = some_executions(60, few)
     await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in heads))
     await executions.create(save_of(head("foreign", tenant="elsewhere")), SNAPSHOT)
@@ -346,7 +347,7 @@ async def test_equality_in_and_ranges_use_an_index(
 async def test_where_a_walk_does_not_soon_give_a_page_one_index_is_read_and_no_row(
     database: Database, path: Path, executions: SqlExecutionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "OPERATIONS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(sqlite_readers, "OPERATIONS_BETWEEN_LOOKS", 1)
     await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in some_executions(20, 1)))
     explaining = Explaining(database, path)
     lists = SqlListStore(explaining, executions, few=0, moment_seconds=0.0)

@@ -13,7 +13,7 @@ from stepswitch.storage import queue as queues
 from stepswitch.storage.database import Database, Op, Statement
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.queue import LANES_PASSED, SqlQueueStore
-from stepswitch.storage.sqlite import DIALECT, connect
+from stepswitch.storage.sqlite_connections import DIALECT, connect
 from tests.storage.values import NOW, SNAPSHOT, claimed, head, next_of, save_of, step
 
 

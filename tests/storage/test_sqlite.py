@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, text
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
 from stepswitch.storage import commits as commit_statements
@@ -17,11 +17,14 @@ from stepswitch.storage import logs as log_statements
 from stepswitch.storage import sqlite
 from stepswitch.storage.database import Op, Query, Statement
 from stepswitch.storage.executions import SqlExecutionStore
-from stepswitch.storage.sqlite import DIALECT, READERS, SqliteDatabase, connect
+from stepswitch.storage.sqlite import READERS, SCANNERS, SqliteDatabase
+from stepswitch.storage.sqlite_connections import DIALECT, connect
 from stepswitch.storage.tables import executions as executions_table
 from tests.storage.connections import Commits
 from tests.storage.rows import everything
 from tests.storage.values import SNAPSHOT, entry, head, next_of, save_of
+
+_ONE = Statement(text("SELECT 1"))
 
 
 @pytest.fixture
@@ -156,6 +159,22 @@ async def test_a_full_disk_stores_nothing_by_halves_and_works_again(path: Path, 
 
 def _pages(path: Path) -> int:
     return path.stat().st_size // 4096
+
+
+async def test_what_all_connections_together_keep_of_the_database_is_bounded(path: Path) -> None:
+    made: list[sqlite3.Connection] = []
+
+    def noted(at: Path) -> sqlite3.Connection:
+        made.append(connect(at))
+        return made[-1]
+
+    database = SqliteDatabase(path, noted)
+    try:
+        await asyncio.gather(*(database.read([Query(_ONE, limit_seconds=limit)]) for limit in (None, 10.0) for _ in range(20)))
+        assert len(made) == 1 + READERS + SCANNERS
+        assert sum(-connection.execute("PRAGMA cache_size").fetchone()[0] for connection in made) <= 96 * 1024
+    finally:
+        await database.close()
 
 
 @pytest.mark.parametrize("statement", ["BEGIN", "ROLLBACK", "PRAGMA query_only=ON"])

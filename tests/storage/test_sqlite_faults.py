@@ -18,7 +18,8 @@ from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.database import Op, Statement
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.seals import NO_KEYS, SEAL_BYTES, opened, sealed
-from stepswitch.storage.sqlite import DIALECT, SqliteDatabase, connect
+from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.storage.sqlite_connections import DIALECT, connect
 from stepswitch.storage.sqlite_faults import in_words
 from stepswitch.storage.tables import step_executions
 from tests.storage.values import SNAPSHOT, head

@@ -16,7 +16,7 @@ from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.views import Views, WaitingFor, waiting_for_somebody
 
 HEADS_KEPT_BYTES: Final = 8 * 1024 * 1024
-SECRETS_KEPT_BYTES: Final = 8 * 1024 * 1024
+SECRETS_KEPT_BYTES: Final = 4 * 1024 * 1024
 _STEPS_KEPT_BYTES: Final = 2 * 1024
 """About what is kept of the secrets of one execution."""
 

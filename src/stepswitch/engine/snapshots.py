@@ -19,7 +19,7 @@ from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot
 
-KEPT_BYTES: Final = 32 * 1024 * 1024
+KEPT_BYTES: Final = 16 * 1024 * 1024
 """Of documents as JSON; parsed, they take several times that."""
 REVISIONS_KEPT: Final = 10_000
 Digest = Callable[[bytes], str]

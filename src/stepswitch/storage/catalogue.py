@@ -37,7 +37,7 @@ _REVISIONS: Final = Statement(
     select(_R.revision, _R.changed_at, _R.changed_by).where(_R.workflow_id == bindparam("id")).order_by(_R.revision)
 )
 _REVISION: Final = Statement(select(_R.body).where(_R.workflow_id == bindparam("id"), _R.revision == bindparam("number")))
-KEPT_BYTES: Final = 32 * 1024 * 1024
+KEPT_BYTES: Final = 16 * 1024 * 1024
 
 
 class SqlCatalogueStore:

@@ -6,8 +6,6 @@ waits for the disk, runs in a thread (docs/decisions/0002). What `write` returne
 
 import asyncio
 import sqlite3
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,56 +14,30 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import FromClause, text
-from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy import text
 
-from stepswitch.domain.errors import CommitInDoubtError, DamagedError, QueryTooSlowError, StoreError, VersionConflictError
+from stepswitch.domain.errors import CommitInDoubtError, DamagedError, StoreError, VersionConflictError
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.encryption import Sealer
 from stepswitch.storage.database import Op, Params, Query, Row, Statement
-from stepswitch.storage.seals import NO_KEYS, opened, sealed
-from stepswitch.storage.sqlite_faults import in_words, is_busy, is_damage
+from stepswitch.storage.seals import NO_KEYS, sealed
+from stepswitch.storage.sqlite_connections import DIALECT, connect, keep_pages
+from stepswitch.storage.sqlite_faults import NO_SUCH_KEY, in_words, is_busy, refusal_of
+from stepswitch.storage.sqlite_readers import Readers
 
 BATCH: Final = 200
 """Units of work in one commit at most."""
 READERS: Final = 2
 SCANNERS: Final = 2
 """Readers of their own for what may take long, so that nobody else waits for it."""
-OPERATIONS_BETWEEN_LOOKS: Final = 20_000
-"""Operations of SQLite's machine, about a millisecond, after which a query with a limit looks at the clock."""
+WRITER_PAGES_MIB: Final = 16
+READER_PAGES_MIB: Final = 8
+SCANNER_PAGES_MIB: Final = 32
+"""What each connection keeps of the database. A reader drops all of it with the next commit: more than one read needs is of no use to it."""
 BUSY_SECONDS: Final = 10.0
 """How long the writer waits for another process (a host key that is being trusted) to finish its own writing."""
 BUSY_PAUSE_SECONDS: Final = 0.005
 
-
-class _Compiler(SQLiteCompiler):
-    """Writes what a statement says about indexes (`INDEXED BY …`) behind its table."""
-
-    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002 # the signature is SQLAlchemy's
-        """Return the hint as it is."""
-        return text
-
-
-class _Dialect(SQLiteDialect_pysqlite):
-    """SQLite with hints."""
-
-    supports_statement_cache = False
-    statement_compiler = _Compiler
-
-
-DIALECT: Final = _Dialect(paramstyle="named")
-_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA cache_size=-65536",
-    "PRAGMA cache_spill=OFF",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA cell_size_check=ON",
-    "PRAGMA journal_size_limit=67108864",
-)
-_NO_SUCH_KEY: Final = (UnicodeError, OverflowError)
-"""What the driver raises for a text or number that the database cannot hold."""
 _PROBE: Final = Op(Statement(text("UPDATE alembic_version SET version_num = version_num")), {}, 1)
 """Changes nothing, and is written to the disk all the same."""
 _log = structlog.get_logger("stepswitch.storage")
@@ -80,18 +52,6 @@ class _Unit:
     done: "asyncio.Future[Sequence[int]]"
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection in autocommit mode with the settings that durability needs."""
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256)
-    try:
-        for pragma in _PRAGMAS:
-            connection.execute(pragma)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 class SqliteDatabase:
     """Implements `Database` on one file. Create it inside the event loop that uses it."""
 
@@ -101,8 +61,8 @@ class SqliteDatabase:
         self._connect_to = connect_to
         self._connection: sqlite3.Connection | None = self._connect()
         self._committer = ThreadPoolExecutor(1, "commit")
-        self._readers = _Readers(path, connect_to, READERS, sealer)
-        self._scanners = _Readers(path, connect_to, SCANNERS, sealer)
+        self._readers = Readers(path, connect_to, READERS, READER_PAGES_MIB, sealer)
+        self._scanners = Readers(path, connect_to, SCANNERS, SCANNER_PAGES_MIB, sealer)
         self._waiting: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -190,7 +150,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             _log.error("nothing of a batch could be written", error=in_words(error), units=len(batch))
             self._let_go()
-            refusal = _refusal("the database cannot be written", error)
+            refusal = refusal_of("the database cannot be written", error)
             told = [refusal] * len(batch)
             self._note(told)
         finally:
@@ -249,6 +209,7 @@ class SqliteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._connect_to(self._path)
+        keep_pages(connection, WRITER_PAGES_MIB)
         connection.execute("PRAGMA busy_timeout=0")  # the writer waits on the event loop, see `_begin`
         return connection
 
@@ -257,15 +218,6 @@ class SqliteDatabase:
         if self._connection is not None:
             asyncio.get_running_loop().run_in_executor(self._committer, self._connection.close)
             self._connection = None
-
-
-def _refusal(what: str, error: BaseException) -> StoreError:
-    """Return what somebody is told whose work met `error`."""
-    if not isinstance(error, sqlite3.Error):
-        return StoreError(f"{what}: {error}")
-    refusal = (DamagedError if is_damage(error) else StoreError)(f"{what}: {in_words(error)}")
-    refusal.__cause__ = error
-    return refusal
 
 
 def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
@@ -277,8 +229,8 @@ def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
         counts = [_execute(connection, *step) for step in unit.steps]
     except sqlite3.IntegrityError as error:
         return _undo(connection, VersionConflictError(f"the row is there already: {error}"))
-    except (sqlite3.Error, *_NO_SUCH_KEY) as error:
-        refusal = _refusal("the database did not take it", error)
+    except (sqlite3.Error, *NO_SUCH_KEY) as error:
+        refusal = refusal_of("the database did not take it", error)
         refusal.__cause__ = error
         return _undo(connection, refusal)
     except VersionConflictError as error:
@@ -309,83 +261,6 @@ def _undone() -> StoreError:
 def _in_doubt(results: Sequence[_Done], reason: str) -> Sequence[_Done]:
     doubt = CommitInDoubtError(f"nobody knows yet what is on disk: {reason}")
     return [result if isinstance(result, StoreError) else doubt for result in results]
-
-
-class _Readers:
-    """A few threads with a connection each; every read is one short transaction, so that none outlives one page."""
-
-    def __init__(self, path: Path, connect_to: Callable[[Path], sqlite3.Connection], threads: int, sealer: Sealer) -> None:
-        self._path = path
-        self._sealer = sealer
-        self._connect_to = connect_to
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._threads = ThreadPoolExecutor(threads, "read")
-        self._closed = False
-
-    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
-        if self._closed:
-            raise StoreError("the database is closed")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, queries)
-        except sqlite3.Error as error:
-            raise _refusal("the database cannot be read", error) from error
-
-    def _read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
-        connection = self._connection()
-        try:
-            connection.execute("BEGIN")
-            try:
-                return [_fetch(connection, query, self._sealer) for query in queries]
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._let_go(connection)
-            raise
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect_to(self._path)
-            self._all.append(connection)
-            try:
-                connection.execute("PRAGMA query_only=ON")
-            except sqlite3.Error:
-                self._let_go(connection)
-                raise
-        return connection
-
-    def _let_go(self, connection: sqlite3.Connection) -> None:
-        """Read on a new connection the next time: nobody knows what state a failure left this one in."""
-        self._local.connection = None
-        self._all.remove(connection)
-        connection.close()
-
-    async def close(self) -> None:
-        self._closed = True
-        await asyncio.to_thread(self._threads.shutdown)
-        while self._all:
-            self._all.pop().close()
-
-
-def _fetch(connection: sqlite3.Connection, query: Query, sealer: Sealer) -> Sequence[Row]:
-    statement = query.statement.compiled(DIALECT)
-    if query.limit_seconds is not None:
-        deadline = time.monotonic() + query.limit_seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, OPERATIONS_BETWEEN_LOOKS)
-    try:
-        rows = connection.execute(statement.text, statement.params(query.params)).fetchall()
-        return opened(rows, query.place, sealer)
-    except _NO_SUCH_KEY:
-        return []
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
-            raise QueryTooSlowError(f"the query ran over its limit of {query.limit_seconds} s") from error
-        raise
-    finally:
-        if query.limit_seconds is not None:
-            connection.set_progress_handler(None, 0)
 
 
 def _answer(done: "asyncio.Future[Sequence[int]]", result: _Done) -> None:

@@ -1,7 +1,9 @@
-"""What it means when SQLite says no, in words for whoever looks after the service. Used by `sqlite`."""
+"""What it means when SQLite says no, in words for whoever looks after the service. Used by `sqlite` and its readers."""
 
 import sqlite3
 from typing import Final
+
+from stepswitch.domain.errors import DamagedError, StoreError
 
 DAMAGED: Final = "what is stored is damaged; stop the service and restore a backup (stepswitch restore)"
 _GOES_ON: Final = "the service goes on by itself as soon as it can"
@@ -14,6 +16,9 @@ _MEANINGS: Final = {
     sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: DAMAGED,
 }
+
+NO_SUCH_KEY: Final = (UnicodeError, OverflowError)
+"""What the driver raises for a text or number that the database cannot hold."""
 
 
 def in_words(error: sqlite3.Error) -> str:
@@ -30,6 +35,15 @@ def is_busy(error: sqlite3.Error) -> bool:
 def is_damage(error: sqlite3.Error) -> bool:
     """Return whether the files are no longer what SQLite has written."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def refusal_of(what: str, error: BaseException) -> StoreError:
+    """Return what somebody is told whose work met `error`."""
+    if not isinstance(error, sqlite3.Error):
+        return StoreError(f"{what}: {error}")
+    refusal = (DamagedError if is_damage(error) else StoreError)(f"{what}: {in_words(error)}")
+    refusal.__cause__ = error
+    return refusal
 
 
 def _code(error: sqlite3.Error) -> int:

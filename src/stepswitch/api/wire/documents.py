@@ -18,7 +18,7 @@ from stepswitch.engine.budget import Kept
 from stepswitch.engine.kept_passwords import DEFAULTS, masked_document
 from stepswitch.engine.snapshots import Compiled
 
-KEPT_BYTES: Final = 32 * 1024 * 1024
+KEPT_BYTES: Final = 16 * 1024 * 1024
 STEP_BYTES: Final = 400
 """What the text of a step takes besides its characters."""
 _DECLARATIONS: Final = ("inputs", "variables", "outputs")
