@@ -14,7 +14,7 @@ SCHEDULES ?= 10000
 EXAMPLES ?= 40
 LISTED ?= 1000000
 
-.PHONY: help setup servers demo test check format lint types layers docs bench chaos simulate fuzz reference constraints clean
+.PHONY: help setup servers demo test check format lint types layers docs secrets advisories dist bench chaos simulate fuzz reference constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ demo: $(INSTALLED) ## start the service with a small router to talk to, and show
 test: setup ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: setup format lint types layers docs ## run every check, then the tests (sizes, names and house rules are among them)
+check: setup format lint types layers docs secrets advisories ## run every check, then the tests (sizes, names and house rules are among them)
 	@$(MAKE) test
 
 format: $(INSTALLED) ## check the layout of the code
@@ -45,6 +45,15 @@ layers: $(INSTALLED) ## check who imports whom
 docs: $(INSTALLED) ## check that the reference is current and build the pages into site/
 	$(BIN)/python -m tools.make_reference --check
 	$(BIN)/mkdocs build --strict --quiet
+
+secrets: $(INSTALLED) ## look for secrets that were written into a file
+	tools/check_secrets.sh
+
+advisories: $(INSTALLED) ## ask for known weaknesses of what the service is built with
+	$(BIN)/python -m tools.check_advisories
+
+dist: $(INSTALLED) ## make what is released, into dist/: wheel, sources, and a bill of materials
+	tools/make_dist.sh
 
 bench: $(INSTALLED) ## measure, beside what the same machine gives without the service
 	$(BIN)/python -m benchmarks

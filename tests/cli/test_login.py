@@ -180,6 +180,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(stepswitch: Caller, logins_of_
     ("exit_code", "url", "said"),
     [
         (2, "nonsense", "this is no address of a service; write it as in http://127.0.0.1:8080\n"),
+        # pragma: allowlist nextline secret
         (2, "http://ann:hunter2@h", "a user and a password do not belong into the address of a service: give them apart from it\n"),
         (5, "http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: connection refused\n"),
     ],

@@ -183,7 +183,9 @@ async def test_somebody_who_does_not_come_to_an_end_is_given_up(naps: Naps, firs
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8080", "ftp://h", "http://", "http://h?x=1", "http://h#x", "http://[", "http://h:99999", "http://user:hunter2@h"]
+    "url",
+    # pragma: allowlist nextline secret
+    ["", "127.0.0.1:8080", "ftp://h", "http://", "http://h?x=1", "http://h#x", "http://[", "http://h:99999", "http://user:hunter2@h"],
 )
 def test_an_address_that_is_none_is_refused_without_a_secret(url: str) -> None:
     with pytest.raises(UnreachableError) as refused:

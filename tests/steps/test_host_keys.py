@@ -27,7 +27,7 @@ def test_a_key_is_read_from_every_form_that_people_have(text: str) -> None:
         (KEY.replace("ssh-ed25519", "ssh-rsa"), "but it is not"),
         ("ssh-dss AAAAB3NzaC1kc3M=", "one of the types"),
         (f"{KEY}\n{KEY}", "one key at a time"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----", "a host key is a line"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", "a host key is a line"),  # pragma: allowlist secret
     ],
 )
 def test_what_is_no_key_is_refused_with_a_sentence(text: str, said: str) -> None:
