@@ -111,7 +111,11 @@ class Mask:
 
     def cut_text(self, text: str) -> str:
         """Return a text whose end was cut off, without secrets and without what may be the beginning of one."""
-        return text if self._text is None else self._text(text + CUT).removesuffix(CUT)
+        if self._text is None:
+            return text
+        whole = text + CUT
+        shown = self._text(whole)
+        return text if shown is whole else shown.removesuffix(CUT)
 
     def values(self, values: Values, secret: frozenset[str]) -> Values:
         """Return `values`, those named in `secret` as `********`."""

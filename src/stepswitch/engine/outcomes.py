@@ -5,6 +5,7 @@ Called by the worker for what a step type did, and by `rehearsal` for what a scr
 
 import math
 from dataclasses import replace
+from functools import cache, lru_cache
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import Outcome, Result, StepError
@@ -24,13 +25,15 @@ def bounded(outcome: Outcome, limit_bytes: int, mask: Mask) -> Outcome:
     """Return `outcome` with its outputs cut to the limit, and nothing secret in its error or beside a cut."""
     cut: list[str] = [*outcome.truncated]
     outputs: dict[str, Value] = {}
+    clean = lru_cache(None, typed=True)(_clean)  # a text that stands in several outputs is in memory once
     for name, value in outcome.outputs.items():
-        outputs[name], was_cut = _clean(value, limit_bytes)
+        outputs[name], was_cut = clean(value, limit_bytes)
         if was_cut and name not in cut:
             cut.append(name)
+    masked = cache(mask.cut_text)
     for name in cut:
         if isinstance(text := outputs.get(name), str):
-            outputs[name] = mask.cut_text(text)  # it may end in half a secret, and no step reads it
+            outputs[name] = masked(text)  # it may end in half a secret, and no step reads it
     error = outcome.error
     if error is not None:
         error = StepError(error.code, mask.text(error.message))
@@ -45,7 +48,7 @@ def _clean(value: Value, limit_bytes: int) -> tuple[Value, bool]:
         return str(value), False
     if not isinstance(value, str):
         return value, False
-    if len(value) * 4 <= limit_bytes and value.isascii():
-        return value, False
+    if value.isascii():
+        return value[:limit_bytes], len(value) > limit_bytes
     encoded = value.encode("utf-8", "replace")
     return encoded[:limit_bytes].decode("utf-8", "ignore"), len(encoded) > limit_bytes

@@ -38,7 +38,7 @@ ROW_FORMAT: Final = 1
 """Format number of the bodies of rows that are neither heads nor step executions."""
 _BY_HAND: Final = b" "
 """The first byte of a body that the standard library wrote and has to read."""
-_AS_IT_IS: Final = "="
+_AS_IT_IS: Final = b"="
 """What stands before a large string, so that a later release can keep it in another way."""
 _LARGE_KEY: Final = "$large"
 _STEP_MAPS: Final = ("inputs", "outputs", "variables")
@@ -56,11 +56,21 @@ def _sha256(content: bytes) -> str:
 class Large(dict[str, bytes]):
     """Values to be kept apart, as they are stored, by digest; `digest` says how that is made."""
 
-    __slots__ = ("digest",)
+    __slots__ = ("_digest", "_named")
 
     def __init__(self, digest: Callable[[bytes], str] = _sha256) -> None:
         super().__init__()
-        self.digest = digest
+        self._digest = digest
+        self._named: dict[str, str] = {}
+
+    def set_aside(self, text: str) -> str:
+        """Keep a value, which may stand in many places, and return its digest."""
+        named = self._named.get(text)
+        if named is None:
+            body = dump_large(text)
+            named = self._named[text] = self._digest(body)
+            self[named] = body
+        return named
 
 
 Apart = Mapping[str, Value]
@@ -99,18 +109,17 @@ def load(body: bytes) -> Any:
 
 def dump_large(text: str) -> bytes:
     """Return a large string as it is kept apart."""
-    return (_AS_IT_IS + text).encode("utf-8", "surrogatepass")
+    return _AS_IT_IS + text.encode("utf-8", "surrogatepass")
 
 
 def load_large(body: bytes) -> str:
     """Return what `dump_large` was given; raises StoreError where the bytes are none of ours."""
+    if not body.startswith(_AS_IT_IS):
+        raise StoreError("a large value was written by a later release, in a way that this one does not know")
     try:
-        text = body.decode("utf-8", "surrogatepass")
+        return str(memoryview(body)[len(_AS_IT_IS) :], "utf-8", "surrogatepass")
     except ValueError as error:
         raise StoreError(f"a large value cannot be read: {error}") from error
-    if not text.startswith(_AS_IT_IS):
-        raise StoreError("a large value was written by a later release, in a way that this one does not know")
-    return text.removeprefix(_AS_IT_IS)
 
 
 def dump_row(fields_of_row: Mapping[str, object]) -> bytes:
@@ -151,14 +160,10 @@ def refuse_foreign(what: str) -> Iterator[None]:
 def _without_large(values: Mapping[str, Any], large: Large) -> Mapping[str, Any]:
     if not values or not any(isinstance(value, str) and len(value) > LARGE for value in values.values()):
         return values
-    return {name: _set_aside(value, large) if isinstance(value, str) and len(value) > LARGE else value for name, value in values.items()}
-
-
-def _set_aside(text: str, large: Large) -> dict[str, str]:
-    body = dump_large(text)
-    digest = large.digest(body)
-    large[digest] = body
-    return {_LARGE_KEY: digest}
+    return {
+        name: {_LARGE_KEY: large.set_aside(value)} if isinstance(value, str) and len(value) > LARGE else value
+        for name, value in values.items()
+    }
 
 
 def _large_in(plain: Mapping[str, Any], maps: Sequence[str]) -> Iterable[str]:

@@ -16,6 +16,7 @@ from stepswitch.storage.sqlite_faults import DAMAGED
 SEAL_BYTES: Final = 4
 ENCRYPTED: Final = b"\x01"
 """The first byte of an encrypted body; those in clear are JSON."""
+_CRC_OF_ENCRYPTED: Final = zlib.crc32(ENCRYPTED)
 SEALED_WITH: Final = "sealed_with"
 
 
@@ -25,10 +26,11 @@ def sealed(statement: Compiled, op: Op, sealer: Sealer) -> tuple[str, Params]:
     for name in statement.binary:
         value = params.get(name)
         if value is not None:
-            if op.place is not None:
+            if op.place is None:
+                params[name] = value + zlib.crc32(value).to_bytes(SEAL_BYTES)
+            else:
                 value, params[SEALED_WITH] = sealer.seal(value, op.place)
-                value = ENCRYPTED + value
-            params[name] = value + zlib.crc32(value).to_bytes(SEAL_BYTES)
+                params[name] = b"".join((ENCRYPTED, value, zlib.crc32(value, _CRC_OF_ENCRYPTED).to_bytes(SEAL_BYTES)))
     return statement.text, params
 
 
@@ -41,12 +43,10 @@ def _opened(row: Row, place: Callable[[Row], bytes] | None, sealer: Sealer) -> R
     values = list(row)
     for number, value in enumerate(row):
         if type(value) is bytes:
-            content = value[:-SEAL_BYTES]
-            if zlib.crc32(content).to_bytes(SEAL_BYTES) != value[-SEAL_BYTES:]:
+            if zlib.crc32(memoryview(value)[:-SEAL_BYTES]).to_bytes(SEAL_BYTES) != value[-SEAL_BYTES:]:
                 raise DamagedError(f"{DAMAGED} (a checksum does not fit)")
-            if content[:1] == ENCRYPTED:
-                content = _decrypted(content[1:], row, place, sealer)
-            values[number] = content
+            is_encrypted = value[:1] == ENCRYPTED
+            values[number] = _decrypted(value[1:-SEAL_BYTES], row, place, sealer) if is_encrypted else value[:-SEAL_BYTES]
     return tuple(values)
 
 
