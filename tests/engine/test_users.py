@@ -6,8 +6,16 @@ import pytest
 from argon2 import PasswordHasher
 
 from stepswitch.access.accounts import Passwords
+from stepswitch.access.attempts import FREE_OF_USER
 from stepswitch.access.sessions import TRUSTED_SECONDS, Sessions
-from stepswitch.domain.errors import ErrorCode, InvalidRequestError, NotAuthenticatedError, NotFoundError, NotPermittedError
+from stepswitch.domain.errors import (
+    ErrorCode,
+    InvalidRequestError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    TooManyAttemptsError,
+)
 from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.passwords import password_fault
 from stepswitch.engine.privileges import ADMINISTRATOR, grants_of
@@ -26,7 +34,7 @@ class House:
     def __post_init__(self) -> None:
         passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self.sessions = Sessions(self.store, passwords, self.clock)
-        self.users = Users(self.store, passwords, self.sessions.forget)
+        self.users = Users(self.store, passwords, self.sessions.forget, self.sessions.attempts)
         self.beside = Users(self.store, passwords)
         """What the command line does beside the service, which hears nothing of it."""
 
@@ -99,6 +107,23 @@ async def test_other_roles_count_with_the_next_request(house: House) -> None:
     token = await house.login("ann")
     await house.users.change(BOSS, "ann", UserOrder(roles=("Operations",)))
     assert (await house.sessions.authenticate(token)).grants == grants_of(["Operations"], {})
+
+
+async def test_whoever_has_a_session_guesses_its_password_no_faster_than_at_a_login(house: House) -> None:
+    ann, bob = Caller("ann"), Caller("bob")
+    await house.users.add(BOSS, "bob", PASSWORD, [])
+    for _ in range(FREE_OF_USER):
+        with pytest.raises(InvalidRequestError):
+            await house.users.change_own_password(ann, "guessed", OTHER)
+    for tried in (PASSWORD, "guessed"):
+        with pytest.raises(TooManyAttemptsError):
+            await house.users.change_own_password(ann, tried, OTHER)
+    with pytest.raises(TooManyAttemptsError):
+        await house.sessions.login("ann", PASSWORD, "192.0.2.1")
+    await house.users.change_own_password(bob, PASSWORD, OTHER)  # nobody else is slowed down
+    house.clock.time += 2_000
+    await house.users.change_own_password(ann, PASSWORD, OTHER)
+    await house.sessions.login("ann", OTHER, "192.0.2.1")
 
 
 async def test_sessions_are_ended_by_an_administrator_and_others_keep_theirs(house: House) -> None:

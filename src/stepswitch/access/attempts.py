@@ -1,4 +1,4 @@
-"""Slows down whoever guesses passwords: each failure costs longer, for a user and for an address. Called by `sessions` at a login.
+"""Slows down whoever guesses passwords: each failure costs longer, for a user and for an address. Asked at a login, and where somebody changes his own password.
 
 Nobody is locked out for good: the wait ends after a minute at most, what is tried meanwhile does not make it longer, and where a user
 has logged in before, failures elsewhere or under other names do not count. Kept in memory: a start forgets it.
@@ -42,7 +42,7 @@ class Attempts:
         found = [failures for key, _ in self._keys(user, address) if (failures := self._recent(key, now)) is not None]
         wait = max((failures.until - now for failures in found), default=0.0)
         if wait > 0:
-            raise TooManyAttemptsError("too many failed logins", retry_after=int(wait) + 1)
+            raise TooManyAttemptsError("too many wrong passwords", retry_after=int(wait) + 1)
         for failures in found:
             if failures.count >= failures.free:
                 failures.until = now + _wait_after(failures)

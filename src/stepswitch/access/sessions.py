@@ -45,7 +45,8 @@ class Sessions:
         self._store = store
         self._passwords = passwords
         self._clock = clock
-        self._attempts = Attempts(clock)
+        self.attempts = Attempts(clock)
+        """Counts every password that is tried, here and where somebody changes his own."""
         self._lasts = round(session_hours * 3_600_000)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._logouts = 0
@@ -55,13 +56,13 @@ class Sessions:
     async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
         """See `Authenticator`."""
         name = username if _is_name(username) else ""
-        self._attempts.begin(name, address)
+        self.attempts.begin(name, address)
         account = await self._store.account(username) if _is_name(username) else None
         fits = await self._passwords.fits(account.password_hash if account else None, password)
         if not fits or account is None or account.is_disabled:
-            self._attempts.failed(name, address)
+            self.attempts.failed(name, address)
             raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
-        self._attempts.succeeded(name, address)
+        self.attempts.succeeded(name, address)
         now = self._clock.now()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         session = Session(

@@ -41,7 +41,8 @@ USER_OPERATIONS: Final = (
     ),
     Operation(
         "changeOwnPassword", "POST", f"{OWN_ROOT}/password", users.change_own_password, _TAG, "Change one's own password",
-        "Ends every login of the caller, this one too: log in again. API tokens go on. A wrong old password is 400 with the code WRONG_CREDENTIALS.",
+        "Ends every login of the caller, this one too: log in again. API tokens go on. A wrong old password is 400 with the code WRONG_CREDENTIALS, "
+        "and slows down what follows as a failed login does.",
         None, request=user_models.OwnPassword, refusals=(400, 401, 413, 500, 503), needs=needs.A_LOGIN,
         example={"oldPassword": "…", "newPassword": "a pigeon on the roof"},
     ),

@@ -294,7 +294,7 @@ class _People(TypedDict):
 def _people(settings: Settings, store: SqlAccountStore, clock: Clock) -> _People:
     passwords = Passwords()
     sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours)
-    users = Users(store, passwords, sessions.forget)
+    users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
     return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins)
 

@@ -61,6 +61,19 @@ class PasswordHasher(Protocol):
         """Return whether `password` is the one that was hashed; after the same time where there is none."""
 
 
+class Guesses(Protocol):
+    """Slows down whoever guesses passwords, by user and by where he does it."""
+
+    def begin(self, user: str, address: str) -> None:
+        """Raise TooManyAttemptsError where it is not time yet for another attempt."""
+
+    def failed(self, user: str, address: str) -> None:
+        """Count a wrong password."""
+
+    def succeeded(self, user: str, address: str) -> None:
+        """Forget the wrong ones of a user."""
+
+
 class Authenticator(Protocol):
     """Who logs in, and who stands behind a token."""
 

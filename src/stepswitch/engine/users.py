@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
-from stepswitch.engine.account_ports import AccountStore, PasswordHasher
+from stepswitch.engine.account_ports import AccountStore, Guesses, PasswordHasher
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
 from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
 from stepswitch.engine.passwords import password_fault
@@ -25,12 +25,18 @@ class UserOrder:
 
 
 class Users:
-    """Looks after accounts. `forget` is told of every user whose sessions this process must not trust any more."""
+    """Looks after accounts. `forget` is told of every user whose sessions this process must not trust any more.
 
-    def __init__(self, store: AccountStore, passwords: PasswordHasher, forget: Callable[[str], None] = lambda _: None) -> None:
+    `guesses` slows down whoever has somebody's session and guesses his password; None where nobody can, as on the command line.
+    """
+
+    def __init__(
+        self, store: AccountStore, passwords: PasswordHasher, forget: Callable[[str], None] = lambda _: None, guesses: Guesses | None = None
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._forget = forget
+        self._guesses = guesses
 
     async def all(self, caller: Caller) -> Sequence[Account]:
         """Return the users whom the caller looks after, by name."""
@@ -81,14 +87,27 @@ class Users:
         return account
 
     async def change_own_password(self, caller: Caller, old: str, new: str) -> None:
-        """Give the caller another password, which ends all his logins, this one too; raises InvalidRequestError where `old` is wrong."""
-        account = await self._store.account(caller.user)
-        fits = await self._passwords.fits(None if account is None else account.password_hash, old)
-        if account is None or not fits:
+        """Give the caller another password, which ends all his logins, this one too; raises InvalidRequestError where `old` is wrong.
+
+        Raises TooManyAttemptsError where it was wrong too often: whoever found an open session does not guess faster than at a login.
+        """
+        account = await self._account_by(caller.user, old)
+        if account is None:
             raise InvalidRequestError([Fault(ErrorCode.WRONG_CREDENTIALS, "oldPassword", "is wrong")])
         if faults := _password_faults(caller.user, new, "newPassword"):
             raise InvalidRequestError(faults)
         await self._save(replace(account, password_hash=await self._passwords.hash(new)), Ending.LOGINS)
+
+    async def _account_by(self, user: str, password: str) -> Account | None:
+        """Return the account that a password opens."""
+        place = f"a session of {user}"  # no address: wrong ones count for this user, wherever he is, and for nobody else
+        if self._guesses is not None:
+            self._guesses.begin(user, place)
+        account = await self._store.account(user)
+        fits = await self._passwords.fits(None if account is None else account.password_hash, password)
+        if self._guesses is not None:
+            (self._guesses.succeeded if fits else self._guesses.failed)(user, place)
+        return account if fits else None
 
     async def end_sessions(self, caller: Caller, name: str) -> None:
         """Log a user out everywhere, and end his API tokens."""
