@@ -220,14 +220,38 @@ async def test_a_delayed_task_takes_no_place_and_runs_when_it_is_time(opened: Op
     assert place.names[-1] == "later"
 
 
-async def test_a_clock_that_is_set_back_does_not_let_a_task_run_too_soon(opened: Open) -> None:
+@pytest.mark.parametrize("jump", [-3_600, -10, 3, 3_600])
+async def test_a_clock_that_is_set_makes_no_delay_shorter_or_longer(opened: Open, jump: float) -> None:
     place = opened()
-    await place.submit(task("later", not_before=place.clock.now() + 5_000))
-    place.clock.jump(-10)
-    await place.clock.advance(5)
+    not_before = place.clock.now() + 5_000
+    await place.submit(task("later", not_before=not_before))
+    await place.clock.advance(1)
+    place.clock.jump(jump)
+    await place.submit(task("later", not_before=not_before))  # whoever reads the store meanwhile brings it once more
+    await place.clock.advance(3.999)
     assert place.begun == []
-    await place.clock.advance(10)
+    await place.clock.advance(0.001)
     assert place.names == ["later"]
+    assert place.begun[0].has_waited
+
+
+async def test_until_when_a_delay_takes_is_said_by_the_clock_as_it_stands(opened: Open) -> None:
+    place = opened()
+    not_before = place.clock.now() + 60_000
+    await place.submit(task("later", not_before=not_before))
+
+    def until() -> int | None:
+        waiting = place.dispatcher.waiting("later")
+        return None if waiting is None else waiting.until
+
+    assert until() == not_before
+    await place.clock.advance(20)
+    place.clock.jump(0.5)
+    assert until() == not_before, "that is a clock that is kept right"
+    place.clock.jump(3_600)
+    assert until() == not_before + 3_600_500
+    await place.clock.advance(40)
+    assert until() is None
 
 
 async def test_a_delay_that_is_over_stands_in_line_by_its_age(opened: Open) -> None:

@@ -41,7 +41,7 @@ class Windowed(LocalDispatcher):
 
     def _leaves(self, run: Run) -> Run:
         async def leaves_the_queue(task: Task) -> None:
-            if self._store.tasks.get(task.execution_id) == task:
+            if self._store.tasks.get(task.execution_id) == replace(task, has_waited=False):
                 del self._store.tasks[task.execution_id]
             await run(task)
 
@@ -51,7 +51,7 @@ class Windowed(LocalDispatcher):
         stored = self._store.tasks.get(task.execution_id)
         if stored is not None and (stored.number, stored.look) > (task.number, task.look):
             return True
-        if task not in self.running():
+        if task not in [replace(each, has_waited=False) for each in self.running()]:
             self._store.tasks[task.execution_id] = task
         return super().submit(task)
 

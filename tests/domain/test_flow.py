@@ -1,10 +1,13 @@
 """How an execution goes from step to step: nothing is lost between two steps, nothing stands still without a reason."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
-from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS, pending_task
+from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS, is_for_worker, pending_task
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.events import Reply, TaskKind, Turn
+from stepswitch.domain.events import Claimed, Reply, TaskKind, Turn
 from stepswitch.domain.execution import Limits, LogLevel, Result, Status
 from stepswitch.domain.states import StepState as S
 from tests.domain.documents import document
@@ -190,6 +193,28 @@ def test_a_delay_before_a_step_holds_no_worker_and_survives() -> None:
     assert one.status is Status.QUEUED
     one.now = START + 1_500
     assert one.claim() is Reply.GRANTED
+
+
+def test_what_has_waited_out_its_delay_is_taken_whatever_the_time_of_day_says() -> None:
+    delayed = {"policy": {"delaySeconds": 10}}
+    one = life("a", a=delayed)
+    one.now -= 3_600_000
+    asked = partial(Claimed, "c", 0, 1, "n", "w")
+    assert one.apply(asked()).reply is Reply.STALE
+    assert one.apply(asked(has_waited=True)).reply is Reply.GRANTED
+    safe = life("a", of="LOOK", a=delayed)
+    safe.now -= 3_600_000
+    assert not is_for_worker(safe.head, safe.task, safe.workflow, safe.rules, safe.now)
+    assert is_for_worker(safe.head, replace(safe.task, has_waited=True), safe.workflow, safe.rules, safe.now)
+    assert safe.report(nonce=None) is Reply.STORED
+
+
+def test_a_turn_that_has_waited_waits_anew_for_the_delay_of_the_step_behind() -> None:
+    one = life("a", "b", "c", of="NOOP", a={"policy": {"delaySeconds": 10}}, c={"policy": {"delaySeconds": 10}})
+    one.now -= 3_600_000
+    assert one.turn().reply is Reply.STALE
+    one.apply(Turn(one.new_id(), 0, 1, has_waited=True))
+    assert (one.at, one.task.not_before) == (("c", S.EXECUTABLE), one.now + 10_000)
 
 
 def test_a_delay_counts_from_the_arrival_also_beside_a_breakpoint() -> None:

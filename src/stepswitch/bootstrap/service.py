@@ -132,7 +132,7 @@ class Service:
         return f"{', '.join(each.get_name() for each in ended)} has ended"
 
     async def _take_turn(self, task: Task) -> None:
-        event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt)
+        event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt, task.has_waited)
         with contextlib.suppress(NotFoundError):
             await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
 

@@ -1,9 +1,14 @@
-"""Tasks whose time has not come. Used by `local`."""
+"""Tasks whose time has not come. Used by `local`.
+
+How long is left is taken from the time of day once, when a task comes; from then on only the time counts that passes, so that a clock
+which is set forward or back makes no delay shorter or longer.
+"""
 
 import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from stepswitch.domain.events import Task
@@ -11,6 +16,18 @@ from stepswitch.engine.ports import Clock
 
 ROOM: Final = 10_000
 """So many are held in memory; more are left in the store, until half of these are gone, or half a minute after their time."""
+NOTICED_MILLISECONDS: Final = 1_000
+"""A clock that is off by less was not set, but is being kept right."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A task, and when its time comes: `due` in seconds that only ever grow, `not_before` by the time of day as it was when it came."""
+
+    arrival: int
+    task: Task
+    due: float
+    not_before: int
 
 
 class Delays:
@@ -19,12 +36,12 @@ class Delays:
     def __init__(self, clock: Clock, when_due: Callable[[Task], None]) -> None:
         self._clock = clock
         self._when_due = when_due
-        self._waiting: dict[str, tuple[int, Task]] = {}
-        """Execution → the arrival of its task, and the task."""
-        self._order: list[tuple[int, int, str]] = []
+        self._waiting: dict[str, _Waiting] = {}
+        """By execution."""
+        self._order: list[tuple[float, int, str]] = []
         self._arrivals = itertools.count()
         self._sleeper: asyncio.Task[None] | None = None
-        self._wakes_at = 0
+        self._wakes_at = 0.0
         self._has_left = False
 
     def __contains__(self, execution_id: object) -> bool:
@@ -39,16 +56,22 @@ class Delays:
         return len(self._waiting) >= ROOM
 
     def add(self, task: Task, not_before: int) -> bool:
-        """Hold a task until the clock that decisions go by has reached its time; return False where there is no room."""
+        """Hold a task for as long as it is until its time, by the time of day that it is now; return False where there is no room."""
         if self.is_full:
             self._has_left = True
             return False
-        arrival = next(self._arrivals)
-        self._waiting[task.execution_id] = (arrival, task)
-        heapq.heappush(self._order, (not_before, arrival, task.execution_id))
-        if self._sleeper is None or not_before < self._wakes_at:
+        arrival, due = next(self._arrivals), self._clock.monotonic() + (not_before - self._clock.now()) / 1000
+        self._waiting[task.execution_id] = _Waiting(arrival, task, due, not_before)
+        heapq.heappush(self._order, (due, arrival, task.execution_id))
+        if self._sleeper is None or due < self._wakes_at:
             self._sleep()
         return True
+
+    def until(self, execution_id: str) -> int:
+        """Return the time of day at which the time of a held task comes, as the clock stands now."""
+        found = self._waiting[execution_id]
+        until = self._clock.now() + round((found.due - self._clock.monotonic()) * 1000)
+        return until if abs(until - found.not_before) >= NOTICED_MILLISECONDS else found.not_before
 
     def discard(self, execution_id: str) -> None:
         """Forget the task of an execution."""
@@ -88,21 +111,21 @@ class Delays:
             self._wakes_at = self._order[0][0]
             self._sleeper = asyncio.get_running_loop().create_task(self._wait())
 
-    def _is_meant(self, entry: tuple[int, int, str]) -> bool:
+    def _is_meant(self, entry: tuple[float, int, str]) -> bool:
         found = self._waiting.get(entry[2])
-        return found is not None and found[0] == entry[1]
+        return found is not None and found.arrival == entry[1]
 
     async def _wait(self) -> None:
-        """Wait until it is time by the clock that decisions go by; a sleep alone may end a moment too soon."""
-        while (left := self._wakes_at - self._clock.now()) > 0:
-            await self._clock.sleep(left / 1000)
+        """Wait until it is time; a sleep alone may end a moment too soon."""
+        while (left := self._wakes_at - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
         self._sleeper = None
         due = []
-        now = self._clock.now()
+        now = self._clock.monotonic()
         while self._order and self._order[0][0] <= now:
             entry = heapq.heappop(self._order)
             if self._is_meant(entry):
-                due.append(self._waiting.pop(entry[2])[1])
+                due.append(self._waiting.pop(entry[2]).task)
         self._sleep()
         for task in due:
             self._when_due(task)

@@ -9,7 +9,7 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -188,7 +188,7 @@ class LocalDispatcher:
             return None
         task = entry.task
         if execution_id in self._delays:
-            return Waiting("time", "delay", task.since, task.not_before)
+            return Waiting("time", "delay", task.since, self._delays.until(execution_id))
         if task.device is not None and self.is_busy(task.device):
             return Waiting("device", task.device, task.since)
         return Waiting("place", task.step_type if task.step_type in self._places.by_type else "worker", task.since)
@@ -214,7 +214,7 @@ class LocalDispatcher:
     def _queue(self, task: Task, *, is_new: bool) -> bool:
         """Let a task stand in line, or wait for its time; return False where it is left in the store."""
         lane = task.lane
-        if task.not_before is not None and task.not_before > self._clock.now():
+        if task.not_before is not None and not task.has_waited and task.not_before > self._clock.now():
             return self._delay(task, lane, task.not_before)
         window = self._windows[task.kind]
         if not (window.admits(task, lane) if is_new else window.enters(lane)):
@@ -233,7 +233,7 @@ class LocalDispatcher:
     def _line_up(self, task: Task) -> None:
         """Let a task stand in line whose time has come."""
         del self._queued[task.execution_id]
-        self._queue(task, is_new=True)
+        self._queue(replace(task, has_waited=True), is_new=True)
         self._call_for_delays()
 
     def _call_for_delays(self) -> None:

@@ -88,7 +88,7 @@ def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now:
     step = head.current
     if step is None or (step.number, step.attempt, step.look_number, head.epoch) != (task.number, task.attempt, task.look, task.epoch):
         return False
-    return flow.is_for_worker(Progress(head, workflow, rules, now))
+    return flow.is_for_worker(Progress(head, workflow, rules, now), has_waited=task.has_waited)
 
 
 def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task | None:
@@ -107,11 +107,11 @@ def _is_current(p: Progress, event: Turn | Claimed | Reported | Lost) -> bool:
 
 
 def _turn(p: Progress, event: Turn) -> Decision:
-    if not _is_current(p, event) or not flow.is_due(p):
+    if not _is_current(p, event) or not flow.is_due(p, has_waited=event.has_waited):
         return Decision(p.head, Reply.STALE)
     if p.step.look is not None:
         return _turn_of_look(p, event)
-    flow.run_inline(p)
+    flow.run_inline(p, has_waited=event.has_waited)
     if p.step is p.head.current:  # since it was queued its type was installed: it needs a worker now
         flow.make_executable(p)
     return p.decision(event.id)
@@ -119,7 +119,7 @@ def _turn(p: Progress, event: Turn) -> Decision:
 
 def _turn_of_look(p: Progress, event: Turn) -> Decision:
     """Give up a look whose step type is gone; any other needs a worker, and its turn is not meant."""
-    if flow.is_for_worker(p):
+    if flow.is_for_worker(p, has_waited=event.has_waited):
         return Decision(p.head, Reply.STALE)
     doubts.cannot_look(p)
     return p.decision(event.id)
@@ -131,7 +131,7 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
     work = p.step.work
     if work.state is StepState.EXECUTING and work.claim is not None:
         return Decision(p.head, Reply.GRANTED if work.claim.nonce == event.nonce else Reply.BUSY)
-    if not flow.is_for_worker(p):
+    if not flow.is_for_worker(p, has_waited=event.has_waited):
         return Decision(p.head, Reply.STALE)
     p.start()
     limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0)
@@ -179,7 +179,7 @@ def _reported_look(p: Progress, event: Reported) -> Decision:
 
 
 def _reported_unclaimed(p: Progress, event: Reported) -> Decision:
-    if not flow.is_due(p) or p.step.look is not None:
+    if not flow.is_due(p, has_waited=True) or p.step.look is not None:  # who took it has waited for its time
         return Decision(p.head, Reply.STALE)
     signature = p.signature(p.workflow.steps[p.step.step_id])
     if signature is None or signature.inline or not signature.always_safe or event.since not in (None, p.step.since):

@@ -40,6 +40,8 @@ class Turn:
     id: str
     number: int
     attempt: int
+    has_waited: bool = False
+    """As in `Task`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Claimed:
     epoch: str = ""
     """Of the task: a worker that was sent before the store was restored gets nothing."""
     look: int = 0
+    has_waited: bool = False
+    """As in `Task`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,8 @@ class Task:
     step_type: str = ""
     epoch: str = ""
     look: int = 0
+    has_waited: bool = False
+    """Whether all of its delay has passed, whatever the time of day says: that may have been set meanwhile."""
 
     @property
     def lane(self) -> str:

@@ -127,15 +127,15 @@ def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
     return signature is not None and not signature.inline and not bound.faults
 
 
-def is_due(p: Progress) -> bool:
-    """Whether the current step, or the look of its probe, may be taken now, by a turn or by a worker."""
+def is_due(p: Progress, *, has_waited: bool = False) -> bool:
+    """Whether the current step, or the look of its probe, may be taken now, by a turn or by a worker; `has_waited` as in `Task`."""
     work = p.step.work
-    return work.state is StepState.EXECUTABLE and (work.not_before is None or work.not_before <= p.clock)
+    return work.state is StepState.EXECUTABLE and (has_waited or work.not_before is None or work.not_before <= p.clock)
 
 
-def is_for_worker(p: Progress) -> bool:
+def is_for_worker(p: Progress, *, has_waited: bool = False) -> bool:
     """Whether a worker may take the current step now, or the look of its probe, because it is due and has all that it needs."""
-    if not is_due(p):
+    if not is_due(p, has_waited=has_waited):
         return False
     step = p.workflow.steps[p.step.step_id]
     if p.step.look is not None:
@@ -148,10 +148,13 @@ def _device(p: Progress, step: Step, inputs: Values) -> str | None:
     return None if signature is None or signature.device_input is None else signature.device(inputs)
 
 
-def run_inline(p: Progress) -> None:
-    """Take the steps that need nobody, at most `Limits.inline_steps` of them; then the execution goes to the back of the queue."""
+def run_inline(p: Progress, *, has_waited: bool = False) -> None:
+    """Take the steps that need nobody, at most `Limits.inline_steps` of them; then the execution goes to the back of the queue.
+
+    `has_waited` is said of the first.
+    """
     left = p.rules.limits.inline_steps
-    while is_due(p):
+    while is_due(p, has_waited=has_waited):
         step = p.workflow.steps[p.step.step_id]
         outcome = _inline_outcome(p, step)
         if outcome is None:
@@ -162,6 +165,7 @@ def run_inline(p: Progress) -> None:
         p.start()
         p.tasks.clear()
         report(p, outcome, StepEvent.CLAIMED, StepEvent.REPORTED)
+        has_waited = False
 
 
 def _inline_outcome(p: Progress, step: Step) -> Outcome | None:

@@ -69,7 +69,7 @@ class Claims:
         if signature is not None and signature.always_safe and not task.look:
             return await self._open(task)
         nonce = nonce or self._ids.new()
-        event = Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch, task.look)
+        event = Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch, task.look, task.has_waited)
         decision = await self._conductor.apply(task.execution_id, event)
         if not was_granted(decision):
             return decision.reply
