@@ -1,10 +1,12 @@
 """Risk: a replaced or deleted workflow takes executions, revisions or passwords with it, or somebody's change is lost unseen."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -85,6 +87,19 @@ async def test_an_id_that_is_used_again_is_executed_as_it_is_now(real: Real) -> 
 async def test_an_id_that_cannot_be_one_is_400(real: Real, workflow_id: str) -> None:
     answer = await real.client.put(f"{OWN}/workflows/{workflow_id}", json=HELLO)
     assert (answer.status_code, codes(answer)) == (400, ["INVALID_VALUE"])
+
+
+async def test_the_links_of_an_id_that_somebody_chose_lead_where_they_should(real: Real, root: str) -> None:
+    workflow_id = "it's, 50% (of a) #1 & é?q=1;b+c"
+    created = await real.client.put(f"{OWN}/workflows/{quote(workflow_id, safe='')}", json=HELLO)
+    read = (await real.client.get(f"{root}/workflow/{quote(workflow_id, safe='')}")).json()
+    execution = await real.execute(workflow_id)
+    assert created.json()["id"] == read["id"] == execution["workflow"]["id"] == workflow_id
+    assert (await real.client.get(read["links"]["self"])).json() == read
+    assert [each["id"] for each in (await real.client.get(read["links"]["executions"])).json()] == [execution["id"]]
+    assert (await real.client.post(read["links"]["attachments"], files={"file": ("a", b"a")})).status_code == 200
+    assert (await real.client.get(execution["links"]["workflow"])).json()["id"] == workflow_id
+    assert all(re.fullmatch(r"[\w/.~?=(),%-]+", link, re.ASCII) for link in (*read["links"].values(), *execution["links"].values()))
 
 
 async def test_an_id_that_exists_is_400_and_changes_nothing(real: Real) -> None:

@@ -101,12 +101,13 @@ def _too_many(found: list[Comparison]) -> Iterable[FilterFault]:
 def format_filter(comparisons: Iterable[Comparison]) -> str:
     """Return the text of `comparisons`, which `parse_filter` reads back."""
     return ";".join(
-        f"({each.operator},{'/'.join(name.translate(_WRITTEN) for name in each.path)},{','.join(_written(word.text) for word in each.values)})"
+        f"({each.operator},{'/'.join(name.translate(_WRITTEN) for name in each.path)},{','.join(written(word.text) for word in each.values)})"
         for each in comparisons
     )
 
 
-def _written(value: str) -> str:
+def written(value: str) -> str:
+    """Return a value as it stands in a filter, in quotes where it needs them."""
     quoted = not value or not _NEEDS_QUOTES.isdisjoint(value)
     return "'" + value.replace("'", "''") + "'" if quoted else value
 
@@ -157,9 +158,9 @@ class _Reader:
             raise _UnreadableError(start, f"expected an operator ({', '.join(Operator)})") from None
 
     def _path(self) -> tuple[str, ...]:
-        start, written = self._place, self._until(",)(;'")
+        start, path = self._place, self._until(",)(;'")
         names: list[str] = []
-        for name in written.split("/"):
+        for name in path.split("/"):
             if not name:
                 raise _UnreadableError(start, "expected the name of an attribute, such as workflow/name")
             names.append(self._unescaped(name, start))

@@ -5,6 +5,7 @@ Fields without a value are left out. Built by hand and encoded in one go: this i
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from stepswitch.api.wire.events import EventTexts
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import Head, LogEntry, Probe, Status, StepError, StepExecution
+from stepswitch.domain.filters import written
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled
@@ -20,6 +22,8 @@ from stepswitch.engine.views import ExecutionView, WaitingFor
 
 _PLAIN_ROOT: Final = "/telco/api/workflows"
 _NO_LOGS: Final[Sequence[Mapping[str, str]]] = ()
+_escaped: Final = partial(quote, safe="")
+"""Writes a text into a path or a query: an id may be anything that somebody chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ PLAIN_ROOT: Final = Root()
 
 def tenant_root(tenant: str) -> Root:
     """Return the root of a tenant."""
-    return Root(f"/tca/workflows/api/v1/orgs/{quote(tenant, safe='')}", with_tenant=True)
+    return Root(f"/tca/workflows/api/v1/orgs/{_escaped(tenant)}", with_tenant=True)
 
 
 class Answers:
@@ -47,14 +51,14 @@ class Answers:
 
     def workflow(self, stored: StoredWorkflow, root: Root, fields: Fields = ALL) -> bytes:
         """Return a `workflowResponse`, or what of it is asked for."""
-        place = f"{root.prefix}/workflow/{stored.id}"
+        place = f"{root.prefix}/workflow/{_escaped(stored.id)}"
         answer: dict[str, Any] = without_passwords(stored.document)
         answer |= {"id": stored.id, "createdAt": format_time(stored.created_at), "creationUser": stored.creation_user}
         if root.with_tenant:
             answer["creationTenantId"] = stored.tenant
         answer["links"] = {
             "self": place,
-            "executions": f"{root.prefix}/workflowExecution?filter=(eq,workflow/id,{stored.id})",
+            "executions": f"{root.prefix}/workflowExecution?filter=(eq,workflow/id,{_escaped(written(stored.id))})",
             "attachments": f"{place}/attachments",
         }
         return encode(fields.of(answer))
@@ -113,7 +117,7 @@ class Answers:
             "acceptedFailures": head.accepted_failures,
             "links": {
                 "self": f"{root.prefix}/workflowExecution/{head.id}",
-                "workflow": f"{root.prefix}/workflow/{head.workflow_id}",
+                "workflow": f"{root.prefix}/workflow/{_escaped(head.workflow_id)}",
             },
         }
         if head.start_time is not None:
