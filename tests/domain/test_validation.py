@@ -140,11 +140,16 @@ def test_defaults_are_held_against_their_format() -> None:
         "f": {"type": "file", "defaultValue": "x.sh"},
         "vnfId": {"type": "number"},
     }
-    parsed = check(document(inputs=inputs), TYPES)
+    script = {"type": "file", "defaultValue": "y.js"}
+    by_id, by_key = {**script, "defaultValue": "f-1"}, {**script, "defaultValue": "there.js"}
+    steps = {"a": {"type": "JS", "inBindings": {"script": script, "id": by_id, "key": by_key}}}
+    attachments = {"there.js": {"id": "f-1", "reference": "there.js"}}
+    parsed = check(document(inputs=inputs, steps=steps, attachments=attachments), TYPES)
     assert found(parsed.faults) == {(ErrorCode.INVALID_VALUE, "inputs.ip.defaultValue"), (ErrorCode.WRONG_TYPE, "inputs.vnfId.type")}
     warnings = found(parsed.warnings)
     assert (ErrorCode.SHORT_SECRET, "inputs.pw.defaultValue") in warnings
-    assert (ErrorCode.UNKNOWN_ATTACHMENT, "inputs.f.defaultValue") in warnings
+    missing = {path for code, path in warnings if code is ErrorCode.UNKNOWN_ATTACHMENT}
+    assert missing == {"inputs.f.defaultValue", "steps.a.inBindings.script.defaultValue"}
 
 
 def test_strictness_makes_faults_of_unknown_fields_only() -> None:

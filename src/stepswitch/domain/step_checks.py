@@ -141,6 +141,9 @@ def _check_default(binding: InBinding, path: str, scope: Scope) -> None:
             why = misfit(binding.default, binding.format)
             if why is not None:
                 scope.report.fault(ErrorCode.INVALID_VALUE, path, why)
+        attachments = scope.found.workflow.attachments
+        if binding.type is ValueType.FILE and binding.default not in {*attachments, *attachments.values()}:
+            scope.report.warn(ErrorCode.UNKNOWN_ATTACHMENT, path, f"the workflow has no attachment {shown(binding.default)!r} (yet)")
 
 
 def _is_free_text(name: str, scope: Scope) -> bool:
