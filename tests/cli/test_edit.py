@@ -74,6 +74,15 @@ def test_steps_are_edited_in_an_editor_and_go_on_where_that_is_wanted(
     assert drafts(tmp_path) == []
 
 
+def test_who_edits_and_cannot_go_on_is_told_that_the_edit_was_made(stepswitch: Caller, desk: Distant, editor: Any) -> None:
+    failed = desk.failed("a", "b")
+    editor({"a": {"nextStepId": "c"}, "b": None, "c": {"type": "ACT"}})
+    called = stepswitch("execution", "edit", failed, "--yes", "--resume")
+    assert called.exit == 2
+    assert f"{failed} was changed, and does not go on:\nonly a paused execution can be resumed" in called.err
+    assert desk.read(failed).workflow["steps"].keys() == {"a", "c"}
+
+
 def test_faults_are_told_nothing_is_changed_and_the_text_is_kept(
     stepswitch: Caller, desk: Distant, paused: str, editor: Any, tmp_path: Path
 ) -> None:

@@ -57,9 +57,20 @@ async def edit(
     if changed is None:
         return Exit.FAILED
     if resume:
-        changed = await client.executions.resume(execution, reason=reason, if_match=changed.etag)
+        changed = await _resumed(client, changed, reason)
     tell(changed, as_json=as_json)
     return None
+
+
+async def _resumed(client: "StepswitchClient", changed: "Execution", reason: str) -> "Execution":
+    """Return the execution as it goes on; where it does not, say that the change was made all the same."""
+    from stepswitch.client import ClientError  # noqa: PLC0415 - --help should not wait for httpx
+
+    try:
+        return await client.executions.resume(changed.id, reason=reason, if_match=changed.etag)
+    except ClientError:
+        complain(f"{changed.id} was changed, and does not go on:")
+        raise
 
 
 class _Verdict(Enum):
