@@ -249,7 +249,8 @@ async def test_edited_steps_are_written_back_as_the_next_revision(desk: Desk) ->
         answer = await desk.ask(execution, "updateWorkflow", reason="proven tonight")
         assert (answer.status_code, answer.json()["steps"]["b"]["type"]) == (200, kind)
         assert "hunter22" not in answer.text
-        assert (await desk.client.get(f"{desk.root}/workflow/{workflow}")).json() == answer.json()
+        read = await desk.client.get(f"{desk.root}/workflow/{workflow}")
+        assert (read.json(), read.headers["etag"]) == (answer.json(), answer.headers["etag"])
         again = await desk.ask(execution, "updateWorkflow")
         assert again.json() == answer.json()
         shown(await desk.patch(execution, steps={"b": {"type": "LOOK"}}))

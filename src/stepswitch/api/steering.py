@@ -18,6 +18,7 @@ from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
 from stepswitch.api.wire.together import both
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
+from stepswitch.engine.catalogue import tag_of
 from stepswitch.engine.steering import Seen
 from stepswitch.engine.views import ExecutionView, state_of
 
@@ -80,7 +81,7 @@ async def read_logs(call: Call) -> Response:
 async def update_workflow(call: Call) -> Response:
     """Write the steps of an execution back to the workflow in the catalogue."""
     stored = await call.services.steering.update_workflow(call.caller, *_will(call))
-    return json_response(call.answers.workflow(stored, call.root))
+    return json_response(call.answers.workflow(stored, call.root), {"ETag": etag(tag_of(stored))})
 
 
 async def read_vro_login(call: Call) -> Response:

@@ -91,6 +91,7 @@ STEERING_OPERATIONS: Final = (
         "Gives the workflow in the catalogue the steps of this execution. 400 where the workflow has changed since it was copied, 404 "
         "where it is gone.",
         models.WorkflowResponse, parameters=_ACT, refusals=(400, 401, 403, 404, 412, 500, 503),
+        answer_headers={"ETag": "What `If-Match` of the workflow's own operations takes."},
         needs=needs.WRITE_BACK,
     ),
 )  # fmt: skip
