@@ -46,19 +46,23 @@ ONLY_NAMED: Final = "what is named in the path is there, or it is 404"
 ONE_VALUE: Final = "beside what is named in the path, which is there or 404, it takes one value"
 TAKES_NOTHING: Final = "it takes nothing"
 ROWS: Final[dict[str, Two | str]] = {
-    "convertWorkflow": Two("owner.type", "original", body={"owner": {"id": "admin"}}),
+    "convertWorkflow": Two(
+        "owner.type", "original.steps", body={"owner": {"id": "admin"}, "original": {**WORKFLOW, "schemaVersion": "1.0", "steps": 5}}
+    ),
     "createWorkflow": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
     "getWorkflow": Two("fields", "If-None-Match", query=[("fields", "name"), ("fields", "version")], headers=NO_TAG_KNOWN),
     "replaceWorkflow": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
     "deleteWorkflow": ONE_VALUE,
     "createWorkflowWithFiles": Two(
-        "startStepId", "steps.a.nextStepId", parts=[("workflow", (None, json.dumps(BROKEN), "application/json")), FILE]
+        "other", "steps.a.nextStepId", parts=[("workflow", (None, json.dumps(BROKEN), "application/json")), FILE, ("other", FILE[1])]
     ),
     "attachToWorkflow": Two("file", "other", parts=[("other", FILE[1])]),
     "readAttachment": Two("attachmentId", "If-None-Match", headers=NO_TAG_KNOWN),
     "detachFromWorkflow": Two("attachmentId", "If-Match", headers=NO_TAG),
     "createWorkflowExecutionWithFiles": Two(
-        "contextType", "pauseAtFailure", parts=[("workflowExecution", (None, json.dumps(BAD_ORDER), "application/json")), FILE]
+        "other",
+        "pauseAtFailure",
+        parts=[("workflowExecution", (None, json.dumps(BAD_ORDER), "application/json")), FILE, ("other", FILE[1])],
     ),
     "attachToExecution": Two("file", "other", parts=[("other", FILE[1])]),
     "readExecutionAttachment": Two("attachmentId", "If-None-Match", headers=NO_TAG_KNOWN),
@@ -80,7 +84,7 @@ ROWS: Final[dict[str, Two | str]] = {
     "loginSingular": Two("username", "password", body={}),
     "logoutSingular": TAKES_NOTHING,
     "validateWorkflow": "faults of a document are its answer, all of them, and no document at all is one fault",
-    "createWorkflowAs": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
+    "createWorkflowAs": Two("id", "steps.a.nextStepId", body=BROKEN),
     "listRevisions": ONLY_NAMED,
     "getRevision": ONLY_NAMED,
     "compareRevisions": ONE_VALUE,
@@ -149,7 +153,7 @@ async def test_two_faults_are_told_with_their_places_and_nothing_is_changed(tmp_
             if isinstance(row, str):
                 continue
             path, operation = OPERATIONS[name]
-            path = path.format(**names | ({"workflowId": "new"} if name == "createWorkflowAs" else {}))
+            path = path.format(**names | ({"workflowId": "%20"} if name == "createWorkflowAs" else {}))
             sent: JsonObject = {"json": row.body} if row.body is not None else {"files": row.parts}
             request = real.client.build_request(operation.method, path, params=row.query, headers=row.headers, **sent)
             content = request.read().replace(IS_THERE.encode(), workflow.encode())

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
 from stepswitch.api.wire.together import both
-from stepswitch.api.workflows import checked_response
+from stepswitch.api.workflows import checked_response, refuse
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.engine.catalogue import attachment_key, tag_of
 from stepswitch.engine.keyed_requests import Queued
@@ -29,6 +29,7 @@ from stepswitch.engine.records import StoredFile
 _EXECUTION_PART: Final = "workflowExecution"
 _WORKFLOW_PARTS: Final = ("workflow", _EXECUTION_PART)
 _NO_VALUE: Final = object()
+_T = TypeVar("_T")
 _KIND: Final = b"POST"
 
 
@@ -95,13 +96,15 @@ async def detach_from_execution(call: Call) -> Response:
 async def create_workflow_with_files(call: Call) -> Response:
     """Store a workflow that brings its files along; answer with it as it is now."""
     async with _received(call, _WORKFLOW_PARTS, "files") as received:
-        document = workflow_document(received.value)
+        document = _read(received, workflow_document)
         if received.files:
             named = document.get("attachments")
             if named is not None and not isinstance(named, dict):
                 raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "attachments", "is no object, so no file can be added")])
             own = {key: {"id": file.id, "reference": file.name} for key, file in received.files.items()}
             document = {**document, "attachments": {**(named or {}), **own}}
+        if received.faults:
+            await refuse(call, document, received.faults)
         return checked_response(call, await call.services.catalogue.create(call.caller, document))
 
 
@@ -109,18 +112,21 @@ async def create_execution_with_files(call: Call) -> Response:
     """Queue an execution that brings its files along."""
     key = idempotency_key(call.request)
     async with _received(call, (_EXECUTION_PART,), "files") as received:
-        request = execution_request(received.value)
+        request = _read(received, execution_request)
         existing_id(request.workflow_id)
         own = {key: file.id for key, file in received.files.items()}
-        request = replace(request, attachments={**request.attachments, **own})
-        if key is None:
+        request = replace(request, attachments={**request.attachments, **own}, faults=(*received.faults, *request.faults))
+        if key is None or received.faults:
             return await queued_response(call, Queued(await call.services.executions.create(call.caller, request)))
         return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, *_content(received)))
 
 
 @asynccontextmanager
 async def _received(call: Call, value_parts: tuple[str, ...], file_part: str) -> AsyncIterator[_Received]:
-    """Give what a request brought; files that belong to nobody at the end of the block are removed."""
+    """Give what a request brought; files that belong to nobody at the end of the block are removed.
+
+    Where its JSON is there, the faults of the other parts are given too, so that those inside of it are told with them.
+    """
     received = _Received()
     try:
         async for part in parts_of(call.request):
@@ -135,11 +141,19 @@ async def _received(call: Call, value_parts: tuple[str, ...], file_part: str) ->
                     Fault(ErrorCode.UNKNOWN_FIELD, part.name[:100], f"is no part of this request, or stands twice; it has {known}")
                 )
         received.faults += _missing(received, value_parts, file_part)
-        if received.faults:
+        if received.faults and received.value is _NO_VALUE:
             raise InvalidRequestError(received.faults)
         yield received
     finally:
         await call.services.files.settle([file.id for file in received.files.values()])
+
+
+def _read(received: _Received, reader: Callable[[Any], _T]) -> _T:
+    """Return what `reader` makes of the JSON part; raises InvalidRequestError with the faults of the other parts, too."""
+    try:
+        return reader(received.value)
+    except InvalidRequestError as error:
+        raise InvalidRequestError([*received.faults, *error.faults]) from None
 
 
 async def _take_file(call: Call, received: _Received, part: Part) -> None:

@@ -1,7 +1,8 @@
 """The operations of the workflow catalogue. Listed in `catalogue_operations`; earlier revisions are in `revisions`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any, NoReturn
 
 from starlette.responses import Response
 
@@ -13,7 +14,7 @@ from stepswitch.api.wire.documents import encode, without_passwords
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_tags
 from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
 from stepswitch.api.wire.together import both
-from stepswitch.domain.errors import Fault
+from stepswitch.domain.errors import Fault, InvalidRequestError
 from stepswitch.engine.catalogue import Checked, tag_of
 
 
@@ -25,6 +26,11 @@ def checked_response(call: Call, checked: Checked) -> Response:
     return json_response(call.answers.workflow(checked.workflow, call.root), headers)
 
 
+async def refuse(call: Call, document: Mapping[str, Any], faults: Sequence[Fault]) -> NoReturn:
+    """Raise InvalidRequestError with what is wrong around a document, and with what is wrong in it."""
+    raise InvalidRequestError([*faults, *(await call.services.catalogue.validate(document)).faults])
+
+
 async def create_workflow(call: Call) -> Response:
     """Store a workflow; answer with it as it is now."""
     document = workflow_document(await read_json(call.request))
@@ -34,7 +40,10 @@ async def create_workflow(call: Call) -> Response:
 async def create_workflow_as(call: Call) -> Response:
     """Store a workflow under the id that the path gives."""
     document = workflow_document(await read_json(call.request))
-    workflow_id = new_id(call.request.path_params["workflowId"])
+    try:
+        workflow_id = new_id(call.request.path_params["workflowId"])
+    except InvalidRequestError as error:
+        await refuse(call, document, error.faults)
     return checked_response(call, await call.services.catalogue.create(call.caller, document, workflow_id))
 
 
@@ -64,8 +73,8 @@ async def delete_workflow(call: Call) -> Response:
 
 async def convert_workflow(call: Call) -> Response:
     """Answer with a document of an older schema in schema 3.0; nothing is stored."""
-    original, owner = conversion(await read_json(call.request))
-    return json_response(encode(without_passwords(await call.services.catalogue.convert(original, owner))))
+    original, owner, faults = conversion(await read_json(call.request))
+    return json_response(encode(without_passwords(await call.services.catalogue.convert(original, owner, faults))))
 
 
 async def validate_workflow(call: Call) -> Response:

@@ -216,11 +216,14 @@ class Catalogue:
         found = await aside(partial(review, document, self._types, strict=self._strict), is_slow=is_large(document))
         return Review((*found.faults, *with_kept_passwords(document, {})[1]), found.warnings)
 
-    async def convert(self, original: JsonObject, owner: JsonObject) -> dict[str, Any]:
-        """Return a document of schema 1.0 or 2.0 in schema 3.0; raises InvalidRequestError with every fault, by its place in `original`."""
+    async def convert(self, original: JsonObject, owner: JsonObject, faults: Sequence[Fault] = ()) -> dict[str, Any]:
+        """Return a document of schema 1.0 or 2.0 in schema 3.0; raises InvalidRequestError with every fault, by its place in `original`.
+
+        `faults` are those that were found around it, so that all of them are said in one answer.
+        """
         converted = await aside(partial(convert, original, self._types, strict=self._strict), is_slow=is_large(original))
-        if converted.document is None:
-            raise InvalidRequestError([replace(fault, path=_inside("original", fault.path)) for fault in converted.faults])
+        if converted.document is None or faults:
+            raise InvalidRequestError([*faults, *(replace(fault, path=_inside("original", fault.path)) for fault in converted.faults)])
         kept = {name: value for name, value in converted.document.items() if name not in _FILLED_IN}
         return {**kept, "owner": dict(owner), "readOnly": converted.document.get("readOnly") or False}
 

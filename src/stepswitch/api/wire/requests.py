@@ -3,7 +3,7 @@
 As in a workflow, a field that is null counts as one that is not there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -137,8 +137,8 @@ def server_of_query(query: Mapping[str, str]) -> tuple[str, int]:
     return scan_order(body)
 
 
-def conversion(body: object) -> tuple[JsonObject, JsonObject]:
-    """Return the document and the owner of a `workflowConversion`."""
+def conversion(body: object) -> tuple[JsonObject, JsonObject, Sequence[Fault]]:
+    """Return the document and the owner of a `workflowConversion`, and the faults of all that is not the document."""
     reader = request_reader(body, _CONVERSION_FIELDS, "owner", "original")
     owner, original = reader.child("owner"), reader.child("original")
     if owner is not None:
@@ -147,10 +147,10 @@ def conversion(body: object) -> tuple[JsonObject, JsonObject]:
         owner.name("id")
         owner.name("subId")
         owner.word("type", OwnerType)
-    _refuse_faults(reader)
-    return dict(original.source if original else {}), {
-        name: value for name, value in (owner.source if owner else {}).items() if value is not None
-    }
+    if original is None:
+        _refuse_faults(reader)
+    kept = {name: value for name, value in (owner.source if owner else {}).items() if value is not None}
+    return dict(original.source if original else {}), kept, reader.report.faults
 
 
 def new_id(text: str) -> str:
