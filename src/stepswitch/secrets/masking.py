@@ -36,6 +36,8 @@ _PERCENT: Final = re.compile(r"%[0-9A-F]{2}")
 _PERCENT_OR_WIDE: Final = re.compile("%[0-9A-Fa-f]{2}|[^\x00-\x7f]")
 _SCRIPT_SAFE: Final = ("!~*'()", ";,/?:@&=+$!~*'()#")
 """What JavaScript's encodeURIComponent and encodeURI leave as it is, beside letters, digits, `-`, `_` and `.` (ECMA-262, 19.2.6)."""
+_ESCAPE_SAFE: Final = "@*_+-./"
+"""What its escape leaves as it is (ECMA-262, B.2.1.1)."""
 _HTML_SAFE: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}
 
 
@@ -115,6 +117,19 @@ def _spellings(secret: str) -> Iterator[Form]:
     texts |= {twice for text in _json(secret) for twice in _json(text)}
     yield from map(Form, texts)
     yield from _base64(data)
+    yield from _narrow(secret)
+
+
+def _narrow(secret: str) -> Iterator[Form]:
+    """Return what is made of the bytes of Latin-1, as JavaScript's btoa and escape do, where they are others than those of UTF-8."""
+    try:
+        data = secret.encode("latin-1")
+    except UnicodeEncodeError:
+        return
+    if not secret.isascii():
+        escaped = quote(data, safe=_ESCAPE_SAFE)
+        yield from map(Form, {data.hex(), data.hex().upper(), escaped, quote(data, safe="")})
+        yield from _base64(data)
 
 
 def _json(text: str) -> set[str]:
