@@ -256,6 +256,8 @@ async def test_an_error_in_a_job_of_its_own_fails_the_script(step: JavaScriptSte
         ("if (on) {\n  return {}\n", "(line 3, at its end)"),
         ("return {} }", "(line 1, at its end)"),
         ("let text = 1", "(line 1, column 10)"),
+        ("}), (function () {", "(line 1, column 2)"),
+        ("let a = 1;\n  return a }, function () {\n", "(line 2, column 13)"),
     ],
 )
 async def test_a_syntax_error_names_the_place_in_the_script(step: JavaScriptStep, script: str, place: str) -> None:

@@ -27,6 +27,7 @@
   const codeAt = String.prototype.charCodeAt;
   const sourceOf = Function.prototype.toString;
   const thenOf = Promise.prototype.then;
+  const FUNCTION_HEAD = "(function (".length;
   const MAX_KEYS = 1000;
   const MAX_KEY_LENGTH = 1000;
   const MAX_MESSAGE = 8192;
@@ -180,9 +181,19 @@
     }
     // A script such as `}), (function () {` would compile as something else than the body of one function.
     if (typeof script !== "function" || "(" + apply(sourceOf, script, []) + ")" !== source) {
-      throw failure("syntax", "SyntaxError: the script closes a bracket that it has not opened", "");
+      throw failure("syntax", "SyntaxError: the script closes a bracket that it has not opened", stepswitch$strayBracket(source));
     }
     return script;
+  }
+
+  function stepswitch$strayBracket(source) {
+    // Returns the stack of an error at that bracket: what goes on well behind a function does not behind a method. The new head is as long.
+    try {
+      evaluate("(class {m (" + apply(sliceOf, source, [FUNCTION_HEAD, -1]) + "})");
+      return "";
+    } catch (thrown) {
+      return stepswitch$describe(thrown).stack;
+    }
   }
 
   function stepswitch$call(script, values) {
