@@ -47,6 +47,9 @@ def test_every_reference_leads_somewhere_and_everything_is_described() -> None:
         if not each.get("description")
     ]
     assert not undescribed
+    for path in ("/stepswitch/api/v1/events", "/stepswitch/api/v1/executions/{workflowExecutionId}/events"):
+        events = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"]["anyOf"]
+        assert all(field["description"] for event in events for field in event["properties"].values())
     for operation in OPERATIONS.values():
         assert operation["summary"]
         assert operation["description"]

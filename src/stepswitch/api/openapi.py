@@ -181,8 +181,16 @@ def _event_schema() -> JsonObject:
 
 
 def _event(name: str, model: type[BaseModel]) -> JsonObject:
-    data = {"type": "string", "contentMediaType": JSON, "contentSchema": _schema_of(model)}
-    fields = {"event": {"const": name}, "id": {"type": "string"}, "data": data}
+    fields: JsonObject = {
+        "event": {"const": name, "description": "What happened."},
+        "id": {"type": "string", "description": "Its place in the stream; whoever sends it as `Last-Event-ID` goes on behind it."},
+        "data": {
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": _schema_of(model),
+            "description": "What there is to say of it.",
+        },
+    }
     return {"type": "object", "properties": fields, "required": list(fields)}
 
 
