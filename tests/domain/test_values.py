@@ -23,6 +23,12 @@ def test_what_json_cannot_carry_is_no_number(value: float) -> None:
             coerce(value, wanted)
 
 
+@pytest.mark.parametrize("text", ["", "-", "1_000", "0x10", "１２", "٣", "1e", "nan", "Infinity", "1e999"])
+def test_what_spells_no_number_is_none(text: str) -> None:
+    with pytest.raises(ValueMisfitError):
+        coerce(text, ValueType.NUMBER)
+
+
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()), st.sampled_from(ValueType))
 def test_a_value_is_brought_to_its_type_or_refused(value: object, wanted: ValueType) -> None:
     try:

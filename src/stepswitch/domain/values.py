@@ -92,7 +92,7 @@ def parse_number(text: str) -> int | float:
         number = float(stripped)
     except ValueError:
         raise ValueMisfitError(text, ValueType.NUMBER) from None
-    if not math.isfinite(number) or "_" in stripped:
+    if not math.isfinite(number) or "_" in stripped or not stripped.isascii():
         raise ValueMisfitError(text, ValueType.NUMBER)
     return number
 
