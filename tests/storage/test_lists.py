@@ -197,7 +197,7 @@ async def test_executions_are_those_that_a_naive_reading_gives(
     heads = some_executions(60, few)
     await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in heads))
     await executions.create(save_of(head("foreign", tenant="elsewhere")), SNAPSHOT)
-    lists = SqlListStore(database, executions, few=few, moment_seconds=moment)
+    lists = SqlListStore(database, executions, few=few, moment_seconds=moment, limit_seconds=60.0)
     await check(lists.execution_page, heads, READ_EXECUTION, EXECUTION_ATTRIBUTES, "creationTime")
 
 
