@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stepswitch.api.wire.bodies import parse_json
 from stepswitch.domain.errors import InvalidRequestError
+from stepswitch.domain.readers import MAX_LISTED
 from tests.api.house import House, codes, messages
 from tests.domain.documents import example
 
@@ -158,8 +159,17 @@ async def test_a_million_unknown_fields_are_counted_and_not_all_listed(house: Ho
     body = json.dumps(dict.fromkeys(map(str, range(500_000)))).encode()
     answer = await house.client.put(f"{root}/workflowExecution", content=body)
     assert answer.status_code == 400
-    assert len(answer.json()["errors"]) < 3_000
-    assert "more" in messages(answer)[-1]
+    assert len(answer.json()["errors"]) == MAX_LISTED + 1
+    assert messages(answer)[-1] == f"and {500_000 + 2 - MAX_LISTED} more"
+
+
+async def test_of_many_faults_in_shape_and_meaning_the_rest_of_each_is_counted(house: House) -> None:
+    workflow_id = await house.put_workflow(example())
+    body = {"workflowId": workflow_id, "contextType": "NONE", **dict.fromkeys(map(str, range(5_000)))}
+    assignments = dict.fromkeys((f"i{number}" for number in range(7_000)), 1)
+    answer = await house.client.put("/telco/api/workflows/workflowExecution", json={**body, "assignments": assignments})
+    rest = [message for message in messages(answer) if message.startswith("and ")]
+    assert rest == [f"and {5_000 - MAX_LISTED} more", f"and {7_000 + 2 - MAX_LISTED} more"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

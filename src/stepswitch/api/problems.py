@@ -32,6 +32,7 @@ from stepswitch.domain.errors import (
     UnsupportedEncodingError,
     WorkflowError,
 )
+from stepswitch.domain.readers import MAX_LISTED
 
 STATUSES: Final[Sequence[tuple[type[StepswitchError], int]]] = (
     (InvalidRequestError, 400),
@@ -55,8 +56,8 @@ BODILESS: Final = frozenset({401, 403, 404, 405})
 CLOSING: Final = frozenset({408, 413, 431})
 """What was sent is not read to its end, so the connection is of no use any more."""
 STORE_RETRY_SECONDS: Final = 5
-FAULTS_SHOWN: Final = 1_000
-"""A request of 10 MiB can have a million faults; the answer lists so many, and says how many more there are."""
+FAULTS_SHOWN: Final = 2 * (MAX_LISTED + 1)
+"""A request of 10 MiB can have a million faults. Those of its shape and those of its meaning are each listed up to so many, and the rest counted."""
 _log = structlog.get_logger("stepswitch")
 
 

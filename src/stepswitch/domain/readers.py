@@ -16,7 +16,7 @@ from stepswitch.domain.names import nearest, shown, unfit_name, unfit_text
 from stepswitch.domain.values import Value, ValueType, fit
 
 Word = TypeVar("Word", bound=StrEnum)
-MAX_LISTED: Final = 2_000
+MAX_LISTED: Final = 1_000
 """So many faults, and so many warnings, are listed; of the rest only the number."""
 _MAX_HINTS: Final = 20
 
