@@ -1,4 +1,4 @@
-"""The databases that the conformance suite runs over. A further implementation is one more entry in `OPENERS`."""
+"""The databases that the conformance suite runs over. A further implementation is one more entry in `OPENERS` and in `FAILING_OPENERS`."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +16,7 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from tests.sealing import sealing_for_tests
+from tests.storage.connections import Commits
 
 Opener = Callable[[Path], Awaitable[Database]]
 
@@ -24,7 +25,13 @@ async def _open_sqlite(migrated: Path) -> Database:
     return SqliteDatabase(migrated, sealer=sealing_for_tests())
 
 
+async def _open_failing_sqlite(migrated: Path, commits: Commits) -> Database:
+    return SqliteDatabase(migrated, commits.connect, sealer=sealing_for_tests())
+
+
 OPENERS: Final[dict[str, Opener]] = {"sqlite": _open_sqlite}
+FAILING_OPENERS: Final[dict[str, Callable[[Path, Commits], Awaitable[Database]]]] = {"sqlite": _open_failing_sqlite}
+"""Those whose next COMMITs fail as `Commits.failures` says."""
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +51,18 @@ def path(template: Path, tmp_path: Path) -> Path:
 @pytest_asyncio.fixture(params=sorted(OPENERS))
 async def database(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[Database]:
     opened = await OPENERS[request.param](path)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def commits() -> Commits:
+    return Commits()
+
+
+@pytest_asyncio.fixture(params=sorted(FAILING_OPENERS))
+async def failing(request: pytest.FixtureRequest, path: Path, commits: Commits) -> AsyncIterator[Database]:
+    opened = await FAILING_OPENERS[request.param](path, commits)
     yield opened
     await opened.close()
 

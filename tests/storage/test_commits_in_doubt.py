@@ -1,18 +1,15 @@
 """Risk: an event whose COMMIT failed is applied twice, or not at all, or somebody is told that it happened when it did not."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Abort, Claimed, Pause, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status
+from stepswitch.storage.database import Database
 from stepswitch.storage.queue import SqlQueueStore
-from stepswitch.storage.sqlite import SqliteDatabase
-from tests.sealing import sealing_for_tests
 from tests.storage.connections import Commits
 from tests.worker.house import House
 
@@ -20,15 +17,8 @@ FAILURES = pytest.mark.parametrize("failure", ["before", "after"])
 
 
 @pytest.fixture
-def commits() -> Commits:
-    return Commits()
-
-
-@pytest_asyncio.fixture
-async def house(path: Path, commits: Commits) -> AsyncIterator[House]:
-    database = SqliteDatabase(path, commits.connect, sealer=sealing_for_tests())
-    yield House(database, path.parent)
-    await database.close()
+def house(failing: Database, path: Path) -> House:
+    return House(failing, path.parent)
 
 
 @FAILURES

@@ -27,11 +27,6 @@ from tests.storage.values import SNAPSHOT, entry, head, next_of, save_of
 _ONE = Statement(text("SELECT 1"))
 
 
-@pytest.fixture
-def commits() -> Commits:
-    return Commits()
-
-
 @pytest_asyncio.fixture
 async def database(path: Path, commits: Commits) -> AsyncIterator[SqliteDatabase]:
     opened = SqliteDatabase(path, commits.connect)
