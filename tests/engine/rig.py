@@ -173,6 +173,7 @@ class Rig:
             store=self.store,
             accounts=SqlAccountStore(self.database),
             conductor=self.conductor,
+            claims=self.claims,
             clock=self.clock,
             ids=self.ids,
             instance=instance,

@@ -74,6 +74,31 @@ async def test_a_clock_that_jumps_forward_kills_nobody(rig: Rig) -> None:
     assert await result_of(rig, execution) is Result.UNKNOWN
 
 
+async def test_whoever_gave_a_sign_that_the_store_did_not_take_is_heard_first_once_it_can(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = rig.timekeeper()
+    living, dead = await claimed(rig), await claimed(rig)
+
+    async def refuse(*_: object) -> list[str]:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(rig.store, "sign", refuse)
+        for _ in range(8):
+            await rig.clock.advance(5)
+            with pytest.raises(StoreError):
+                await rig.claims.sign([living])
+    await keeper.look()
+    assert await result_of(rig, living) is None
+    for _ in range(6):
+        await rig.clock.advance(5)
+        await rig.claims.sign([living])
+        await keeper.look()
+    assert await result_of(rig, living) is None
+    assert await result_of(rig, dead) is Result.UNKNOWN
+
+
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 async def test_the_dead_are_noticed_also_after_a_jump(rig: Rig, jump: float) -> None:
     keeper = rig.timekeeper()

@@ -156,6 +156,7 @@ class Life:
             store=self.store,
             accounts=SqlAccountStore(self.database),
             conductor=self.conductor,
+            claims=claims,
             clock=clock,
             ids=ids,
             instance=instance,

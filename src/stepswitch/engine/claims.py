@@ -55,6 +55,7 @@ class Claims:
         self._clock = clock
         self._ids = ids
         self._observers: list[Observer] = []
+        self._refused: float | None = None
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every batch of log lines from now on."""
@@ -126,9 +127,17 @@ class Claims:
     async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
         """Give a sign of life for these claims; return those that are still stored."""
         reach(CrashPoint.SIGN_UNSAVED)
-        signed = await self._store.sign(nonces, self._clock.now())
+        try:
+            signed = await self._store.sign(nonces, self._clock.now())
+        except BaseException:  # also where whoever asked has waited long enough for an answer
+            self._refused = self._clock.monotonic()
+            raise
         reach(CrashPoint.SIGN_SAVED)
         return signed
+
+    def has_refused_within(self, seconds: float) -> bool:
+        """Return whether a sign of life was given so short a time ago that the store did not take: until its giver was heard again, silence proves nothing."""
+        return self._refused is not None and self._clock.monotonic() - self._refused < seconds
 
     async def cleaned_up(self, execution_id: str, number: int) -> None:
         """Confirm that nothing of a cancelled attempt is left at its target."""

@@ -1,7 +1,8 @@
 """Watches what only time can tell: lost claims, forgotten wake-ups, cleanup, retention, old commits, expired sessions. Started by `bootstrap`.
 
 Losing is decided from stored state: a claim is lost when its last sign of life is too old or its deadline has passed. After a
-stop of the whole process (a suspended machine) one round is left out, so that workers may give their sign first.
+stop of the whole process (a suspended machine) one round is left out, so that workers may give their sign first. Where the store
+did not take the signs that were given, nobody is lost until it could be heard again who lives.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from stepswitch.domain.errors import DamagedError, NotFoundError, StepswitchErro
 from stepswitch.domain.events import CleanedUp, Lost
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.backlog import Backlog
+from stepswitch.engine.claims import Claims
 from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
@@ -61,6 +63,7 @@ class Timekeeper:
         store: ExecutionStore,
         accounts: AccountStore,
         conductor: Conductor,
+        claims: Claims,
         clock: Clock,
         ids: Ids,
         instance: str,
@@ -73,6 +76,7 @@ class Timekeeper:
         self._store = store
         self._accounts = accounts
         self._conductor = conductor
+        self._claims = claims
         self._clock = clock
         self._ids = ids
         self._instance = instance
@@ -137,6 +141,8 @@ class Timekeeper:
             await self._retain()
 
     async def _lose_claims(self) -> None:
+        if self._claims.has_refused_within(self._rhythm.silence_seconds):
+            return
         now = self._clock.now()
         silent_since = now - round(self._rhythm.silence_seconds * 1000)
         for claim in await self._store.open_claims(silent_since, now):
