@@ -218,6 +218,29 @@ async def test_an_aborted_step_reports_nothing_and_confirms_that_it_is_gone(hous
     assert await house.store.cleanups(10) == []
 
 
+async def test_that_nothing_is_left_behind_is_said_again_until_the_store_takes_it(house: House) -> None:
+    task = await house.begin()
+
+    async def script(_inputs: Values, _context: StepContext) -> Outcome:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            house.database.refuses = True
+        raise AssertionError
+
+    house.ask.script = script
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    assert house.dispatcher.running() == []
+    assert await house.store.cleanups(10) == [(task.execution_id, task.number)]
+    house.database.refuses = False
+    await house.clock.advance(STORE_PAUSES[0])
+    await house.notes.until_head(task.execution_id, lambda head: head.current is not None and not head.current.cleanup_pending)
+    assert await house.store.cleanups(10) == []
+
+
 async def test_a_step_that_is_aborted_while_it_is_being_claimed_is_cleaned_up_too(house: House) -> None:
     task = await house.begin()
     house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)

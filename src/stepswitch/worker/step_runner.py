@@ -52,6 +52,7 @@ class StepRunner:
         self._around = around
         self._attempts = attempts
         self._instance = instance
+        self._confirming: set[asyncio.Task[Reply | None]] = set()
 
     @property
     def _claims(self) -> Claims:
@@ -112,10 +113,17 @@ class StepRunner:
             await self._confirm_cleanup(attempt.grant.task)
 
     async def _confirm_cleanup(self, task: Task) -> None:
+        """Say that nothing is left at the target. Where the store does not take that, it is said again until it does; no place is held meanwhile."""
+        confirm = partial(self._claims.cleaned_up, task.execution_id, task.number)
         try:
-            await self._claims.cleaned_up(task.execution_id, task.number)
-        except (ServiceError, NotFoundError) as error:
-            _log.warning("a cleanup could not be confirmed; the next start does", execution=task.execution_id, error=str(error))
+            await confirm()
+        except NotFoundError:
+            _log.warning("a cleanup of an execution that is gone", execution=task.execution_id)
+        except ServiceError as error:
+            _log.warning("a cleanup could not be confirmed; it is tried again", execution=task.execution_id, error=str(error))
+            confirming = asyncio.get_running_loop().create_task(until_stored(self._around.clock, confirm))
+            self._confirming.add(confirming)
+            confirming.add_done_callback(self._confirming.discard)
 
     async def _run_patiently(self, attempt: Attempt) -> Outcome:
         """Carry an attempt out; where this machine had no room for it, again after a while, as long as its time limit allows."""
