@@ -218,6 +218,7 @@ class Life:
 
     def restore(self, epoch: str = "after") -> Decision:
         """Let the store be restored from a backup that was made of what is there now."""
+        self.rules = replace(self.rules, epoch=epoch)
         return self.apply(Restored(f"restored:{epoch}", epoch, self.now))
 
     def resume(self, **more: Any) -> Decision:

@@ -1,5 +1,6 @@
 """Risk: a restored store sends again what was sent after its backup was made, or says nothing of it, or never goes on."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -256,6 +257,15 @@ def test_a_task_of_before_gets_no_claim_after_somebody_has_resumed() -> None:
     assert one.claim(epoch="after") is Reply.GRANTED
 
 
+def test_a_task_of_before_gets_no_claim_on_a_failed_execution_that_somebody_reopens() -> None:
+    one = life("a").fails()
+    one.restore()
+    one.retry()
+    assert one.task.epoch == "after"
+    assert one.claim(epoch="") is Reply.STALE
+    assert one.claim(epoch="after") is Reply.GRANTED
+
+
 def test_a_script_of_before_is_not_taken_for_one_of_now() -> None:
     one = life("a", of="LOOK")
     task = one.task
@@ -339,6 +349,7 @@ def test_nothing_is_sent_twice_without_a_persons_word(
         if not gone.is_over():
             gone.go_on(outcome, f"l{number}", is_lost=is_lost)
     was_over = kept.head.status in ENDED
+    kept.rules = replace(kept.rules, epoch="1")
     kept.apply(Restored("restored:1", "1", kept.now))
     strangers = [each for each in (*kept.seen, *gone.seen) if isinstance(each, Claimed | Reported)]
     for turn in range(COOPERATION):

@@ -124,10 +124,10 @@ class Progress:
             self.log("started")
 
     def run_on(self) -> None:
-        """Note that the execution goes on after a pause, or is reopened after it failed."""
+        """Note that the execution goes on after a pause, or is reopened after it failed: in the epoch that the store has now."""
         self.status = Status.RUNNING if self.head.start_time is not None else Status.QUEUED
         self.end_time = None
-        self.change(pause_code=None, error=None)
+        self.change(pause_code=None, error=None, epoch=self.rules.epoch)
 
     def end(self, status: Status) -> None:
         """Note that the execution has ended; a pause that was asked for is not left for whoever reopens it."""
