@@ -76,6 +76,7 @@ class Service:
     _keeper: KeyKeeper
     watchers: Watchers = field(default_factory=Watchers)
     _background: list[asyncio.Task[Any]] = field(default_factory=list)
+    _held_since: float | None = None
 
     def __post_init__(self) -> None:
         self.observe(self.watchers)
@@ -101,7 +102,7 @@ class Service:
     async def stop(self, grace_seconds: float | None = None) -> None:
         """Let running steps end within the grace period, give the rest back, and close everything."""
         self.end_waiting()
-        await self._dispatcher.stop(self.settings.grace_seconds if grace_seconds is None else grace_seconds)
+        await self._dispatcher.stop(self._grace_left() if grace_seconds is None else grace_seconds)
         for each in self._background:
             each.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -112,6 +113,11 @@ class Service:
         await self._database.close()
         self._data_dir.release()
 
+    def _grace_left(self) -> float:
+        """Return what is left of the grace period, which began when it was known that the service is to stop: answering requests took a part of it."""
+        passed = 0.0 if self._held_since is None else self.clock.monotonic() - self._held_since
+        return max(0.0, self.settings.grace_seconds - passed)
+
     def end_waiting(self) -> None:
         """Let nobody wait any more for news or for a rehearsal: a stop must not wait for those who do."""
         self.watchers.close()
@@ -119,7 +125,9 @@ class Service:
         self.rehearsals.end()
 
     def hold(self) -> None:
-        """Begin no further step; called as soon as it is known that the service is to stop."""
+        """Begin no further step; called as soon as it is known that the service is to stop. The grace period begins here."""
+        if self._held_since is None:
+            self._held_since = self.clock.monotonic()
         self._dispatcher.hold()
 
     def hurry(self) -> None:
