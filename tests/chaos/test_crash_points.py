@@ -120,10 +120,12 @@ def aborts(stage: Stage, point: CrashPoint) -> None:
             stage.call("POST", f"/workflowExecution/{execution_id}/abort")
 
     execution_id = while_it_runs(stage, point, abort)
-    execution = stage.until(lambda: said(stage.execution(execution_id), "nothing is left behind") and stage.execution(execution_id))
+    execution = stage.until(
+        lambda: said(stage.execution(execution_id), "its session at the target is closed") and stage.execution(execution_id)
+    )
     last = execution["stepExecutions"][-1]
     assert (execution["status"], last["result"], last["aborted"]) == ("ABORTED", "UNKNOWN", True)
-    assert said(execution, "nothing is left behind") == said(execution, "aborted by") == 1
+    assert said(execution, "its session at the target is closed") == said(execution, "aborted by") == 1
 
 
 def is_lost(stage: Stage, point: CrashPoint) -> None:

@@ -227,7 +227,7 @@ def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
     if p.step.number != event.number or not p.step.cleanup_pending:
         return Decision(p.head, Reply.STALE)
     p.current = replace(p.step, cleanup_pending=False)
-    p.log("nothing is left behind at the target", step=event.number)
+    p.log("its session at the target is closed", step=event.number)
     return p.decision(event.id)
 
 
