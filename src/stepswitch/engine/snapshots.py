@@ -21,7 +21,7 @@ from stepswitch.engine.records import Snapshot
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """Of documents as JSON; parsed, they take several times that."""
-REVISIONS_KEPT: Final = 10_000
+REVISIONS_KEPT: Final = 2_000
 Digest = Callable[[bytes], str]
 
 
