@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from stepswitch.domain.errors import StoreError
-from stepswitch.domain.events import Abort, Reply, Retry
+from stepswitch.domain.errors import ErrorCode, StateConflictError, StoreError
+from stepswitch.domain.events import Abort, CleanedUp, Reply, Retry
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine import timekeeper as timekeeper_module
@@ -206,6 +206,25 @@ async def test_what_has_ended_is_removed_after_its_time_and_ten_quiet_minutes(ri
     assert await rig.store.load(long) is not None
     assert await rig.store.load(waiting) is not None
     assert await rig.conductor.head(short) is None
+
+
+async def test_what_is_not_cleaned_up_stays_and_keeps_nobody_else_from_being_removed(rig: Rig) -> None:
+    keeper = rig.timekeeper()
+    left = await claimed(rig, retained_til=rig.clock.now() + 1_000)
+    await rig.apply(left, Abort("x", "ann", None))
+    others = [await ended(rig, seconds) for seconds in (0.5, 1.5)]
+    await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
+    await asyncio.wait_for(keeper.look(), PATIENCE)
+    assert [await rig.store.load(each) for each in others] == [None, None]
+    assert await rig.store.cleanups(10) == [(left, 0)]
+    with pytest.raises(StateConflictError) as refused:
+        await rig.conductor.remove(left)
+    assert refused.value.code is ErrorCode.CLEANUP_PENDING
+
+    await rig.apply(left, CleanedUp("cleaned", 0))
+    await rig.clock.advance(60)
+    await keeper.look()
+    assert await rig.store.load(left) is None
 
 
 async def test_after_a_jump_of_the_clock_nothing_is_removed_for_ten_minutes(rig: Rig) -> None:

@@ -4,9 +4,10 @@ Every act takes a reason in the header `x-stepswitch-reason`, which goes into th
 is meant alone. The answer's `ETag` names the state that it shows.
 """
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.responses import Response, StreamingResponse
@@ -17,13 +18,17 @@ from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
 from stepswitch.api.wire.together import both
-from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
 from stepswitch.engine.steering import Seen
 from stepswitch.engine.views import ExecutionView, state_of
 
 REASON_HEADER: Final = "x-stepswitch-reason"
 LONGEST_REASON: Final = 1_000
+LOGGED_REASON: Final = 200
+"""So much of a reason stands in the service's own log, where a line is to stay one."""
+CLEANUP_SECONDS: Final = 10.0
+"""How long a deletion waits for a session to be closed that an abort has cut."""
 _log = structlog.get_logger("stepswitch.api")
 
 
@@ -38,9 +43,36 @@ async def change_execution(call: Call) -> Response:
 async def delete_execution(call: Call) -> Response:
     """Remove an execution that has ended. Its log goes with it, so who did it and why is in the service's own."""
     execution_id, reason, seen = _will(call)
-    await call.services.steering.delete(call.caller, execution_id, seen)
-    _log.info("an execution was deleted", user=call.caller.user, execution=execution_id, reason=reason)
+    await _delete_when_cleaned_up(call, execution_id, seen)
+    _log.info("an execution was deleted", user=call.caller.user, execution=execution_id, reason=_shortened(reason))
     return Response(None, 204)
+
+
+async def _delete_when_cleaned_up(call: Call, execution_id: str, seen: Seen) -> None:
+    """Delete an execution, for a while not before what an abort has left behind at a target is gone; who means one state alone hears of it at once."""
+    watchers = call.services.watchers
+    limit = asyncio.ensure_future(call.services.clock.sleep(CLEANUP_SECONDS))
+    try:
+        with watchers.watch(execution_id) as changed:
+            while True:
+                try:
+                    return await call.services.steering.delete(call.caller, execution_id, seen)
+                except StateConflictError as error:
+                    if error.code is not ErrorCode.CLEANUP_PENDING or seen is not None or limit.done() or watchers.is_closed:
+                        raise
+                await _first_of(limit, changed)
+                changed.clear()
+    finally:
+        limit.cancel()
+
+
+async def _first_of(limit: "asyncio.Future[None]", changed: asyncio.Event) -> None:
+    change = asyncio.ensure_future(changed.wait())
+    waiting: set[asyncio.Future[Any]] = {limit, change}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        change.cancel()
 
 
 async def abort_execution(call: Call) -> Response:
@@ -111,6 +143,10 @@ async def _steered(call: Call, view: ExecutionView, headers: Mapping[str, str] |
 
 def _execution_id(call: Call) -> str:
     return existing_id(call.request.path_params["workflowExecutionId"])
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= LOGGED_REASON else f"{reason[:LOGGED_REASON]}… ({len(reason)} characters)"
 
 
 def reason_of(call: Call) -> str:

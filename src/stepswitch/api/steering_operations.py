@@ -48,7 +48,9 @@ STEERING_OPERATIONS: Final = (
     ),
     Operation(
         "deleteWorkflowExecution", "DELETE", _PLACE, steering.delete_execution, _TAG, "Delete an execution",
-        "Removes an execution that has ended, with its logs and its own files; one that has not is 400.",
+        "Removes an execution that has ended, with its logs and its own files; one that has not is 400. Where the step that an "
+        "abort has stopped still says `cleanupPending`, the answer waits up to 10 s until its session is closed; after that, or where `If-Match` is "
+        "given, it is 400 with the code CLEANUP_PENDING, and nothing is removed.",
         None, parameters=(*_ACT, Parameter("attachmentId", "Accepted and ignored.", "query", is_required=False)), refusals=_REFUSALS,
         needs=needs.STEER_EXECUTION,
     ),

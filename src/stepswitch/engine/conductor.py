@@ -15,6 +15,7 @@ import structlog
 from stepswitch.domain.decide import decide, pending_task
 from stepswitch.domain.errors import (
     CommitInDoubtError,
+    ErrorCode,
     NotFoundError,
     PreconditionFailedError,
     StateConflictError,
@@ -35,6 +36,10 @@ HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
 NOTHING: Final[Values] = {}
+_LEFT_BEHIND: Final = (
+    "the step that was stopped may have left something behind at its target, which is being removed; delete the execution once the step "
+    "no longer says cleanupPending"
+)
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.conductor")
 
@@ -148,7 +153,8 @@ class Conductor:
     async def remove(self, execution_id: str, version: int | None = None) -> Head:
         """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended.
 
-        Raises PreconditionFailedError where it is no longer of the version that is given.
+        Also while something may be left behind at a target, with a code of its own: nobody else would know of it any more. Raises
+        PreconditionFailedError where it is no longer of the version that is given.
         """
         return await self._to_the_end(self._remove(execution_id, version))
 
@@ -160,6 +166,8 @@ class Conductor:
                 raise PreconditionFailedError(f"the run has moved on meanwhile: it is {head.status}; look again")
             if head.status not in ENDED:
                 raise StateConflictError(f"the execution is {head.status}; only one that has ended can be deleted: abort it first")
+            if is_left_behind(head):
+                raise StateConflictError(_LEFT_BEHIND, ErrorCode.CLEANUP_PENDING)
             try:
                 await self._delete(execution_id)
             except CommitInDoubtError:
@@ -168,14 +176,21 @@ class Conductor:
             self._tell(Committed(execution_id, is_gone=True))
             return head
 
-    async def remove_expired(self, execution_id: str) -> None:
-        """Remove an execution whose `retainedTil` has passed, unless somebody has reopened it or wants it kept longer by now."""
+    async def remove_expired(self, execution_id: str) -> bool:
+        """Remove an execution whose `retainedTil` has passed, unless somebody has reopened it or wants it kept longer by now.
+
+        Return False where it stays because something may be left behind at a target.
+        """
         async with self._alone(execution_id):
             self.forget(execution_id)
             head = await self._store.load(execution_id)
-            if head is not None and head.status in ENDED and head.retained_til <= self._clock.now():
-                await self._delete(execution_id)
-                self._tell(Committed(execution_id, is_gone=True))
+            if head is None or head.status not in ENDED or head.retained_til > self._clock.now():
+                return True
+            if is_left_behind(head):
+                return False
+            await self._delete(execution_id)
+            self._tell(Committed(execution_id, is_gone=True))
+            return True
 
     async def _delete(self, execution_id: str) -> None:
         reach(CrashPoint.DELETE_UNSAVED)
@@ -273,6 +288,11 @@ def _with_files(save: Save, before: Head) -> Save:
     """Return `save` with which files the execution takes and leaves by it."""
     had, has = set(before.attachments.values()), set(save.head.attachments.values())
     return replace(save, taken_files=frozenset(has - had), left_files=frozenset(had - has))
+
+
+def is_left_behind(head: Head) -> bool:
+    """Whether a step that was stopped may have left something behind at its target."""
+    return head.current is not None and head.current.cleanup_pending
 
 
 def was_granted(decision: Decision) -> bool:

@@ -188,11 +188,13 @@ class Timekeeper:
     async def _retain(self) -> None:
         now = self._clock.now()
         await self._accounts.end_expired_sessions(now)
-        damaged: set[str] = set()
-        while expired := set(await self._store.expired(now, PAGE + len(damaged))) - damaged:
+        staying: set[str] = set()
+        """What is damaged, and what is not yet cleaned up."""
+        while expired := set(await self._store.expired(now, PAGE + len(staying))) - staying:
             for execution_id in sorted(expired):
-                with _left_alone_where_damaged(execution_id, damaged):
-                    await self._conductor.remove_expired(execution_id)
+                with _left_alone_where_damaged(execution_id, staying):
+                    if not await self._conductor.remove_expired(execution_id):
+                        staying.add(execution_id)
         await self._forget_commits(now - KEPT_MILLISECONDS)
         if self._files is not None:
             await self._files.sweep()
