@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from stepswitch.domain.errors import VersionConflictError
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import Account, Ending, Session
 
@@ -34,12 +35,12 @@ class DictAccountStore:
     async def accounts(self, tenant: str | None) -> Sequence[Account]:
         return sorted((each for each in self.known.values() if tenant in (None, each.tenant)), key=lambda each: each.name)
 
-    async def add_account(self, account: Account) -> None:
+    async def add_account(self, account: Account, entry: Entry | None = None) -> None:
         if account.name in self.known:
             raise VersionConflictError("the name is taken")
         self.known[account.name] = account
 
-    async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
+    async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
         self.known[account.name] = account
         if ending is not Ending.NONE:
             ends = [each for each in self.sessions.values() if each.user == account.name and (ending is Ending.ALL or not each.is_token)]
@@ -51,15 +52,15 @@ class DictAccountStore:
     async def roles(self, tenant: str) -> Sequence[Role]:
         return [role for (of, _), role in sorted(self.made.items()) if of == tenant]
 
-    async def add_role(self, tenant: str, role: Role) -> None:
+    async def add_role(self, tenant: str, role: Role, entry: Entry | None = None) -> None:
         if (tenant, role.name) in self.made:
             raise VersionConflictError("the name is taken")
         self.made[tenant, role.name] = role
 
-    async def remove_role(self, tenant: str, name: str) -> None:
+    async def remove_role(self, tenant: str, name: str, entry: Entry | None = None) -> None:
         self.made.pop((tenant, name), None)
 
-    async def put_session(self, session: Session) -> None:
+    async def put_session(self, session: Session, entry: Entry | None = None) -> None:
         self.sessions[session.token_hash] = session
 
     async def session(self, token_hash: str) -> Session | None:
@@ -70,7 +71,7 @@ class DictAccountStore:
         found = [each for each in self.sessions.values() if each.user == user]
         return sorted(found, key=lambda each: (-each.created_at, each.id))
 
-    async def end_session(self, token_hash: str) -> None:
+    async def end_session(self, token_hash: str, entry: Entry | None = None) -> None:
         self.sessions.pop(token_hash, None)
 
     async def end_expired_sessions(self, now: int) -> None:

@@ -8,6 +8,7 @@ from argon2 import PasswordHasher
 
 from stepswitch.access.accounts import _AT_ONCE, _WAITING, Passwords, ensure_admin
 from stepswitch.domain.errors import OverloadedError, StoreError
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Account, Ending
 from tests.access.account_store import DictAccountStore
@@ -31,7 +32,7 @@ async def test_the_first_start_makes_up_a_password_and_tells_it_once() -> None:
 
 async def test_a_start_that_stops_before_the_account_is_stored_leaves_nobody_locked_out() -> None:
     class Stopping(DictAccountStore):
-        async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
+        async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
             raise StoreError("no space left")
 
     told: list[str] = []

@@ -17,6 +17,9 @@ from stepswitch.api.app import ApiServices, HostKeyTools, create_app
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError
 from stepswitch.domain.execution import Head, LogEntry, StepExecution
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.audit import Act, Entry
+from stepswitch.engine.audit_ports import AuditStore
+from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.catalogue import Catalogue
@@ -92,7 +95,7 @@ class DictCatalogueStore:
         self.workflows: dict[str, StoredWorkflow] = {}
         self.failure: Exception | None = None
 
-    async def create(self, workflow: StoredWorkflow) -> None:
+    async def create(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         self.workflows[workflow.id] = workflow
 
     async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
@@ -101,10 +104,10 @@ class DictCatalogueStore:
         found = self.workflows.get(workflow_id)
         return found if found is not None and found.tenant == tenant else None
 
-    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
+    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str, entry: Entry | None = None) -> None:
         self.workflows[workflow.id] = workflow
 
-    async def delete(self, workflow: StoredWorkflow) -> None:
+    async def delete(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         del self.workflows[workflow.id]
 
     async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
@@ -167,7 +170,7 @@ class KnownTokens:
             STRANGER_TOKEN: administrator("stranger", "elsewhere"),
         }
 
-    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
+    async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         if (username, password) != ("admin", "correct horse"):
             raise NotAuthenticatedError("no", ErrorCode.WRONG_CREDENTIALS)
         return ADMIN_TOKEN, Session("hash", "admin", "default", (ADMINISTRATOR,), NOW + 1, "")
@@ -177,7 +180,7 @@ class KnownTokens:
             raise NotAuthenticatedError("unknown token")
         return self.callers[token]
 
-    async def logout(self, token: str) -> None:
+    async def logout(self, token: str, entry: Entry | None = None) -> None:
         self.callers.pop(token, None)
 
     async def ended(self, token: str) -> None:
@@ -194,13 +197,23 @@ class DictHostKeys:
     async def all(self) -> Sequence[TrustedKey]:
         return self.keys
 
-    async def trust(self, key: TrustedKey) -> None:
+    async def trust(self, key: TrustedKey, entry: Entry | None = None) -> None:
         self.keys.append(key)
 
-    async def forget(self, host: str, port: int) -> int:
+    async def forget(self, host: str, port: int, entry: Entry | None = None) -> int:
         found = await self.trusted(host, port)
         self.keys = [key for key in self.keys if key not in found]
         return len(found)
+
+
+class ListedRecords:
+    """What is recorded by itself; the stores of this house record nothing."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    async def append(self, entry: Entry) -> None:
+        self.entries.append(entry)
 
 
 async def scan_one(host: str, port: int, timeout_seconds: float) -> Sequence[str]:
@@ -217,6 +230,7 @@ class House:
         self.catalogue_store, self.store = DictCatalogueStore(), DictExecutionStore()
         self.dispatcher, self.queue = StillDispatcher(), StillQueue()
         self.host_keys, self.tokens = DictHostKeys(), KnownTokens()
+        self.records = ListedRecords()
         self.state: Mapping[str, Any] = {"status": "ok"}
         rules = Rules(TYPES)
         store = cast("ExecutionStore", self.store)
@@ -291,6 +305,7 @@ class House:
                 host_keys=self.host_keys,
                 host_key_tools=HostKeyTools(scan_one, parse_public_key, fingerprint),
                 rehearsals=self.rehearsals,
+                audit=AuditTrail(cast("AuditStore", self.records), self.clock),
                 health=self._health,
                 clock=self.clock,
                 ids=self.ids,

@@ -15,10 +15,12 @@ from stepswitch.api.operation import OWN_ROOT, Operation
 from stepswitch.api.operations import served
 from stepswitch.bootstrap.server import application
 from stepswitch.domain.errors import NotAuthenticatedError
+from stepswitch.engine.audit import Act, Entry
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.privileges import ROLES, Grant, Privilege, grant, grants_of
 from stepswitch.engine.records import Account, Session
 from stepswitch.storage.accounts import SqlAccountStore
+from stepswitch.storage.audit import SqlAuditStore
 from tests.api.house import KEY, PLAIN
 from tests.domain.documents import document
 from tests.engine.scripted import open_house
@@ -55,10 +57,10 @@ class Tokens:
             raise NotAuthenticatedError("unknown token")
         return self.people[token]
 
-    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
+    async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         return "token", Session("hash", username, "default", (), 1_900_000_000_000, "")
 
-    async def logout(self, token: str) -> None:
+    async def logout(self, token: str, entry: Entry | None = None) -> None:
         """Nobody is logged out here."""
 
     async def ended(self, token: str) -> None:
@@ -70,6 +72,7 @@ class Office:
     client: httpx.AsyncClient
     numbers: "itertools.count[int]"
     session: str
+    audit: SqlAuditStore
 
     async def workflow(self, name: str = CORE) -> str:
         answer = await self.client.put(f"{PLAIN}/workflow", json=SOURCE | {"name": name}, headers=of("maker"))
@@ -186,7 +189,7 @@ async def open_office(directory: Path) -> AsyncIterator[Office]:
             await store.put_account(Account(caller.user, caller.tenant, "no hash", (name,) if name in ROLES else ()))
         transport = httpx.ASGITransport(application(house.service))
         async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as client:
-            yield Office(client, itertools.count(), "0" * 24)
+            yield Office(client, itertools.count(), "0" * 24, SqlAuditStore(house.service._database))
 
 
 @pytest.fixture

@@ -72,9 +72,9 @@ def what_follows_goes_out_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """Tasks, cancels and what others read of an execution are those of a decision that is not on disk."""
     real = Conductor._save
 
-    async def save(self: Conductor, before: Any, decision: Decision, event: Event) -> bool:
+    async def save(self: Conductor, before: Any, decision: Decision, *more: Any) -> bool:
         self._follow_up(decision)
-        return await real(self, before, decision, event)
+        return await real(self, before, decision, *more)
 
     patch.setattr(Conductor, "_save", save)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError
 from stepswitch.domain.execution import ENDED, Head, Status
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint
 from stepswitch.engine.records import Committed
 from stepswitch.storage.database import Op, Query, Row
@@ -58,7 +59,7 @@ class Disk:
         """Return what a query in SQL finds."""
         return self._connection.execute(sql, params or {}).fetchall()
 
-    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
         raise AssertionError("nobody writes here")
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from stepswitch.domain.events import Change, Decision, Event, Resume, Retry, Set
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import collect
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
@@ -67,10 +68,10 @@ class WatchedConductor(Conductor):
         super().__init__(*given)
         self._wanted: dict[str, Steered] = {}
 
-    async def apply(self, execution_id: str, event: Event) -> Decision:
+    async def apply(self, execution_id: str, event: Event, entry: Entry | None = None) -> Decision:
         if isinstance(event, Resume | Retry | SetValues) or (isinstance(event, Change) and (event.workflow or event.start_step_id)):
             self._wanted[event.id] = event
-        return await super().apply(execution_id, event)
+        return await super().apply(execution_id, event, entry)
 
     def check(self, change: Committed, city: City) -> None:
         """Note a breach where what was committed was meant for another version."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import StoredFile
 from stepswitch.storage.database import Database, Op, Query, Row
@@ -41,9 +42,9 @@ class FailingDatabase:
     def sealer(self) -> Sealer:
         return self._database.sealer
 
-    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
         if self._writes:
-            await self._database.write(ops)
+            await self._database.write(ops, entry)
         raise self._error
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:

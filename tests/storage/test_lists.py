@@ -17,12 +17,13 @@ from stepswitch.domain.errors import QueryTooSlowError, ValueMisfitError
 from stepswitch.domain.execution import ContextType, Head, Status
 from stepswitch.domain.filters import Operator
 from stepswitch.domain.values import parse_number
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import Save, StoredWorkflow
 from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Selection
 from stepswitch.storage import sqlite_readers
 from stepswitch.storage.catalogue import SqlCatalogueStore
-from stepswitch.storage.database import Database, Query, Row
+from stepswitch.storage.database import Database, Op, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.lists import SqlListStore
 from stepswitch.storage.sqlite import SqliteDatabase
@@ -306,8 +307,8 @@ class Explaining:
     def sealer(self) -> Sealer:
         return self._inner.sealer
 
-    async def write(self, ops: Any) -> Any:
-        return await self._inner.write(ops)
+    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
+        return await self._inner.write(ops, entry)
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         for query in queries:

@@ -16,6 +16,7 @@ from stepswitch.domain.events import Create, Task
 from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Outcome, Result, Status, StepExecution, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature, collect
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.encryption import Sealer
@@ -95,13 +96,13 @@ class Refusing:
     def sealer(self) -> Sealer:
         return self._database.sealer
 
-    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
         if self.held is not None:
             await self.held.wait()
         if self.refuses:
             self.refused += 1
             raise StoreError("the database says no")
-        counts = await self._database.write(ops)
+        counts = await self._database.write(ops, entry)
         if self.doubts:
             self.doubts -= 1
             raise CommitInDoubtError("nobody knows what is on disk")

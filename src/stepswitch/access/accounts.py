@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -10,6 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from stepswitch.domain.errors import OverloadedError
 from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.audit import Entry, Thing
 from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.privileges import ADMINISTRATOR
@@ -59,7 +61,9 @@ class Passwords:
             return False
 
 
-async def ensure_admin(store: AccountStore, passwords: Passwords, password: str | None, tell: Callable[[str], None]) -> None:
+async def ensure_admin(
+    store: AccountStore, passwords: Passwords, password: str | None, tell: Callable[[str], None], entry: Entry | None = None
+) -> None:
     """Create the user `admin` where there is no account at all; one that is made up where `password` is None is told by `tell`.
 
     It is told before it is stored: a stop in between costs a password that counts for nothing, and the next start tells another one.
@@ -72,7 +76,8 @@ async def ensure_admin(store: AccountStore, passwords: Passwords, password: str 
     if password is None:
         tell(chosen)
     reach(CrashPoint.ACCOUNT_UNSAVED)
-    await store.put_account(account)
+    record = None if entry is None else replace(entry, tenant=account.tenant, thing=Thing("user", ADMIN), after={"roles": account.roles})
+    await store.put_account(account, entry=record)
     reach(CrashPoint.ACCOUNT_SAVED)
 
 

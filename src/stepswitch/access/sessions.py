@@ -8,14 +8,17 @@ import asyncio
 import hashlib
 import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.audit import Act, Entry, written_time
 from stepswitch.engine.callers import Caller
+from stepswitch.engine.logins import thing_of
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.privileges import ROLES, grants_of, narrowed
 from stepswitch.engine.records import Session
@@ -53,11 +56,13 @@ class Sessions:
         self._awaited: dict[str, set[asyncio.Event]] = {}
         """Who waits for the end of a session, by the hash of its token."""
 
-    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
+    async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         """See `Authenticator`."""
         name = username if _is_name(username) else ""
         self.attempts.begin(name, address)
         account = await self._store.account(username) if _is_name(username) else None
+        if act is not None and account is not None:
+            act.user, act.tenant = account.name, account.tenant
         fits = await self._passwords.fits(account.password_hash if account else None, password)
         if not fits or account is None or account.is_disabled:
             self.attempts.failed(name, address)
@@ -76,7 +81,8 @@ class Sessions:
             address=address,
         )
         await self._store.end_expired_sessions(now)
-        await self._store.put_session(session)
+        who = Caller(account.name, account.tenant, session_id=session.id, act=act)
+        await self._store.put_session(session, who.entry(thing_of(session), after={"expiresAt": written_time(session.expires_at)}))
         return token, session
 
     async def authenticate(self, token: str) -> Caller:
@@ -94,10 +100,11 @@ class Sessions:
             raise NotAuthenticatedError("the session has expired; log in again", ErrorCode.SESSION_EXPIRED)
         return kept.caller
 
-    async def logout(self, token: str) -> None:
+    async def logout(self, token: str, entry: Entry | None = None) -> None:
         """End the session of a token; an unknown one is no error."""
         token_hash = _hash(token)
-        await self._store.end_session(token_hash)
+        with suppress(VersionConflictError):  # it was ended meanwhile
+            await self._store.end_session(token_hash, entry)
         self._logouts += 1
         self._kept.pop(token_hash, None)
         self._look_again(token_hash)

@@ -22,12 +22,13 @@ from stepswitch.api.openapi import openapi_document
 from stepswitch.api.operation import Operation
 from stepswitch.api.operations import served
 from stepswitch.api.rates import Rates
+from stepswitch.api.recording import Recording
 from stepswitch.api.reference_page import POLICY, reference_page
 from stepswitch.api.services import NOBODY, ApiServices, Call, HostKeyTools
 from stepswitch.api.sessions import token_of
 from stepswitch.api.wire.answers import PLAIN_ROOT, Answers, Root, tenant_root
 from stepswitch.api.wire.documents import encode
-from stepswitch.domain.errors import NotFoundError
+from stepswitch.domain.errors import HiddenError, StepswitchError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.crash_points import CrashPoint, reach
 
@@ -91,6 +92,7 @@ class Resource:
         self._services = services
         self._answers = answers
         self._rates = rates
+        self._recording = Recording(services.audit, services.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry out one request; errors are answered further out, in `limits`."""
@@ -100,9 +102,15 @@ class Resource:
             return
         request = Request(scope, receive, send)
         caller = NOBODY if operation.needs.is_public else await self._authenticated(request)
-        call = Call(request, self._services, self._answers, caller, _root_of(scope, caller))
-        operation.needs.check(caller)
-        response = await operation.handler(call)
+        caller = self._recording.begin(operation, caller, scope)
+        try:
+            call = Call(request, self._services, self._answers, caller, _root_of(scope, caller))
+            operation.needs.check(caller)
+            response = await operation.handler(call)
+        except StepswitchError as error:
+            await self._recording.failed(operation, caller, scope, error)
+            raise
+        await self._recording.allowed(operation, caller, scope)
         reach(CrashPoint.ANSWER_DUE)
         await response(scope, receive, send)
         reach(CrashPoint.ANSWER_GIVEN)
@@ -143,7 +151,7 @@ def _root_of(scope: Scope, caller: Caller) -> Root:
     if tenant is None:
         return PLAIN_ROOT
     if tenant != caller.tenant:
-        raise NotFoundError("another tenant's")
+        raise HiddenError("another tenant's")
     return tenant_root(caller.tenant)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from stepswitch.api import attachments, needs
 from stepswitch.api.catalogue_operations import IF_MATCH, IF_NONE_MATCH, STORED, WORKFLOW_ID
 from stepswitch.api.executions import REPEATED_HEADER
-from stepswitch.api.operation import WITH_BODY, Operation, Parameter
+from stepswitch.api.operation import WITH_BODY, Audit, Operation, Parameter
 from stepswitch.api.steering_operations import EXECUTION_ID, IF_SEEN, REASON
 from stepswitch.api.wire import catalogue_models, models
 from stepswitch.engine.keyed_requests import KEY_HEADER
@@ -30,7 +30,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "its key in `attachments`. A file may have 50 MiB, or as it is set.",
         models.WorkflowResponse, request=catalogue_models.WorkflowWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
         answer_headers=STORED,
-        needs=needs.CREATE_WORKFLOW,
+        needs=needs.CREATE_WORKFLOW, audit=Audit.CHANGE,
     ),
     Operation(
         "attachToWorkflow", "POST", "/workflow/{workflowId}/attachments", attachments.attach_to_workflow, "Workflows", "Add a file",
@@ -38,19 +38,19 @@ ATTACHMENT_OPERATIONS: Final = (
         "is 403.",
         catalogue_models.FileAttachment, request=catalogue_models.FileUpload, request_media_type="multipart/form-data", parameters=(WORKFLOW_ID, IF_MATCH),
         refusals=(400, 401, 403, 404, 412, 413, 500, 503), answer_headers={"ETag": STORED["ETag"]},
-        needs=needs.CHANGE_WORKFLOW,
+        needs=needs.CHANGE_WORKFLOW, audit=Audit.CHANGE,
     ),
     Operation(
         "readAttachment", "GET", "/workflow/{workflowId}/attachments", attachments.read_attachment, "Workflows", "Download a file",
         "Answers with the content.", str, parameters=(WORKFLOW_ID, _ATTACHMENT, IF_NONE_MATCH), refusals=(400, 401, 404, 500, 503),
         media_type=_BYTES, answer_headers=_DOWNLOAD, may_be_known=True,
-        needs=needs.READ_WORKFLOW,
+        needs=needs.READ_WORKFLOW, audit=Audit.READ,
     ),
     Operation(
         "detachFromWorkflow", "DELETE", "/workflow/{workflowId}/attachments", attachments.detach_from_workflow, "Workflows", "Remove a file",
         "Makes a new revision without it. Earlier revisions keep it, and so do executions. A `readOnly` workflow is 403.",
         None, parameters=(WORKFLOW_ID, _ATTACHMENT, IF_MATCH), refusals=(400, 401, 403, 404, 412, 500, 503),
-        needs=needs.CHANGE_WORKFLOW,
+        needs=needs.CHANGE_WORKFLOW, audit=Audit.CHANGE,
     ),
     Operation(
         "createWorkflowExecutionWithFiles", "POST", "/workflowExecution", attachments.create_execution_with_files, "Executions",
@@ -59,7 +59,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "`attachments`.",
         models.WorkflowExecution, request=catalogue_models.ExecutionWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
         parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
-        needs=needs.CREATE_EXECUTION,
+        needs=needs.CREATE_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "attachToExecution", "POST", "/workflowExecution/{workflowExecutionId}/attachments", attachments.attach_to_execution,
@@ -68,14 +68,14 @@ ATTACHMENT_OPERATIONS: Final = (
         "it, but only while it is PAUSED or FAILED: a step that runs must not read half of each.",
         catalogue_models.FileAttachment, request=catalogue_models.FileUpload, request_media_type="multipart/form-data",
         parameters=(EXECUTION_ID, REASON, IF_SEEN), refusals=(*WITH_BODY, 412),
-        needs=needs.ATTACH_TO_EXECUTION,
+        needs=needs.ATTACH_TO_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "readExecutionAttachment", "GET", "/workflowExecution/{workflowExecutionId}/attachments", attachments.read_execution_attachment,
         "Executions", "Download a file of an execution", "Answers with the content; the files of its workflow's snapshot are there too.",
         str, parameters=(EXECUTION_ID, _ATTACHMENT, IF_NONE_MATCH),
         refusals=(400, 401, 404, 500, 503), media_type=_BYTES, answer_headers=_DOWNLOAD, may_be_known=True,
-        needs=needs.READ_EXECUTION,
+        needs=needs.READ_EXECUTION, audit=Audit.READ,
     ),
     Operation(
         "detachFromExecution", "DELETE", "/workflowExecution/{workflowExecutionId}/attachments", attachments.detach_from_execution,
@@ -84,7 +84,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "a value or an input of a step still refers to is 400 with the code FILE_IN_USE, and so is, with STATE_CONFLICT, one of the "
         "workflow.",
         None, parameters=(EXECUTION_ID, _ATTACHMENT, REASON, IF_SEEN), refusals=(400, 401, 404, 412, 500, 503),
-        needs=needs.STEER_EXECUTION,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
     ),
 )  # fmt: skip
 """The documented ones; each is served under both roots."""

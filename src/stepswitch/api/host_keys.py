@@ -12,6 +12,7 @@ from stepswitch.api.wire.requests import TrustOrder, scan_order, server_of_query
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, TargetError
 from stepswitch.engine.records import TrustedKey
+from stepswitch.engine.trust import thing_of_server
 
 SCAN_SECONDS: Final = 10.0
 
@@ -34,14 +35,15 @@ async def trust_host_key(call: Call) -> Response:
     order = trust_order(await read_json(call.request))
     public_key = await _ordered_key(call, order)
     key = TrustedKey(order.host, order.port, public_key, call.caller.user, call.services.clock.now())
-    await call.services.host_keys.trust(key)
+    shown = {"fingerprint": call.services.host_key_tools.fingerprint(public_key)}
+    await call.services.host_keys.trust(key, call.caller.entry(thing_of_server(order.host, order.port), after=shown))
     return json_response(encode(_written(key, call.services.host_key_tools)))
 
 
 async def forget_host_keys(call: Call) -> Response:
     """Forget every key of a server."""
     host, port = server_of_query(call.request.query_params)
-    if not await call.services.host_keys.forget(host, port):
+    if not await call.services.host_keys.forget(host, port, call.caller.entry(thing_of_server(host, port))):
         raise NotFoundError(f"no key of {host}:{port} is trusted")
     return Response(None, 204)
 

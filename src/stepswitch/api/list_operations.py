@@ -3,7 +3,7 @@
 from typing import Final
 
 from stepswitch.api import lists, needs
-from stepswitch.api.operation import Operation, Parameter
+from stepswitch.api.operation import Audit, Operation, Parameter
 from stepswitch.api.wire import models
 
 _REFUSALS: Final = (400, 401, 500, 503)
@@ -42,13 +42,13 @@ LIST_OPERATIONS: Final = (
         "A page of the catalogue, newest first unless told. Filtered and sorted by id, name, version, createdAt, creationUser, owner/id, "
         "owner/subId, owner/type, readOnly, hierarchy and tags/name.",
         list[models.WorkflowResponse], parameters=_LISTS, refusals=_REFUSALS, answer_headers=_HEADERS,
-        needs=needs.LIST_WORKFLOWS,
+        needs=needs.LIST_WORKFLOWS, audit=Audit.READ,
     ),
     Operation(
         "listWorkflowExecutions", "GET", "/workflowExecution", lists.list_executions, "Executions", "List executions",
         "A page of executions, newest first unless told, without logs unless `fields` names them. Filtered and sorted by id, status, "
         "workflow/id, workflow/name, creationUser, creationTime, endTime, contextType, context/*, aborted and retainedTil.",
         list[models.WorkflowExecution], parameters=_LISTS, refusals=_REFUSALS, answer_headers=_HEADERS,
-        needs=needs.LIST_EXECUTIONS,
+        needs=needs.LIST_EXECUTIONS, audit=Audit.READ,
     ),
 )  # fmt: skip

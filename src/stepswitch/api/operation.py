@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -32,6 +33,16 @@ class Parameter:
     """What its values are, beside their kind, in the words of JSON Schema."""
 
 
+class Audit(StrEnum):
+    """What the audit trail has of an operation; a refusal it always has."""
+
+    READ = "read"
+    """Changes nothing, and shows nothing that is sensitive: not recorded where it is allowed."""
+    CHANGE = "change"
+    SENSITIVE = "sensitive"
+    """Shows what is not for everybody: recorded before it is answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method on one path. `answer` is the type of the 200's body: a model, a list of one, several that it can be, or str for a text; None where the success is 204."""
@@ -50,6 +61,8 @@ class Operation:
     answer_headers: dict[str, str] = field(default_factory=dict)
     needs: Need = field(kw_only=True)
     """What its caller needs: there is no operation that does not say."""
+    audit: Audit = field(kw_only=True)
+    """What the audit trail has of it: there is no operation that does not say."""
     may_be_known: bool = False
     """Whether `If-None-Match` can be sent, and the answer be 304."""
     may_be_empty: bool = False

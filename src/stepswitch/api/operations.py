@@ -7,7 +7,7 @@ from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTE
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
 from stepswitch.api.login_operations import LOGIN_OPERATIONS
-from stepswitch.api.operation import OWN_ROOT, ROOTS, TAGS, Operation, Parameter
+from stepswitch.api.operation import OWN_ROOT, ROOTS, TAGS, Audit, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import EXECUTION_ID, OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
@@ -50,7 +50,7 @@ WORKFLOW_OPERATIONS: Final = (
         "within 60 seconds after its connection broke, it is answered with the execution that it made.",
         models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=(*_WITH_BODY, 403), example=_EXECUTION_EXAMPLE,
         parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
-        needs=needs.CREATE_EXECUTION,
+        needs=needs.CREATE_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "getWorkflowExecution", "GET", "/workflowExecution/{workflowExecutionId}", execution_reads.read_execution, "Executions",
@@ -58,7 +58,7 @@ WORKFLOW_OPERATIONS: Final = (
         "it changes or has ended, and after N seconds in any case.",
         models.WorkflowExecution, parameters=(EXECUTION_ID, *FIELDS, *_NEWS),
         refusals=(400, 401, 404, 500, 503), answer_headers=_NEWS_HEADERS, may_be_known=True,
-        needs=needs.READ_EXECUTION,
+        needs=needs.READ_EXECUTION, audit=Audit.READ,
     ),
     *STEERING_OPERATIONS,
 )  # fmt: skip
@@ -73,12 +73,12 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
             "`Authorization: Bearer`, with every other request.",
             service_models.SessionResponse, request=service_models.Credentials, refusals=(400, 401, 413, 429, 500, 503),
             example={"username": "admin", "password": "…"}, answer_headers={"x-hm-authorization": "The token."},
-            needs=needs.NOTHING,
+            needs=needs.NOTHING, audit=Audit.CHANGE,
         ),
         Operation(
             f"logout{suffix}", "DELETE", path, sessions.logout, "Sessions", "Log out", "Ends the session of the token that is sent.",
             None, refusals=(401, 500, 503),
-            needs=needs.A_LOGIN,
+            needs=needs.A_LOGIN, audit=Audit.CHANGE,
         ),
     )  # fmt: skip
 
@@ -101,12 +101,12 @@ OTHER_OPERATIONS: Final = (
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", service_models.Health, refusals=(500, 503),
-        needs=needs.NOTHING,
+        needs=needs.NOTHING, audit=Audit.READ,
     ),
     Operation(
         "listHostKeys", "GET", f"{OWN_ROOT}/host-keys", host_keys.list_host_keys, "Host keys", "List the trusted host keys",
         "Administrators only.", list[host_key_models.TrustedHostKey], refusals=(401, 403, 500, 503),
-        needs=needs.RUN_INSTALLATION,
+        needs=needs.RUN_INSTALLATION, audit=Audit.READ,
     ),
     Operation(
         "trustHostKey", "POST", f"{OWN_ROOT}/host-keys", host_keys.trust_host_key, "Host keys", "Trust a host key",
@@ -114,18 +114,18 @@ OTHER_OPERATIONS: Final = (
         "every worker. Administrators only.",
         host_key_models.TrustedHostKey, request=host_key_models.TrustRequest, refusals=(400, 401, 403, 413, 500, 503),
         example={"host": "192.0.2.1", "port": 22, "fingerprint": "SHA256:…"},
-        needs=needs.RUN_INSTALLATION,
+        needs=needs.RUN_INSTALLATION, audit=Audit.CHANGE,
     ),
     Operation(
         "forgetHostKeys", "DELETE", f"{OWN_ROOT}/host-keys", host_keys.forget_host_keys, "Host keys", "Forget a server's host keys",
         "404 where none is trusted. Administrators only.", None, parameters=_SERVER, refusals=(400, 401, 403, 404, 500, 503),
-        needs=needs.RUN_INSTALLATION,
+        needs=needs.RUN_INSTALLATION, audit=Audit.CHANGE,
     ),
     Operation(
         "scanHostKeys", "POST", f"{OWN_ROOT}/host-keys/scan", host_keys.scan_host_keys, "Host keys", "Ask a server for its host keys",
         "Nothing is trusted by that, and nothing is proven: compare the fingerprints. Administrators only.",
         list[host_key_models.ShownKey], request=host_key_models.ServerOrder, refusals=(400, 401, 403, 413, 500, 503), example={"host": "192.0.2.1"},
-        needs=needs.RUN_INSTALLATION,
+        needs=needs.RUN_INSTALLATION, audit=Audit.CHANGE,
     ),
 )  # fmt: skip
 """The operations that have one path: the login, and what is ours."""

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from stepswitch.api import needs, rehearsals
-from stepswitch.api.operation import OWN_ROOT, Operation
+from stepswitch.api.operation import OWN_ROOT, Audit, Operation
 from stepswitch.api.wire import rehearsal_models
 from stepswitch.domain.values import ValueType
 
@@ -67,7 +67,7 @@ REHEARSAL_OPERATIONS: Final = (
         "is no error: `asExpected` and `divergences` say it. 404: there is no such workflow. 503: too many are rehearsed at the same time.",
         rehearsal_models.RehearsalReports, request=rehearsal_models.RehearsalDocument, refusals=(400, 401, 404, 413, 500, 503),
         example=_EXAMPLE,
-        needs=needs.REHEARSE,
+        needs=needs.REHEARSE, audit=Audit.READ,
     ),
 )  # fmt: skip
 """Ours; it has one path."""

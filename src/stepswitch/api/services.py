@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from stepswitch.api.wire.answers import Answers, Root
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.engine.account_ports import Authenticator
+from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.cut_answers import CutAnswers
@@ -71,6 +72,7 @@ class ApiServices:
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools
     health: Callable[[], Awaitable[Mapping[str, Any]]]
+    audit: AuditTrail
     clock: Clock
     ids: Ids
     version: str

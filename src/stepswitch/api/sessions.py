@@ -11,6 +11,7 @@ from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.requests import credentials
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.errors import NotAuthenticatedError
+from stepswitch.engine.audit import Thing
 
 TOKEN_HEADER: Final = "x-hm-authorization"
 
@@ -32,12 +33,14 @@ def token_of(request: Request) -> str:
 async def login(call: Call) -> Response:
     """Open a session; the token is in the header only."""
     username, password = credentials(await read_json(call.request))
-    token, session = await call.services.accounts.login(username, password, call.request.client.host if call.request.client else "")
+    address = call.request.client.host if call.request.client else ""
+    token, session = await call.services.accounts.login(username, password, address, call.caller.act)
     body = {"username": session.user, "tenantId": session.tenant, "roles": session.roles, "expiresAt": format_time(session.expires_at)}
     return json_response(encode(body), {TOKEN_HEADER: token, "Cache-Control": "no-store"})
 
 
 async def logout(call: Call) -> Response:
     """End the session of the token that was sent."""
-    await call.services.accounts.logout(token_of(call.request))
+    entry = call.caller.entry(Thing("session", call.caller.session_id))
+    await call.services.accounts.logout(token_of(call.request), entry)
     return Response(None, 204)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from stepswitch.api import needs, steering
-from stepswitch.api.operation import ID, OWN_ROOT, TAGS, Operation, Parameter
+from stepswitch.api.operation import ID, OWN_ROOT, TAGS, Audit, Operation, Parameter
 from stepswitch.api.wire import models, steering_models
 
 _TAG: Final = "Steering"
@@ -44,7 +44,7 @@ STEERING_OPERATIONS: Final = (
         "STATE_CONFLICT, and MOVED_ON where it went on meanwhile.",
         models.WorkflowExecution, request=steering_models.WorkflowExecutionChange, parameters=_ACT, refusals=_WITH_BODY, example=_CHANGE_EXAMPLE,
         answer_headers=_WARNINGS,
-        needs=needs.CHANGE_EXECUTION,
+        needs=needs.CHANGE_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "deleteWorkflowExecution", "DELETE", _PLACE, steering.delete_execution, _TAG, "Delete an execution",
@@ -52,41 +52,41 @@ STEERING_OPERATIONS: Final = (
         "abort has stopped still says `cleanupPending`, the answer waits up to 10 s until its session is closed; after that, or where `If-Match` is "
         "given, it is 400 with the code CLEANUP_PENDING, and nothing is removed.",
         None, parameters=(*_ACT, Parameter("attachmentId", "Accepted and ignored.", "query", is_required=False)), refusals=_REFUSALS,
-        needs=needs.STEER_EXECUTION,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "abortWorkflowExecution", "POST", f"{_PLACE}/abort", steering.abort_execution, _TAG, "Abort an execution",
         "Stops it at once: no step starts any more, and the one that runs is cancelled. One that is aborted already is 200 once more; "
         "one that has ended otherwise is 400.",
         models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
-        needs=needs.STEER_EXECUTION,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "resumeWorkflowExecution", "POST", f"{_PLACE}/resume", steering.resume_execution, _TAG, "Resume an execution",
         "Goes on after a pause: runs the step before which it waits, or accepts the failure after which it waits, or goes on at the "
         "`startStepId` that a PATCH set; that also reopens an execution that has FAILED.",
         models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
-        needs=needs.STEER_EXECUTION,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "retryWorkflowExecution", "POST", f"{_PLACE}/retry", steering.retry_execution, _TAG, "Retry the failed step",
         "Runs the step that failed once more, as it is now; reopens an execution that has FAILED.",
         models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
-        needs=needs.STEER_EXECUTION,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "getWorkflowExecutionLogs", "GET", f"{_PLACE}/logs", steering.read_logs, _TAG, "Download the log",
         "A line per entry: time, level, number of the step execution (`-` for the execution itself), message. Line breaks in a message "
         "are written as `\\n`; secrets are masked.",
         str, parameters=(EXECUTION_ID,), media_type="text/plain", answer_headers={"Content-Disposition": "A name for the file."},
-        needs=needs.READ_EXECUTION,
+        needs=needs.READ_EXECUTION, audit=Audit.READ,
     ),
     Operation(
         "getVroLoginDetails", "GET", f"{_PLACE}/vroLoginDetails", steering.read_vro_login, _TAG, "Read the login of the vRO",
         "Administrators only, and only where the setting `vro_login_details` allows it. No step type of this release uses a vRO, so the "
         "answer is always 404 then.",
         steering_models.VroLoginDetails, parameters=(EXECUTION_ID,), refusals=(401, 403, 404, 500, 503),
-        needs=needs.READ_LOGIN,
+        needs=needs.READ_LOGIN, audit=Audit.SENSITIVE,
     ),
     Operation(
         "updateWorkflowFromExecution", "POST", f"{_PLACE}/updateWorkflow", steering.update_workflow, _TAG, "Write edited steps back",
@@ -94,7 +94,7 @@ STEERING_OPERATIONS: Final = (
         "where it is gone.",
         models.WorkflowResponse, parameters=_ACT, refusals=(400, 401, 403, 404, 412, 500, 503),
         answer_headers={"ETag": "What `If-Match` of the workflow's own operations takes."},
-        needs=needs.WRITE_BACK,
+        needs=needs.WRITE_BACK, audit=Audit.CHANGE,
     ),
 )  # fmt: skip
 """The documented ones; each is served under both roots."""
@@ -104,7 +104,7 @@ OWN_STEERING_OPERATIONS: Final = (
         "pauseExecution", "POST", f"{_OWN_PLACE}/pause", steering.pause_execution, _TAG, "Pause an execution",
         "Pauses before the next step that nobody has begun; the one that runs ends first. One that waits already is 200 once more.",
         models.WorkflowExecution, parameters=_ACT, refusals=_REFUSALS, answer_headers=_SHOWN,
-        needs=needs.STEER_EXECUTION,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(
         "setExecutionValues", "POST", f"{_OWN_PLACE}/values", steering.set_values, _TAG, "Correct values",
@@ -112,7 +112,7 @@ OWN_STEERING_OPERATIONS: Final = (
         "begins takes the new ones.",
         models.WorkflowExecution, request=steering_models.ValueCorrection, parameters=_ACT, refusals=_WITH_BODY,
         example={"values": {"host": "192.0.2.7", "note": None}}, answer_headers=_SHOWN,
-        needs=needs.CORRECT_VALUES,
+        needs=needs.CORRECT_VALUES, audit=Audit.CHANGE,
     ),
 )  # fmt: skip
 """Those that the vendor does not have."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from stepswitch.api import needs, stream
-from stepswitch.api.operation import OWN_ROOT, Operation, Parameter
+from stepswitch.api.operation import OWN_ROOT, Audit, Operation, Parameter
 from stepswitch.api.steering_operations import EXECUTION_ID
 from stepswitch.api.wire import event_models
 from stepswitch.api.wire.events import MEDIA_TYPE
@@ -24,12 +24,12 @@ STREAM_OPERATIONS: Final = (
         "Server-sent events: `execution`, `step`, `log` and `reset`, each with an `id` in the order of commits and JSON as `data`. Begins with how "
         "it stands now, and ends when it has ended and everything was sent; a reader who comes back then gets 204.",
         event_models.Events, parameters=(EXECUTION_ID, *_RESUME), refusals=_REFUSALS,
-        media_type=MEDIA_TYPE, answer_headers=_HEADERS, may_be_empty=True, needs=needs.READ_EXECUTION,
+        media_type=MEDIA_TYPE, answer_headers=_HEADERS, may_be_empty=True, needs=needs.READ_EXECUTION, audit=Audit.READ,
     ),
     Operation(
         "followExecutions", "GET", f"{OWN_ROOT}/events", stream.follow_all, "Executions", "Follow all executions",
         "The same for every execution that the caller may see, from now on. It ends with the session of its reader, or when the service stops.",
         event_models.Events, parameters=_RESUME, refusals=(401, 500, 503), media_type=MEDIA_TYPE, answer_headers=_HEADERS,
-        needs=needs.LIST_EXECUTIONS,
+        needs=needs.LIST_EXECUTIONS, audit=Audit.READ,
     ),
 )  # fmt: skip

@@ -1,10 +1,11 @@
 """The one room that knows every concrete class. Everything that starts the service, or a part of it, starts here."""
 
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
+from stepswitch.bootstrap.beside import People, open_audit, open_host_keys, open_people
 from stepswitch.bootstrap.keys import has_service, key_choice, open_data_keys, reseal_alone
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
-from stepswitch.bootstrap.wiring import People, installed_types, open_host_keys, open_people, open_rehearsals, open_service
+from stepswitch.bootstrap.wiring import installed_types, open_rehearsals, open_service
 
 __all__ = [
     "People",
@@ -15,6 +16,7 @@ __all__ = [
     "has_service",
     "installed_types",
     "key_choice",
+    "open_audit",
     "open_data_keys",
     "open_host_keys",
     "open_people",

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from stepswitch.dispatch.nobody import Nobody
 from stepswitch.domain.events import Restored
 from stepswitch.domain.execution import Status
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.audit import Entry, written_time
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.engine.snapshots import Snapshots
@@ -48,7 +49,9 @@ def back_up(data_dir: Path, target: Path) -> Manifest:
     return write_backup(DataDir(data_dir), target, SystemClock().now(), version("stepswitch"))
 
 
-async def restore(settings: Settings, backup: Path, clock: Clock | None = None, types: Mapping[str, StepType] | None = None) -> Restoration:
+async def restore(
+    settings: Settings, backup: Path, clock: Clock | None = None, types: Mapping[str, StepType] | None = None, entry: Entry | None = None
+) -> Restoration:
     """Restore a backup into the settings' data directory; raises SettingsError where that is not empty, BackupError where it is not whole."""
     clock, ids = clock or SystemClock(), TimeOrderedIds()
     data_dir = DataDir(settings.data_dir)
@@ -62,7 +65,9 @@ async def restore(settings: Settings, backup: Path, clock: Clock | None = None, 
             rules = Rules(installed_types(types), limits_of(settings), epoch)
             unfinished = await _let_know(database, rules, Restored(f"restored:{epoch}", epoch, manifest.made_at), clock)
             await SqlAccountStore(database).end_expired_sessions(FOR_EVER)  # somebody may have been locked out since then
-            await begin_epoch(database, epoch, clock.now(), manifest.made_at)
+            made_at = manifest.made_at
+            record = None if entry is None else replace(entry, after={"epoch": epoch, "backedUpAt": written_time(made_at)})
+            await begin_epoch(database, epoch, clock.now(), made_at, record)
         finally:
             await database.close()
         await asyncio.to_thread(finish_restore, data_dir, staged)

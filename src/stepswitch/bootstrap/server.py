@@ -52,6 +52,7 @@ def application(service: Service) -> StepswitchApi:
             files=service.files,
             host_keys=service.host_keys,
             host_key_tools=HostKeyTools(scan, parse_public_key, fingerprint),
+            audit=service.audit,
             health=service.health,
             clock=service.clock,
             ids=service.ids,

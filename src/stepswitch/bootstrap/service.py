@@ -12,6 +12,7 @@ from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Task, Turn
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.account_ports import Authenticator
+from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
@@ -65,6 +66,7 @@ class Service:
     logins: Logins
     host_keys: HostKeyStore
     files: FileStore
+    audit: AuditTrail
     _data_dir: DataDir
     _database: SqliteDatabase
     _dispatcher: LocalDispatcher
@@ -95,6 +97,7 @@ class Service:
             "backlog": self._backlog.run(),
             "signs of life": self._pool.sign_forever(),
             "keeper of the keys": self._keeper.run(),
+            "audit trail": self.audit.run(),
         }
         for name, work in works.items():
             self._background.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -110,6 +113,7 @@ class Service:
         await self.cut_answers.drain()
         await self._pool.close()
         await self.rehearsals.close()
+        await self.audit.settle(at_once=True)
         await self._database.close()
         self._data_dir.release()
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypedDict
 
 import structlog
@@ -19,6 +18,8 @@ from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepTypes, collect
+from stepswitch.engine.audit import Actor, Entry
+from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
@@ -47,6 +48,7 @@ from stepswitch.secrets.masking import Masking
 from stepswitch.secrets.sealing import Sealing
 from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
+from stepswitch.storage.audit import SqlAuditStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.commits import SqlCommitLog
 from stepswitch.storage.data_dir import DataDir, migrate
@@ -162,7 +164,8 @@ async def open_service(
         service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper))
         await service.cut_answers.recall()
         # Last, so that nothing can fail any more once its password was told.
-        await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None))
+        first = Entry("createUser", clock.now(), "", "", Actor.SYSTEM)
+        await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None), first)
     except BaseException:
         await database.close()
         data_dir.release()
@@ -213,7 +216,7 @@ class _Disk:
 def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk) -> Service:
     data_dir, database = disk.data_dir, disk.database
     ids, secrets = TimeOrderedIds(), Masking()
-    store, account_store, keys = SqlExecutionStore(database), SqlAccountStore(database), SqlHostKeyStore(database)
+    store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
     snapshots = Snapshots(store, secret_digest=database.sealer.digest)
     conductor = Conductor(store, snapshots, rules, clock)
@@ -247,7 +250,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         lists=Lists(lists, views, snapshots),
         feed=_feed(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
-        **_people(settings, account_store, clock),
+        **_people(settings, database, clock),
         host_keys=keys,
         files=files,
         _data_dir=data_dir,
@@ -273,30 +276,22 @@ def _repeats(data_dir: DataDir, database: SqliteDatabase, executions: Executions
     )
 
 
-@dataclass(frozen=True, slots=True)
-class People:
-    """Who can log in and as what, for the command line."""
-
-    users: Users
-    roles: Roles
-    logins: Logins
-
-
 class _People(TypedDict):
-    """Who may do what."""
+    """Who may do what, and who did."""
 
     accounts: Sessions
     users: Users
     roles: Roles
     logins: Logins
+    audit: AuditTrail
 
 
-def _people(settings: Settings, store: SqlAccountStore, clock: Clock) -> _People:
-    passwords = Passwords()
+def _people(settings: Settings, database: SqliteDatabase, clock: Clock) -> _People:
+    store, passwords = SqlAccountStore(database), Passwords()
     sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours)
     users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
-    return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins)
+    return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins, audit=AuditTrail(SqlAuditStore(database), clock))
 
 
 def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared: _UseCases) -> Rehearsals:
@@ -357,36 +352,3 @@ def _surroundings(settings: Settings, claims: Claims, files: FileStore, keys: Ho
         log_bytes=settings.max_step_log_bytes,
         silence_seconds=settings.silence_seconds,
     )
-
-
-@asynccontextmanager
-async def _open_accounts(data_dir: Path) -> AsyncIterator[SqlAccountStore]:
-    place = DataDir(data_dir)
-    place.prepare()
-    await asyncio.to_thread(migrate, place.database)
-    database = SqliteDatabase(place.database)
-    try:
-        yield SqlAccountStore(database)
-    finally:
-        await database.close()
-
-
-@asynccontextmanager
-async def open_people(data_dir: Path) -> AsyncIterator[People]:
-    """Give the users, roles and sessions of a data directory, which a running service may be using at the same time."""
-    async with _open_accounts(data_dir) as store:
-        users = Users(store, Passwords())
-        yield People(users, Roles(store), Logins(store, users, SystemClock(), new_api_token, lambda _: None))
-
-
-@asynccontextmanager
-async def open_host_keys(data_dir: Path) -> AsyncIterator[HostKeyStore]:
-    """Give the trusted host keys of a data directory, which a running service may be using at the same time."""
-    place = DataDir(data_dir)
-    place.prepare()
-    await asyncio.to_thread(migrate, place.database)
-    database = SqliteDatabase(place.database)
-    try:
-        yield SqlHostKeyStore(database)
-    finally:
-        await database.close()

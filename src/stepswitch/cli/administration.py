@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
-from stepswitch.cli.people import user_name
+from stepswitch.cli.people import process_user, user_name
 from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.errors import SettingsError
 
@@ -114,13 +114,22 @@ class Beside:
         self._people = people
         self._caller = caller
 
+    def _for(self, operation: str) -> "Caller":
+        """Return the caller as somebody whose change is recorded, under the name that the API has for it."""
+        from stepswitch.engine.audit import Act, Actor  # noqa: PLC0415 - loads what --help does not need
+        from stepswitch.system import SystemClock  # noqa: PLC0415
+
+        act = Act(operation, SystemClock().now(), Actor.COMMAND_LINE)
+        act.user = process_user()
+        return self._caller.acting(act)
+
     async def users(self) -> Sequence[ShownUser]:
         """See `Administration`."""
         return [_user(each) for each in await self._people.users.all(self._caller)]
 
     async def add_user(self, name: str, password: str, roles: Sequence[str], tenant: str | None) -> None:
         """See `Administration`."""
-        await self._people.users.add(self._caller, name, password, roles, tenant)
+        await self._people.users.add(self._for("createUser"), name, password, roles, tenant)
 
     async def change_user(
         self, name: str, *, password: str | None = None, roles: Sequence[str] | None = None, is_disabled: bool | None = None
@@ -129,7 +138,7 @@ class Beside:
         from stepswitch.engine.users import UserOrder  # noqa: PLC0415 - loads what --help does not need
 
         order = UserOrder(password, None if roles is None else tuple(roles), is_disabled)
-        return _user(await self._people.users.change(self._caller, name, order))
+        return _user(await self._people.users.change(self._for("changeUser"), name, order))
 
     async def roles(self) -> Sequence[ShownRole]:
         """See `Administration`."""
@@ -137,11 +146,11 @@ class Beside:
 
     async def add_role(self, name: str, privileges: Sequence[str], workflow_names: Sequence[str]) -> ShownRole:
         """See `Administration`."""
-        return _role(await self._people.roles.add(self._caller, name, privileges, workflow_names))
+        return _role(await self._people.roles.add(self._for("createRole"), name, privileges, workflow_names))
 
     async def remove_role(self, name: str) -> None:
         """See `Administration`."""
-        await self._people.roles.remove(self._caller, name)
+        await self._people.roles.remove(self._for("removeRole"), name)
 
     async def sessions(self, username: str | None) -> Sequence[ShownSession]:
         """See `Administration`."""
@@ -149,7 +158,7 @@ class Beside:
 
     async def end_session(self, session_id: str, username: str | None) -> None:
         """See `Administration`."""
-        await self._people.logins.end(self._caller, session_id, _named(username))
+        await self._people.logins.end(self._for("endSessionOfUser"), session_id, _named(username))
 
     async def create_token(
         self, name: str, privileges: Sequence[str] | None, expires_at: datetime | None, username: str | None
@@ -159,7 +168,7 @@ class Beside:
 
         until = None if expires_at is None else round(expires_at.timestamp() * 1000)
         order = TokenOrder(name, None if privileges is None else tuple(privileges), until)
-        token, session = await self._people.logins.make_token(self._caller, order, _named(username))
+        token, session = await self._people.logins.make_token(self._for("createTokenOfUser"), order, _named(username))
         return token, _session(session)
 
 

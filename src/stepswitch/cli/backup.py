@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stepswitch.cli.people import recorded
 from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.execution import ENDED, Status
 
@@ -51,7 +52,7 @@ def restore(
     from stepswitch.cli.loading import load_settings  # noqa: PLC0415
 
     settings = load_settings({"data_dir": data_dir}, config)
-    done = asyncio.run(restore_backup(settings, source))
+    done = asyncio.run(restore_backup(settings, source, entry=recorded("restore")))
     paused = done.unfinished[Status.PAUSED]
     going = sum(count for status, count in done.unfinished.items() if status is not Status.PAUSED and status not in ENDED)
     typer.echo(f"{settings.data_dir}: restored from {source}")

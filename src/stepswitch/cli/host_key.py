@@ -7,22 +7,23 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.people import user_name
+from stepswitch.cli.people import recorded, user_name
 from stepswitch.cli.places import refuse_missing
 from stepswitch.cli.remote import CaFile, Token, explain_refusal, place_of
 from stepswitch.domain.errors import SettingsError
 
 if TYPE_CHECKING:
     from stepswitch.cli.service_keys import ServiceKeys
+    from stepswitch.engine.audit import Entry
     from stepswitch.engine.ports import HostKeyStore
-from stepswitch.engine.records import TrustedKey
+    from stepswitch.engine.records import TrustedKey
 
 Answer = TypeVar("Answer")
 app = typer.Typer(no_args_is_help=True, help="See and change which host keys the service trusts.")
@@ -127,7 +128,11 @@ def forget(
     ca_file: CaFile = None,
 ) -> None:
     """Trust no host key of a server any longer; ends with 1 where none was trusted."""
-    number = _with_store(_Where(data_dir, config, url, token, ca_file), lambda store: store.forget(host, port), make=False)
+    number = _with_store(
+        _Where(data_dir, config, url, token, ca_file),
+        lambda store: store.forget(host, port, _recorded("forgetHostKeys", host, port)),
+        make=False,
+    )
     if not number:
         complain(f"no host key of {_server(host, port)} was trusted")
         raise typer.Exit(Exit.FAILED)
@@ -168,16 +173,24 @@ def _shown_by(where: _Where, host: str, port: int, timeout: float) -> Sequence[s
 
 def _trust(host: str, port: int, lines: Sequence[str], where: _Where) -> None:
     from stepswitch.engine.records import TrustedKey  # noqa: PLC0415 - see above
+    from stepswitch.steps.host_keys import fingerprint  # noqa: PLC0415
     from stepswitch.system import SystemClock  # noqa: PLC0415
 
     now, user = SystemClock().now(), user_name()
 
     async def add(store: "HostKeyStore") -> None:
         for line in lines:
-            await store.trust(TrustedKey(host, port, line, user, now))
+            entry = replace(_recorded("trustHostKey", host, port), after={"fingerprint": fingerprint(line)})
+            await store.trust(TrustedKey(host, port, line, user, now), entry)
 
     _with_store(where, add, make=True)
     typer.echo(f"{len(lines)} host key{'' if len(lines) == 1 else 's'} of {_server(host, port)} trusted from now on")
+
+
+def _recorded(operation: str, host: str, port: int) -> "Entry":
+    from stepswitch.engine.trust import thing_of_server  # noqa: PLC0415 - see above
+
+    return recorded(operation, thing_of_server(host, port))
 
 
 def _with_store(where: _Where, use: "Callable[[HostKeyStore], Awaitable[Answer]]", *, make: bool) -> Answer:

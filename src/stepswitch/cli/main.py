@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stepswitch.cli import backup, demo, groups, host_key, login, rehearse, role, run, secrets, serve, session, user, validate
+from stepswitch.cli import audit, backup, demo, groups, host_key, login, rehearse, role, run, secrets, serve, session, user, validate
 from stepswitch.cli.exits import Exit, complain, explain
 from stepswitch.domain.errors import StepswitchError
 
@@ -34,6 +34,7 @@ app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("password")(groups.PASSWORD)
 app.command("health")(groups.HEALTH)
+app.add_typer(audit.app, name="audit")
 app.add_typer(groups.WORKFLOW, name="workflow")
 app.add_typer(groups.EXECUTION, name="execution")
 app.add_typer(host_key.app, name="host-key")

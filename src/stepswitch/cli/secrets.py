@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from stepswitch.cli.people import recorded
 from stepswitch.cli.places import refuse_missing
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def rotate(*, data_dir: DataDir = None, config: Config = None) -> None:
     from stepswitch.bootstrap import has_service, reseal_alone  # noqa: PLC0415 - loads everything
 
     settings = _settings(data_dir, config)
-    generation = _with_keys(settings, lambda keys: keys.rotate())
+    generation = _with_keys(settings, lambda keys: keys.rotate(recorded("rotateSecrets")))
     typer.echo(f"generation {generation} is there")
     if has_service(settings):
         typer.echo("the service encrypts anew what older ones encrypt; `stepswitch secrets status` says what is left")
@@ -62,7 +63,7 @@ def rewrap(
     from stepswitch.bootstrap import key_choice  # noqa: PLC0415 - loads everything
 
     settings = _settings(data_dir, config)
-    name = _with_keys(settings, lambda keys: keys.rewrap(replace(key_choice(settings), wanted=to)))
+    name = _with_keys(settings, lambda keys: keys.rewrap(replace(key_choice(settings), wanted=to), recorded("rewrapSecrets")))
     typer.echo(f"the data keys are encrypted with {name}; set secrets_key to {to}, and start the service again")
 
 

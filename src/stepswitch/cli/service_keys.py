@@ -7,6 +7,7 @@ from stepswitch.engine.records import TrustedKey
 
 if TYPE_CHECKING:
     from stepswitch.client.host_keys import HostKeys
+    from stepswitch.engine.audit import Entry
 
 
 class ServiceKeys:
@@ -30,11 +31,11 @@ class ServiceKeys:
             for key in await self._keys.list()
         ]
 
-    async def trust(self, key: TrustedKey) -> None:
+    async def trust(self, key: TrustedKey, entry: "Entry | None" = None) -> None:  # noqa: ARG002 - the service records it
         """See `HostKeyStore`."""
         await self._keys.trust(key.host, key.port, public_key=key.public_key)
 
-    async def forget(self, host: str, port: int) -> int:
+    async def forget(self, host: str, port: int, entry: "Entry | None" = None) -> int:  # noqa: ARG002 - the service records it
         """See `HostKeyStore`."""
         number = len(await self.trusted(host, port))
         if number:

@@ -7,6 +7,7 @@
     │   ├── NotAuthenticatedError   401
     │   ├── NotPermittedError       403
     │   ├── NotFoundError           404
+    │   │   └── HiddenError             it is there, and not for the caller
     │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
     │   ├── UnsupportedEncodingError 415
@@ -182,6 +183,10 @@ class NotFoundError(CallerError):
     """There is no such thing, or the caller may not see it."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class HiddenError(NotFoundError):
+    """There is such a thing, and the caller may not see it: he is told that there is none, and the audit trail the truth."""
 
 
 class PreconditionFailedError(CallerError):

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from stepswitch.engine.audit import Act, Entry
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import Account, Ending, Session
 
 
 class AccountStore(Protocol):
-    """Accounts and sessions."""
+    """Accounts and sessions. `entry` is the record of a change, written with it or not at all."""
 
     async def account(self, name: str) -> Account | None:
         """Return an account."""
@@ -17,10 +18,10 @@ class AccountStore(Protocol):
     async def accounts(self, tenant: str | None) -> Sequence[Account]:
         """Return the accounts of a tenant, or of all of them, by name."""
 
-    async def add_account(self, account: Account) -> None:
+    async def add_account(self, account: Account, entry: Entry | None = None) -> None:
         """Create an account; raises VersionConflictError where the name exists."""
 
-    async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
+    async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
         """Create or replace an account, and end sessions of it in the same transaction."""
 
     async def count_accounts(self) -> int:
@@ -29,13 +30,13 @@ class AccountStore(Protocol):
     async def roles(self, tenant: str) -> Sequence[Role]:
         """Return a tenant's own roles, by name."""
 
-    async def add_role(self, tenant: str, role: Role) -> None:
+    async def add_role(self, tenant: str, role: Role, entry: Entry | None = None) -> None:
         """Create a role; raises VersionConflictError where the tenant has one of that name."""
 
-    async def remove_role(self, tenant: str, name: str) -> None:
-        """Forget a role."""
+    async def remove_role(self, tenant: str, name: str, entry: Entry | None = None) -> None:
+        """Forget a role; raises VersionConflictError where that is to be recorded and there is none."""
 
-    async def put_session(self, session: Session) -> None:
+    async def put_session(self, session: Session, entry: Entry | None = None) -> None:
         """Store a session."""
 
     async def session(self, token_hash: str) -> Session | None:
@@ -44,8 +45,8 @@ class AccountStore(Protocol):
     async def sessions_of(self, user: str) -> Sequence[Session]:
         """Return the sessions of a user, expired or not, the newest first."""
 
-    async def end_session(self, token_hash: str) -> None:
-        """Forget a session."""
+    async def end_session(self, token_hash: str, entry: Entry | None = None) -> None:
+        """Forget a session; raises VersionConflictError where that is to be recorded and there is none."""
 
     async def end_expired_sessions(self, now: int) -> None:
         """Forget the sessions that expired before `now`."""
@@ -77,16 +78,16 @@ class Guesses(Protocol):
 class Authenticator(Protocol):
     """Who logs in, and who stands behind a token."""
 
-    async def login(self, username: str, password: str, address: str = "") -> tuple[str, Session]:
+    async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user.
 
-        Raises TooManyAttemptsError where that failed too often, for the user or from the address.
+        Whom a login that fails was for is noted in `act`. Raises TooManyAttemptsError where that failed too often, for the user or from the address.
         """
 
     async def authenticate(self, token: str) -> Caller:
         """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
 
-    async def logout(self, token: str) -> None:
+    async def logout(self, token: str, entry: Entry | None = None) -> None:
         """End the session of a token; an unknown one is no error."""
 
     async def ended(self, token: str) -> None:

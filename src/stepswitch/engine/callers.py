@@ -3,11 +3,13 @@
 What somebody may not see is not there for him (NotFoundError); what he sees and may not do is refused (NotPermittedError).
 """
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
-from stepswitch.domain.errors import NotFoundError, NotPermittedError
+from stepswitch.domain.errors import HiddenError, NotPermittedError
 from stepswitch.domain.execution import Head
+from stepswitch.engine.audit import NOTHING, Act, Actor, Entry, Thing
 from stepswitch.engine.privileges import Grant, Privilege, grant
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.selection import Reach
@@ -43,6 +45,23 @@ class Caller:
     """The session by which he came."""
     is_program: bool = False
     """Whether that is an API token."""
+    act: Act | None = field(default=None, compare=False, repr=False)
+    """What he asks for now, where that is recorded."""
+
+    def acting(self, act: Act) -> "Caller":
+        """Return the caller with what he asks for now."""
+        return Caller(self.user, self.tenant, self.grants, self.session_id, self.is_program, act)
+
+    def entry(self, thing: Thing, before: Mapping[str, Any] = NOTHING, after: Mapping[str, Any] = NOTHING) -> Entry | None:
+        """Return the record of what he asks for, of `thing`; None where it is not recorded."""
+        act = self.act
+        if act is None:
+            return None
+        kind = act.kind or (Actor.TOKEN if self.is_program else Actor.SESSION)
+        return Entry(
+            act.operation, act.time, act.tenant or self.tenant, act.user or self.user, kind, self.session_id, act.address, thing,
+            status=act.status, before=before, after=after, act=act,
+        )  # fmt: skip
 
     @property
     def is_administrator(self) -> bool:
@@ -66,7 +85,7 @@ class Caller:
     def check_sees(self, workflow: StoredWorkflow) -> None:
         """Raise NotFoundError where a workflow of the tenant may not be seen. Whoever created it may."""
         if not self._may_on(Privilege.WORKFLOW_READ, workflow) and workflow.creation_user != self.user:
-            raise NotFoundError(f"no workflow {workflow.id}")
+            raise HiddenError(f"no workflow {workflow.id}")
 
     def check_may(self, privilege: Privilege, workflow: StoredWorkflow) -> None:
         """Raise NotPermittedError where a workflow that is seen may not be used so. For one's own, what the roles are narrowed to is no matter."""
@@ -82,6 +101,11 @@ class Caller:
         if execution.tenant != self.tenant:
             return False
         return execution.creation_user == self.user or self.may(Privilege.EXECUTION_READ, execution.workflow_name)
+
+    def check_sees_execution(self, execution: Head) -> None:
+        """Raise NotFoundError where an execution may not be seen."""
+        if not self.sees(execution):
+            raise HiddenError(f"no execution {execution.id}")
 
     def check_steers(self, execution: Head) -> None:
         """Raise NotPermittedError where an execution that is seen may not be steered."""

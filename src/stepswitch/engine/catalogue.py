@@ -19,6 +19,7 @@ from stepswitch.domain.errors import (
 from stepswitch.domain.names import MAX_NAME, shown, unfit_name
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check
+from stepswitch.engine.audited_workflows import change, thing_of, told
 from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.kept_passwords import with_kept_passwords
@@ -88,7 +89,7 @@ class Catalogue:
         kept.setdefault("readOnly", False)
         workflow = StoredWorkflow(workflow_id or self._ids.new(), caller.tenant, self._clock.now(), caller.user, 1, kept)
         try:
-            await self._store.create(workflow)
+            await self._store.create(workflow, caller.entry(thing_of(workflow), after=told(workflow)))
         except VersionConflictError:
             message = "there is a workflow of this id already; replace it, or choose another id"
             raise InvalidRequestError([Fault(ErrorCode.ALREADY_EXISTS, "id", message)]) from None
@@ -127,7 +128,7 @@ class Catalogue:
         if document.get("name") != stored.document.get("name"):
             _check_name(caller, document)
         workflow = replace(stored, revision=stored.revision + 1, document=document)
-        await self._store.replace(workflow, self._clock.now(), caller.user)
+        await self._store.replace(workflow, self._clock.now(), caller.user, change(caller, stored, workflow))
         return Checked(workflow, (*warnings, *await self.missing_files(caller, document)))
 
     async def delete(self, caller: Caller, workflow_id: str, only_if: Tags = None) -> None:
@@ -136,7 +137,7 @@ class Catalogue:
         async def remove(stored: StoredWorkflow) -> None:
             if _is_read_only(stored):
                 _refuse_change(stored)
-            await self._store.delete(stored)
+            await self._store.delete(stored, caller.entry(thing_of(stored), before=told(stored)))
 
         await self._on_stored(caller, workflow_id, only_if, remove)
         if self._files is not None:

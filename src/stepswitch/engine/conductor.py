@@ -25,6 +25,8 @@ from stepswitch.domain.errors import (
 from stepswitch.domain.events import Change, Decision, Event, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
 from stepswitch.domain.rules import Rules
+from stepswitch.engine.audit import Entry
+from stepswitch.engine.audited_executions import saved as saved_entry
 from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.dispatching import TaskTaker
@@ -80,30 +82,38 @@ class Conductor:
         return self._heads.get(execution_id)
 
     async def create(
-        self, decision: Decision, compiled: Compiled, mark: RequestMark | None = None, searched: Values = NOTHING
+        self,
+        decision: Decision,
+        compiled: Compiled,
+        mark: RequestMark | None = None,
+        searched: Values = NOTHING,
+        entry: Entry | None = None,
     ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
         """Store a new execution, and `mark` with it; when this returns, it is on disk and on its way. Lists find it by `searched` of its context."""
-        await self._to_the_end(self._create(decision, compiled, mark, searched))
+        await self._to_the_end(self._create(decision, compiled, mark, searched, entry))
         return decision.head, compiled, decision.logs
 
-    async def _create(self, decision: Decision, compiled: Compiled, mark: RequestMark | None, searched: Values) -> None:
+    async def _create(
+        self, decision: Decision, compiled: Compiled, mark: RequestMark | None, searched: Values, entry: Entry | None
+    ) -> None:
         self._snapshots.keep(compiled)
         head = decision.head
         reach(CrashPoint.CREATE_UNSAVED)
-        save = Save(head, decision.rows, decision.logs, searched, lane=_lane(decision))
+        save = Save(head, decision.rows, decision.logs, searched, lane=_lane(decision), entry=entry)
         try:
             await self._store.create(save, compiled.snapshot, mark)
         except CommitInDoubtError:
             if await self._store.load(head.id) is None:
                 raise
+            _settle(entry)
         reach(CrashPoint.CREATE_SAVED)
         self._follow_up(decision)
 
-    async def apply(self, execution_id: str, event: Event) -> Decision:
-        """Let `event` happen; raises NotFoundError, or StateConflictError where somebody's will does not fit the state."""
-        return await self._to_the_end(self._apply(execution_id, event))
+    async def apply(self, execution_id: str, event: Event, entry: Entry | None = None) -> Decision:
+        """Let `event` happen, and `entry` be recorded with it; raises NotFoundError, or StateConflictError where somebody's will does not fit the state."""
+        return await self._to_the_end(self._apply(execution_id, event, entry))
 
-    async def _apply(self, execution_id: str, event: Event) -> Decision:
+    async def _apply(self, execution_id: str, event: Event, entry: Entry | None) -> Decision:
         async with self._alone(execution_id):
             for _ in range(TRIES):
                 head = await self._load(execution_id)
@@ -115,7 +125,7 @@ class Conductor:
                     return decision
                 unsaved, saved = around_save(event)
                 reach(unsaved)
-                if await self._save(head, decision, event):
+                if await self._save(head, decision, event, entry):
                     reach(saved)
                     self._follow_up(decision)
                     return decision
@@ -150,15 +160,15 @@ class Conductor:
         reach(CrashPoint.TASK_SUBMITTED)
         return is_taken
 
-    async def remove(self, execution_id: str, version: int | None = None) -> Head:
+    async def remove(self, execution_id: str, version: int | None = None, entry: Entry | None = None) -> Head:
         """Remove an execution that has ended and return what it was; raises NotFoundError, or StateConflictError while it has not ended.
 
         Also while something may be left behind at a target, with a code of its own: nobody else would know of it any more. Raises
         PreconditionFailedError where it is no longer of the version that is given.
         """
-        return await self._to_the_end(self._remove(execution_id, version))
+        return await self._to_the_end(self._remove(execution_id, version, entry))
 
-    async def _remove(self, execution_id: str, version: int | None) -> Head:
+    async def _remove(self, execution_id: str, version: int | None, entry: Entry | None) -> Head:
         async with self._alone(execution_id):
             self.forget(execution_id)
             head = await self._load(execution_id)
@@ -169,10 +179,11 @@ class Conductor:
             if is_left_behind(head):
                 raise StateConflictError(_LEFT_BEHIND, ErrorCode.CLEANUP_PENDING)
             try:
-                await self._delete(execution_id)
+                await self._delete(execution_id, entry)
             except CommitInDoubtError:
                 if await self._store.load(execution_id) is not None:
                     raise
+                _settle(entry)
             self._tell(Committed(execution_id, is_gone=True))
             return head
 
@@ -192,9 +203,9 @@ class Conductor:
             self._tell(Committed(execution_id, is_gone=True))
             return True
 
-    async def _delete(self, execution_id: str) -> None:
+    async def _delete(self, execution_id: str, entry: Entry | None = None) -> None:
         reach(CrashPoint.DELETE_UNSAVED)
-        await self._store.delete(execution_id)
+        await self._store.delete(execution_id, entry)
         reach(CrashPoint.DELETE_SAVED)
 
     def forget(self, execution_id: str) -> None:
@@ -207,10 +218,11 @@ class Conductor:
             raise NotFoundError(f"no execution {execution_id}")
         return head
 
-    async def _save(self, before: Head, decision: Decision, event: Event) -> bool:
+    async def _save(self, before: Head, decision: Decision, event: Event, entry: Entry | None = None) -> bool:
         """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
         head = decision.head
-        save = Save(head, decision.rows, decision.logs, lane=_lane(decision))
+        record = None if entry is None else saved_entry(entry, before, head, event)
+        save = Save(head, decision.rows, decision.logs, lane=_lane(decision), entry=record)
         if head.attachments is not before.attachments:
             save = _with_files(save, before)
         edited = await self._edited(event)
@@ -222,7 +234,9 @@ class Conductor:
         except CommitInDoubtError:
             self.forget(head.id)
             stored = await self._store.load(head.id)
-            return stored is not None and event.id in stored.applied
+            if stored is None or event.id not in stored.applied:
+                return False
+            _settle(entry)
         except BaseException:
             self.forget(head.id)
             raise
@@ -278,6 +292,11 @@ class Conductor:
         finally:
             if not lock.locked() and not lock._waiters:  # noqa: SLF001 # asyncio offers no other way to see whether somebody waits
                 self._locks.pop(execution_id, None)
+
+
+def _settle(entry: Entry | None) -> None:
+    if entry is not None:
+        entry.settle()
 
 
 def _lane(decision: Decision) -> str | None:

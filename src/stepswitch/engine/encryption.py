@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.records import DataKey
 
 
@@ -28,11 +29,11 @@ class DataKeyStore(Protocol):
     async def begin(self, keys: Sequence[DataKey]) -> None:
         """Store the first keys; those that are there go, for nothing is encrypted with them."""
 
-    async def add(self, key: DataKey) -> None:
-        """Store a new key; raises VersionConflictError where its generation is there."""
+    async def add(self, key: DataKey, entry: Entry | None = None) -> None:
+        """Store a new key, and the record of it; raises VersionConflictError where its generation is there."""
 
-    async def rewrap(self, keys: Sequence[DataKey]) -> None:
-        """Store keys that were encrypted anew, all or none; raises VersionConflictError where one of them is gone."""
+    async def rewrap(self, keys: Sequence[DataKey], entry: Entry | None = None) -> None:
+        """Store keys that were encrypted anew, and the record of it, all or none; raises VersionConflictError where one of them is gone."""
 
     async def retire(self, generation: int) -> bool:
         """Remove a key that nothing is encrypted with; return whether that was so."""

@@ -14,6 +14,7 @@ from stepswitch.domain.execution import ContextType, Head, LogEntry
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.validation import faults_to_execute
 from stepswitch.domain.values import size_of
+from stepswitch.engine.audited_executions import created, thing_of
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
@@ -157,7 +158,8 @@ class Executions:
         values = initial_values(workflow, request.assignments, request.context)
         decision = begin(order, values, workflow, self._rules, now)
         searched = self._views.searched_context(decision.head, compiled)
-        return await self._conductor.create(decision, compiled, origin.mark, searched)
+        entry = caller.entry(thing_of(decision.head), after=created(decision.head))
+        return await self._conductor.create(decision, compiled, origin.mark, searched, entry)
 
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
         revision = (stored.id, tag_of(stored))

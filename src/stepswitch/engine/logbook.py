@@ -27,8 +27,9 @@ class Logbook:
     async def pages(self, caller: Caller, execution_id: str) -> AsyncIterator[Sequence[LogEntry]]:
         """Return the log of an execution that the caller sees in the order of its commits; raises NotFoundError before the first page."""
         head = await self._conductor.head(execution_id)
-        if head is None or not caller.sees(head):
+        if head is None:
             raise NotFoundError(f"no execution {execution_id}")
+        caller.check_sees_execution(head)
         return self._pages(execution_id)
 
     async def _pages(self, execution_id: str) -> AsyncIterator[Sequence[LogEntry]]:

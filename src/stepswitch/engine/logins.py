@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.audit import Thing, written_time
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.names_of_people import name_faults
 from stepswitch.engine.ports import Clock
@@ -52,10 +53,16 @@ class Logins:
         """End a session at once; raises NotFoundError where that user has none of that id."""
         for each in await self.of(caller, username):
             if each.id == session_id:
-                await self._store.end_session(each.token_hash)
-                self._forget(each.user)
+                await self._end(caller, each)
                 return
         raise NotFoundError(f"no session {session_id}")
+
+    async def _end(self, caller: Caller, session: Session) -> None:
+        try:
+            await self._store.end_session(session.token_hash, caller.entry(thing_of(session), before={"user": session.user}))
+        except VersionConflictError:
+            raise NotFoundError(f"no session {session.id} any more") from None
+        self._forget(session.user)
 
     async def make_token(self, caller: Caller, order: TokenOrder, username: str | None = None) -> tuple[str, Session]:
         """Return a new API token with its session; raises InvalidRequestError with every fault. A token makes no tokens."""
@@ -85,7 +92,7 @@ class Logins:
             token_name=order.name,
             privileges=None if order.privileges is None else grant(map(Privilege, order.privileges)).privileges,
         )
-        await self._store.put_session(session)
+        await self._store.put_session(session, caller.entry(thing_of(session), after=_shown(session)))
         return token, session
 
     async def _whose(self, caller: Caller, username: str | None) -> Account:
@@ -106,6 +113,17 @@ class Logins:
             elif name not in held:
                 faults.append(Fault(ErrorCode.NOT_PERMITTED, f"privileges[{place}]", f"is not among what {account.name} may"))
         return faults
+
+
+def thing_of(session: Session) -> Thing:
+    """Return what the audit trail calls a session."""
+    return Thing("token" if session.is_token else "session", session.id, session.token_name or "")
+
+
+def _shown(session: Session) -> dict[str, Any]:
+    """Return what the audit trail says of an API token."""
+    privileges = None if session.privileges is None else sorted(session.privileges)
+    return {"user": session.user, "expiresAt": written_time(session.expires_at), "privileges": privileges}
 
 
 def _time_faults(now: int, expires_at: int) -> list[Fault]:

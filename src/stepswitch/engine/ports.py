@@ -1,5 +1,6 @@
 """The seams of the service: what the engine asks of stores, step types, clocks and observers. Those of the queue are in `dispatching`, those of encryption in `encryption`.
 
+Who changes something names the record of it (`entry`), which is written with the change or not at all; None where nobody asks for one.
 Implemented in the rooms above (`storage`, `dispatch`, `steps`, `access`, …), chosen in `bootstrap`, and proven by one
 conformance suite each. Times are milliseconds since 1970 in UTC unless a name ends in `_seconds`.
 """
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
 from stepswitch.domain.step_types import StepSignature
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
 from stepswitch.engine.records import (
     WHOLE_LOG,
@@ -95,23 +97,23 @@ class ExecutionStore(Protocol):
     async def expired(self, now: int, count: int) -> Sequence[str]:
         """Return ids of ended executions whose `retainedTil` has passed."""
 
-    async def delete(self, execution_id: str) -> None:
+    async def delete(self, execution_id: str, entry: Entry | None = None) -> None:
         """Remove an execution with its rows, and its snapshot where nobody else has it."""
 
 
 class CatalogueStore(Protocol):
     """Workflows. Only ever those of the tenant that is named."""
 
-    async def create(self, workflow: StoredWorkflow) -> None:
+    async def create(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         """Store a new workflow; raises VersionConflictError where the id exists."""
 
     async def get(self, tenant: str, workflow_id: str) -> StoredWorkflow | None:
         """Return a workflow."""
 
-    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
+    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str, entry: Entry | None = None) -> None:
         """Store a workflow over the revision before its own, which is kept; raises VersionConflictError where that is not the stored one."""
 
-    async def delete(self, workflow: StoredWorkflow) -> None:
+    async def delete(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         """Remove a workflow with all its revisions; raises VersionConflictError where this is no longer the stored one."""
 
     async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
@@ -187,11 +189,11 @@ class HostKeyStore(Protocol):
     async def all(self) -> Sequence[TrustedKey]:
         """Return every trusted key by host and port."""
 
-    async def trust(self, key: TrustedKey) -> None:
+    async def trust(self, key: TrustedKey, entry: Entry | None = None) -> None:
         """Trust a key; a second time is no error."""
 
-    async def forget(self, host: str, port: int) -> int:
-        """Forget every key of one server; return how many there were."""
+    async def forget(self, host: str, port: int, entry: Entry | None = None) -> int:
+        """Forget every key of one server; return how many there were. Where there was none, nothing is recorded."""
 
 
 class FileStore(Protocol):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from stepswitch.domain.execution import Head, LogEntry, StepExecution, Values
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.privileges import Privilege
 
 
@@ -25,6 +26,8 @@ class Save:
     """Of an execution that was there: ids of the files that belong to it now, and did not."""
     left_files: frozenset[str] = frozenset()
     """Ids of the files that belong to it no longer."""
+    entry: Entry | None = None
+    """What the audit trail says of it, where somebody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

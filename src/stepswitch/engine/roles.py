@@ -1,10 +1,11 @@
 """The use cases of a tenant's own roles, beside those that are always there. Called by `api.roles` and the command line."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.audit import Thing
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.names_of_people import name_faults
 from stepswitch.engine.privileges import ANY, ROLES, Privilege, Role, grant, role_name
@@ -34,7 +35,7 @@ class Roles:
             raise InvalidRequestError(faults)
         role = Role(name, grant(map(Privilege, privileges)).privileges, tuple(workflow_names))
         try:
-            await self._store.add_role(caller.tenant, role)
+            await self._store.add_role(caller.tenant, role, caller.entry(Thing("role", name), after=_shown(role)))
         except VersionConflictError:
             raise InvalidRequestError([_taken()]) from None
         return role
@@ -42,13 +43,22 @@ class Roles:
     async def remove(self, caller: Caller, name: str) -> None:
         """Remove a role that nobody has; raises NotFoundError where the tenant has none called so, InvalidRequestError where somebody has it."""
         caller.require(Privilege.ADMINISTRATION)
-        if name not in {role.name for role in await self._store.roles(caller.tenant)}:
+        role = next((each for each in await self._store.roles(caller.tenant) if each.name == name), None)
+        if role is None:
             raise NotFoundError(f"no role {name}, beside those that are always there")
         holders = [account.name for account in await self._store.accounts(caller.tenant) if name in account.roles]
         if holders:
             message = f"is the role of {', '.join(holders[:10])}{' and others' if len(holders) > 10 else ''}; give them other ones first"
             raise InvalidRequestError([Fault(ErrorCode.STATE_CONFLICT, "name", message)])
-        await self._store.remove_role(caller.tenant, name)
+        try:
+            await self._store.remove_role(caller.tenant, name, caller.entry(Thing("role", name), before=_shown(role)))
+        except VersionConflictError:
+            raise NotFoundError(f"the role {name} was removed by somebody else") from None
+
+
+def _shown(role: Role) -> dict[str, Any]:
+    """Return what the audit trail says of a role."""
+    return {"privileges": sorted(role.privileges), "workflowNames": role.workflow_names}
 
 
 def _taken() -> Fault:

@@ -25,6 +25,7 @@ from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFil
 from stepswitch.domain.execution import Head
 from stepswitch.domain.rules import Rules
 from stepswitch.engine import redirections
+from stepswitch.engine.audited_executions import thing_of
 from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, attachment_key, tag_of
@@ -197,17 +198,17 @@ class ExecutionSteering:
         key = attachment_key(file.name)
         redirections.check_files(caller, await self._compiled(head), {key: file.id})
         signed = self._signed(caller, replace(head, version=to.version), reason, to.seen)
-        await self._set_file(head, SetFile(*signed, key=key, file_id=file.id))
+        await self._set_file(caller, head, SetFile(*signed, key=key, file_id=file.id))
         return key
 
     async def detach(self, caller: Caller, execution_id: str, attachment: str, reason: str = "", seen: Seen = None) -> None:
         """Take a file of its own, by its id or its key, from an execution; raises NotFoundError where it has none called so."""
         head = await self._steered(caller, execution_id, seen)
         key = file_key(head, attachment)
-        await self._set_file(head, SetFile(*self._signed(caller, head, reason, seen), key=key))
+        await self._set_file(caller, head, SetFile(*self._signed(caller, head, reason, seen), key=key))
 
-    async def _set_file(self, head: Head, event: SetFile) -> None:
-        await self._conductor.apply(head.id, event)
+    async def _set_file(self, caller: Caller, head: Head, event: SetFile) -> None:
+        await self._conductor.apply(head.id, event, caller.entry(thing_of(head)))
         replaced = head.attachments.get(event.key)
         if replaced is not None:
             await self._let_go({replaced})
@@ -236,7 +237,8 @@ class ExecutionSteering:
         if there != head.snapshot_id:
             stored = await self._write_back(caller, stored, compiled)
         event = WrittenBack(self._ids.new(), caller.user, head.version, reason, snapshot_id=head.snapshot_id, revision=stored.revision)
-        await self._conductor.apply(head.id, event)
+        is_recorded = there != head.snapshot_id  # with the workflow
+        await self._conductor.apply(head.id, event, None if is_recorded else caller.entry(thing_of(head)))
         return stored
 
     async def _write_back(self, caller: Caller, stored: StoredWorkflow, compiled: Compiled) -> StoredWorkflow:
@@ -248,7 +250,8 @@ class ExecutionSteering:
     async def delete(self, caller: Caller, execution_id: str, seen: Seen = None) -> None:
         """Remove an execution that has ended, with all that is its own: a file goes where nobody else has it."""
         head = await self._steered(caller, execution_id, seen)
-        removed = await self._conductor.remove(execution_id, None if seen is None else head.version)
+        entry = caller.entry(thing_of(head), before={"status": head.status.value})
+        removed = await self._conductor.remove(execution_id, None if seen is None else head.version, entry)
         await self._let_go(set(removed.attachments.values()))
 
     async def _let_go(self, files: set[str]) -> None:
@@ -258,7 +261,7 @@ class ExecutionSteering:
             await self._files.settle(files)
 
     async def _steer(self, caller: Caller, event: Steering, head: Head) -> ExecutionView:
-        await self._conductor.apply(head.id, event)
+        await self._conductor.apply(head.id, event, caller.entry(thing_of(head)))
         return await self._views.shown(caller, head.id)
 
     def _signed(self, caller: Caller, head: Head, reason: str, seen: Seen) -> tuple[str, str, int, str, bool]:
@@ -278,8 +281,9 @@ class ExecutionSteering:
     async def _head(self, caller: Caller, execution_id: str) -> Head:
         """Return the head as it is now; raises NotFoundError where the caller sees no such execution."""
         head = await self._conductor.head(execution_id)
-        if head is None or not caller.sees(head):
+        if head is None:
             raise NotFoundError(f"no execution {execution_id}")
+        caller.check_sees_execution(head)
         return head
 
     async def _compiled(self, head: Head) -> Compiled:

@@ -5,9 +5,11 @@ An administrator looks after the users of his tenant; those of the tenant `defau
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
+from stepswitch.domain.errors import ErrorCode, Fault, HiddenError, InvalidRequestError, NotFoundError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore, Guesses, PasswordHasher
+from stepswitch.engine.audit import MASK, Entry, Thing, changed
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
 from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
 from stepswitch.engine.passwords import password_fault
@@ -47,8 +49,10 @@ class Users:
         """Return a user; raises NotFoundError where the caller looks after nobody called so."""
         caller.require(Privilege.ADMINISTRATION)
         account = await self._store.account(name) if 0 < len(name) <= LONGEST_NAME and name.isprintable() else None
-        if account is None or not (caller.runs_installation or account.tenant == caller.tenant):
+        if account is None:
             raise NotFoundError(f"no user {name}")
+        if not caller.runs_installation and account.tenant != caller.tenant:
+            raise HiddenError(f"no user {name}")
         return account
 
     async def add(self, caller: Caller, name: str, password: str, roles: Sequence[str], tenant: str | None = None) -> Account:
@@ -60,7 +64,7 @@ class Users:
             raise InvalidRequestError(faults)
         account = Account(name, tenant or caller.tenant, await self._passwords.hash(password), tuple(map(role_name, roles)))
         try:
-            await self._store.add_account(account)
+            await self._store.add_account(account, caller.entry(_thing(account), after=_shown(account)))
         except VersionConflictError:
             message = "there is a user of this name already; names are taken once, whatever the tenant"
             raise InvalidRequestError([Fault(ErrorCode.ALREADY_EXISTS, "username", message)]) from None
@@ -68,7 +72,7 @@ class Users:
 
     async def change(self, caller: Caller, name: str, order: UserOrder) -> Account:
         """Change a user, all of it or nothing; a new password ends his logins at once, being disabled his API tokens too."""
-        account = await self.get(caller, name)
+        account = before = await self.get(caller, name)
         faults = [
             *await self._role_faults(account.tenant, order.roles or ()),
             *_password_faults(name, order.password),
@@ -83,7 +87,7 @@ class Users:
         if order.password is not None:
             account = replace(account, password_hash=await self._passwords.hash(order.password))
         ending = Ending.ALL if account.is_disabled else Ending.LOGINS if order.password is not None else Ending.NONE
-        await self._save(account, ending)
+        await self._save(account, ending, _change(caller, before, account))
         return account
 
     async def change_own_password(self, caller: Caller, old: str, new: str) -> None:
@@ -96,7 +100,8 @@ class Users:
             raise InvalidRequestError([Fault(ErrorCode.WRONG_CREDENTIALS, "oldPassword", "is wrong")])
         if faults := _password_faults(caller.user, new, "newPassword"):
             raise InvalidRequestError(faults)
-        await self._save(replace(account, password_hash=await self._passwords.hash(new)), Ending.LOGINS)
+        changed_account = replace(account, password_hash=await self._passwords.hash(new))
+        await self._save(changed_account, Ending.LOGINS, _change(caller, account, changed_account))
 
     async def _account_by(self, user: str, password: str) -> Account | None:
         """Return the account that a password opens."""
@@ -112,7 +117,7 @@ class Users:
     async def end_sessions(self, caller: Caller, name: str) -> None:
         """Log a user out everywhere, and end his API tokens."""
         account = await self.get(caller, name)
-        await self._save(account, Ending.ALL)
+        await self._save(account, Ending.ALL, caller.entry(_thing(account), after={"endedSessions": Ending.ALL.value}))
 
     async def _role_faults(self, tenant: str, roles: Sequence[str]) -> list[Fault]:
         known = [*ROLES, *(role.name for role in await self._store.roles(tenant))]
@@ -122,9 +127,26 @@ class Users:
             if role_name(role) not in known
         ]
 
-    async def _save(self, account: Account, ending: Ending) -> None:
-        await self._store.put_account(account, ending)
+    async def _save(self, account: Account, ending: Ending, entry: Entry | None) -> None:
+        await self._store.put_account(account, ending, entry)
         self._forget(account.name)
+
+
+def _thing(account: Account) -> Thing:
+    return Thing("user", account.name)
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    """Return what the audit trail says of a user."""
+    return {"tenantId": account.tenant, "roles": account.roles, "isDisabled": account.is_disabled}
+
+
+def _change(caller: Caller, before: Account, after: Account) -> Entry | None:
+    """Return the record of a change: what differs, and of a password that it does."""
+    was, became = changed(_shown(before), _shown(after))
+    if after.password_hash != before.password_hash:
+        was["password"] = became["password"] = MASK
+    return caller.entry(_thing(after), was, became)
 
 
 def _tenant_faults(caller: Caller, tenant: str | None) -> list[Fault]:

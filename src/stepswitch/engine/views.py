@@ -121,8 +121,9 @@ class Views:
     async def head(self, caller: Caller, execution_id: str) -> Head:
         """Return the head of an execution that the caller sees, not masked; raises NotFoundError."""
         head = await self._conductor.head(execution_id)
-        if head is None or not caller.sees(head):
+        if head is None:
             raise NotFoundError(f"no execution {execution_id}")
+        caller.check_sees_execution(head)
         return head
 
     async def execution(self, caller: Caller, execution_id: str) -> ExecutionView:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from stepswitch.domain.errors import KeyMissingError, SettingsError
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import DataKeyStore
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.records import DataKey
@@ -45,7 +46,7 @@ class DataKeys:
         for generation, key in keys.items():
             self._sealing.install(generation, key)
 
-    async def rotate(self) -> int:
+    async def rotate(self, entry: Entry | None = None) -> int:
         """Store a new data key, and return its generation: who uses the store encrypts with it as soon as it has taken it at hand.
 
         Raises SettingsError where there are no keys yet, or they cannot be opened.
@@ -53,10 +54,11 @@ class DataKeys:
         source, stored = await self._stored()
         await source.unwrap(stored[-1].wrapped, stored[-1].generation)  # whoever cannot read the old keys may not add a new one
         generation = stored[-1].generation + 1
-        await self._store.add(await self._wrapped(source, generation, secrets.token_bytes(KEY_BYTES)))
+        record = None if entry is None else replace(entry, after={"generation": generation})
+        await self._store.add(await self._wrapped(source, generation, secrets.token_bytes(KEY_BYTES)), record)
         return generation
 
-    async def rewrap(self, choice: KeyChoice) -> str:
+    async def rewrap(self, choice: KeyChoice, entry: Entry | None = None) -> str:
         """Encrypt the data keys with another key-encryption key, and return its name; no value changes. Raises SettingsError, and then nothing has."""
         source, stored = await self._stored()
         other = choice.source()
@@ -65,7 +67,8 @@ class DataKeys:
         rewrapped = [replace(key, wrapped_by=name, wrapped=await other.wrap(keys[key.generation], key.generation)) for key in stored]
         if await _unwrapped(other, rewrapped) != keys:
             raise SettingsError(f"{name} does not give back what was encrypted with it; nothing was changed")
-        await self._store.rewrap(rewrapped)
+        record = None if entry is None else replace(entry, after={"encryptedWith": name})
+        await self._store.rewrap(rewrapped, record)
         return name
 
     async def refresh(self) -> None:

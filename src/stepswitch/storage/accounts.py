@@ -7,8 +7,10 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.privileges import Privilege, Role
 from stepswitch.engine.records import Account, Ending, Session
+from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
 from stepswitch.storage.tables import accounts, roles, sessions
@@ -53,14 +55,14 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_ACCOUNTS) if tenant is None else Query(_ACCOUNTS_OF, {"tenant": tenant})])
         return [_account(row) for row in found]
 
-    async def add_account(self, account: Account) -> None:
+    async def add_account(self, account: Account, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
-        await self._database.write([Op(_NEW_ACCOUNT, _row(account), expect=1)])
+        await write_audited(self._database, [Op(_NEW_ACCOUNT, _row(account), expect=1)], entry)
 
-    async def put_account(self, account: Account, ending: Ending = Ending.NONE) -> None:
+    async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
         ended = [Op(_ENDINGS[ending], {"name": account.name})] if ending in _ENDINGS else []
-        await self._database.write([Op(_PUT_ACCOUNT, _row(account)), *ended])
+        await write_audited(self._database, [Op(_PUT_ACCOUNT, _row(account)), *ended], entry)
 
     async def count_accounts(self) -> int:
         """See `AccountStore`."""
@@ -72,16 +74,16 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_ROLES, {"tenant": tenant})])
         return [_role(load_row(row[0])) for row in found]
 
-    async def add_role(self, tenant: str, role: Role) -> None:
+    async def add_role(self, tenant: str, role: Role, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
         body = {"name": role.name, "privileges": sorted(role.privileges), "workflow_names": list(role.workflow_names)}
-        await self._database.write([Op(_NEW_ROLE, {"tenant": tenant, "name": role.name, "body": dump_row(body)}, expect=1)])
+        await write_audited(self._database, [Op(_NEW_ROLE, {"tenant": tenant, "name": role.name, "body": dump_row(body)}, expect=1)], entry)
 
-    async def remove_role(self, tenant: str, name: str) -> None:
+    async def remove_role(self, tenant: str, name: str, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
-        await self._database.write([Op(_END_ROLE, {"of": tenant, "called": name})])
+        await write_audited(self._database, [Op(_END_ROLE, {"of": tenant, "called": name}, _one(entry))], entry)
 
-    async def put_session(self, session: Session) -> None:
+    async def put_session(self, session: Session, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
         row = {
             "token_hash": session.token_hash,
@@ -90,7 +92,7 @@ class SqlAccountStore:
             "expires_at": session.expires_at,
             "body": dump_row(asdict(session) | {"privileges": None if session.privileges is None else sorted(session.privileges)}),
         }
-        await self._database.write([Op(_PUT_SESSION, row)])
+        await write_audited(self._database, [Op(_PUT_SESSION, row)], entry)
 
     async def session(self, token_hash: str) -> Session | None:
         """See `AccountStore`."""
@@ -102,13 +104,18 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_SESSIONS_OF, {"name": user})])
         return sorted(map(_session, found), key=lambda each: (-each.created_at, each.id))
 
-    async def end_session(self, token_hash: str) -> None:
+    async def end_session(self, token_hash: str, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
-        await self._database.write([Op(_END, {"token_hash": token_hash})])
+        await write_audited(self._database, [Op(_END, {"token_hash": token_hash}, _one(entry))], entry)
 
     async def end_expired_sessions(self, now: int) -> None:
         """See `AccountStore`."""
         await self._database.write([Op(_END_EXPIRED, {"now": now})])
+
+
+def _one(entry: Entry | None) -> int | None:
+    """Return how many rows have to go: what is recorded has to have been there."""
+    return None if entry is None else 1
 
 
 def _row(account: Account) -> dict[str, Any]:

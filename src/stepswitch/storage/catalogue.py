@@ -7,10 +7,12 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from stepswitch.domain.errors import CommitInDoubtError
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.budget import Kept, size_in_memory
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.records import Revision, StoredWorkflow
+from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Statement
 from stepswitch.storage.encoding import dump_row, load_row, searchable
 from stepswitch.storage.file_uses import add_uses, drop_uses, workflow_owner
@@ -48,7 +50,7 @@ class SqlCatalogueStore:
         self._changes = 0
         self._kept: Kept[tuple[str, str], StoredWorkflow] = Kept(kept_bytes)
 
-    async def create(self, workflow: StoredWorkflow) -> None:
+    async def create(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         """See `CatalogueStore`."""
         row = {
             "id": workflow.id,
@@ -58,9 +60,9 @@ class SqlCatalogueStore:
             **_columns(workflow),
         }
         revision = _revision(workflow, workflow.created_at, workflow.creation_user)
-        await self._write([Op(_INSERT, row, 1, _place_of(workflow)), revision, *_uses(workflow)])
+        await self._write([Op(_INSERT, row, 1, _place_of(workflow)), revision, *_uses(workflow)], entry)
 
-    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str) -> None:
+    async def replace(self, workflow: StoredWorkflow, changed_at: int, changed_by: str, entry: Entry | None = None) -> None:
         """See `CatalogueStore`."""
         row = {
             "the_id": workflow.id,
@@ -68,28 +70,27 @@ class SqlCatalogueStore:
             "read_revision": workflow.revision - 1,
             **_columns(workflow),
         }
-        await self._change(
-            workflow, [Op(_REPLACE, row, 1, _place_of(workflow)), _revision(workflow, changed_at, changed_by), *_uses(workflow)]
-        )
+        ops = [Op(_REPLACE, row, 1, _place_of(workflow)), _revision(workflow, changed_at, changed_by), *_uses(workflow)]
+        await self._change(workflow, ops, entry)
 
-    async def delete(self, workflow: StoredWorkflow) -> None:
+    async def delete(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         """See `CatalogueStore`."""
         row = {"id": workflow.id, "tenant": workflow.tenant, "revision": workflow.revision}
         ops = [Op(_DELETE, row, 1), Op(_DELETE_REVISIONS, {"id": workflow.id}), drop_uses(workflow_owner(workflow.id))]
-        await self._change(workflow, ops)
+        await self._change(workflow, ops, entry)
 
-    async def _change(self, workflow: StoredWorkflow, ops: Sequence[Op]) -> None:
+    async def _change(self, workflow: StoredWorkflow, ops: Sequence[Op], entry: Entry | None) -> None:
         """Write `ops`; nothing that was read before they were on disk is kept."""
         try:
-            await self._write(ops)
+            await self._write(ops, entry)
         except CommitInDoubtError:
             self._forget(workflow)
             raise
         self._forget(workflow)
 
-    async def _write(self, ops: Sequence[Op]) -> None:
+    async def _write(self, ops: Sequence[Op], entry: Entry | None) -> None:
         reach(CrashPoint.WORKFLOW_UNSAVED)
-        await self._database.write(ops)
+        await write_audited(self._database, ops, entry)
         reach(CrashPoint.WORKFLOW_SAVED)
 
     def _forget(self, workflow: StoredWorkflow) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Table, bindparam, delete, exists, func, insert, literal, not_, select, update
 
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.records import DataKey
+from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.places import (
     head_place,
@@ -129,13 +131,13 @@ class SqlDataKeyStore:
         """See `DataKeyStore`."""
         await self._database.write([Op(_CLEAR, {}), *(Op(_ADD, asdict(key), 1) for key in keys)])
 
-    async def add(self, key: DataKey) -> None:
+    async def add(self, key: DataKey, entry: Entry | None = None) -> None:
         """See `DataKeyStore`."""
-        await self._database.write([Op(_ADD, asdict(key), 1)])
+        await write_audited(self._database, [Op(_ADD, asdict(key), 1)], entry)
 
-    async def rewrap(self, keys: Sequence[DataKey]) -> None:
+    async def rewrap(self, keys: Sequence[DataKey], entry: Entry | None = None) -> None:
         """See `DataKeyStore`."""
-        await self._database.write([Op(_REWRAP, _rewrapped(key), 1) for key in keys])
+        await write_audited(self._database, [Op(_REWRAP, _rewrapped(key), 1) for key in keys], entry)
 
     async def retire(self, generation: int) -> bool:
         """See `DataKeyStore`."""

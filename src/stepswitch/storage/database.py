@@ -12,6 +12,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 
 Row = tuple[Any, ...]
@@ -84,8 +85,8 @@ class Database(Protocol):
         """What encrypts the bytes of operations that have a place."""
         ...
 
-    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
-        """Carry out `ops` together and return the rows that each changed, after COMMIT.
+    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
+        """Carry out `ops` together, with `entry` as the next record of the audit trail, and return the rows that each changed, after COMMIT.
 
         Raises VersionConflictError where one changed another number of rows than expected or met an existing key, CommitInDoubtError
         where COMMIT failed, StoreError otherwise. Whatever it raises but CommitInDoubtError: nothing of `ops` was written.

@@ -10,7 +10,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark, Save, Snapshot, Standing
+from stepswitch.storage.audit import write_audited
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import (
@@ -160,7 +162,8 @@ class SqlExecutionStore:
         }
         uses = add_uses(head.tenant, execution_owner(head.id), set(head.attachments.values()))
         marks = [] if mark is None else [add_mark(mark)]
-        await self._database.write([_add_snapshot(snapshot), Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses, *marks])
+        ops = [_add_snapshot(snapshot), Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses, *marks]
+        await write_audited(self._database, ops, save.entry)
 
     async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
         """See `ExecutionStore`."""
@@ -169,7 +172,7 @@ class SqlExecutionStore:
         row = {**_columns(save, large), "the_id": head.id, "read_version": head.version - 1}
         edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
         uses = change_uses(save) if save.taken_files or save.left_files else ()
-        await self._database.write([*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses])
+        await write_audited(self._database, [*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses], save.entry)
 
     def _large(self, head: Head) -> Large:
         return Large(self._database.sealer.digest) if head.is_confidential else Large()
@@ -189,10 +192,10 @@ class SqlExecutionStore:
         counts = await self._database.write([Op(_SIGN, {"the_nonce": nonce, "now": now}) for nonce in nonces])
         return [nonce for nonce, count in zip(nonces, counts, strict=True) if count]
 
-    async def delete(self, execution_id: str) -> None:
+    async def delete(self, execution_id: str, entry: Entry | None = None) -> None:
         """See `ExecutionStore`."""
         ops = [Op(statement, {"execution_id": execution_id}) for statement in (_DROP_SNAPSHOTS, *_DELETES)]
-        await self._database.write([*removal_ops(execution_id), *ops, drop_uses(execution_owner(execution_id))])
+        await write_audited(self._database, [*removal_ops(execution_id), *ops, drop_uses(execution_owner(execution_id))], entry)
 
     # --- reading ---
 

@@ -7,7 +7,9 @@ from typing import Final
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.records import TrustedKey
+from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.tables import host_keys
 
@@ -35,13 +37,16 @@ class SqlHostKeyStore:
         (found,) = await self._database.read([Query(_ALL)])
         return _keys(found)
 
-    async def trust(self, key: TrustedKey) -> None:
+    async def trust(self, key: TrustedKey, entry: Entry | None = None) -> None:
         """See `HostKeyStore`."""
-        await self._database.write([Op(_TRUST, asdict(key))])
+        await write_audited(self._database, [Op(_TRUST, asdict(key))], entry)
 
-    async def forget(self, host: str, port: int) -> int:
+    async def forget(self, host: str, port: int, entry: Entry | None = None) -> int:
         """See `HostKeyStore`."""
-        (count,) = await self._database.write([Op(_FORGET, {"host": host, "port": port})])
+        found = await self.trusted(host, port)
+        if not found:
+            return 0
+        (count,) = await write_audited(self._database, [Op(_FORGET, {"host": host, "port": port}, len(found))], entry)
         return count
 
 

@@ -17,8 +17,10 @@ import structlog
 from sqlalchemy import text
 
 from stepswitch.domain.errors import CommitInDoubtError, DamagedError, StoreError, VersionConflictError
+from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.encryption import Sealer
+from stepswitch.storage.audit_rows import Prepared, add_records, prepared
 from stepswitch.storage.database import Op, Params, Query, Row, Statement
 from stepswitch.storage.seals import NO_KEYS, sealed
 from stepswitch.storage.sqlite_connections import DIALECT, connect, keep_pages
@@ -49,6 +51,7 @@ class _Unit:
     """One unit of work: what is executed, and who waits for it."""
 
     steps: Sequence[tuple[str, Params, int | None]]
+    record: Prepared | None
     done: "asyncio.Future[Sequence[int]]"
 
 
@@ -84,7 +87,7 @@ class SqliteDatabase:
         """The writer itself: when it ends before `close`, the process has to end."""
         return self._writer
 
-    async def write(self, ops: Sequence[Op]) -> Sequence[int]:
+    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
         """See `Database`."""
         if self._closing or self._writer.done():
             raise StoreError("the database is closed")
@@ -92,15 +95,15 @@ class SqliteDatabase:
             raise DamagedError(f"nothing is written any more: {self.damage}")
         steps = [(*sealed(op.statement.compiled(DIALECT), op, self._sealer), op.expect) for op in ops]
         done: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Unit(steps, done))
+        self._waiting.append(_Unit(steps, prepared(entry), done))
         self._wake.set()
         return await done
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """See `Database`."""
-        is_limited = any(query.limit_seconds is not None for query in queries)
+        readers = self._scanners if any(query.limit_seconds is not None for query in queries) else self._readers
         try:
-            return await (self._scanners if is_limited else self._readers).read(queries)
+            return await readers.read(queries)
         except DamagedError as error:
             self._note_damage(error)
             raise
@@ -116,9 +119,8 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See `Database`."""
-        if not self._closing:
-            self._closing = True
-            self._wake.set()
+        self._closing = True
+        self._wake.set()
         await asyncio.wait([self._writer])
         await self._readers.close()
         await self._scanners.close()
@@ -142,6 +144,7 @@ class SqliteDatabase:
         try:
             connection = await self._begin()
             results = [_carry_out(connection, unit) for unit in batch]
+            add_records(connection, [unit.record for unit, done in zip(batch, results, strict=True) if not isinstance(done, StoreError)])
             told = _in_doubt(results, "the writer has ended")
             told = await self._commit(connection, results)
             self._note(told)

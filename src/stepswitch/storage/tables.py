@@ -283,6 +283,33 @@ data_keys: Final = Table(
 )
 """The keys that bodies are encrypted with, each encrypted with one that is not in the database."""
 
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("time", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("record", String, nullable=False),
+    Index("audit_by_time", "time"),
+    Index("audit_by_user", "user"),
+    Index("audit_by_object", "object"),
+)
+"""Who did what: a chain without gaps, in the order of commits. Triggers refuse every UPDATE and DELETE, and an INSERT anywhere but at the end."""
+
+audit_readers: Final = Table(
+    "audit_readers",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""Up to which record the audit trail was sent on, by where to."""
+
 epochs: Final = Table(
     "epochs",
     metadata,

@@ -39,6 +39,7 @@ def upgrade() -> None:
     _people()
     _epochs()
     _data_keys()
+    _audit()
 
 
 def _catalogue() -> None:
@@ -293,3 +294,42 @@ def _data_keys() -> None:
     )
     for table in _SEALED:
         op.create_index(f"{table}_sealed", table, ["sealed_with"], sqlite_where=sa.text("sealed_with IS NOT NULL"))
+
+
+_REFUSALS = {
+    "audit_is_never_changed": ("UPDATE", "1", "a record of the audit trail is never changed"),
+    "audit_is_never_removed": ("DELETE", "1", "a record of the audit trail is never removed"),
+    "audit_grows_at_its_end": (
+        "INSERT",
+        "NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM audit)",
+        "a record of the audit trail stands behind the last one",
+    ),
+}
+
+
+def _audit() -> None:
+    """Make the audit trail, and what keeps it as it is."""
+    op.create_table(
+        "audit",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("previous", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("time", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("operation", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    for column in ("time", "user", "object"):
+        op.create_index(f"audit_by_{column}", "audit", [column])
+    for name, (event, condition, reason) in _REFUSALS.items():
+        op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON audit WHEN {condition} BEGIN SELECT RAISE(ABORT, '{reason}'); END")
+    op.create_table(
+        "audit_readers",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )

@@ -1,0 +1,115 @@
+"""`stepswitch audit`: who did what, and whether that was touched. Called by `main`.
+
+Works on the data directory, also beside a running service.
+"""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from stepswitch.cli.exits import Exit, complain
+from stepswitch.cli.listing import TIME_FORMATS, write_json
+from stepswitch.cli.places import refuse_missing
+
+if TYPE_CHECKING:
+    from stepswitch.engine.audit_chain import ChainCheck
+    from stepswitch.engine.audit_ports import Wanted
+
+app = typer.Typer(no_args_is_help=True, help="See who did what, and check that nobody has changed that afterwards.")
+DataDir = Annotated[
+    Path | None, typer.Option(help="Data directory of the service. [default: as in the settings: stepswitch-data]", show_default=False)
+]
+Config = Annotated[Path | None, typer.Option(help="Settings file (TOML); STEPSWITCH_CONFIG names one too.")]
+_LINES_AT_ONCE: Final = 500
+
+
+@app.command()
+def verify(
+    *,
+    head: Annotated[
+        str | None, typer.Option(metavar="HASH", help="A hash that was noted elsewhere: a record has to have it, or the end was cut off.")
+    ] = None,
+    since: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Begin with this record, and take those before it on trust.")] = 1,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Check the chain of the audit trail from its start to its end.
+
+    Ends with 0 where it is whole, with 1 where a record was changed, removed or moved, or the noted hash is not there, and with 2 where it cannot be
+    read. What was cut off at the end is found only with --head: note the hash that this command says somewhere else.
+    """
+    check = asyncio.run(_checked(_directory(data_dir, config), head, since))
+    finding = check.finding
+    if as_json:
+        broken = None if finding is None else {"number": finding.number, "kind": finding.kind.value, "message": finding.text}
+        write_json({"records": check.count, "number": check.number, "head": check.head, "broken": broken})
+    elif finding is None:
+        typer.echo(f"whole: {check.count} record{'' if check.count == 1 else 's'}, up to number {check.number}")
+        typer.echo(f"head: {check.head}")
+    else:
+        complain(f"broken ({finding.kind.value}): {finding.text}")
+        complain(f"{check.count} record{' is' if check.count == 1 else 's are'} whole before it")
+    if finding is not None:
+        raise typer.Exit(Exit.FAILED)
+
+
+Since = Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="Only what happened then or later.", show_default=False)]
+Until = Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="Only what happened before.", show_default=False)]
+
+
+@app.command()
+def export(
+    *,
+    since: Since = None,
+    until: Until = None,
+    user: Annotated[str | None, typer.Option(help="Only what this user did.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only this operation, as in createUser.")] = None,
+    about: Annotated[
+        str | None, typer.Option("--object", help="Only what was done to this: the id of a workflow or an execution, the name of a user.")
+    ] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only what was allowed, or refused.")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Write the audit trail as JSON lines, the oldest record first."""
+    from stepswitch.engine.audit_ports import Wanted  # noqa: PLC0415 - loads what --help does not need
+
+    wanted = Wanted(since=_time(since), until=_time(until), user=user, operation=operation, thing=about, outcome=outcome)
+    asyncio.run(_exported(_directory(data_dir, config), wanted))
+
+
+def _directory(data_dir: Path | None, config: Path | None) -> Path:
+    from stepswitch.cli.loading import load_settings  # noqa: PLC0415 - loads what --help does not need
+
+    settings = load_settings({"data_dir": data_dir}, config)
+    refuse_missing(settings.data_dir)
+    return settings.data_dir
+
+
+async def _checked(directory: Path, head: str | None, since: int) -> "ChainCheck":
+    from stepswitch.bootstrap import open_audit  # noqa: PLC0415 - loads everything
+    from stepswitch.engine.audit_trail import check_chain  # noqa: PLC0415
+
+    async with open_audit(directory) as store:
+        return await check_chain(store, None if head is None else head.strip().lower(), since)
+
+
+async def _exported(directory: Path, wanted: "Wanted") -> None:
+    from stepswitch.bootstrap import open_audit  # noqa: PLC0415 - loads everything
+
+    async with open_audit(directory) as store:
+        after, until = 0, await store.newest()
+        while after < until:
+            records, after = await store.page(wanted, after, until, _LINES_AT_ONCE)
+            if records:
+                typer.echo("\n".join(record.line for record in records))
+
+
+def _time(given: datetime | None) -> str | None:
+    from stepswitch.engine.audit import written_time  # noqa: PLC0415 - loads what --help does not need
+
+    return None if given is None else written_time(round(given.timestamp() * 1000))

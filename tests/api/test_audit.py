@@ -1,0 +1,273 @@
+"""Risk: somebody changes something, or is refused something, and the audit trail does not have it, has it twice, or has a secret."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stepswitch.api.operation import OWN_ROOT, Audit, Operation
+from stepswitch.api.operations import served
+from stepswitch.bootstrap.server import application
+from stepswitch.engine.audit_trail import check_chain
+from stepswitch.storage.audit import SqlAuditStore
+from tests.api.house import KEY, PLAIN, TENANT
+from tests.api.test_who_may import Office, body_of, of, open_office
+from tests.domain.documents import document
+from tests.engine.scripted import open_house
+
+PASSWORD = "long enough"
+SUCCESS = (200, 204)
+
+
+class Watched:
+    """An office whose audit trail is looked at after each request."""
+
+    def __init__(self, office: Office, trail: SqlAuditStore) -> None:
+        self.office, self.trail = office, trail
+        self.seen = 0
+
+    async def new(self) -> list[dict[str, Any]]:
+        """Return what was recorded since the last look."""
+        found = await self.trail.behind(self.seen, 1_000)
+        self.seen = found[-1].record.number if found else self.seen
+        return [json.loads(each.record.text) for each in found]
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    async with open_office(tmp_path) as office:
+        yield Watched(office, office.audit)
+
+
+def test_an_operation_that_does_not_say_what_is_recorded_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="audit"):
+        Operation("x", "GET", f"{OWN_ROOT}/x", None, "Service", "x", "x", None, needs=None)  # type: ignore[call-arg, arg-type]
+
+
+def test_what_changes_something_is_recorded_and_what_reads_is_not() -> None:
+    """The methods say it, but for a few that are named here: so that nobody marks a new operation wrongly without a look."""
+    posts_that_read = {"convertWorkflow", "validateWorkflow", "rehearseWorkflow"}
+    for _, operation, _ in served():
+        is_read = operation.method == "GET" or operation.id in posts_that_read
+        assert (operation.audit is Audit.CHANGE) != is_read, operation.id
+    assert {operation.id for _, operation, _ in served() if operation.audit is Audit.SENSITIVE} == {"getVroLoginDetails"}
+
+
+async def test_every_operation_leaves_one_record_where_it_changes_something_and_none_where_it_reads(watched: Watched) -> None:
+    office, wrong, walked = watched.office, [], set()
+    for path, operation, _ in served():
+        workflow_id = await office.workflow()
+        execution_id = await office.execution(workflow_id)
+        await watched.new()
+        answer = await office.ask(path, operation, "maker", workflow_id, execution_id)
+        records = await watched.new()
+        if answer.status_code in SUCCESS:
+            walked.add(operation.id)
+            wanted = [] if operation.audit is Audit.READ else [(operation.id, "allowed", answer.status_code)]
+            found = [(record["operation"], record["outcome"], record["status"]) for record in records]
+            if found != wanted:
+                wrong.append(f"{operation.method} {path}: {found}, not {wanted}")
+        elif operation.audit is not Audit.SENSITIVE and [record for record in records if record["operation"] != "changeOwnPassword"]:
+            wrong.append(f"{operation.method} {path} is {answer.status_code} and leaves {records}")
+    assert not wrong, "\n".join(wrong)
+    left = {operation.id for _, operation, _ in served() if operation.audit is Audit.CHANGE} - walked
+    assert left == NEED_ANOTHER_STATE, "these want a state of their own: ask them in a test of their own"
+    check = await check_chain(watched.trail)
+    assert check.finding is None
+
+
+NEED_ANOTHER_STATE = {
+    "detachFromWorkflow",
+    "detachFromExecution",
+    "deleteWorkflowExecution",
+    "resumeWorkflowExecution",
+    "retryWorkflowExecution",
+    "setExecutionValues",
+    "changeOwnPassword",
+    "removeRole",
+    "endOwnSession",
+    "endSessionOfUser",
+    "scanHostKeys",
+}
+
+
+async def test_every_operation_leaves_one_record_where_somebody_is_refused(watched: Watched) -> None:
+    wrong: list[str] = []
+    office = watched.office
+    for path, operation, _ in served():
+        if path.startswith("/tca"):
+            continue
+        workflow_id = await office.workflow()
+        execution_id = await office.execution(workflow_id)
+        await watched.new()
+        answer = await office.ask(path, operation, "no role", workflow_id, execution_id)
+        records = await watched.new()
+        if answer.status_code in (403, 404) and operation.id != "endOwnSession":  # of which there is none
+            found = [(record["operation"], record["outcome"], record["status"], record["actor"]["user"]) for record in records]
+            if found != [(operation.id, "refused", answer.status_code, "no role")]:
+                wrong.append(f"{operation.method} {path} is {answer.status_code} and leaves {found}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_what_is_not_there_is_no_refusal_and_what_is_hidden_is_one(watched: Watched) -> None:
+    office = watched.office
+    execution_id = await office.execution(await office.workflow())
+    await watched.new()
+    assert (await office.client.get(f"{PLAIN}/workflowExecution/nothing", headers=of("no role"))).status_code == 404
+    assert await watched.new() == []
+    assert (await office.client.get(f"{PLAIN}/workflowExecution/{execution_id}", headers=of("no role"))).status_code == 404
+    (record,) = await watched.new()
+    assert (record["object"], record["status"]) == ({"id": execution_id, "kind": "execution", "name": ""}, 404)
+    place = "/tca/workflows/api/v1/orgs/somebody-elses/workflow"
+    assert (await office.client.get(place, headers=of("no role"))).status_code == 404
+    (record,) = await watched.new()
+    assert (record["operation"], record["outcome"]) == ("listWorkflows", "refused")
+
+
+# --- a whole service, with its logins ---
+
+
+class Desk:
+    """A service with an administrator who is logged in, and its audit trail."""
+
+    def __init__(self, client: httpx.AsyncClient, trail: SqlAuditStore) -> None:
+        self.client, self.trail = client, trail
+        self.seen = 0
+
+    async def new(self) -> list[dict[str, Any]]:
+        found = await self.trail.behind(self.seen, 1_000)
+        self.seen = found[-1].record.number if found else self.seen
+        return [json.loads(each.record.text) for each in found]
+
+    async def login(self, user: str, password: str) -> httpx.Response:
+        return await self.client.post(
+            "/hybridity/api/sessions", json={"username": user, "password": password}, headers={"x-hm-authorization": ""}
+        )
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_house(tmp_path, start=False) as house:
+        transport = httpx.ASGITransport(application(house.service), client=("192.0.2.9", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as client:
+            desk = Desk(client, SqlAuditStore(house.service._database))
+            token = (await desk.login("admin", PASSWORD)).headers["x-hm-authorization"]
+            client.headers["x-hm-authorization"] = token
+            yield desk
+
+
+async def test_logins_good_and_bad_and_logouts_say_who_and_from_where(desk: Desk) -> None:
+    made, login = await desk.new()
+    assert (made["operation"], made["actor"]["kind"], made["object"]["id"]) == ("createUser", "system", "admin")
+    assert (login["operation"], login["outcome"], login["from"], login["actor"]["user"]) == ("login", "allowed", "192.0.2.9", "admin")
+    session = login["actor"]["session"]
+    assert login["object"] == {"id": session, "kind": "session", "name": ""}
+    assert (await desk.login("admin", "wrong horse")).status_code == 401
+    (bad,) = await desk.new()
+    assert (bad["outcome"], bad["status"], bad["actor"]) == ("refused", 401, {"kind": "unknown", "session": "", "user": "admin"})
+    assert (bad["from"], bad["tenant"]) == ("192.0.2.9", "default")
+    assert (await desk.client.delete("/hybridity/api/sessions")).status_code == 204
+    (out,) = await desk.new()
+    assert (out["operation"], out["status"], out["actor"]["session"]) == ("logout", 204, session)
+
+
+async def test_what_is_typed_for_a_user_that_is_none_is_not_recorded(desk: Desk) -> None:
+    await desk.new()
+    assert (await desk.login("my secret password", "admin")).status_code == 401
+    (record,) = await desk.new()
+    assert (record["actor"]["user"], record["tenant"], record["outcome"]) == ("", "", "refused")
+    assert "my secret password" not in json.dumps(record)
+
+
+async def test_guessing_makes_few_records(desk: Desk) -> None:
+    await desk.new()
+    for _ in range(30):
+        await desk.login("admin", "wrong horse")
+    assert [record["status"] for record in await desk.new()] == [401, 429]
+
+
+async def test_users_are_told_before_and_after_and_passwords_never(desk: Desk) -> None:
+    new = {"username": "ann", "password": "a pigeon on the roof", "roles": ["Operations"]}
+    await desk.client.post(f"{OWN_ROOT}/users", json=new)
+    await desk.client.patch(f"{OWN_ROOT}/users/ann", json={"roles": ["System Auditor"], "password": "another pigeon entirely"})
+    made, changed = (await desk.new())[-2:]
+    assert made["after"] == {"isDisabled": False, "roles": ["Operations"], "tenantId": "default"}
+    assert changed["before"] == {"password": "********", "roles": ["Operations"]}
+    assert changed["after"] == {"password": "********", "roles": ["System Auditor"]}
+    wrong = {"oldPassword": "no such horse", "newPassword": "a third pigeon in the air"}
+    assert (await desk.client.post(f"{OWN_ROOT}/password", json=wrong)).status_code == 400
+    (refused,) = await desk.new()
+    assert (refused["operation"], refused["outcome"], refused["status"]) == ("changeOwnPassword", "refused", 400)
+    assert (await desk.client.post(f"{OWN_ROOT}/password", json=wrong | {"oldPassword": PASSWORD})).status_code == 204
+    (own,) = await desk.new()
+    assert (own["object"]["id"], own["after"]) == ("admin", {"password": "********"})
+
+
+async def test_tokens_sessions_and_roles_are_told(desk: Desk) -> None:
+    await desk.new()
+    made = (await desk.client.post(f"{OWN_ROOT}/tokens", json={"name": "nightly", "privileges": ["Workflow Read"]})).json()
+    (record,) = await desk.new()
+    assert record["object"] == {"id": made["id"], "kind": "token", "name": "nightly"}
+    assert (record["after"]["user"], record["after"]["privileges"]) == ("admin", ["Workflow Read"])
+    by_token = {"x-hm-authorization": made["token"]}
+    assert (await desk.client.put(f"{PLAIN}/workflow", json=document(), headers=by_token)).status_code == 403
+    (record,) = await desk.new()
+    assert (record["actor"]["kind"], record["actor"]["session"]) == ("token", made["id"])
+    assert (await desk.client.delete(f"{OWN_ROOT}/sessions/{made['id']}")).status_code == 204
+    await desk.client.post(f"{OWN_ROOT}/roles", json={"name": "core", "privileges": ["Workflow Execute"], "workflowNames": ["core *"]})
+    await desk.client.delete(f"{OWN_ROOT}/roles/core")
+    ended, role, removed = await desk.new()
+    assert (ended["operation"], ended["object"]["kind"]) == ("endOwnSession", "token")
+    assert role["after"] == removed["before"] == {"privileges": ["Workflow Execute", "Workflow Read"], "workflowNames": ["core *"]}
+    assert made["token"] not in json.dumps([record, ended])
+
+
+async def test_workflows_and_executions_are_told_by_what_changed_and_no_value(desk: Desk) -> None:
+    plain = {name: value for name, value in document(variables={"note": {"type": "string"}}).items() if value is not None}
+    workflow = (await desk.client.put(f"{PLAIN}/workflow", json=plain)).json()
+    steps = plain["steps"] | {"more": {"type": "NOOP"}}
+    await desk.client.post(f"{PLAIN}/workflow/{workflow['id']}", json=plain | {"steps": steps, "description": "new"})
+    created, replaced = (await desk.new())[-2:]
+    assert (created["object"]["id"], created["after"]["revision"]) == (workflow["id"], 1)
+    assert (replaced["before"], replaced["after"]["revision"]) == ({"revision": 1}, 2)
+    assert set(replaced["after"]["changed"]) == {"description", "steps.more"}
+    order = {"workflowId": workflow["id"], "contextType": "NONE", "debugStepIds": [next(iter(plain["steps"]))]}
+    execution = (await desk.client.put(f"{TENANT}/workflowExecution", json=order)).json()
+    place = f"{PLAIN}/workflowExecution/{execution['id']}"
+    assert (await desk.client.patch(place, json={"pauseAtFailure": True})).status_code == 200
+    assert (await desk.client.post(f"{place}/abort")).status_code == 200
+    assert (await desk.client.post(f"{place}/abort")).status_code == 200
+    assert (await desk.client.delete(place)).status_code == 204
+    made, patched, aborted, again, gone = await desk.new()
+    assert made["after"] == {"assignments": [], "contextType": "NONE", "workflowId": workflow["id"]}
+    assert (patched["before"], patched["after"]) == ({"pauseAtFailure": False}, {"pauseAtFailure": True})
+    assert aborted["after"] == {"status": "ABORTED"}
+    assert (again["before"], again["after"], again["outcome"]) == ({}, {}, "allowed")
+    assert (gone["operation"], gone["status"], gone["object"]["id"]) == ("deleteWorkflowExecution", 204, execution["id"])
+
+
+async def test_host_keys_and_a_request_that_is_sent_again(desk: Desk) -> None:
+    await desk.new()
+    server = {"host": "192.0.2.1"}
+    await desk.client.post(f"{OWN_ROOT}/host-keys", json=server | {"publicKey": KEY})
+    assert (await desk.client.delete(f"{OWN_ROOT}/host-keys", params=server)).status_code == 204
+    assert (await desk.client.delete(f"{OWN_ROOT}/host-keys", params=server)).status_code == 404
+    assert [(record["operation"], record["object"]["id"]) for record in await desk.new()] == [
+        ("trustHostKey", "192.0.2.1:22"),
+        ("forgetHostKeys", "192.0.2.1:22"),
+    ]
+    workflow = (await desk.client.put(f"{PLAIN}/workflow", json=document())).json()
+    order = {"workflowId": workflow["id"], "contextType": "NONE"}
+    await desk.new()
+    for _ in range(2):
+        await desk.client.put(f"{PLAIN}/workflowExecution", json=order, headers={"idempotency-key": "once"})
+    first, second = await desk.new()
+    assert (first["object"]["kind"], second["object"]["kind"]) == ("execution", "")
+
+
+def test_the_bodies_of_the_walk_are_right_for_every_operation() -> None:
+    for _, operation, _ in served():
+        assert operation.request is None or body_of(operation, "w"), operation.id

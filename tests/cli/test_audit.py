@@ -1,0 +1,107 @@
+"""Risk: somebody is told that the audit trail is whole and it is not, or what the command line changes is not in it."""
+
+import io
+import json
+import os
+import pwd
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepswitch.storage.data_dir import DATABASE
+from tests.api.house import KEY
+from tests.cli.calling import Caller
+
+PASSWORD = "a pigeon on the roof"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stepswitch: Caller) -> Path:
+    """A data directory in which the command line has done seven things."""
+    (tmp_path / "data").mkdir()
+    place = ("--data-dir", tmp_path / "data")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD + "\n"))
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    for command in (
+        ("user", "add", "ann", "--role", "Operations"),
+        ("user", "disable", "ann"),
+        ("role", "add", "core", "--privilege", "Workflow Execute"),
+        ("role", "remove", "core"),
+        ("token", "create", "checks", "--user", "ann"),
+        ("host-key", "trust", "192.0.2.1", KEY),
+        ("host-key", "forget", "192.0.2.1"),
+    ):
+        done = stepswitch(*command, *place)
+        assert done.exit == 0, done.err
+    return tmp_path / "data"
+
+
+def exported(stepswitch: Caller, data: Path, *options: str) -> list[dict[str, Any]]:
+    called = stepswitch("audit", "export", *options, "--data-dir", data)
+    assert called.exit == 0, called.err
+    return [json.loads(line)["record"] for line in called.out.splitlines()]
+
+
+def test_what_a_command_changes_is_recorded_with_the_user_of_the_system(stepswitch: Caller, data: Path) -> None:
+    records = exported(stepswitch, data)
+    assert [(record["operation"], record["object"]["kind"]) for record in records] == [
+        ("createUser", "user"),
+        ("changeUser", "user"),
+        ("createRole", "role"),
+        ("removeRole", "role"),
+        ("createTokenOfUser", "token"),
+        ("trustHostKey", "host key"),
+        ("forgetHostKeys", "host key"),
+    ]
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert {(record["actor"]["kind"], record["actor"]["user"]) for record in records} == {("command line", user)}
+    assert records[1]["after"] == {"isDisabled": True}
+
+
+def test_an_export_can_be_narrowed(stepswitch: Caller, data: Path) -> None:
+    assert len(exported(stepswitch, data, "--object", "ann")) == 2
+    assert len(exported(stepswitch, data, "--operation", "createRole")) == 1
+    assert exported(stepswitch, data, "--user", "nobody") == []
+    assert exported(stepswitch, data, "--outcome", "refused") == []
+    assert exported(stepswitch, data, "--until", "2020-01-01") == []
+    assert len(exported(stepswitch, data, "--since", "2020-01-01")) == 7
+
+
+def test_a_whole_chain_says_its_head_and_a_broken_one_where(stepswitch: Caller, data: Path) -> None:
+    whole = stepswitch("audit", "verify", "--data-dir", data)
+    assert (whole.exit, whole.out.splitlines()[0]) == (0, "whole: 7 records, up to number 7")
+    head = whole.out.split()[-1]
+    assert stepswitch("audit", "verify", "--head", head.upper(), "--data-dir", data).exit == 0
+    assert stepswitch("audit", "verify", "--head", "f" * 64, "--data-dir", data).exit == 1
+    connection = sqlite3.connect(data / DATABASE)
+    connection.execute("DROP TRIGGER audit_is_never_removed")
+    connection.execute("DELETE FROM audit WHERE number = 3")
+    connection.commit()
+    connection.close()
+    broken = stepswitch("audit", "verify", "--data-dir", data)
+    assert (broken.exit, broken.err.splitlines()[0]) == (1, "broken (missing): record 3 is missing")
+    told = json.loads(stepswitch("audit", "verify", "--json", "--data-dir", data).out)
+    assert told["broken"] == {"number": 3, "kind": "missing", "message": "record 3 is missing"}
+    assert (told["records"], told["number"]) == (2, 2)
+    assert stepswitch("audit", "verify", "--since", "5", "--head", head, "--data-dir", data).exit == 0
+
+
+def test_what_cannot_be_read_is_neither_whole_nor_broken(stepswitch: Caller, data: Path) -> None:
+    missing = stepswitch("audit", "verify", "--data-dir", data / "none")
+    assert (missing.exit, missing.err[:26]) == (2, "there is no data directory")
+    beyond = stepswitch("audit", "verify", "--since", "50", "--data-dir", data)
+    assert (beyond.exit, beyond.err) == (2, "there is no record 49 to begin behind\n")
+
+
+def test_a_restore_is_recorded_and_the_chain_goes_on(stepswitch: Caller, data: Path, tmp_path: Path) -> None:
+    before = stepswitch("audit", "verify", "--data-dir", data).out.split()[-1]
+    assert stepswitch("backup", tmp_path / "copy", "--data-dir", data).exit == 0
+    assert stepswitch("restore", tmp_path / "copy", "--data-dir", tmp_path / "new").exit == 0
+    checked = stepswitch("audit", "verify", "--head", before, "--data-dir", tmp_path / "new")
+    assert (checked.exit, checked.out.splitlines()[0]) == (0, "whole: 8 records, up to number 8")
+    last = exported(stepswitch, tmp_path / "new")[-1]
+    assert (last["operation"], last["actor"]["kind"]) == ("restore", "command line")
+    assert set(last["after"]) == {"epoch", "backedUpAt"}
