@@ -28,6 +28,7 @@ from benchmarks.soak import device_workflow
 from tests.openssh import OpenSshServer, missing
 
 PATIENCE_SECONDS: Final = 1_800.0
+SETTLED_SECONDS: Final = 0.1
 COST_MIB: Final = 10
 """What such a step may add to the memory of the service, however much it prints."""
 _SCRIPT: Final = "for (let i = 0; i < 2000000; i++) { console.log('line ' + i) }"
@@ -71,13 +72,12 @@ async def _ask_again_and_again(port: int, taken: list[float]) -> None:
         await connection.close()
 
 
-async def measure(process: Server, document: Mapping[str, Any]) -> Flood:
+async def measure(process: Server, caller: Caller, document: Mapping[str, Any]) -> Flood:
     """Return what came of one execution; whether it ended well is not asked, but it has to end."""
-    caller = await Caller.login(process.port)
     workflow = (await caller.ask("PUT", f"{ROOT}/workflow", document))["id"]
     taken: list[float] = []
     asking = asyncio.ensure_future(_ask_again_and_again(process.port, taken))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(SETTLED_SECONDS)
     process.forget_peak()
     memory, cpu, begun = process.resident_mib(), process.cpu_seconds(), time.perf_counter()
     path = f"{ROOT}/workflowExecution/" + (await caller.ask("PUT", f"{ROOT}/workflowExecution", _order(workflow)))["id"]
@@ -87,12 +87,20 @@ async def measure(process: Server, document: Mapping[str, Any]) -> Flood:
         await asyncio.sleep(0.05)
     asking.cancel()
     await asyncio.wait({asking})
-    await caller.logout()
     return Flood(path, time.perf_counter() - begun, process.peak_mib() - memory, process.cpu_seconds() - cpu, max(taken))
 
 
 def _order(workflow: str) -> dict[str, Any]:
     return {"contextType": "NONE", "workflowId": workflow}
+
+
+async def _measure_all(process: Server, documents: Mapping[str, Mapping[str, Any]], table: Table) -> None:
+    caller = await Caller.login(process.port)
+    await measure(process, caller, scripted("return {}", "warm"))
+    for name, document in documents.items():
+        found = await measure(process, caller, document)
+        table.add_row(name, *(f"{value:,.1f}" for value in (found.seconds, found.cpu_seconds, found.memory_mib, found.held_up_ms)))
+    await caller.logout()
 
 
 def main() -> None:
@@ -111,11 +119,8 @@ def main() -> None:
         port = free_port()
         command = ["-m", "stepswitch", "serve", "--port", str(port), "--data-dir", str(folder)]
         process = stack.enter_context(server(command, port, STEPSWITCH_ADMIN_PASSWORD=PASSWORD, STEPSWITCH_LOG_LEVEL="error"))
-        uvloop.run(measure(process, scripted("return {}", "warm")))
-        first = "the first one, 2 MiB", floods(device, 2)["SSH, lines of 52 bytes"]
-        for name, document in (first, *floods(device, arguments.mib).items()):
-            found = uvloop.run(measure(process, document))
-            table.add_row(name, *(f"{value:,.1f}" for value in (found.seconds, found.cpu_seconds, found.memory_mib, found.held_up_ms)))
+        first = {"the first one, 2 MiB": floods(device, 2)["SSH, lines of 52 bytes"]}
+        uvloop.run(_measure_all(process, {**first, **floods(device, arguments.mib)}, table))
     Console(file=sys.stdout).print(table)
 
 

@@ -8,21 +8,36 @@ import pytest
 from benchmarks.__main__ import PASSWORD
 from benchmarks.flood import COST_MIB, floods, measure
 from benchmarks.mixed_load import Caller
-from benchmarks.servers import free_port, server
+from benchmarks.servers import Server, free_port, server
 from tests.openssh import OpenSshServer
 
-WARM_MIB = 2
-"""More than is kept of what a step prints, in its output and in its log."""
-PRINTED_MIB = 16
+WARM = "SSH, zeros", 2
+"""What loads the driver and keeps all that is kept of an output, and shows nothing that would have to be written to a log."""
 LOG_BYTES = 1_048_576
-SSH = "SSH, lines of 52 bytes", "SSH, lines of 2 bytes"
+PRINTED = {"SSH, lines of 52 bytes": 16, "SSH, lines of 2 bytes": 4, "SSH, zeros": 4}
+"""MiB. What is kept of each short line, or of a zero as JSON has it, is many times what was printed; of a long line it is little more."""
+LINES = "SSH, lines of 52 bytes", "SSH, lines of 2 bytes"
 
 
-async def logged(port: int, path: str) -> list[str]:
+async def flooded(process: Server, device: OpenSshServer) -> None:
+    """Let one step after the other print, and hold against what it may take what it takes."""
+    caller = await Caller.login(process.port)
+    try:
+        await measure(process, caller, floods(device, WARM[1])[WARM[0]])
+        for name, mib in PRINTED.items():
+            found = await measure(process, caller, floods(device, mib)[name])
+            assert found.memory_mib <= COST_MIB, name
+            if name in LINES:
+                log = await logged(caller, found.path)
+                assert sum(max(64, len(line) + 1) for line in log[:-1]) <= LOG_BYTES + 64, name
+                assert log[-1] == f"the log of this step was cut here, at {LOG_BYTES} bytes"
+    finally:
+        await caller.logout()
+
+
+async def logged(caller: Caller, path: str) -> list[str]:
     """Return the log of an execution's one step, as somebody reads it."""
-    caller = await Caller.login(port)
     (step,) = (await caller.ask("GET", f"{path}?fields=stepExecutions/logs"))["stepExecutions"]
-    await caller.logout()
     return [line["msg"] for line in step["logs"]]
 
 
@@ -34,10 +49,4 @@ def test_what_is_printed_beyond_what_is_kept_costs_no_memory(tmp_path: Path) -> 
         OpenSshServer() as device,
         server(command, port, STEPSWITCH_ADMIN_PASSWORD=PASSWORD, STEPSWITCH_LOG_LEVEL="error") as process,
     ):
-        asyncio.run(measure(process, floods(device, WARM_MIB)[SSH[0]]))
-        for name in SSH:
-            found = asyncio.run(measure(process, floods(device, PRINTED_MIB)[name]))
-            assert found.memory_mib <= COST_MIB, name
-            log = asyncio.run(logged(port, found.path))
-            assert sum(max(64, len(line) + 1) for line in log[:-1]) <= LOG_BYTES + 64, name
-            assert log[-1] == f"the log of this step was cut here, at {LOG_BYTES} bytes"
+        asyncio.run(flooded(process, device))
