@@ -20,6 +20,7 @@ from tests.engine.scripted import open_house
 
 PASSWORD = "long enough"
 SUCCESS = (200, 204)
+SENSITIVE = {"getVroLoginDetails", "listAuditRecords", "exportAuditRecords"}
 
 
 class Watched:
@@ -53,7 +54,7 @@ def test_what_changes_something_is_recorded_and_what_reads_is_not() -> None:
     for _, operation, _ in served():
         is_read = operation.method == "GET" or operation.id in posts_that_read
         assert (operation.audit is Audit.CHANGE) != is_read, operation.id
-    assert {operation.id for _, operation, _ in served() if operation.audit is Audit.SENSITIVE} == {"getVroLoginDetails"}
+    assert {operation.id for _, operation, _ in served() if operation.audit is Audit.SENSITIVE} == SENSITIVE
 
 
 async def test_every_operation_leaves_one_record_where_it_changes_something_and_none_where_it_reads(watched: Watched) -> None:
@@ -94,7 +95,8 @@ NEED_ANOTHER_STATE = {
 }
 
 
-async def test_every_operation_leaves_one_record_where_somebody_is_refused(watched: Watched) -> None:
+async def test_every_operation_leaves_one_record_where_somebody_is_refused(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepswitch.engine.audit_trail.MOST_CALLERS", 1_000)
     wrong: list[str] = []
     office = watched.office
     for path, operation, _ in served():
@@ -271,3 +273,46 @@ async def test_host_keys_and_a_request_that_is_sent_again(desk: Desk) -> None:
 def test_the_bodies_of_the_walk_are_right_for_every_operation() -> None:
     for _, operation, _ in served():
         assert operation.request is None or body_of(operation, "w"), operation.id
+
+
+# --- reading it ---
+
+
+async def test_administrators_read_the_trail_page_by_page_and_as_lines(desk: Desk) -> None:
+    for number in range(5):
+        await desk.client.post(f"{OWN_ROOT}/roles", json={"name": f"role {number}", "privileges": ["Workflow Read"]})
+    numbers: list[int] = []
+    place = f"{OWN_ROOT}/audit?operation=createRole&page_size=2"
+    while place:
+        answer = await desk.client.get(place)
+        assert answer.status_code == 200, answer.text
+        numbers += [each["number"] for each in answer.json()]
+        place = answer.links.get("next", {}).get("url", "")
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(numbers) == 5
+    lines = (await desk.client.get(f"{OWN_ROOT}/audit/export")).text.splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["number"] for record in records] == list(range(1, len(records) + 1))
+    assert {record["record"]["operation"] for record in records} >= {"login", "createRole", "listAuditRecords"}
+    one = await desk.client.get(f"{OWN_ROOT}/audit", params={"object": "role 3"})
+    assert [each["record"]["object"]["id"] for each in one.json()] == ["role 3"]
+    assert (await desk.client.get(f"{OWN_ROOT}/audit", params={"outcome": "refused"})).json() == []
+
+
+async def test_who_reads_the_trail_is_in_it_and_who_may_not_is_refused(watched: Watched) -> None:
+    client = watched.office.client
+    for path, name in ((f"{OWN_ROOT}/audit", "listAuditRecords"), (f"{OWN_ROOT}/audit/export", "exportAuditRecords")):
+        await watched.new()
+        assert (await client.get(path, headers=of("maker"))).status_code == 200
+        assert (await client.get(path, headers=of("System Auditor"))).status_code == 403
+        assert [(record["operation"], record["outcome"]) for record in await watched.new()] == [(name, "allowed"), (name, "refused")]
+
+
+async def test_an_administrator_of_a_tenant_sees_that_tenant_and_no_other(watched: Watched) -> None:
+    await watched.office.workflow()
+    elsewhere = of("administrator of another tenant")
+    await watched.office.client.put(f"{PLAIN}/workflow", json=document(), headers=elsewhere)
+    for path in (f"{OWN_ROOT}/audit", f"{OWN_ROOT}/audit/export"):
+        lines = (await watched.office.client.get(path, headers=elsewhere)).text
+        assert "creator" not in lines
+        assert "stranger" in lines

@@ -110,6 +110,8 @@ ROWS: Final[dict[str, Two | str]] = {
     "createRole": Two("name", "privileges[0]", body={"name": " ", "privileges": ["anything"]}),
     "removeRole": ONLY_NAMED,
     "health": TAKES_NOTHING,
+    "listAuditRecords": Two("since", "page_size", query={"since": "yesterday", "page_size": "0"}),
+    "exportAuditRecords": Two("since", "outcome", query={"since": "yesterday", "outcome": "perhaps"}),
     "listHostKeys": TAKES_NOTHING,
     "trustHostKey": Two("host", "port", body={"host": " ", "port": 0, "publicKey": "x"}),
     "forgetHostKeys": Two("host", "port", query={"port": "0"}),

@@ -14,6 +14,7 @@ import pytest
 from stepswitch.storage.data_dir import DATABASE
 from tests.api.house import KEY
 from tests.cli.calling import Caller
+from tests.cli.distant import Distant
 
 PASSWORD = "a pigeon on the roof"
 
@@ -94,6 +95,16 @@ def test_what_cannot_be_read_is_neither_whole_nor_broken(stepswitch: Caller, dat
     assert (missing.exit, missing.err[:26]) == (2, "there is no data directory")
     beyond = stepswitch("audit", "verify", "--since", "50", "--data-dir", data)
     assert (beyond.exit, beyond.err) == (2, "there is no record 49 to begin behind\n")
+
+
+def test_the_trail_of_a_service_is_exported_by_its_administrators(stepswitch: Caller, desk: Distant) -> None:
+    assert stepswitch("role", "add", "core", "--privilege", "Workflow Execute", "--url", desk.url).exit == 0
+    called = stepswitch("audit", "export", "--operation", "createRole", "--since", "2020-01-01", "--url", desk.url)
+    assert called.exit == 0, called.err
+    (line,) = called.out.splitlines()
+    assert json.loads(line)["record"]["after"]["privileges"] == ["Workflow Execute", "Workflow Read"]
+    both = stepswitch("audit", "export", "--url", desk.url, "--data-dir", "x")
+    assert (both.exit, "in one of the two places" in both.err) == (2, True)
 
 
 def test_a_restore_is_recorded_and_the_chain_goes_on(stepswitch: Caller, data: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular"})
 
 def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     """Yield a call of every method of the client and of its parts, and of each way in which one of them can be called."""
-    parts = [client, client.workflows, client.executions, client.host_keys, client.users, client.roles, client.sessions]
+    parts = [client, client.workflows, client.executions, client.host_keys, client.users, client.roles, client.sessions, client.audit]
     for part in parts:
         for name, method in inspect.getmembers(part, inspect.ismethod):
             if not name.startswith("_") and name not in ("close", "iterate", "find", "wait", "follow"):

@@ -236,7 +236,7 @@ def administer(
     if url is not None and (data_dir is not None or config is not None):
         raise SettingsError("say --url, or --data-dir or --config: in one of the two places, not in both")
     if url is not None:
-        return asyncio.run(_afar(use, _place(url)))
+        return asyncio.run(_afar(use, service_at(url)))
     return asyncio.run(_beside(use, data_dir, config, tenant))
 
 
@@ -246,7 +246,7 @@ def administer_own(
     """Return what `use` makes of the service where one is logged in, unless a data directory is named."""
     if data_dir is not None or config is not None:
         return administer(use, data_dir, config, url)
-    return asyncio.run(_afar(use, _place(url)))
+    return asyncio.run(_afar(use, service_at(url)))
 
 
 async def _beside(use: Callable[[Administration], Awaitable[Answer]], data_dir: Path | None, config: Path | None, tenant: str) -> Answer:
@@ -271,7 +271,7 @@ async def _afar(use: Callable[[Administration], Awaitable[Answer]], place: "Plac
         raise typer.Exit(explain_refusal(error, place)) from None
 
 
-def _place(url: str | None) -> "Place":
+def service_at(url: str | None) -> "Place":
     """Return the service that is meant: as for the commands that only talk to one, variables say what options do not."""
     from stepswitch.cli.remote import CA_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, place_of  # noqa: PLC0415
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from stepswitch.cli.administration import Url, service_at
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.listing import TIME_FORMATS, write_json
 from stepswitch.cli.places import refuse_missing
+from stepswitch.domain.errors import SettingsError
 
 if TYPE_CHECKING:
+    from stepswitch.client import AuditSelection
     from stepswitch.engine.audit_chain import ChainCheck
     from stepswitch.engine.audit_ports import Wanted
 
@@ -74,8 +77,17 @@ def export(
     outcome: Annotated[str | None, typer.Option(help="Only what was allowed, or refused.")] = None,
     data_dir: DataDir = None,
     config: Config = None,
+    url: Url = None,
 ) -> None:
-    """Write the audit trail as JSON lines, the oldest record first."""
+    """Write the audit trail as JSON lines, the oldest record first: of a data directory, or of a service where you are an administrator."""
+    if url is not None:
+        if data_dir is not None or config is not None:
+            raise SettingsError("say --url, or --data-dir or --config: in one of the two places, not in both")
+        from stepswitch.client import AuditSelection  # noqa: PLC0415 - loads what --help does not need
+
+        selection = AuditSelection(_zoned(since), _zoned(until), user, operation, about, outcome)
+        asyncio.run(_exported_afar(url, selection))
+        return
     from stepswitch.engine.audit_ports import Wanted  # noqa: PLC0415 - loads what --help does not need
 
     wanted = Wanted(since=_time(since), until=_time(until), user=user, operation=operation, thing=about, outcome=outcome)
@@ -107,6 +119,24 @@ async def _exported(directory: Path, wanted: "Wanted") -> None:
             records, after = await store.page(wanted, after, until, _LINES_AT_ONCE)
             if records:
                 typer.echo("\n".join(record.line for record in records))
+
+
+async def _exported_afar(url: str, selection: "AuditSelection") -> None:
+    from stepswitch.cli.remote import explain_refusal  # noqa: PLC0415
+    from stepswitch.client import ClientError  # noqa: PLC0415
+
+    place = service_at(url)
+    try:
+        async with place.client() as client:
+            async for chunk in client.audit.export(selection):
+                typer.echo(chunk, nl=False)
+    except ClientError as error:
+        raise typer.Exit(explain_refusal(error, place)) from None
+
+
+def _zoned(given: datetime | None) -> datetime | None:
+    """Return a time with its offset: without one it is that of this machine."""
+    return None if given is None else given.astimezone()
 
 
 def _time(given: datetime | None) -> str | None:

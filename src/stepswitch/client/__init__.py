@@ -6,6 +6,7 @@ async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=
 """
 
 from stepswitch.client.answers import Execution, Health, LogEntry, Page, Probe, Session, StepError, StepExecution, WaitingFor, Workflow
+from stepswitch.client.audit import AuditSelection
 from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey, VroLogin
 from stepswitch.client.downloads import Download
 from stepswitch.client.errors import (
@@ -40,6 +41,7 @@ from stepswitch.client.users import Role, User
 __all__ = [
     "ApiError",
     "ApiFault",
+    "AuditSelection",
     "ClientError",
     "ConnectionBrokenError",
     "Difference",

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from stepswitch.client.answers import Health, Session
+from stepswitch.client.audit import AuditTrail
 from stepswitch.client.errors import ClientError, UnavailableError
 from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.executions import Executions
@@ -53,6 +54,7 @@ class StepswitchClient:
         self.users = Users(self._transport)
         self.roles = Roles(self._transport)
         self.sessions = Sessions(self._transport)
+        self.audit = AuditTrail(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
