@@ -38,10 +38,7 @@ HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
 NOTHING: Final[Values] = {}
-_LEFT_BEHIND: Final = (
-    "the step that was stopped may have left something behind at its target, which is being removed; delete the execution once the step "
-    "no longer says cleanupPending"
-)
+_LEFT_BEHIND: Final = "the session of the step that was stopped is not known to be closed yet; delete the execution once the step no longer says cleanupPending"
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.conductor")
 
