@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,7 +15,7 @@ from stepswitch.domain.execution import ENDED, Head, Status
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint
 from stepswitch.engine.records import Committed
-from stepswitch.storage.database import Op, Query, Row
+from stepswitch.storage.database import Moment, Op, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.places import head_place, log_place, steps_place
 from stepswitch.storage.seals import opened
@@ -61,6 +61,9 @@ class Disk:
 
     async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
         raise AssertionError("nobody writes here")
+
+    def moment(self) -> AbstractAsyncContextManager[Moment]:
+        raise AssertionError("nobody reads lists here")
 
     async def close(self) -> None:
         self._connection.close()

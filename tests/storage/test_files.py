@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeErr
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import StoredFile
-from stepswitch.storage.database import Database, Op, Query, Row
+from stepswitch.storage.database import Database, Moment, Op, Query, Row
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.tables import files
 from tests.storage.rows import count
@@ -49,6 +50,9 @@ class FailingDatabase:
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         return await self._database.read(queries)
+
+    def moment(self) -> AbstractAsyncContextManager[Moment]:
+        return self._database.moment()
 
     async def close(self) -> None:
         await self._database.close()

@@ -4,7 +4,8 @@ import asyncio
 import json
 import random
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +21,10 @@ from stepswitch.domain.values import parse_number
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import Save, StoredWorkflow
-from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Selection
-from stepswitch.storage import sqlite_readers
+from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Reach, Selection
+from stepswitch.storage import passes, sqlite_readers
 from stepswitch.storage.catalogue import SqlCatalogueStore
-from stepswitch.storage.database import Database, Op, Query, Row
+from stepswitch.storage.database import Database, Found, Moment, Op, Query, ReadNow, Row
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.lists import SqlListStore
 from stepswitch.storage.sqlite import SqliteDatabase
@@ -189,12 +190,16 @@ def ordered(read: Read, order: Order, all_rows: Sequence[Any], created: Read) ->
 
 
 @pytest.mark.parametrize(
-    ("few", "moment"), [(0, 60.0), (7, 60.0), (10_000, 60.0), (0, 0.0)], ids=["walks", "both", "finds", "reads the whole index"]
+    ("few", "moment", "slices"),
+    [(0, 60.0, 16), (7, 60.0, 16), (10_000, 60.0, 16), (0, 0.0, 1), (0, 0.0, 16)],
+    ids=["walks", "both", "finds", "reads the whole index", "reads it in slices"],
 )
 async def test_executions_are_those_that_a_naive_reading_gives(
-    database: Database, executions: SqlExecutionStore, few: int, moment: float, monkeypatch: pytest.MonkeyPatch
+    database: Database, executions: SqlExecutionStore, few: int, moment: float, slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_readers, "OPERATIONS_BETWEEN_LOOKS", 1 if moment == 0 else 20_000)
+    monkeypatch.setattr(passes, "SLICES", slices)
+    monkeypatch.setattr(passes, "ROWS", 1)
     heads = some_executions(60, few)
     await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in heads))
     await executions.create(save_of(head("foreign", tenant="elsewhere")), SNAPSHOT)
@@ -240,14 +245,23 @@ def some_workflows(count: int, seed: int) -> list[StoredWorkflow]:
     return made
 
 
+def may_be_shown(reach: Reach | None, user: str, name: str) -> bool:
+    """Say what a reach means, in the plainest way."""
+    if reach is None or user == reach.user:
+        return True
+    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in reach.names)
+
+
 async def check(page_of: Any, rows: Sequence[Any], read: dict[str, Read], kinds: Any, created: str) -> None:
     """Compare many random selections with what is said in plain Python."""
     drawn: list[Selection] = []
+    read = {**read, "name": read.get("workflow/name") or read["name"]}
+    reaches = st.none() | st.builds(Reach, st.sampled_from(WORDS), st.lists(st.sampled_from([*WORDS, "x*", "1*"]), max_size=3).map(tuple))
 
     @settings(max_examples=150, deadline=None, database=None)
-    @given(st.lists(conditions(kinds), max_size=3).map(tuple), st.booleans(), orders(kinds), st.integers(1, 30))
-    def draw(chosen: tuple[Condition, ...], any_match: bool, order: Order, size: int) -> None:
-        drawn.append(Selection(order, chosen, any_match, size, is_counted=True))
+    @given(st.lists(conditions(kinds), max_size=3).map(tuple), st.booleans(), orders(kinds), st.integers(1, 30), reaches)
+    def draw(chosen: tuple[Condition, ...], any_match: bool, order: Order, size: int, reach: Reach | None) -> None:
+        drawn.append(Selection(order, chosen, any_match, size, is_counted=True, reach=reach))
         if len(chosen) == 1:
             by_the_same = replace(order, attribute=chosen[0].attribute, entry=chosen[0].entry)
             drawn.append(Selection(by_the_same, chosen, any_match, size, is_counted=True))
@@ -256,6 +270,7 @@ async def check(page_of: Any, rows: Sequence[Any], read: dict[str, Read], kinds:
     for selection in drawn:
         join = any if selection.any_match and selection.conditions else all
         fitting = [each for each in rows if join(fits(read[one.attribute], each, one) for one in selection.conditions)]
+        fitting = [each for each in fitting if may_be_shown(selection.reach, str(read["creationUser"](each)), str(read["name"](each)))]
         expected = ordered(read[selection.order.attribute], selection.order, fitting, read[created])
         assert await all_pages(page_of, selection) == expected, selection
         assert (await page_of("default", selection)).total == len(expected), selection
@@ -300,7 +315,7 @@ class Explaining:
 
     def __init__(self, inner: Database, path: Path) -> None:
         self._inner = inner
-        self._connection = sqlite3.connect(path)
+        self._connection = sqlite3.connect(path, check_same_thread=False)
         self.plans: list[str] = []
 
     @property
@@ -311,15 +326,39 @@ class Explaining:
         return await self._inner.write(ops, entry)
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        self.note(queries)
+        return await self._inner.read(queries)
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[Moment]:
+        async with self._inner.moment() as moment:
+            yield ExplainingMoment(moment, self.note)
+
+    def note(self, queries: Sequence[Query]) -> None:
         for query in queries:
             statement = query.statement.compiled(DIALECT)
             params = statement.params(query.params)
             plan = self._connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", params).fetchall()
             self.plans.append("; ".join(row[3] for row in plan))
-        return await self._inner.read(queries)
 
     async def close(self) -> None:
         self._connection.close()
+
+
+class ExplainingMoment:
+    """A moment of such a database."""
+
+    def __init__(self, inner: Moment, note: Callable[[Sequence[Query]], None]) -> None:
+        self._inner = inner
+        self._note = note
+        self.readers = inner.readers
+
+    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        self._note(queries)
+        return await self._inner.read(queries)
+
+    async def work(self, task: Callable[[ReadNow], Found]) -> Found:
+        return await self._inner.work(lambda read: task(lambda queries: (self._note(queries), read(queries))[1]))
 
 
 @pytest.mark.parametrize("attribute", [name for name, kind in EXECUTION_ATTRIBUTES.items() if kind is not Kind.ANY])
@@ -354,18 +393,38 @@ async def test_where_a_walk_does_not_soon_give_a_page_one_index_is_read_and_no_r
     lists = SqlListStore(explaining, executions, few=0, moment_seconds=0.0)
     late = Condition("retainedTil", Operator.GTE, (NOW + 1,))
     ended = Condition("endTime", Operator.LT, (NOW + 4,))
-    for conditions, any_match in (((late,), False), ((late, ended), False), ((late, ended), True)):
-        explaining.plans.clear()
-        await lists.execution_page("default", Selection(Order("workflow/name"), conditions, any_match=any_match, is_counted=True))
-        assert "USING COVERING INDEX executions_by_tenant" in explaining.plans[-1], explaining.plans
-        assert "USING COVERING INDEX executions_by_tenant" in explaining.plans[-2], explaining.plans
-        assert "executions_by_name" in explaining.plans[-3]
-    sliced = "SCAN times; SEARCH executions USING COVERING INDEX executions_by_tenant (tenant=? AND creation_time>? AND creation_time<?)"
+    sliced = "SEARCH executions USING COVERING INDEX executions_by_tenant (tenant=? AND creation_time>? AND creation_time<?)"
     created = Condition("creationTime", Operator.LTE, (NOW + 3,))
-    for conditions in ((late, ended), (late, created)):  # what they say of the creation does not take the place of the slices
-        explaining.plans.clear()
-        await lists.execution_page("default", Selection(Order("retainedTil", descending=True), conditions))
-        assert f"{sliced}; USE TEMP B-TREE FOR ORDER BY" in explaining.plans[-1], explaining.plans
+    for conditions, any_match in (((late,), False), ((late, ended), False), ((late, created), False), ((late, ended), True)):
+        for order in (Order("workflow/name"), Order("workflow/name", descending=True)):
+            explaining.plans.clear()
+            await lists.execution_page("default", Selection(order, conditions, any_match=any_match))
+            walk = max(place for place, plan in enumerate(explaining.plans) if "executions_by_name" in plan)
+            assert explaining.plans[-1] == f"{sliced}; USE TEMP B-TREE FOR ORDER BY", explaining.plans
+            assert not [plan for plan in explaining.plans[walk + 1 :] if "SCAN" in plan], explaining.plans
+            explaining.plans.clear()
+            await lists.execution_page("default", Selection(order, conditions, any_match=any_match, is_counted=True))
+            assert explaining.plans[-2:] == [f"{sliced}; USE TEMP B-TREE FOR ORDER BY", sliced], explaining.plans
+            assert not [plan for plan in explaining.plans if "executions_by_name" in plan], "what is counted is read anyway"
+    await explaining.close()
+
+
+async def test_names_are_told_by_their_index_without_a_look_at_a_row(
+    database: Database, path: Path, executions: SqlExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.gather(*(executions.create(save_of(each), SNAPSHOT) for each in some_executions(60, 1)))
+    explaining = Explaining(database, path)
+    lists = SqlListStore(explaining, executions)
+    nothing = Condition("workflow/name", Operator.CONT, ("nothing",))
+    page = await lists.execution_page("default", Selection(Order("endTime"), (nothing,), is_counted=True))
+    assert (page.items, page.total) == ((), 0)
+    (told,) = [plan for plan in explaining.plans if "executions_by_name" in plan]
+    assert told.count("SEARCH executions USING COVERING INDEX executions_by_name (tenant=?") == 2, told
+    assert "SCAN executions" not in told
+    monkeypatch.setattr(passes, "FEW_VALUES", 3)
+    there = Condition("workflow/name", Operator.CONT, ("b",))
+    expected = sum("b" in each.workflow_name for each in some_executions(60, 1))
+    assert (await lists.execution_page("default", Selection(Order("endTime"), (there,), is_counted=True))).total == expected
     await explaining.close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from stepswitch.storage.database import Op, Query, Statement
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.sqlite import READERS, SCANNERS, SqliteDatabase
 from stepswitch.storage.sqlite_connections import DIALECT, connect
+from stepswitch.storage.sqlite_moments import TOGETHER
 from stepswitch.storage.tables import executions as executions_table
 from tests.storage.connections import Commits
 from tests.storage.rows import everything
@@ -158,15 +160,21 @@ def _pages(path: Path) -> int:
 
 async def test_what_all_connections_together_keep_of_the_database_is_bounded(path: Path) -> None:
     made: list[sqlite3.Connection] = []
+    all_read = threading.Barrier(READERS + SCANNERS)
 
     def noted(at: Path) -> sqlite3.Connection:
-        made.append(connect(at))
-        return made[-1]
+        connection = connect(at)
+        made.append(connection)
+        if 1 < len(made) <= 1 + READERS + SCANNERS:  # no thread takes two reads while another has none
+            all_read.wait(30)
+        return connection
 
     database = SqliteDatabase(path, noted)
     try:
         await asyncio.gather(*(database.read([Query(_ONE, limit_seconds=limit)]) for limit in (None, 10.0) for _ in range(20)))
-        assert len(made) == 1 + READERS + SCANNERS
+        async with database.moment():
+            pass
+        assert len(made) == 1 + READERS + SCANNERS + TOGETHER
         assert sum(-connection.execute("PRAGMA cache_size").fetchone()[0] for connection in made) <= 96 * 1024
     finally:
         await database.close()

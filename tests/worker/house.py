@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,7 @@ from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.trust import TrustedHosts
 from stepswitch.secrets.masking import Masking
-from stepswitch.storage.database import Database, Op, Query, Row
+from stepswitch.storage.database import Database, Moment, Op, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
@@ -110,6 +111,9 @@ class Refusing:
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         return await self._database.read(queries)
+
+    def moment(self) -> AbstractAsyncContextManager[Moment]:
+        return self._database.moment()
 
     async def close(self) -> None:
         await self._database.close()

@@ -5,8 +5,9 @@ that see one state of the data.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
@@ -17,6 +18,7 @@ from stepswitch.engine.encryption import Sealer
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,31 @@ class Database(Protocol):
         """
         ...
 
+    def moment(self) -> AbstractAsyncContextManager["Moment"]:
+        """Let several reads see what is committed now, however long they take; raises StoreError. Others wait for the end of it."""
+        ...
+
     async def close(self) -> None:
         """Finish what is waiting and let go of the files."""
+        ...
+
+
+ReadNow = Callable[[Sequence[Query]], Sequence[Sequence[Row]]]
+"""Reads in the thread that asks."""
+
+
+class Moment(Protocol):
+    """The database as it stood at one moment."""
+
+    @property
+    def readers(self) -> int:
+        """How many reads go on beside each other; further ones wait."""
+        ...
+
+    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
+        """Return the rows of each query as of the moment, otherwise as `Database.read`."""
+        ...
+
+    async def work(self, task: Callable[[ReadNow], Found]) -> Found:
+        """Return what `task` comes to, in a reader's thread: it is given what reads right there, and stops at what that raises."""
         ...

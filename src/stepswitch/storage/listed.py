@@ -28,6 +28,10 @@ _RANGES: Final[Mapping[Operator, Callable[[Any, Any], Any]]] = {
     Operator.LTE: lambda column, value: column <= value,
 }
 _UP_TO: Final = frozenset({Operator.EQ, Operator.LT, Operator.LTE})
+_AT_SIGHT: Final = 4
+"""So few values are compared one by one sooner than they are looked up."""
+ALL_TIMES: Final = (-(2**63), 2**63 - 1)
+"""Since when, and until before when, everything was created."""
 INDEXABLE: Final = frozenset({Operator.EQ, Operator.IN, *_RANGES})
 """What an index answers; none of it holds where the value is missing."""
 
@@ -46,6 +50,8 @@ class Listed:
     """Attributes that are times and never lie before that of creation: what has one up to some time was created until then."""
     whole: str | None = None
     """The index that holds all plain columns, in the order of creation."""
+    named: frozenset[str] = frozenset()
+    """Attributes of which there are few values, as a rule."""
 
     def attribute_of(self, column: Expression) -> str:
         """Return the attribute that is kept in a column."""
@@ -83,6 +89,7 @@ EXECUTIONS: Final = Listed(
     {"context": Kind.ANY},
     frozenset({"endTime"}),
     "executions_by_tenant",
+    frozenset({"status", "workflow/id", "workflow/name", "creationUser", "contextType"}),
 )
 WORKFLOWS: Final = Listed(
     workflows,
@@ -160,15 +167,15 @@ def _merged(conditions: list[Condition]) -> list[Condition]:
     named = next((each for each in conditions if each.operator in (Operator.EQ, Operator.IN)), None)
     if named is None or len(conditions) == 1:
         return conditions
-    fitting = [value for value in named.values if all(_holds(_stored(value), each) for each in conditions)]
+    fitting = [value for value in named.values if all(holds(_stored(value), each) for each in conditions)]
     return [Condition(named.attribute, Operator.IN, tuple(dict.fromkeys(fitting)))]
 
 
-def _holds(value: str | int, condition: Condition) -> bool:
+def holds(value: str | int, condition: Condition) -> bool:
     """Return whether a condition holds for a value as it is stored; texts are in the order of their code points, as in the database."""
     operator, wanted = condition.operator, [_stored(each) for each in condition.values]
     if operator in _OPPOSITES:
-        return not _holds(value, replace(condition, operator=_OPPOSITES[operator]))
+        return not holds(value, replace(condition, operator=_OPPOSITES[operator]))
     if operator is Operator.CONT:
         return any(str(each) in str(value) for each in wanted)
     if operator in _RANGES:
@@ -215,7 +222,9 @@ def test_of(listed: Listed, term: Term) -> Test:
     if kind is None:
         values = term.binds()
         if opposite is not None:
-            return or_(column.is_(None), not_(_compared(column, opposite, values)))
+            is_short = opposite is Operator.IN and term.count <= _AT_SIGHT
+            fits = and_(*(column != value for value in values)) if is_short else not_(_compared(column, opposite, values))
+            return or_(column.is_(None), fits) if getattr(column, "nullable", False) else fits
         return and_(_compared(column, term.operator, values), *_latest_creation(listed, term))
     inside = _each_of(column)
     if kind is Kind.TEXTS:
@@ -226,10 +235,19 @@ def test_of(listed: Listed, term: Term) -> Test:
     return found if opposite is None else not_(found)
 
 
-def bounds_of_creation(listed: Listed, term: Term) -> Sequence[Test]:
-    """Return what a condition says of the time of creation, where it limits that."""
-    is_its_own = listed.columns[term.attribute] is listed.created and term.operator in INDEXABLE
-    return [test_of(listed, term)] if is_its_own else _latest_creation(listed, term)
+def creation_times(listed: Listed, conditions: Sequence[Condition]) -> tuple[int, int]:
+    """Return since when, and until before when, was created what fits all of these conditions on columns."""
+    since, until = ALL_TIMES
+    for condition in conditions:
+        operator, is_of_creation = condition.operator, listed.columns[condition.attribute] is listed.created
+        if operator not in INDEXABLE or not condition.values or not (is_of_creation or condition.attribute in listed.never_before):
+            continue
+        times = [int(each) for each in condition.values]
+        if operator not in (Operator.GT, Operator.GTE):
+            until = min(until, max(times) + (operator is not Operator.LT))
+        if is_of_creation and operator not in (Operator.LT, Operator.LTE):
+            since = max(since, min(times) + (operator is Operator.GT))
+    return since, until
 
 
 def _latest_creation(listed: Listed, term: Term) -> Sequence[Test]:

@@ -2,13 +2,12 @@
 
 Which index a page is read along is decided by counting first, up to a bound, what fits the conditions that have one: where
 few rows fit they are found and sorted; where many fit, the order's own index is walked and soon gives a page of them. Where it does
-not (those that fit may all stand at its end) the walk is given up, and one index that holds all that is asked is read once, sorted on the way.
+not (those that fit may all stand at its end) the walk is given up, and one index that holds all that is asked is read once, see `passes`.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,16 +21,28 @@ from stepswitch.engine.records import Snapshot, StoredWorkflow
 from stepswitch.engine.selection import Condition, Page, Place, Selection
 from stepswitch.storage.database import Database, Query, Row, Statement
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
-from stepswitch.storage.listed import EXECUTIONS, INDEXABLE, WORKFLOWS, Listed, Term, params_of, plain, reduced, term_of
+from stepswitch.storage.listed import (
+    EXECUTIONS,
+    INDEXABLE,
+    WORKFLOWS,
+    Listed,
+    Term,
+    params_of,
+    plain,
+    reduced,
+    term_of,
+)
+from stepswitch.storage.passes import Wanted, read_whole
 from stepswitch.storage.places import head_place, snapshot_place, steps_place, workflow_place
 from stepswitch.storage.reaches import reach_form, reach_params
 from stepswitch.storage.selects import Branch, Form, count_statement, is_one, is_plain, never_missing, parts_of, rows_statement, walked
+from stepswitch.storage.slices import Sorting
 from stepswitch.storage.tables import executions, snapshots, step_executions, workflows
 
 LIMIT_SECONDS: Final = 1.8
 """How long all queries for one page may run: an answer is promised within two seconds."""
-FEW: Final = 40_000
-"""So many rows are found and sorted in some 100 ms; where more of a million fit, a walk soon meets a page of them."""
+FEW: Final = 25_000
+"""So many rows are found and sorted in some 70 ms; where more of a million fit, a walk soon meets a page of them."""
 MOMENT_SECONDS: Final = 0.025
 """How long a walk is tried of which nobody can tell how long it is: what the rows of a page take where one in a hundred fits."""
 COVERED: Final = 5
@@ -40,6 +51,8 @@ BEARABLE: Final = 1.5
 """So many times as many are found and sorted where a walk has not come to an end, before the whole index is read."""
 AT_ONCE: Final = 100
 """Ids in one statement."""
+_Found = tuple[int, Row]
+"""A row by what it is sorted by, its id last, and the part of the list that it is in."""
 _IDS: Final[list[BindParameter[str]]] = [bindparam(f"id{place}") for place in range(AT_ONCE)]
 _HEADS: Final = Statement(select(executions.c.id, executions.c.tenant, executions.c.body).where(executions.c.id.in_(_IDS)))
 _STEPS: Final = Statement(
@@ -58,6 +71,8 @@ class _Plan:
 
     branches: tuple[Branch, ...] | None
     terms: tuple[Term, ...]
+    is_whole: bool = False
+    """Whether all rows are read in one pass instead."""
 
 
 class SqlListStore:
@@ -92,16 +107,10 @@ class SqlListStore:
 
     async def _page(self, listed: Listed, tenant: str, selection: Selection) -> Page[str]:
         reading = _Reading(self._database, listed, tenant, selection, self._limit)
-        plans = await reading.plans(self._few)
         wanted = selection.skip + selection.size
-        rows: list[tuple[int, Row]] = []
-        for part in reading.parts():
-            rows += [(part, row) for row in await reading.rows(plans, part, wanted + 1 - len(rows), self._moment)]
-            if len(rows) > wanted:
-                break
+        rows, total = await reading.page(await reading.plans(self._few), wanted + 1, self._moment)
         shown = rows[selection.skip : wanted]
         last = Place(shown[-1][0], tuple(shown[-1][1])) if shown and len(rows) > wanted else None
-        total = await reading.count(plans[-1]) if selection.is_counted else None
         return Page(tuple(row[-1] for _, row in shown), last, total)
 
     # --- rows by id ---
@@ -162,6 +171,7 @@ class _Reading:
         self._reach = None if reach is None else reach_form(reach)
         if not selection.any_match:
             conditions = reduced(conditions, listed)
+        self._conditions = conditions
         self._terms = tuple(term_of(each, place) for place, each in enumerate(conditions))
         self._params: dict[str, Any] = {"tenant": tenant, "order_entry": selection.order.entry}
         for condition, term in zip(conditions, self._terms, strict=True):
@@ -175,14 +185,14 @@ class _Reading:
         groups = self._indexed()
         if not groups:
             return self._surely(_Plan(None, self._terms)) if self._terms or self._reach else [_Plan(None, ())]
-        statements = [count_statement(self.listed.table.name, (branch,), self._reach, is_limited=True) for branch in groups]
+        statements = [count_statement(self.listed.table.name, (branch,), None, is_limited=True) for branch in groups]
         counts = [rows[0][0] for rows in await self._read(statements, {"rows": self._enough(few, groups)})]
         if self.selection.any_match:
             all_few = len(groups) == len(self._terms) and sum(counts) < few
             return [_Plan(tuple(groups), self._terms)] if all_few else self._surely(_Plan(None, self._terms))
         fewest, best = min(zip(counts, groups, strict=True), key=lambda each: each[0])
         found = _Plan((Branch(best.index, self._terms),), self._terms)
-        is_covered = len(best.terms) == len(self._terms) and self._is_by_creation()
+        is_covered = self._is_covered(best)
         if fewest < few * (COVERED if is_covered else 1) or (is_covered and self._is_in_order(best)):
             return [found]
         ordered = next((group for group in (best, *groups) if self._is_in_order(group)), None)
@@ -193,22 +203,14 @@ class _Reading:
         """Return up to how many rows of an index have to be counted to know which way to go."""
         if self.selection.any_match:
             return few
-        is_covered = len(groups) == 1 and len(groups[0].terms) == len(self._terms) and self._is_by_creation()
-        return few * COVERED if is_covered else math.ceil(few * BEARABLE)
+        return few * COVERED if len(groups) == 1 and self._is_covered(groups[0]) else math.ceil(few * BEARABLE)
 
     def _surely(self, walk: _Plan) -> Sequence[_Plan]:
-        """Return a walk, and behind it what surely ends: or only that, where both go along the same index."""
-        whole = self._whole()
-        if whole is None:
-            return [walk]
-        return [whole] if self._is_by_creation() else [walk, whole]
-
-    def _whole(self) -> _Plan | None:
-        """Return the one pass over the index that holds all that is asked; None where there is none."""
+        """Return a walk, and behind it what surely ends: the pass over the index that holds all that is asked, where there is one."""
         asked = {self.selection.order.attribute, *(term.attribute for term in self._terms)}
         if self.listed.whole is None or not all(is_plain(self.listed, attribute) for attribute in asked):
-            return None
-        return _Plan((Branch(self.listed.whole, self._terms, self.selection.any_match),), self._terms)
+            return [walk]
+        return [walk, _Plan(None, self._terms, is_whole=True)]
 
     def _indexed(self) -> list[Branch]:
         """Return what each index finds: for OR one condition at a time, for AND all conditions on its attribute."""
@@ -220,6 +222,10 @@ class _Reading:
             groups.setdefault(term.attribute, []).append(term)
         return [Branch(self.listed.indexes[attribute], tuple(terms)) for attribute, terms in groups.items()]
 
+    def _is_covered(self, branch: Branch) -> bool:
+        """Return whether an index holds all that is asked: no row has to be looked at."""
+        return len(branch.terms) == len(self._terms) and self._is_by_creation() and self._reach is None
+
     def _is_in_order(self, branch: Branch) -> bool:
         """Return whether the rows of one value stand in the order that is asked for: every index goes on with the time of creation."""
         return any(term.is_single for term in branch.terms) and self._is_by_creation()
@@ -230,7 +236,7 @@ class _Reading:
         is_same = is_one(self.listed, Branch("", self._terms, self.selection.any_match), attribute)
         return is_same or self.listed.columns[attribute] is self.listed.created
 
-    def parts(self) -> Sequence[int]:
+    def parts(self) -> tuple[int, ...]:
         """Return the parts of the list in which rows of the page may be; raises StoreError where there is no such place as it begins at."""
         parts, after = parts_of(self.listed, self.selection.order), self.selection.after
         if after is not None and after.part not in parts:
@@ -240,12 +246,49 @@ class _Reading:
             return reached
         return (0,) if never_missing(Branch("", self._terms, self.selection.any_match), self.selection.order.attribute) else reached
 
-    async def rows(self, plans: Sequence[_Plan], part: int, count: int, moment: float) -> Sequence[Row]:
-        """Return what up to `count` rows of a part are sorted by, their ids last; each plan but the last is tried for a moment."""
-        for plan in plans[:-1]:
-            with suppress(QueryTooSlowError):
-                return await self._rows(plan, part, count, moment)
-        return await self._rows(plans[-1], part, count, None)
+    async def page(self, plans: Sequence[_Plan], count: int, moment: float) -> tuple[Sequence[_Found], int | None]:
+        """Return up to `count` rows, and how many fit in all where that is asked."""
+        if not self.selection.is_counted:
+            return await self._first_rows(plans, count, moment), None
+        if plans[-1].is_whole:  # all has to be read to be counted, and a page is found on the way
+            return await self._pass(self.parts(), count)
+        return await asyncio.gather(self._first_rows(plans, count, moment), self._count(plans[-1]))
+
+    async def _first_rows(self, plans: Sequence[_Plan], count: int, moment: float) -> Sequence[_Found]:
+        """Return up to `count` rows; each plan but the last is tried for a moment."""
+        found: list[_Found] = []
+        parts = self.parts()
+        for place, part in enumerate(parts):
+            missing = count - len(found)
+            try:
+                rows = await self._rows(plans[0], part, missing, moment if len(plans) > 1 else None)
+            except QueryTooSlowError:
+                if len(plans) == 1:
+                    raise
+                if plans[-1].is_whole:
+                    return [*found, *(await self._pass(parts[place:], missing))[0]]
+                rows = await self._rows(plans[-1], part, missing, None)
+            found += [(part, row) for row in rows]
+            if len(found) == count:
+                break
+        return found
+
+    async def _pass(self, parts: tuple[int, ...], count: int) -> tuple[Sequence[_Found], int]:
+        """Return up to `count` rows of some parts, and how many fit in all where that is asked, from one pass over all rows."""
+        selection, order, after = self.selection, self.selection.order, self.selection.after
+        is_same = is_one(self.listed, Branch("", self._terms, selection.any_match), order.attribute)
+        wanted = Wanted(
+            self.listed,
+            self._conditions,
+            selection.any_match,
+            self._reach,
+            self._params,
+            Sorting(order.attribute, order.descending, is_same, parts),
+            after if after is not None and after.part == parts[0] else None,
+            count,
+            selection.is_counted,
+        )
+        return await read_whole(self._database, wanted, self._left())
 
     async def _rows(self, plan: _Plan, part: int, count: int, seconds: float | None) -> Sequence[Row]:
         selection, order, after = self.selection, self.selection.order, self.selection.after
@@ -256,16 +299,20 @@ class _Reading:
         (rows,) = await self._read([rows_statement(form)], {**places, "rows": count}, seconds)
         return rows
 
-    async def count(self, plan: _Plan) -> int:
+    async def _count(self, plan: _Plan) -> int:
         """Return how many rows fit in all."""
-        created = self.listed.indexes[self.listed.attribute_of(self.listed.created)]
-        branches = plan.branches or (Branch(created, plan.terms, self.selection.any_match),)
+        is_all = not plan.terms and self._reach is None
+        index = self.listed.indexes["id" if is_all else self.listed.attribute_of(self.listed.created)]
+        branches = plan.branches or (Branch(index, plan.terms, self.selection.any_match),)
         ((row,),) = await self._read([count_statement(self.listed.table.name, branches, self._reach, is_limited=False)], {})
         return int(row[0])
 
     async def _read(
         self, statements: Sequence[Statement], params: Mapping[str, Any], seconds: float | None = None
     ) -> Sequence[Sequence[Row]]:
-        left = max(0.0, self._deadline - asyncio.get_running_loop().time())
-        left = left if seconds is None else min(left, seconds)
+        left = self._left() if seconds is None else min(self._left(), seconds)
         return await self._database.read([Query(statement, {**self._params, **params}, left) for statement in statements])
+
+    def _left(self) -> float:
+        """Return how many seconds are left for the page."""
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, or_
 from stepswitch.engine.privileges import ANY
 from stepswitch.engine.selection import Reach
 from stepswitch.storage.encoding import searchable
-from stepswitch.storage.listed import EXECUTIONS, Listed, Test
+from stepswitch.storage.listed import Listed, Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def reach_params(reach: Reach) -> dict[str, Any]:
 
 def reach_test(listed: Listed, form: ReachForm) -> Test:
     """Return the condition."""
-    name = listed.columns["workflow/name" if listed is EXECUTIONS else "name"]
+    name = listed.columns["workflow/name" if "workflow/name" in listed.columns else "name"]
     tests = [listed.columns["creationUser"] == bindparam("reach_user")]
     if form.names:
         tests.append(name.in_([bindparam(f"reach_n{place}") for place in range(form.names)]))

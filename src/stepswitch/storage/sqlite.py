@@ -7,8 +7,9 @@ waits for the disk, runs in a thread (docs/decisions/0002). What `write` returne
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,10 +22,11 @@ from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.encryption import Sealer
 from stepswitch.storage.audit_rows import Prepared, add_records, prepared
-from stepswitch.storage.database import Op, Params, Query, Row, Statement
+from stepswitch.storage.database import Moment, Op, Params, Query, Row, Statement
 from stepswitch.storage.seals import NO_KEYS, sealed
 from stepswitch.storage.sqlite_connections import DIALECT, connect, keep_pages
 from stepswitch.storage.sqlite_faults import NO_SUCH_KEY, in_words, is_busy, refusal_of
+from stepswitch.storage.sqlite_moments import Moments
 from stepswitch.storage.sqlite_readers import Readers
 
 BATCH: Final = 200
@@ -34,7 +36,7 @@ SCANNERS: Final = 2
 """Readers of their own for what may take long, so that nobody else waits for it."""
 WRITER_PAGES_MIB: Final = 16
 READER_PAGES_MIB: Final = 8
-SCANNER_PAGES_MIB: Final = 32
+SCANNER_PAGES_MIB: Final = 28
 """What each connection keeps of the database. A reader drops all of it with the next commit: more than one read needs is of no use to it."""
 BUSY_SECONDS: Final = 10.0
 """How long the writer waits for another process (a host key that is being trusted) to finish its own writing."""
@@ -66,6 +68,7 @@ class SqliteDatabase:
         self._committer = ThreadPoolExecutor(1, "commit")
         self._readers = Readers(path, connect_to, READERS, READER_PAGES_MIB, sealer)
         self._scanners = Readers(path, connect_to, SCANNERS, SCANNER_PAGES_MIB, sealer)
+        self._moments = Moments(path, connect_to, self._committer, sealer)
         self._waiting: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -108,6 +111,16 @@ class SqliteDatabase:
             self._note_damage(error)
             raise
 
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[Moment]:
+        """See `Database`."""
+        try:
+            async with self._moments.open() as moment:
+                yield moment
+        except DamagedError as error:
+            self._note_damage(error)
+            raise
+
     @property
     def locked_seconds(self) -> float:
         """For how long another process has kept what is waiting from being written."""
@@ -122,6 +135,7 @@ class SqliteDatabase:
         self._closing = True
         self._wake.set()
         await asyncio.wait([self._writer])
+        await self._moments.close()
         await self._readers.close()
         await self._scanners.close()
         self._let_go()

@@ -1,4 +1,4 @@
-"""What reads SQLite beside the one writer: a few threads with a connection each. Used by `sqlite`."""
+"""What reads SQLite beside the one writer: a few threads with a connection each. Used by `sqlite` and `sqlite_moments`."""
 
 import asyncio
 import sqlite3
@@ -47,7 +47,7 @@ class Readers:
         try:
             connection.execute("BEGIN")
             try:
-                return [_fetch(connection, query, self._sealer) for query in queries]
+                return [fetch(connection, query, self._sealer) for query in queries]
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -82,7 +82,8 @@ class Readers:
             self._all.pop().close()
 
 
-def _fetch(connection: sqlite3.Connection, query: Query, sealer: Sealer) -> Sequence[Row]:
+def fetch(connection: sqlite3.Connection, query: Query, sealer: Sealer) -> Sequence[Row]:
+    """Return the rows of a query; raises QueryTooSlowError where it runs over its limit."""
     statement = query.statement.compiled(DIALECT)
     if query.limit_seconds is not None:
         deadline = time.monotonic() + query.limit_seconds
