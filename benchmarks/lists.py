@@ -1,29 +1,39 @@
-"""Measures pages of lists over many executions. `python -m benchmarks.lists [--rows N] [--json FILE]`."""
+"""Measures pages of lists over many executions. `python -m benchmarks.lists [--rows N] [--keep FOLDER] [--only WORDS] [--json FILE]`.
+
+What is stored takes minutes to build and seconds to measure: with `--keep` it stays in a folder, and is built again only where the tables have changed.
+"""
 
 import argparse
 import asyncio
+import inspect
 import random
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stepswitch.domain.errors import QueryTooSlowError
 from stepswitch.domain.execution import ContextType, Head, Status
 from stepswitch.domain.filters import Operator
 from stepswitch.engine.records import Save, Snapshot
-from stepswitch.engine.selection import Condition, Order, Page, Selection
+from stepswitch.engine.selection import Condition, Order, Page, Reach, Selection
 from stepswitch.storage.data_dir import migrate
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.lists import SqlListStore
 from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.storage.sqlite_connections import DIALECT
+from stepswitch.storage.tables import metadata
 
 BEGIN = 1_800_000_000_000
 TENANT = "default"
@@ -41,10 +51,10 @@ def execution(number: int, chance: random.Random) -> Head:
     workflow = min(int(chance.expovariate(0.05)), 199)
     has_ended = status in (Status.COMPLETED, Status.FAILED, Status.ABORTED)
     return Head(
-        id=f"{created:012x}-7{number:08x}",
+        id=str(UUID(int=created << 80 | 0x7000_8000_0000_0000_0000 | chance.getrandbits(62))),
         tenant=TENANT,
         snapshot_id=SNAPSHOT.id,
-        workflow_id=f"workflow-{workflow:032d}",
+        workflow_id=str(UUID(int=workflow)),
         workflow_name=f"Register gNB {workflow}",
         creation_user=f"user{chance.randrange(50)}",
         creation_time=created,
@@ -84,7 +94,7 @@ def selections(rows: int) -> dict[str, Selection]:
         "status in FAILED, ABORTED, by name": Selection(Order("workflow/name"), (Condition("status", Operator.IN, ("FAILED", "ABORTED")),)),
         "endTime in a narrow range, newest first": Selection(NEWEST, (since, until)),
         "endTime since the middle, by creationUser": Selection(Order("creationUser"), (since,)),
-        "FAILED or workflow/id = …": Selection(NEWEST, (failed, Condition("workflow/id", eq, (f"workflow-{150:032d}",))), any_match=True),
+        "FAILED or workflow/id = …": Selection(NEWEST, (failed, Condition("workflow/id", eq, (str(UUID(int=150)),))), any_match=True),
         "status = COMPLETED, page 100": Selection(NEWEST, (completed,), skip=9_900),
         "aborted, by retainedTil": Selection(Order("retainedTil"), (Condition("aborted", eq, (True,)),)),
         "retainedTil in the first half, newest first": Selection(NEWEST, (early,)),
@@ -106,65 +116,149 @@ def selections(rows: int) -> dict[str, Selection]:
         "status is not COMPLETED, by workflow/name": Selection(
             Order("workflow/name"), (Condition("status", Operator.NEQ, ("COMPLETED",)),)
         ),
+        "retainedTil in the second half, by creationUser, page 100, counted": Selection(
+            Order("creationUser"), (late,), skip=9_900, is_counted=True
+        ),
+        "workflow/name does not contain, by id, last first, page 100, counted": Selection(
+            Order("id", descending=True), (Condition("workflow/name", Operator.NCONT, ("gNB 0",)),), skip=9_900, is_counted=True
+        ),
+        "id does not contain, by creationUser, page 100, counted": Selection(
+            Order("creationUser", descending=True), (Condition("id", Operator.NCONT, ("fff",)),), skip=9_900, is_counted=True
+        ),
+        "creationUser contains, by endTime, counted": Selection(
+            Order("endTime"), (Condition("creationUser", Operator.CONT, ("user49",)),), is_counted=True
+        ),
+        "retainedTil in the second half, created in the first, newest first, counted": Selection(
+            NEWEST, (late, Condition("creationTime", Operator.LT, (middle,))), is_counted=True
+        ),
+        "200 names and 100 users not, by endTime, latest first, counted": Selection(
+            Order("endTime", descending=True),
+            (
+                Condition("workflow/name", Operator.IN, tuple(f"Register gNB {number}" for number in range(200))),
+                Condition("creationUser", Operator.NIN, tuple(f"user{number}" for number in range(45, 145))),
+            ),
+            is_counted=True,
+        ),
+        "five conditions, by workflow/id, counted": Selection(
+            Order("workflow/id"),
+            (
+                early,
+                Condition("status", Operator.NEQ, ("FAILED",)),
+                Condition("creationUser", Operator.NCONT, ("user9",)),
+                Condition("contextType", Operator.IN, ("NONE", "VNF", "CNF")),
+                Condition("workflow/name", Operator.GT, ("Register gNB 1",)),
+            ),
+            is_counted=True,
+        ),
+        "aborted or not, early or late, by aborted, counted": Selection(
+            Order("aborted"), (Condition("aborted", Operator.NEQ, (True,)), early, since), any_match=True, is_counted=True
+        ),
+        "one's own and others' by name, by retainedTil, latest first, counted": Selection(
+            Order("retainedTil", descending=True), (since,), is_counted=True, reach=Reach("user3", ("Register gNB 1*", "Register gNB 2"))
+        ),
+        "what one may see, counted": Selection(NEWEST, is_counted=True, reach=Reach("user3", ("Register gNB 1*", "Register gNB 2"))),
+        "status = COMPLETED, what one may see, newest first, counted": Selection(
+            NEWEST, (completed,), is_counted=True, reach=Reach("nobody", ("Register gNB 150",))
+        ),
+        "workflow/name = …, not by some users, by endTime, counted": Selection(
+            Order("endTime"), (named, Condition("creationUser", Operator.NIN, ("user1", "user2"))), is_counted=True
+        ),
+        "status = COMPLETED, counted": Selection(NEWEST, (completed,), is_counted=True),
         "context/vnfId contains, no index": Selection(NEWEST, (Condition("context", Operator.CONT, ("-4242",), "vnfId"),)),
         "all FAILED counted": Selection(NEWEST, (failed,), is_counted=True),
         "all counted": Selection(NEWEST, is_counted=True),
     }
 
 
-async def measure(lists: SqlListStore, selection: Selection) -> tuple[float, float, int]:
-    """Return the slowest and the middle time of five tries, in milliseconds, each with the page behind it; and the rows of the first."""
-    times: list[float] = []
-    shown = 0
-    for _ in range(5):
-        begun = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What pages of a kind took, in milliseconds: on a busy machine the CPU says more than the clock. And the rows of the first."""
+
+    slowest: float
+    middle: float
+    cpu: float
+    rows: int
+
+
+async def measure(lists: SqlListStore, selection: Selection) -> Figures:
+    """Return what five tries took, each with the page behind it."""
+    times: list[tuple[float, float]] = []
+
+    async def timed(wanted: Selection, *, has_heads: bool) -> Page[str]:
+        begun, cpu = time.perf_counter(), time.process_time()
         try:
-            page = await lists.execution_page(TENANT, selection)
+            page = await lists.execution_page(TENANT, wanted)
         except QueryTooSlowError:
-            print("given up, as documented:", selection.conditions)
             page = Page(())
-        await lists.heads(page.items)
-        times.append((time.perf_counter() - begun) * 1000)
-        shown = len(page.items)
+            print("given up:", wanted.conditions)
+        if has_heads:
+            await lists.heads(page.items)
+        times.append((time.perf_counter() - begun, time.process_time() - cpu))
+        return page
+
+    for _ in range(5):
+        page = await timed(selection, has_heads=True)
         if page.last is not None and not selection.skip:
-            begun = time.perf_counter()
-            await lists.execution_page(TENANT, replace(selection, after=page.last))
-            times.append((time.perf_counter() - begun) * 1000)
-    return max(times), sorted(times)[len(times) // 2], shown
+            await timed(replace(selection, after=page.last), has_heads=False)
+    clock, cpus = (sorted(each * 1000 for each in several) for several in zip(*times, strict=True))
+    return Figures(clock[-1], clock[len(clock) // 2], cpus[len(cpus) // 2], len(page.items))
 
 
-async def run(rows: int) -> Sequence[tuple[str, float, float, int]]:
-    """Fill a store and measure."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "stepswitch.db"
-        migrate(path)
-        database = SqliteDatabase(path)
-        try:
-            store = SqlExecutionStore(database)
-            begun = time.perf_counter()
-            await fill(store, rows)
-            seconds = time.perf_counter() - begun
-            print(f"{rows} executions stored in {seconds:.0f} s, {rows / seconds:,.0f}/s, {path.stat().st_size / 2**20:,.0f} MiB")
-            lists = SqlListStore(database, store)
-            return [(name, *await measure(lists, selection)) for name, selection in selections(rows).items()]
-        finally:
-            await database.close()
+def schema() -> str:
+    """Return what tells one definition of the tables from another, and one way of filling them."""
+    tables = "".join(str(CreateTable(table)) for table in metadata.sorted_tables)
+    indexes = sorted(str(CreateIndex(index).compile(dialect=DIALECT)) for table in metadata.sorted_tables for index in table.indexes)
+    return sha256("".join([tables, *indexes, inspect.getsource(execution)]).encode()).hexdigest()[:12]
+
+
+async def built(folder: Path, rows: int) -> Path:
+    """Return a database of `rows` executions in `folder`: the one that is there already, or a new one."""
+    path = folder / f"lists-{rows}-{schema()}.db"
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    migrate(unfinished)
+    database = SqliteDatabase(unfinished)
+    try:
+        begun = time.perf_counter()
+        await fill(SqlExecutionStore(database), rows)
+        seconds = time.perf_counter() - begun
+        print(f"{rows} executions stored in {seconds:.0f} s, {rows / seconds:,.0f}/s, {unfinished.stat().st_size / 2**20:,.0f} MiB")
+    finally:
+        await database.close()
+    return unfinished.rename(path)
+
+
+async def run(folder: Path, rows: int, only: str) -> Mapping[str, Figures]:
+    """Measure the kinds of pages with `only` in their names."""
+    database = SqliteDatabase(await built(folder, rows))
+    try:
+        lists = SqlListStore(database, SqlExecutionStore(database))
+        return {name: await measure(lists, each) for name, each in selections(rows).items() if only in name}
+    finally:
+        await database.close()
 
 
 def main() -> None:
     """Measure, print, and write the figures where told."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="build what is measured here, or take what was built here before")
+    parser.add_argument("--only", default="", metavar="WORDS", help="measure the kinds of pages with these words in their names")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    measured = asyncio.run(run(arguments.rows))
-    table = Table("page of 100", "slowest, ms", "median, ms", "rows", title=f"{arguments.rows} executions; aim {AIM_MS} ms")
-    for name, slowest, median, shown in measured:
-        table.add_row(name, f"{slowest:,.1f}", f"{median:,.1f}", str(shown))
+    with ExitStack() as stack:
+        folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        measured = asyncio.run(run(folder, arguments.rows, arguments.only))
+    title = f"{arguments.rows} executions; aim {AIM_MS} ms"
+    table = Table("page of 100", "slowest, ms", "median, ms", "CPU, ms", "rows", title=title)
+    for name, found in measured.items():
+        table.add_row(name, f"{found.slowest:,.1f}", f"{found.middle:,.1f}", f"{found.cpu:,.1f}", str(found.rows))
     Console(file=sys.stdout).print(table)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     if arguments.json:
-        arguments.json.write_bytes(orjson.dumps({name: slowest for name, slowest, _, _ in measured}, option=orjson.OPT_INDENT_2))
+        arguments.json.write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2))
 
 
 if __name__ == "__main__":
