@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stepswitch.plugin import CUT, ErrorCode, LogLevel, Outcome, Result, Value
+from stepswitch.plugin import CUT, ErrorCode, LogLevel, Outcome, Result, TargetError, Value
 from stepswitch.steps.ssh import SshStep
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
@@ -434,3 +434,26 @@ async def test_a_login_as_root_that_does_not_obey_is_told_of(ssh: SshStep, serve
 
 def is_alive(pid_file: Path) -> bool:
     return Path(f"/proc/{pid_file.read_text().strip()}").exists()
+
+
+# --- a worker that may not send any more ------------------------------------------------------------------------------
+
+
+class FencedContext(RecordingContext):
+    """A worker that is taken for dead since it logged in."""
+
+    def mark_sent(self) -> None:
+        raise TargetError("this worker is too silent to send anything")
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["in a new session", "in a kept session"])
+async def test_who_may_not_send_any_more_while_a_channel_opens_has_sent_nothing_and_says_so(
+    ssh: SshStep, server: OpenSshServer, tmp_path: Path, is_kept: bool
+) -> None:
+    if is_kept:
+        assert (await run(ssh, server, cmd="true")).result is Result.SUCCEEDED
+    file = tmp_path / "made"
+    with pytest.raises(TargetError, match="too silent"):
+        await run(ssh, server, FencedContext(host_keys=server.trusted()), cmd=f"touch {file}")
+    assert (await run(ssh, server, cmd="sync")).result is Result.SUCCEEDED, "another attempt cannot log in"
+    assert not file.exists()

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import asyncssh
 
+from stepswitch.plugin import TargetError
 from stepswitch.steps.output import Output
 from stepswitch.steps.ssh_inputs import Command
 
@@ -79,8 +80,8 @@ class _Channel:
         self.error: Exception | None = None
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._opened()  # raises where nothing may be sent any more: then nothing was
         self.channel = chan
-        self._opened()
 
     def session_started(self) -> None:
         pass
@@ -158,7 +159,7 @@ class Run:
         self._limit = asyncio.timeout(None)
 
     async def follow(self, command: Command, output: Output, errors: Output) -> Ending:
-        """Run the command to its end while its output goes to `output` and `errors`; raises NotSentError. Cancelled, or silent for too long, it is stopped."""
+        """Run the command to its end while its output goes to `output` and `errors`; raises NotSentError, and what `mark_sent` raises. Cancelled, or silent for too long, it is stopped."""
         try:
             ending = await self._start(command) or await self._read(output, errors)
         except asyncio.CancelledError:
@@ -215,7 +216,7 @@ class Run:
             if channel.channel is None:
                 raise NotSentError(timed_out=True, refused=False) from None
             return Ending(End.SILENT)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TargetError):
             raise
         except Exception as error:
             if channel.channel is None:
