@@ -1,7 +1,9 @@
 """The worker's side: a claim before anything is sent where that matters, none where it does not, and the truth about what is still open."""
 
+from dataclasses import replace
+
 from stepswitch.domain.errors import StoreError
-from stepswitch.domain.events import Abort, Pause, Reply, Resume
+from stepswitch.domain.events import Abort, Lost, Pause, Reply, Resume
 from stepswitch.domain.execution import LogEntry, LogLevel, Outcome, Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.claims import Grant
@@ -105,6 +107,36 @@ async def test_a_report_is_stored_once_and_repeated_as_often_as_needed(rig: Rig)
     for _ in range(3):
         assert await rig.claims.report(grant, Outcome(Result.SUCCEEDED)) is Reply.STORED
     assert (await rig.stored(execution)).version == 3
+
+
+async def test_a_repeat_that_comes_long_after_is_answered_as_stored_and_leaves_no_line(rig: Rig) -> None:
+    """The head remembers the last few events only; a doubled message may be older than those."""
+    names = ["a", *(f"s{number}" for number in range(11))]
+    execution = await rig.create(document(steps=steps(*names)))
+    first = await granted(rig)
+    assert await rig.claims.report(first, Outcome(Result.SUCCEEDED)) is Reply.STORED
+    for _ in names[1:]:
+        assert await rig.claims.report(await granted(rig), Outcome(Result.SUCCEEDED)) is Reply.STORED
+    head = await rig.stored(execution)
+    assert head.status is Status.COMPLETED
+    assert f"report:{first.nonce}" not in head.applied, "it is not long ago"
+    lines, _ = await rig.store.logs(execution)
+    assert await rig.claims.report(first, Outcome(Result.SUCCEEDED)) is Reply.STORED
+    assert (await rig.store.logs(execution))[0] == lines
+    forged = replace(first, nonce="of nobody")
+    assert await rig.claims.report(forged, Outcome(Result.SUCCEEDED)) is Reply.STALE
+
+
+async def test_who_was_given_up_long_ago_is_told_that_nothing_follows(rig: Rig) -> None:
+    execution = await rig.create(ACT)
+    lost = await granted(rig)
+    assert lost.nonce is not None
+    await rig.conductor.apply(execution, Lost("lost", 0, 1, lost.nonce, "silent"))
+    for _ in range(2):
+        assert await rig.claims.report(await granted(rig), Outcome(Result.SUCCEEDED)) is Reply.STORED
+    assert await rig.claims.report(lost, Outcome(Result.SUCCEEDED)) is Reply.STALE
+    lines, _ = await rig.store.logs(execution)
+    assert sum("too late" in line.message for line in lines) == 1
 
 
 async def test_signs_of_life_are_stored_and_tell_what_is_still_open(rig: Rig) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from stepswitch.domain.bindings import probe_bindings
 from stepswitch.domain.decide import is_for_worker, time_limit_seconds
+from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Claimed, CleanedUp, Reply, Reported, Task
-from stepswitch.domain.execution import Head, LogEntry, Outcome, Values
+from stepswitch.domain.execution import Head, LogEntry, Outcome, Probe, StepExecution, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
@@ -19,6 +20,7 @@ from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
+from stepswitch.engine.views import behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,20 @@ class Claims:
     async def report(self, grant: Grant, outcome: Outcome) -> Reply:
         """Hand in what an attempt came to. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
         task = grant.task
+        if await self._is_behind(grant):
+            return Reply.STORED
         event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
         event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look)
         return (await self._conductor.apply(task.execution_id, event)).reply
+
+    async def _is_behind(self, grant: Grant) -> bool:
+        """Return whether an attempt was reported long ago, so that its report is a repeat: its row says so, which no decision reads."""
+        task = grant.task
+        head = await self._conductor.head(task.execution_id)
+        if grant.nonce is None or head is None or head.epoch != task.epoch or task.number >= behind(head):
+            return False
+        rows = await self._store.steps(task.execution_id, task.number, 1)
+        return any(_was_reported(row.probe if task.look else row, grant.nonce) for row in rows if not row.aborted)
 
     async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
         """Store log lines of a running step, masked before they come here; `again` where an earlier try at them was in doubt."""
@@ -142,3 +155,12 @@ class Claims:
     async def cleaned_up(self, execution_id: str, number: int) -> None:
         """Confirm that nothing of a cancelled attempt is left at its target."""
         await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
+
+
+def _was_reported(work: StepExecution | Probe | None, nonce: str) -> bool:
+    """Return whether whoever held this claim said how it ended, rather than that others gave it up, or a probe found out."""
+    if work is None or work.claim is None or work.claim.nonce != nonce:
+        return False
+    if isinstance(work, StepExecution) and work.probe is not None:
+        return False
+    return work.error is None or work.error.code not in (ErrorCode.LOST, ErrorCode.RESTORED)
