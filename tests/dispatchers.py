@@ -50,6 +50,9 @@ class StillDispatcher:
     def is_busy(self, device: str) -> bool:
         return False
 
+    def place(self, step_type: str) -> str:
+        return "worker"
+
     def in_line(self) -> int:
         return self.line
 

@@ -3,14 +3,17 @@
 import base64
 from pathlib import Path
 
+from stepswitch.bootstrap import open_service
+from stepswitch.config.settings import Settings
 from stepswitch.domain.events import Abort, Pause, SetValues
-from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.execution import ContextType, Result, Status
 from stepswitch.domain.states import StepState
+from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.views import ExecutionView
 from stepswitch.storage.executions import SqlExecutionStore
 from tests.domain.documents import document
 from tests.domain.lives import steps
-from tests.engine.scripted import open_house
+from tests.engine.scripted import ANN, open_house
 
 SECRET = "s3cr3t-of-the-router"
 IN_THE_DOCUMENT = "left-in-the-document"
@@ -143,6 +146,20 @@ async def test_what_nobody_holds_still_says_why_it_does_not_run(tmp_path: Path) 
         await house.open(start=False)
         view = await house.view(execution)
         assert [(each.kind, each.name) for each in view.waiting_for] == [("place", "worker")]
+
+
+async def test_a_script_that_is_left_in_the_store_waits_for_a_place_of_its_own_kind(tmp_path: Path) -> None:
+    """As one does that is in memory: few scripts run at once, however many workers are free."""
+    script = {"type": "JS", "inBindings": {"script": {"type": "string", "defaultValue": "return {}"}}}
+    settings = Settings.model_validate({"data_dir": tmp_path, "admin_password": "long enough"})
+    service = await open_service(settings)
+    workflow = (await service.catalogue.create(ANN, document(steps={"a": script}))).workflow
+    execution = (await service.executions.create(ANN, ExecutionRequest(workflow.id, ContextType.NONE))).head.id
+    await service.stop(grace_seconds=0)
+    service = await open_service(settings)
+    view = await service.views.execution(ANN, execution)
+    await service.stop(grace_seconds=0)
+    assert [(each.kind, each.name) for each in view.waiting_for] == [("place", "JS")]
 
 
 async def test_steps_are_shown_in_order_with_the_current_one_last(tmp_path: Path) -> None:

@@ -191,11 +191,15 @@ class LocalDispatcher:
             return Waiting("time", "delay", task.since, self._delays.until(execution_id))
         if task.device is not None and self.is_busy(task.device):
             return Waiting("device", task.device, task.since)
-        return Waiting("place", task.step_type if task.step_type in self._places.by_type else "worker", task.since)
+        return Waiting("place", self.place(task.step_type), task.since)
 
     def is_busy(self, device: str) -> bool:
         """See `Dispatcher`."""
         return self._busy[lane_of_device(device)] >= self._places.per_device
+
+    def place(self, step_type: str) -> str:
+        """See `Dispatcher`."""
+        return step_type if step_type in self._places.by_type else "worker"
 
     def running(self) -> Sequence[Task]:
         """See `Dispatcher`."""

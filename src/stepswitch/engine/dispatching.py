@@ -82,5 +82,8 @@ class Dispatcher(TaskTaker, Protocol):
     def is_busy(self, device: str) -> bool:
         """Return whether all sessions that a device may have are taken."""
 
+    def place(self, step_type: str) -> str:
+        """Return what somebody waits for who waits for a place for a step of this type: the type, where few of it may run at once, else `worker`."""
+
     def in_line(self) -> int:
         """Return about how many tasks wait, here and in the store."""

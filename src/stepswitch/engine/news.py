@@ -12,7 +12,7 @@ from stepswitch.engine.confidential import Mask
 from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.records import Committed
-from stepswitch.engine.snapshots import Snapshots
+from stepswitch.engine.snapshots import Compiled, Snapshots
 from stepswitch.engine.views import Views, WaitingFor, waiting_for_somebody
 
 HEADS_KEPT_BYTES: Final = 8 * 1024 * 1024
@@ -77,7 +77,8 @@ class Newsroom:
 
     async def standing(self, head: Head) -> Standing:
         """Return how an execution stands now."""
-        return self._standing(head, await self._mask(head, is_edited=True))
+        compiled = await self._snapshots.get(head.snapshot_id)
+        return self._standing(head, compiled, await self._mask(head, is_edited=True))
 
     async def happened(self, commit: Commit, size: int) -> Happened | None:
         """Return what is told of a commit; None where the execution was removed since, which a later commit says."""
@@ -93,11 +94,13 @@ class Newsroom:
         steps = commit.steps if outline.current is None else (*commit.steps, outline.current)
         news: list[News] = [*(_without_secrets(step, mask) for step in steps), *map(mask.entry, commit.logs)]
         then = outline.of(head, commit.time)
-        news.insert(0 if outline.version == 1 else len(news), self._standing(then, mask, is_newest=outline.version == head.version))
+        compiled = await self._snapshots.get(head.snapshot_id)
+        standing = self._standing(then, compiled, mask, is_newest=outline.version == head.version)
+        news.insert(0 if outline.version == 1 else len(news), standing)
         return _happened(commit, head, tuple(news), size, has_ended=outline.status in ENDED)
 
-    def _standing(self, head: Head, mask: Mask, *, is_newest: bool = True) -> Standing:
-        waiting_for = self._views.waiting_for(head) if is_newest else waiting_for_somebody(head)
+    def _standing(self, head: Head, compiled: Compiled, mask: Mask, *, is_newest: bool = True) -> Standing:
+        waiting_for = self._views.waiting_for(head, compiled) if is_newest else waiting_for_somebody(head)
         return Standing(head, tuple(replace(each, name=mask.text(each.name)) for each in waiting_for))
 
     async def _head(self, commit: Commit) -> Head | None:

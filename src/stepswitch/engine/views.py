@@ -178,9 +178,10 @@ class Views:
         head = await self.head(caller, execution_id)
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
         has_ended = head.status in ENDED
+        compiled = await self._snapshots.get(head.snapshot_id)
         running = self._dispatcher.running_since(head.id)
         place = (await self.places([head])).get(head.id)
-        return Stand(state_of(head), lasting, () if has_ended else (running, place, *self.waiting_for(head)), has_ended)
+        return Stand(state_of(head), lasting, () if has_ended else (running, place, *self.waiting_for(head, compiled)), has_ended)
 
     def searched_context(self, head: Head, compiled: Compiled) -> Values:
         """Return what of the context of a new execution lists may be filtered by."""
@@ -252,14 +253,14 @@ class Views:
             steps=(),
             logs=(),
             outputs=mask.values(outputs, compiled.secret_names),
-            waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in self.waiting_for(head)),
+            waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in self.waiting_for(head, compiled)),
             queue_position=place if head.status is Status.QUEUED else None,
             masker=self._secrets.masker,
             rows=rows,
         )
 
-    def waiting_for(self, head: Head) -> tuple[WaitingFor, ...]:
-        """Return what an execution waits for."""
+    def waiting_for(self, head: Head, compiled: Compiled) -> tuple[WaitingFor, ...]:
+        """Return what an execution waits for; `compiled` is its snapshot."""
         if head.status is Status.PAUSED or not is_in_line(head):
             return waiting_for_somebody(head)
         waiting = self._dispatcher.waiting(head.id)
@@ -267,15 +268,16 @@ class Views:
             return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
         if head.current is None or self._dispatcher.holds(head.id):
             return ()
-        return (self._waiting_in_the_store(head.current.work),)
+        place = self._dispatcher.place(compiled.workflow.steps[head.current.step_id].type)
+        return (self._waiting_in_the_store(head.current.work, place),)
 
-    def _waiting_in_the_store(self, work: StepExecution | Probe) -> WaitingFor:
+    def _waiting_in_the_store(self, work: StepExecution | Probe, place: str) -> WaitingFor:
         """Return what a step, or its probe, waits for whose turn is long to come, or is still to be read after a start."""
         if work.not_before is not None and work.not_before > work.since:
             return WaitingFor("time", "delay", work.since, work.not_before)
         if work.device is not None and self._dispatcher.is_busy(work.device):
             return WaitingFor("device", work.device, work.since)
-        return WaitingFor("place", "worker", work.since)
+        return WaitingFor("place", place, work.since)
 
 
 def behind(head: Head) -> int:
