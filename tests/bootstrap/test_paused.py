@@ -3,7 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -33,6 +35,27 @@ async def until_held(wanted: dict[str, int]) -> None:
             await asyncio.sleep(0)
 
 
+async def begin_all_threads(service: Service) -> None:
+    """Let every thread of every pool begin now, and open what it keeps open: they begin when others are busy, so under load much later."""
+    loop = asyncio.get_running_loop()
+    database = service._database
+    for readers in (database._readers, database._scanners):
+        await begin_threads(readers._threads, readers._connection)
+    await asyncio.to_thread(lambda: None)
+    default = cast("ThreadPoolExecutor", loop._default_executor)  # type: ignore[attr-defined] # there is no other way to it
+    await begin_threads(default, lambda: None)
+
+
+async def begin_threads(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
+    together = threading.Barrier(pool._max_workers)
+
+    def begin() -> None:
+        work()
+        together.wait(PATIENCE)
+
+    await asyncio.gather(*(asyncio.wrap_future(pool.submit(begin)) for _ in range(pool._max_workers)))
+
+
 async def pause_before(house: House) -> None:
     await house.until(await house.queue(document(steps=steps("a")), debug_step_ids=("a",)), Status.PAUSED)
 
@@ -46,7 +69,8 @@ async def pause_at_a_failure(house: House) -> None:
 @pytest.mark.parametrize("pause", [pause_before, pause_at_a_failure])
 async def test_paused_executions_hold_no_thread_no_task_and_no_file(tmp_path: Path, pause: Callable[[House], Awaitable[None]]) -> None:
     async with open_house(tmp_path) as house:
-        for _ in range(40):  # until every thread of every pool has begun
+        await begin_all_threads(house.service)
+        for _ in range(5):
             await pause(house)
         before = held()
         for _ in range(PAUSED):
@@ -63,6 +87,7 @@ async def test_a_pause_closes_the_session_with_the_device(tmp_path: Path) -> Non
         service.observe(watch)
         await service.start()
         try:
+            await begin_all_threads(service)
             await pause_over_ssh(service, watch, device)
             before = held()
             for _ in range(3):
