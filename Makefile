@@ -67,7 +67,7 @@ bench: $(INSTALLED) ## measure, beside what the same machine gives without the s
 chaos: setup ## kill the service at many random moments and count what every device was told
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200
 
-simulate: setup ## run that many random schedules (SCHEDULES) through the engine; a seed that breaks a promise is named
+simulate: setup ## run that many random schedules (SCHEDULES) through the engine; a seed that breaks a promise is named, and what was met is counted
 	STEPSWITCH_SIMULATION_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_schedules.py
 
 fuzz: setup ## hold the API against its description with some twenty thousand requests, EXAMPLES made up for each operation; SEED repeats a run

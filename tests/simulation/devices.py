@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -16,9 +17,11 @@ from tests.simulation.loop import here, sleep
 from tests.simulation.weather import CALM, Weather
 
 SLOW: Final = "slow"
+DEADLY: Final = "deadly"
+"""Whoever sends something to it dies of that, more often than not."""
 DONE: Final = "done"
 NOT_DONE: Final = "not done"
-DEVICES: Final = ("north", "south", SLOW)
+DEVICES: Final = ("north", "south", SLOW, DEADLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,26 @@ class City:
     weather: Weather = CALM
     told: list[Told] = field(default_factory=list)
     ended: dict[str, Outcome] = field(default_factory=dict)
+    forgotten: list[Told] = field(default_factory=list)
+    """What was sent after a backup that was restored since: the devices know of it, the store does not."""
+    restored: set[str] = field(default_factory=set)
+    """Executions that were not over in such a backup."""
+    told_before: int = 0
+    """How much of what was sent is older than the last restore."""
+    haunted: dict[str, str] = field(default_factory=dict)
+    """Executions that a worker of before a restore reported to, and the epoch that it had."""
     lost: set[str] = field(default_factory=set)
     """Claims that were declared lost, on disk: nothing may be sent for them any more."""
     is_claimed: Callable[[Told], bool] = lambda _: True
     """Whether the claim of an attempt is, or was, on disk."""
     hear: Callable[[Committed], None] = lambda _: None
     """Is told of whatever the service tells its observers."""
+    die: Callable[[], None] = lambda: None
+    """Lets the process die, here and now."""
+    met: Counter[str] = field(default_factory=Counter)
+    """How often what has happened; `encounters` says what has to."""
+    passwords: list[str] = field(default_factory=list)
+    """Each that somebody was told for the first account."""
     breaches: list[str] = field(default_factory=list)
     """What may never happen, and has. Not raised, for the service outlives whatever a step type raises."""
 
@@ -67,6 +84,13 @@ class City:
     def chance(self, probability: float) -> bool:
         """Return whether something happens."""
         return self.random.random() < probability
+
+    def happens(self, what: str, probability: float) -> bool:
+        """Return whether something happens, and remember that it did."""
+        happens = self.random.random() < probability
+        if happens:
+            self.met[what] += 1
+        return happens
 
 
 class ActingStep:
@@ -95,13 +119,15 @@ class ActingStep:
         trouble = city.weather.device_trouble
         await context.log(f"{name} logs in with {secret}")
         await sleep(city.random.random() * 5.0)
-        if city.chance(trouble / 4):
+        if city.happens("a device was not reached", trouble / 4):
             return failed(ErrorCode.UNREACHABLE, f"nobody answers to {secret}")
         if inputs.get("deed") == "look":
             return self._look(context)
         for place in range(city.random.choice([1, 1, 1, 2])):
             context.mark_sent()
             city.tell(_told(device, inputs, context))
+            if device == DEADLY and city.happens("a process died of its step", city.weather.deadly):
+                city.die()
             await context.log(f"{name} was told {place}, {encoded(secret)}")
             await sleep(self._seconds(device))
         if city.chance(trouble / 2):
@@ -112,29 +138,35 @@ class ActingStep:
         """Say what is so at the device: whether it was told."""
         task = cast("Attempt", context).grant.task
         context.mark_sent()
-        was_told = any((each.execution_id, each.number) == (task.execution_id, task.number) for each in self._city.told)
+        was_told = any(
+            (each.execution_id, each.number) == (task.execution_id, task.number) for each in [*self._city.told, *self._city.forgotten]
+        )
         return Outcome(Result.SUCCEEDED, {"state": DONE if was_told else NOT_DONE})
 
     def _seconds(self, device: str) -> float:
-        if device == SLOW:
+        if device == SLOW and self._city.weather is not CALM:
             return 10_000.0
         usual = self._city.random.random() * 5.0
-        return 10_000.0 if self._city.chance(self._city.weather.device_trouble / 10) else usual
+        return 10_000.0 if self._city.happens("a device hung", self._city.weather.device_trouble / 10) else usual
 
     def _trouble(self, secret: str) -> Outcome:
         match self._city.random.randrange(4):
             case 0:
+                self._city.met["a device said no"] += 1
                 return failed(ErrorCode.NON_ZERO_EXIT, f"it said no to {secret}", {"token": "none"})
             case 1:
+                self._city.met["a connection was cut"] += 1
                 return unknown(ErrorCode.CONNECTION_CUT, f"the connection with {secret} was cut")
             case 2:
+                self._city.met["a step type raised"] += 1
                 raise RuntimeError(f"a bug that knows {secret}")
             case _:
+                self._city.met["a step type said nothing"] += 1
                 return cast("Outcome", None)
 
     async def _let_go(self) -> None:
         """Close the session; a stuck one takes longer than it is given."""
-        await sleep(60.0 if self._city.chance(self._city.weather.device_stuck) else self._city.random.random())
+        await sleep(60.0 if self._city.happens("a session was stuck", self._city.weather.device_stuck) else self._city.random.random())
 
     async def release(self, execution_id: str) -> None:
         await sleep(0.01)

@@ -3,10 +3,11 @@
 from random import Random
 from typing import Any, Final
 
-from tests.simulation.devices import DEVICES, DONE, NOT_DONE, SLOW
+from tests.simulation.devices import DEADLY, DEVICES, DONE, NOT_DONE, SLOW
 
 Json = dict[str, Any]
 FIRST_WORD: Final = "v0"
+USUAL: Final = [name for name in DEVICES if name not in (SLOW, DEADLY)]
 EDITED: Final = ("s0", "s1")
 """The steps that an edit replaces together: their words are the same at all times."""
 
@@ -28,7 +29,7 @@ def draw_document(random: Random) -> Json:
 
 def _step(random: Random, following: str | None, names: list[str]) -> Json:
     kind = random.choice(["ACT", "ACT", "ACT", "LOOK", "NOOP"])
-    device = SLOW if random.random() < 0.1 else random.choice([name for name in DEVICES if name != SLOW])
+    device = random.choice([SLOW, DEADLY]) if random.random() < 0.2 else random.choice(USUAL)
     step: Json = {
         "type": kind,
         "inBindings": {

@@ -33,31 +33,36 @@ class Node:
 
     def __init__(self, name: str, parent: "Node | None" = None) -> None:
         self.name = name
-        self._parent = parent
-        self._is_dead = False
-        self._is_still = False
-
-    @property
-    def is_dead(self) -> bool:
+        self.is_dead: bool = parent is not None and parent.is_dead
         """Whether it has died, or whatever it was part of."""
-        return self._is_dead or (self._parent is not None and self._parent.is_dead)
-
-    @property
-    def is_still(self) -> bool:
+        self.is_still: bool = parent is not None and parent.is_still
         """Whether it stands still, or whatever it is part of."""
-        return self._is_still or (self._parent is not None and self._parent.is_still)
+        self._parent = parent
+        self._parts: list[Node] = []
+        self._is_frozen = False
+        if parent is not None:
+            parent._parts.append(self)
 
     def die(self) -> None:
         """Run nothing any more."""
-        self._is_dead = True
+        self.is_dead = True
+        for part in self._parts:
+            part.die()
 
     def freeze(self) -> None:
         """Run nothing until `thaw`."""
-        self._is_still = True
+        self._is_frozen = True
+        self._note()
 
     def thaw(self) -> None:
         """Go on: what became ready meanwhile is run now, all of it late."""
-        self._is_still = False
+        self._is_frozen = False
+        self._note()
+
+    def _note(self) -> None:
+        self.is_still = self._is_frozen or (self._parent is not None and self._parent.is_still)
+        for part in self._parts:
+            part._note()
 
 
 OUTSIDE: Final = Node("outside")
@@ -166,12 +171,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         pass
 
     def _next(self) -> asyncio.Handle:
+        runnable, draw = self._runnable, self._random.random
         while True:
-            self._wake()
-            while self._runnable:
-                drawn = self._random.random() < self._disorder
-                handle, node = self._runnable.pop(self._random.randrange(len(self._runnable)) if drawn else 0)
-                if handle.cancelled() or node.is_dead:
+            if self._parked or (self._due and self._due[0][0] <= self._seconds):
+                self._wake()
+            while runnable:
+                place = int(draw() * len(runnable)) if draw() < self._disorder else 0
+                handle, node = runnable.pop(place)
+                if handle._cancelled or node.is_dead:
                     continue
                 if node.is_still:
                     self._parked.append((handle, node))

@@ -6,31 +6,37 @@ fence, the doubt, the queue.
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, delete, select, update
 
+from stepswitch.access import accounts
 from stepswitch.dispatch.local import TURNS_AT_ONCE, LocalDispatcher
-from stepswitch.domain import decide, flow, steering
+from stepswitch.domain import decide, flow, restoring, steering
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Claimed, Decision, Event, Reply
+from stepswitch.domain.progress import Progress
 from stepswitch.engine import conductor as conducting
 from stepswitch.engine import edits
 from stepswitch.engine import steering as use_cases
 from stepswitch.engine.backlog import Backlog
+from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.crash_points import CrashPoint
 from stepswitch.engine.records import Save
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.secrets.masking import Masking
 from stepswitch.storage import executions as storing
+from stepswitch.storage import files as storing_files
 from stepswitch.storage.database import Op, Params, Statement
 from stepswitch.storage.executions import SqlExecutionStore
-from stepswitch.storage.tables import executions
+from stepswitch.storage.tables import executions, files
 from stepswitch.worker.attempt import Attempt
+from tests.simulation import service
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -233,6 +239,63 @@ def _is_odd(save: Save) -> bool:
     return save.head.version % 4 == 3
 
 
+def who_was_sent_before_a_restore_is_believed(patch: pytest.MonkeyPatch) -> None:
+    """Neither a claim nor a report is asked for its epoch."""
+    patch.setattr(decide, "_is_current", lambda p, event: (p.step.number, p.step.attempt) == (event.number, event.attempt))
+
+
+def what_a_restore_may_do_twice_is_done(patch: pytest.MonkeyPatch) -> None:
+    """After a restore the next step runs, although it may have been carried out already."""
+
+    def go_on(p: Progress) -> None:
+        flow.dispatch(p)
+
+    patch.setattr(restoring, "_hold_or_go_on", go_on)
+
+
+def signs_of_life_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    """A worker is told that its sign is stored, and is then taken for dead."""
+
+    async def sign(_: SqlExecutionStore, nonces: Sequence[str], __: int) -> Sequence[str]:
+        return nonces
+
+    patch.setattr(SqlExecutionStore, "sign", sign)
+
+
+def nobody_asks_whether_a_claim_is_still_stored(patch: pytest.MonkeyPatch) -> None:
+    """A worker whose claim was taken away goes on as long as its signs are answered."""
+    real = Claims.sign
+
+    async def sign(self: Claims, nonces: Sequence[str]) -> Sequence[str]:
+        await real(self, nonces)
+        return nonces
+
+    patch.setattr(Claims, "sign", sign)
+
+
+def what_kills_its_workers_is_run_again_and_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(flow, "MAX_LOSSES", 1_000)
+
+
+def a_file_goes_with_the_first_that_had_it(patch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether a file is in use before its row goes."""
+    patch.setattr(storing_files, "_DELETE_UNUSED", Statement(delete(files).where(files.c.id == bindparam("id"))))
+    patch.setattr(storing_files, "_UNUSED_ONE", Statement(select(files.c.id, files.c.sha256).where(files.c.id == bindparam("id"))))
+
+
+def the_password_is_told_after_it_is_stored(patch: pytest.MonkeyPatch) -> None:
+    """A stop in between leaves an administrator whose password nobody knows."""
+    real = accounts.ensure_admin
+
+    async def ensure(store: Any, passwords: Any, password: None, tell: Callable[[str], None]) -> None:
+        told: list[str] = []
+        await real(store, passwords, password, told.append)
+        for each in told:
+            tell(each)
+
+    patch.setattr(service, "ensure_admin", ensure)
+
+
 MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     everybody_is_granted_the_step: {"delivered_twice": 0.5},
     nobody_waits_for_the_commit: {},
@@ -241,7 +304,7 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     a_commit_in_doubt_counts_as_done: {"commit_fails": 0.1},
     what_was_done_in_doubt_is_done_again: {"commit_fails": 0.2, "steering": 0.7, "device_trouble": 0.6},
     two_decide_at_once: {},
-    no_worker_is_fenced: {"worker_freezes_seconds": 10.0, "message_late": 0.0},
+    no_worker_is_fenced: {"worker_freezes_seconds": 5.0, "message_lost": 0.5, "crash_seconds": None, "restore_seconds": None},
     what_was_lost_is_run_again: {"crash_seconds": 20.0},
     lost_wake_ups_stay_lost: {"wake_up_lost": 0.5},
     silent_workers_are_waited_for: {"crash_seconds": 20.0},
@@ -255,5 +318,17 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     rows_stay_behind: {"steering": 0.7},
     lines_in_doubt_are_stored_again: {"commit_fails": 0.1},
     finished_steps_are_forgotten: {},
+    who_was_sent_before_a_restore_is_believed: {"restore_seconds": 30.0},
+    what_a_restore_may_do_twice_is_done: {"restore_seconds": 30.0},
+    signs_of_life_are_not_written: {"device_trouble": 1.0, "crash_seconds": None, "restore_seconds": None, "fatal_point": None},
+    nobody_asks_whether_a_claim_is_still_stored: {
+        "worker_freezes_seconds": 5.0,
+        "message_late": 0.0,
+        "crash_seconds": None,
+        "restore_seconds": None,
+    },
+    what_kills_its_workers_is_run_again_and_again: {"deadly": 1.0},
+    a_file_goes_with_the_first_that_had_it: {"steering": 0.7},
+    the_password_is_told_after_it_is_stored: {"fatal_point": CrashPoint.ACCOUNT_SAVED},
 }
 """Each with the weather in which it shows."""

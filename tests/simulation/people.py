@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 from stepswitch.domain.errors import CallerError, ServiceError
 from stepswitch.domain.execution import ContextType, Head
 from stepswitch.engine.callers import Caller, administrator
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.steering import ChangeOrder, ValuesOrder
 from stepswitch.engine.views import ExecutionView
@@ -24,6 +25,7 @@ APPOINTMENT_SECONDS: Final = 5.0
 TRIES: Final = 4
 EXECUTIONS: Final = 8
 """How many are created: enough to keep one another waiting."""
+FILE: Final = "notes.txt"
 ANN, BOB = (administrator(name) for name in ("ann", "bob"))
 
 
@@ -79,13 +81,21 @@ async def ask(town: Town, work: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
         raise GoneError
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimulatedLoop)
-    task = loop.run_on(life.node, work(life))
+    task = loop.run_on(life.node, _answered(life, work))
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     waited: list[asyncio.Future[Any]] = [task, life.gone]
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
     if not task.done() or life.node.is_dead:
         raise GoneError
     return task.result()
+
+
+async def _answered(life: Life, work: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
+    """Do what a request asks for; its answer leaves as any other does."""
+    answer = await work(life)
+    reach(CrashPoint.ANSWER_DUE)
+    asyncio.get_running_loop().call_soon(reach, CrashPoint.ANSWER_GIVEN)
+    return answer
 
 
 class Person:
@@ -138,13 +148,16 @@ class Person:
         """Return the execution that everybody steers at the next full moment, when it is there."""
         now = asyncio.get_running_loop().time()
         await sleep(APPOINTMENT_SECONDS - now % APPOINTMENT_SECONDS)
-        return self._memory.accepted[int(now / APPOINTMENT_SECONDS) % len(self._memory.accepted)]
+        names = self._memory.accepted or ["none is left"]
+        return names[int(now / APPOINTMENT_SECONDS) % len(names)]
 
     async def _look(self, execution_id: str) -> None:
         await self._try(lambda life: life.views.execution(self._caller, execution_id))
 
     async def _steer(self, execution_id: str) -> None:
-        kind = self._city.random.choice([*STEERING, "resume", "retry", "edit", "edit", "values", "flag", "delete"])
+        kind = self._city.random.choice(
+            [*STEERING, "resume", "retry", "edit", "edit", "values", "flag", "delete", "attach", "attach", "detach"]
+        )
         self._done += 1
         reason = f"because-{self._caller.user}-{self._done}-of-{kind}"
         work = self._work(kind, execution_id, reason)
@@ -158,6 +171,7 @@ class Person:
         except (GoneError, ServiceError) as error:
             self._memory.heard.append(str(error))
         finally:  # also where the storm is over before the answer is there
+            self._city.met[f"{kind}: {answer.name}"] += 1
             self._memory.acts.append(Act(kind, reason, execution_id, answer))
             if kind == "delete" and answer is not Answer.REFUSED:
                 self._memory.deleted.add(execution_id)
@@ -172,6 +186,11 @@ class Person:
         if kind == "flag":
             flag = ChangeOrder(pause_at_failure=random.random() < 0.5)
             return lambda life: life.steering.change(self._caller, execution_id, flag, reason)
+        if kind == "attach":
+            content = f"{reason} {random.random()}"[: random.choice([20, 60])].encode()
+            return lambda life: attach(life, self._caller, execution_id, content, reason)
+        if kind == "detach":
+            return lambda life: life.steering.detach(self._caller, execution_id, FILE, reason)
         if kind == "delete":
             return lambda life: life.steering.delete(self._caller, execution_id)
         word = f"v{reason}"
@@ -205,6 +224,21 @@ def shown(view: ExecutionView) -> str:
     head: Head = view.head
     parts = [head.values, head.assignments, head.context, view.outputs, head.current, head.error]
     return json.dumps([*map(str, parts), *(str(step) for step, _ in view.steps), *(entry.message for entry in view.logs)])
+
+
+async def attach(life: Life, caller: Caller, execution_id: str, content: bytes, reason: str) -> None:
+    """Give an execution a file, as the API does it."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 16):
+            yield content[start : start + 16]
+
+    to = await life.steering.attachable(caller, execution_id)
+    file = await life.files.put(caller.tenant, FILE, parts())
+    try:
+        await life.steering.attach(caller, to, file, reason)
+    finally:
+        await life.files.settle([file.id])
 
 
 STEERING: Final[dict[str, Callable[[Life, Caller, str, str], Coroutine[Any, Any, Any]]]] = {

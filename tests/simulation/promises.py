@@ -7,14 +7,19 @@ from itertools import pairwise
 
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Result, StepExecution, Verdict
+from stepswitch.domain.flow import MAX_LOSSES
 from stepswitch.domain.parsing import parse
 from stepswitch.domain.states import TERMINAL
 from stepswitch.engine.records import WHOLE_LOG, LogPage
+from stepswitch.storage.accounts import SqlAccountStore
 from tests.domain.lives import TYPES
-from tests.simulation.devices import Told, encoded
+from tests.simulation.devices import City, Told, encoded
 from tests.simulation.documents import EDITED, FIRST_WORD
+from tests.simulation.encounters import rules_in
 from tests.simulation.people import ANN, Act, Answer, ask, shown
+from tests.simulation.restoring import GHOST
 from tests.simulation.schedule import Schedule
+from tests.simulation.service import Life
 from tests.simulation.watch import BrokenPromiseError
 
 ONCE = frozenset({"resume", "retry", "values", "edit"})
@@ -48,11 +53,16 @@ async def check(schedule: Schedule) -> None:
         told = [each for each in schedule.city.told if each.execution_id == story.head.id]
         the_story_is_whole(story)
         nothing_is_sent_twice(story, told)
+        no_step_kills_for_ever(story)
+        a_restore_waits_for_people(story, schedule.city)
         results_are_true(story, told, schedule)
         edits_are_whole(story)
         what_was_written_is_there(story)
         acts_are_done_once(story, [act for act in schedule.memory.acts if act.execution_id == story.head.id])
+        note_rules(story, schedule.city.met)
+    await files_are_whole(schedule, stories)
     nothing_is_left_over(schedule)
+    await one_administrator_is_there(schedule)
     await no_secret_can_be_read(schedule, stories)
     schedule.check_breaches()
 
@@ -72,6 +82,68 @@ async def _story(schedule: Schedule, head: Head) -> Story:
         if workflow is not None:
             workflows[snapshot_id] = workflow
     return Story(head, steps, logs, workflows)
+
+
+def note_rules(story: Story, met: Counter[str]) -> None:
+    """Take note of the rules that an execution has followed."""
+    met.update(rules_in([entry.message for entry in story.logs]))
+    for step in story.steps:
+        met[f"a step ended {step.result}"] += 1
+        met["a step was lost three times"] += step.losses >= MAX_LOSSES
+        if step.probe is not None and step.probe.verdict is not None:
+            met[f"a probe found {step.probe.verdict}"] += 1
+    visits = Counter(step.step_id for step in story.steps if step.attempt == 1)
+    met["a step was visited again"] += any(count > 1 for count in visits.values())
+    met["a failure was accepted"] += story.head.accepted_failures
+
+
+def no_step_kills_for_ever(story: Story) -> None:
+    """A step that is lost as often as it is run is given up, until a probe or somebody says that it may run again."""
+    worst = max((step.losses - step.reruns for step in story.steps), default=0)
+    _hold(worst <= MAX_LOSSES, f"{story.head.id} has lost the same step {worst} times, and ran it again each time")
+
+
+def a_restore_waits_for_people(story: Story, city: City) -> None:
+    """What was not over in a backup sends nothing until somebody says so, but for what is safe, and what a probe found not done."""
+    is_believed = story.head.values.get("last") == GHOST and story.head.epoch != city.haunted[story.head.id]
+    _hold(not is_believed, f"{story.head.id} believes a worker of before its restore")
+    if story.head.id not in city.restored:
+        return
+    for told in (each for each in city.told[city.told_before :] if each.execution_id == story.head.id):
+        step, before = story.steps[told.number], story.steps[told.number - 1]
+        is_not_done = step.attempt > 1 and before.probe is not None and before.probe.verdict is Verdict.NOT_DONE
+        is_sure = story.is_safe(step) or is_not_done or is_wanted(story, told)
+        _hold(is_sure, f"{told} was sent after a restore, and nobody wanted it")
+
+
+def is_wanted(story: Story, told: Told) -> bool:
+    """Return whether something was sent after somebody had said since the last restore that it goes on."""
+    lines = [entry.message for entry in story.logs]
+    until = next((place for place, line in enumerate(lines) if told.nonce in line), len(lines))
+    restores = [place for place, line in enumerate(lines[:until]) if line.startswith("restored from the backup")]
+    return any("resumed by" in line or "retry asked for by" in line for line in lines[max(restores, default=0) : until])
+
+
+async def files_are_whole(schedule: Schedule, stories: Mapping[str, Story]) -> None:
+    """Every file of an execution has its content, and one that nobody has is gone."""
+    used = {file_id for story in stories.values() for file_id in story.head.attachments.values()}
+    for story in stories.values():
+        for key in story.head.attachments:
+            await ask(schedule, lambda life, name=story.head.id, key=key: _content(life, name, key))  # type: ignore[misc]
+    await ask(schedule, lambda life: life.files.sweep())
+    kept = {file_id for (file_id,) in schedule.disk.rows("SELECT id FROM files")}
+    _hold(kept == used, f"there are the files {kept}, and {used} are wanted")
+
+
+async def _content(life: Life, execution_id: str, key: str) -> bytes:
+    return await life.files.read(await life.steering.attachment(ANN, execution_id, key))
+
+
+async def one_administrator_is_there(schedule: Schedule) -> None:
+    """The first account is there once, with the password that was told last."""
+    hashes = [account.password_hash for account in await SqlAccountStore(schedule.disk).accounts(None)]
+    wanted = [f"hash of {password}" for password in schedule.city.passwords[-1:]]
+    _hold(hashes == wanted, f"the first account has {hashes}, and {wanted} was told last")
 
 
 def nothing_is_lost(schedule: Schedule, stories: Mapping[str, Story]) -> None:
@@ -111,16 +183,19 @@ def nothing_is_sent_twice(story: Story, told: Sequence[Told]) -> None:
 
 def results_are_true(story: Story, told: Sequence[Told], schedule: Schedule) -> None:
     numbers = {each.number for each in told}
+    known = numbers | {each.number for each in schedule.city.forgotten if each.execution_id == story.head.id}
     for step in story.steps:
         type_ = story.workflows[step.snapshot_id].steps[step.step_id].type
         if type_ != "ACT":
             continue
         if step.probe is not None and step.probe.verdict in (Verdict.DONE, Verdict.NOT_DONE):
             was_done = step.probe.verdict is Verdict.DONE
-            _hold(was_done == (step.number in numbers), f"the probe of {story.head.id} found {step.probe.verdict} for {step}")
-        elif step.result is Result.SUCCEEDED:
+            _hold(was_done == (step.number in known), f"the probe of {story.head.id} found {step.probe.verdict} for {step}")
+        elif step.result is Result.SUCCEEDED and step.outputs.get("token") != GHOST:  # of a ghost `a_restore_waits_for_people` has heard
             ended = schedule.city.ended.get(step.claim.nonce) if step.claim is not None else None
-            _hold(ended is not None and ended.result is Result.SUCCEEDED, f"{story.head.id} says {step} succeeded; its device does not")
+            if ended is None or ended.result is not Result.SUCCEEDED:
+                raise BrokenPromiseError(f"{story.head.id} says {step} succeeded; its device does not")
+            _hold(step.outputs.get("token") == ended.outputs["token"], f"{step} of {story.head.id} has what another attempt put out")
         if step.result is Result.SKIPPED or (step.error is not None and "nothing was sent" in step.error.message):
             _hold(step.number not in numbers, f"{story.head.id} says that nothing was sent by {step}")
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError
-from stepswitch.domain.execution import ENDED, Head, Status
+from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError, StoreError
+from stepswitch.domain.execution import Head
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint
 from stepswitch.engine.records import Committed
@@ -25,6 +26,7 @@ from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.devices import City, Told
 from tests.simulation.loop import Node, SimulatedLoop, sleep
 from tests.simulation.people import ANN, BOB, GoneError, Memory, Person, ask
+from tests.simulation.restoring import Backup, back_up, ghosts_of, restore
 from tests.simulation.service import Life
 from tests.simulation.watch import ATTENDED_SECONDS, FAIR_SECONDS, BrokenPromiseError, Watch, unattended, unfair
 from tests.simulation.weather import CALM, Weather
@@ -34,7 +36,10 @@ LATE_SECONDS: Final = 10.0
 """How long after the storm somebody's late wish may still be carried out."""
 SETTLING_SECONDS: Final = 10_000.0
 """How long after the storm everything has to have ended, or to wait for a person: the slow device's time limits add up."""
-RESUMES: Final = 10
+RESUMES: Final = 2
+LONGEST_LOSS_SECONDS: Final = 40.0
+FATAL: Final = 0.3
+"""How often the process dies at the place that is fatal to it."""
 
 
 class KilledError(BaseException):
@@ -79,6 +84,8 @@ class Run:
     executions: int
     told: int
     trace: str
+    met: Counter[str]
+    """How often what has happened, which is what `encounters` looks at."""
 
 
 class Schedule:
@@ -93,13 +100,15 @@ class Schedule:
         self.clock = SimulatedClock(loop)
         self.disk = Disk(directory / "stepswitch.db")
         self.stored = SqlExecutionStore(self.disk)
-        self.city.is_claimed, self.city.hear = self._is_claimed, self._hear
+        self.city.is_claimed, self.city.hear, self.city.die = self._is_claimed, self._hear, self._die
         self.said: list[MutableMapping[str, Any]] = []
         self.life: Life | None = None
         self.lives = 0
         self._directory = directory
         self._ids = Numbers()
         self._still: list[Node] = []
+        self._is_restoring = False
+        self._spare: list[sqlite3.Connection] = []
         self._claims: dict[str, set[str]] = {}
         self._claims_of_deleted: set[str] = set()
 
@@ -154,6 +163,7 @@ class Schedule:
             self._again_and_again(weather.worker_freezes_seconds, self._freeze_worker),
             self._again_and_again(weather.process_freezes_seconds, self._freeze_process),
             self._again_and_again(weather.clock_jumps_seconds, self._jump),
+            self._again_and_again(weather.restore_seconds, self._back_up_and_restore),
             self._see_that_it_is_fair(),
         ]
 
@@ -165,11 +175,13 @@ class Schedule:
     async def _stay_alive(self) -> None:
         """Let the service live, and live again whenever it has died."""
         while True:
+            while self._is_restoring:
+                await sleep(1.0)
             self.lives += 1
-            self.life = life = Life(self._directory, self.city, self.clock, self._ids, self.lives)
+            self.life = life = Life(self._directory, self.city, self.clock, self._ids, self.lives, self._spare)
             beginning = self.loop.run_on(life.node, life.begin())
             await asyncio.wait([beginning, life.gone], return_when=asyncio.FIRST_COMPLETED)
-            if not life.node.is_dead and isinstance(beginning.exception(), sqlite3.Error):
+            if not life.node.is_dead and isinstance(beginning.exception(), sqlite3.Error | StoreError):
                 life.crash()  # it could not start
             elif not life.node.is_dead:
                 beginning.result()
@@ -178,26 +190,40 @@ class Schedule:
 
     async def _crash(self) -> None:
         if self.life is not None:
+            self.city.met["the process died"] += 1
             self.life.crash()
 
     async def _stop(self) -> None:
         if self.life is not None and self.life.is_ready and not self.life.node.is_dead:
+            self.city.met["the process was told to stop"] += 1
             self.life.is_ready = False
             self.loop.run_on(self.life.node, self.life.stop(self.random.choice([0.0, 5.0, 30.0])))
 
-    def reach(self, _point: CrashPoint) -> None:
+    def reach(self, point: CrashPoint) -> None:
         """Listen at all crash points; die there now and then."""
-        if self.life is not None and self.city.chance(self.city.weather.crash_at_point):
+        weather = self.city.weather
+        if (
+            self.life is not None
+            and not self._is_restoring
+            and self.city.chance(FATAL if point is weather.fatal_point else weather.crash_at_point)
+        ):
+            self.city.met[f"the process died at {point}"] += 1
+            self._die()
+
+    def _die(self) -> None:
+        if self.life is not None:
             self.life.crash()
-            raise KilledError
+        raise KilledError
 
     async def _freeze_worker(self) -> None:
         if self.life is not None and self.life.is_ready:
             workers = self.life.workers
+            self.city.met["a worker stood still"] += 1
             await self._freeze(self.random.choice([each for each in workers if each.pool._running] or workers).node)
 
     async def _freeze_process(self) -> None:
         if self.life is not None:
+            self.city.met["the process stood still"] += 1
             await self._freeze(self.life.node)
 
     async def _freeze(self, node: Node) -> None:
@@ -207,8 +233,28 @@ class Schedule:
         await sleep(self.random.random() * 90.0)
         node.thaw()
 
+    async def _back_up_and_restore(self) -> None:
+        """Take a backup, and lose the disk some time later."""
+        directory = self._directory / f"backup {len(self.city.told)} {self.loop.turns}"
+        backup = back_up(self._directory, directory, self.clock.now(), self.city, self.memory)
+        await sleep(self.random.random() * LONGEST_LOSS_SECONDS)
+        await asyncio.shield(self.loop.create_task(self._restore(backup)))  # the storm may be over before it is done
+
+    async def _restore(self, backup: Backup) -> None:
+        self._is_restoring = True
+        ghosts = ghosts_of(self.life) if self.life is not None and self.life.is_ready else None
+        if self.life is not None:
+            self.life.crash()
+        await restore(backup, self._directory, self.city, self.memory, self.clock, self._ids)
+        self._is_restoring = False
+        life = await self._until_it_lives()
+        if ghosts is not None:
+            self.loop.run_on(life.node, ghosts.haunt(life, self.city))
+
     async def _jump(self) -> None:
-        self.clock.jump(self.random.choice([-600.0, -20.0, 15.0, 60.0, 3_600.0]))
+        seconds = self.random.choice([-600.0, -20.0, 15.0, 60.0, 3_600.0])
+        self.city.met["the clock was set forward" if seconds > 0 else "the clock was set back"] += 1
+        self.clock.jump(seconds)
 
     async def _see_that_it_is_fair(self) -> None:
         """In a storm too nobody waits for what is free, as long as the process stands."""
@@ -228,9 +274,12 @@ class Schedule:
         await self._until_it_lives()
         await sleep(LATE_SECONDS)
         await self._settle()
-        for head in await self.heads():
-            if head.status is Status.PAUSED:
-                await self._bring_to_an_end(head.id)
+        for _ in range(RESUMES):
+            if not (paused := await self._paused()):
+                return
+            await self._do_all(paused, lambda life, name: life.steering.resume(ANN, name, "at the end"))
+            await self._settle()
+        await self._do_all(await self._paused(), lambda life, name: life.steering.abort(ANN, name, "at the very end"))
 
     def _thaw(self) -> None:
         for node in self._still:
@@ -258,16 +307,12 @@ class Schedule:
             fairness.note(now, unfair(life))
             await sleep(LOOK_SECONDS)
 
-    async def _bring_to_an_end(self, execution_id: str) -> None:
-        for _ in range(RESUMES):
-            head = await self.stored.load(execution_id)
-            if head is None or head.status in ENDED:
-                return
-            await self._do(lambda life: life.steering.resume(ANN, execution_id, "at the end"))
-            await self._settle()
-        head = await self.stored.load(execution_id)
-        if head is not None and head.status is Status.PAUSED:
-            await self._do(lambda life: life.steering.abort(ANN, execution_id, "at the very end"))
+    async def _paused(self) -> Sequence[str]:
+        return [head.id for head in await self.heads("WHERE status = 'PAUSED'")]
+
+    async def _do_all(self, names: Sequence[str], work: Callable[[Life, str], Coroutine[Any, Any, Any]]) -> None:
+        """Do the same to several executions in the same moment."""
+        await asyncio.gather(*(self._do(lambda life, name=name: work(life, name)) for name in names))  # type: ignore[misc]
 
     async def _do(self, work: Callable[[Life], Coroutine[Any, Any, Any]]) -> None:
         """Have the service do something, which it has to, now that all is calm, unless a late wish of somebody else was faster."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from stepswitch.access.accounts import ensure_admin
 from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.errors import ErrorCode, NotFoundError
 from stepswitch.domain.events import Change, Decision, Event, Resume, Retry, SetValues, Steered, Task, Turn
@@ -34,6 +36,7 @@ from stepswitch.secrets.masking import Masking
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.commits import SqlCommitLog
+from stepswitch.storage.epochs import current_epoch
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
@@ -64,8 +67,9 @@ MOST: Final = 1_000
 class WatchedConductor(Conductor):
     """The real conductor; it remembers what was wanted, and of which version."""
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, city: City, *given: Any) -> None:
         super().__init__(*given)
+        self._city = city
         self._wanted: dict[str, Steered] = {}
 
     async def apply(self, execution_id: str, event: Event, entry: Entry | None = None) -> Decision:
@@ -73,12 +77,12 @@ class WatchedConductor(Conductor):
             self._wanted[event.id] = event
         return await super().apply(execution_id, event, entry)
 
-    def check(self, change: Committed, city: City) -> None:
+    def check(self, change: Committed) -> None:
         """Note a breach where what was committed was meant for another version."""
         head = change.head
         wanted = self._wanted.get(head.applied[-1]) if head is not None and head.applied else None
         if wanted is not None and head is not None and wanted.seen is not None and wanted.seen != head.version - 1:
-            city.breaches.append(f"{wanted} was applied to version {head.version - 1} of {head.id}, which nobody saw")
+            self._city.breaches.append(f"{wanted} was applied to version {head.version - 1} of {head.id}, which nobody saw")
 
 
 @dataclass
@@ -90,14 +94,28 @@ class Worker:
     pool: Pool
 
 
+def rules_of(city: City, epoch: str) -> Rules:
+    """Return the rules of a service in this city, of which the store has this epoch."""
+    return Rules(collect(tuple(each.signature for each in step_types(city))), LIMITS, epoch)
+
+
+class PlainPasswords:
+    """Stands for `Passwords`, whose every hash takes as long as a whole schedule."""
+
+    async def hash(self, password: str) -> str:
+        return f"hash of {password}"
+
+
 class Life:
     """A process: everything in it belongs to its node, and dies with it."""
 
-    def __init__(self, directory: Path, city: City, clock: SimulatedClock, ids: Numbers, number: int) -> None:
+    def __init__(
+        self, directory: Path, city: City, clock: SimulatedClock, ids: Numbers, number: int, spare: list[sqlite3.Connection]
+    ) -> None:
         self.node = Node(f"life {number}")
         self.city = city
         self.clock = clock
-        self.connections = Connections(city)
+        self.connections = Connections(city, spare)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_ready = False
         self._ids = ids
@@ -108,18 +126,21 @@ class Life:
         """Wire everything, and begin; runs on its own node."""
         city, clock, ids = self.city, self.clock, self._ids
         types: dict[str, StepType] = {each.signature.name: each for each in step_types(city)}
-        rules = Rules(collect(tuple(each.signature for each in types.values())), LIMITS)
         self.database = SqliteDatabase(self._directory / "stepswitch.db", self.connections.connect, sealer=sealing_for_tests())
+        rules = rules_of(city, await current_epoch(self.database))
         self.store = SqlExecutionStore(self.database)
         files = DiskFileStore(self._directory / "files", self.database, ids, MIB)
         secrets, snapshots = Masking(), Snapshots(self.store)
-        self.conductor = WatchedConductor(self.store, snapshots, rules, clock)
+        self.conductor = WatchedConductor(city, self.store, snapshots, rules, clock)
         self.dispatcher = WakeUps(PLACES, clock, city, ROOM)
         self.conductor.dispatch_through(self.dispatcher)
         self.conductor.observe(self)
-        claims = Claims(conductor=self.conductor, store=self.store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
+        self.claims = claims = Claims(
+            conductor=self.conductor, store=self.store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids
+        )
         instance = ids.new()
         hosts = TrustedHosts(SqlHostKeyStore(self.database), clock, accept_new=True)
+        self.files = files
         self.workers = [self._worker(place, claims, types, files, hosts, instance) for place in range(WORKERS)]
         self.catalogue = Catalogue(SqlCatalogueStore(self.database), rules.types, clock, ids, files=files)
         queue = SqlQueueStore(self.database)
@@ -167,6 +188,7 @@ class Life:
             commits=SqlCommitLog(self.database),
             requests=SqlRequestStore(self.database),
         )
+        await ensure_admin(SqlAccountStore(self.database), cast("Any", PlainPasswords()), None, city.passwords.append)
         self._start()
 
     def _worker(self, place: int, claims: Claims, types: dict[str, StepType], files: Any, hosts: Any, instance: str) -> Worker:
@@ -201,7 +223,7 @@ class Life:
     async def _carry_out(self, task: Task) -> None:
         """Let one worker carry out a task, or two, for a delivery proves nothing."""
         random = self.city.random
-        chosen = random.sample(self.workers, 2 if self.city.chance(self.city.weather.delivered_twice) else 1)
+        chosen = random.sample(self.workers, 2 if self.city.happens("a task was delivered twice", self.city.weather.delivered_twice) else 1)
         running = [_loop().run_on(worker.node, worker.runner.carry_out(task)) for worker in chosen]
         try:
             await asyncio.gather(*running)
@@ -214,7 +236,7 @@ class Life:
     def committed(self, change: Committed) -> None:
         """Note which claims are lost from now on, and see that nobody's will met a state that they had not seen. Implements `Observer`."""
         self.city.hear(change)
-        self.conductor.check(change, self.city)
+        self.conductor.check(change)
         for step in change.steps:
             if step.claim is not None and step.error is not None and step.error.code is ErrorCode.LOST:
                 self.city.lost.add(step.claim.nonce)

@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.simulation.simulate import prepared, simulate
+from tests.simulation.simulate import in_memory, prepared, simulate
 
 
 def main(seeds: Sequence[int]) -> None:
     """Print the trace of each seed, one a line."""
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as directory:
         empty = prepared(Path(directory))
         for seed in seeds:
             run = simulate(seed, empty, Path(directory) / f"{seed}")

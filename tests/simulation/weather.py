@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
+from stepswitch.engine.crash_points import CrashPoint
+
 
 @dataclass(frozen=True, slots=True)
 class Weather:
@@ -13,6 +15,8 @@ class Weather:
     disorder: float = 0.0
     crash_seconds: float | None = None
     crash_at_point: float = 0.0
+    fatal_point: CrashPoint | None = None
+    """A place where the process dies more often than not."""
     stop_seconds: float | None = None
     commit_fails: float = 0.0
     statement_fails: float = 0.0
@@ -26,8 +30,12 @@ class Weather:
     worker_freezes_seconds: float | None = None
     process_freezes_seconds: float | None = None
     clock_jumps_seconds: float | None = None
+    restore_seconds: float | None = None
+    """Between two backups that are restored a while later."""
     device_trouble: float = 0.0
     device_stuck: float = 0.0
+    deadly: float = 0.0
+    """How often the process dies of what it sends to the deadly device."""
     steering: float = 0.0
     """How much of what people do is no mere creating and reading."""
 
@@ -49,6 +57,7 @@ def draw(random: Random) -> Weather:
         disorder=random.choice([0.0, 0.2, 1.0]),
         crash_seconds=mean(20.0, 120.0),
         crash_at_point=rate(0.02),
+        fatal_point=None if random.random() < 0.5 else random.choice(list(CrashPoint)),
         stop_seconds=mean(30.0, 120.0, absent=0.8),
         commit_fails=rate(0.1),
         statement_fails=rate(0.01, absent=0.7),
@@ -62,7 +71,9 @@ def draw(random: Random) -> Weather:
         worker_freezes_seconds=mean(10.0, 60.0),
         process_freezes_seconds=mean(30.0, 120.0, absent=0.7),
         clock_jumps_seconds=mean(20.0, 100.0, absent=0.7),
+        restore_seconds=mean(30.0, 120.0, absent=0.8),
         device_trouble=rate(0.6, absent=0.2),
         device_stuck=rate(0.2, absent=0.7),
+        deadly=rate(1.0),
         steering=rate(1.0, absent=0.2),
     )

@@ -30,10 +30,14 @@ class Wire(Claims):
         self._city = city
 
     async def claim(self, task: Task, instance: str, nonce: str | None = None) -> Grant | Reply:
-        return await self._ask(lambda: self._server.claim(task, instance, nonce))
+        answer = await self._ask(lambda: self._server.claim(task, instance, nonce))
+        self._city.met[f"a claim was answered {answer if isinstance(answer, Reply) else Reply.GRANTED}"] += 1
+        return answer
 
     async def report(self, grant: Grant, outcome: Outcome) -> Reply:
-        return await self._ask(lambda: self._server.report(grant, outcome))
+        reply = await self._ask(lambda: self._server.report(grant, outcome))
+        self._city.met[f"a report was answered {reply}"] += 1
+        return reply
 
     async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
         await self._ask(lambda: self._server.log(execution_id, entries, again=again, is_confidential=is_confidential), doubles=False)
@@ -47,24 +51,29 @@ class Wire(Claims):
     async def _ask(self, work: Callable[[], Coroutine[Any, Any, T]], *, doubles: bool = True) -> T:
         """Have `work` done at the other end; raises StoreError where the message or its answer gets lost."""
         city, weather = self._city, self._city.weather
-        if city.chance(weather.message_lost / 2):
+        if city.happens("a message was lost", weather.message_lost / 2):
             await sleep(PATIENCE_SECONDS)
             raise StoreError("no answer came")
+        if doubles and city.happens("a message came after its sender had given up", weather.message_late / 2):
+            self._begin(self._again(work, PATIENCE_SECONDS + city.random.random() * LATEST_SECONDS))
+            await sleep(PATIENCE_SECONDS)
+            raise StoreError("no answer came yet")
         await self._travel()
-        if doubles and city.chance(weather.message_doubled):
+        if doubles and city.happens("a message came twice", weather.message_doubled):
             self._begin(self._again(work))
         answer = await asyncio.shield(self._begin(work()))
-        if city.chance(weather.message_lost / 2):
+        if city.happens("an answer was lost", weather.message_lost / 2):
             await sleep(PATIENCE_SECONDS)
             raise StoreError("no answer came, although the message arrived")
         await self._travel()
         return answer
 
     async def _travel(self) -> None:
-        late = self._city.chance(self._city.weather.message_late)
+        late = self._city.happens("a message was late", self._city.weather.message_late)
         await sleep(self._city.random.random() * (LATEST_SECONDS if late else 0.01))
 
-    async def _again(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    async def _again(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float = 0.0) -> None:
+        await sleep(seconds)
         await self._travel()
         with suppress(StoreError, NotFoundError):
             await work()
@@ -87,15 +96,15 @@ class WakeUps(LocalDispatcher):
 
     def submit(self, task: Task) -> bool:
         weather = self._city.weather
-        if self._city.chance(weather.wake_up_lost):
+        if self._city.happens("a wake-up was lost", weather.wake_up_lost):
             return True
-        if self._city.chance(weather.wake_up_doubled):
+        if self._city.happens("a wake-up came twice", weather.wake_up_doubled):
             seconds = self._city.random.random() * LATEST_SECONDS
             asyncio.get_running_loop().call_later(seconds, super().submit, replace(task))
         return super().submit(task)
 
     def cancel(self, cancel: Cancel) -> None:
-        if not self._city.chance(self._city.weather.cancel_lost):
+        if not self._city.happens("a cancel was lost", self._city.weather.cancel_lost):
             super().cancel(cancel)
 
     def start(self, take_turn: Callable[[Task], Awaitable[None]], carry_out: Callable[[Task], Awaitable[None]]) -> None:

@@ -200,7 +200,7 @@ def _unescaped(text: str) -> tuple[str, "array[int]"]:
 
 def _spans(text: str, wanted: tuple[Form, ...], cut: str) -> list[tuple[int, int]]:
     """Return where the forms stand in `text`, and parts of them beside a `cut`, in order, what overlaps as one."""
-    found = [span for form in wanted for span in _occurrences(text, form)]
+    found = [span for form in wanted if form.text in text for span in _occurrences(text, form)]
     if cut in text:
         places = [place.start() for place in islice(re.finditer(re.escape(cut), text), _CUTS)]
         if (last := text.rfind(cut)) != places[-1]:

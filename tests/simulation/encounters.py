@@ -1,0 +1,69 @@
+"""What schedules have to meet, or they prove less than they say: every place to die at, every fault of a message, every rule of a step's life."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from stepswitch.domain.execution import Result, Verdict
+from stepswitch.engine.crash_points import CrashPoint
+
+_SAID: Final = {
+    "it is one of debugStepIds": "paused at a breakpoint",
+    "somebody asked for a pause": "paused because somebody asked",
+    "LOOP_LIMIT": "paused at the limit of loops",
+    "the way goes on at": "went the way that is meant for a failure",
+    "ended FAILED: attempt": "tried again after a failure",
+    "ended UNKNOWN: attempt": "tried again after a doubt",
+    "the probe found that step": "a probe settled it",
+    "the probe could not tell": "a probe could not settle it",
+    "of the probe was lost": "a look of a probe was lost",
+    "after it was given up": "a late report replaced a doubt",
+    "too late: nothing follows from it": "a late report was only noted",
+    "nothing is left behind at the target": "a cancelled session was closed",
+    "lost: ": "a claim was declared lost",
+    "RESTORED from a backup, and it may": "held before a step after a restore",
+    "RESTORED from a backup; look": "held after a step after a restore",
+    "ended COMPLETED": "an execution completed",
+    "ended FAILED": "an execution failed",
+    "ended ABORTED": "an execution was aborted",
+}
+"""What stands in a log where a rule was followed."""
+MISTAKES: Final = (
+    "a message was lost", "an answer was lost", "a message came twice", "a message was late", "a message came after its sender had given up",
+    "a wake-up was lost", "a wake-up came twice",
+    "a cancel was lost", "a task was delivered twice", "a commit failed and is on disk", "a commit failed and is not on disk",
+    "a statement failed", "a device was not reached", "a device said no", "a device hung", "a connection was cut", "a session was stuck",
+    "a step type raised", "a step type said nothing", "a process died of its step", "the process died", "the process was told to stop",
+    "a backup was restored", "a worker of before the restore asked for its step", "a worker of before the restore reported",
+    "the process stood still", "a worker stood still", "the clock was set forward", "the clock was set back",
+)  # fmt: skip
+ANSWERS: Final = (
+    *(f"a claim was answered {reply}" for reply in ("granted", "busy", "stale")),
+    *(f"a report was answered {reply}" for reply in ("stored", "stale")),
+)
+PEOPLE: Final = tuple(
+    f"{kind}: {answer}"
+    for kind in ("resume", "retry", "abort", "pause", "edit", "values", "flag", "delete", "attach", "detach")
+    for answer in ("DONE", "REFUSED", "UNKNOWN")
+)
+RULES: Final = (
+    *(f"a step ended {result}" for result in Result),
+    *(f"a probe found {verdict}" for verdict in Verdict),
+    *dict.fromkeys(_SAID.values()),
+    "a step was visited again",
+    "a step was lost three times",
+    "a failure was accepted",
+)
+EXPECTED: Final = (*(f"the process died at {point}" for point in CrashPoint), *MISTAKES, *ANSWERS, *PEOPLE, *RULES)
+ENOUGH: Final = 2_000
+"""Schedules that have to meet each of these."""
+
+
+def rules_in(messages: Sequence[str]) -> Counter[str]:
+    """Return which rules an execution's log tells of, and how often."""
+    return Counter(rule for message in messages for part, rule in _SAID.items() if part in message)
+
+
+def missing(met: Counter[str]) -> list[str]:
+    """Return what was never met."""
+    return [name for name in EXPECTED if not met[name]]
