@@ -7,12 +7,14 @@ the built-in ones are registered by the same road.
 import errno
 
 from stepswitch.domain.errors import ErrorCode, TargetError
-from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError, Values
+from stepswitch.domain.execution import LogLevel, Outcome, PlainValues, Result, StepError
 from stepswitch.domain.secrecy import CUT
 from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
-from stepswitch.domain.values import Value, ValueType
+from stepswitch.domain.values import Plain, ValueType
 from stepswitch.engine.ports import HostKeys, StepContext, StepType
 
+Value = Plain
+Values = PlainValues
 ENTRY_POINT_GROUP = "stepswitch.step_types"
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 

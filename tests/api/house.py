@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.sessions import new_api_token
 from stepswitch.api.app import ApiServices, HostKeyTools, create_app
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, TargetError, VersionConflictError
 from stepswitch.domain.execution import Head, LogEntry, StepExecution
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.audit import Act, Entry
@@ -24,6 +24,8 @@ from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.credential_records import Credential
+from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
@@ -53,6 +55,9 @@ from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
+from stepswitch.secrets.credential_sources import CredentialSources
+from stepswitch.secrets.kubernetes import Cluster
+from stepswitch.secrets.local_values import Folder, Variables
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.host_keys import fingerprint, parse_public_key
 from stepswitch.steps.javascript import JavaScriptStep
@@ -222,6 +227,31 @@ async def scan_one(host: str, port: int, timeout_seconds: float) -> Sequence[str
     return [KEY]
 
 
+class DictCredentialStore:
+    """Implements `CredentialStore` with a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], Credential] = {}
+
+    async def find(self, tenant: str, name: str) -> Credential | None:
+        return self.held.get((tenant, name))
+
+    async def all(self, tenant: str, after: str, count: int) -> Sequence[Credential]:
+        found = [each for (of, name), each in sorted(self.held.items()) if of == tenant and name > after]
+        return found[:count]
+
+    async def add(self, credential: Credential, entry: Entry | None = None) -> None:
+        if (credential.tenant, credential.name) in self.held:
+            raise VersionConflictError(credential.name)
+        self.held[credential.tenant, credential.name] = credential
+
+    async def replace(self, credential: Credential, entry: Entry | None = None) -> None:
+        self.held[credential.tenant, credential.name] = credential
+
+    async def remove(self, credential: Credential, entry: Entry | None = None) -> None:
+        del self.held[credential.tenant, credential.name]
+
+
 class House:
     """Everything behind the application, open to look at, and a client that is logged in as admin."""
 
@@ -232,6 +262,8 @@ class House:
         self.host_keys, self.tokens = DictHostKeys(), KnownTokens()
         self.records = ListedRecords()
         self.state: Mapping[str, Any] = {"status": "ok"}
+        self.credentials = DictCredentialStore()
+        self.sources = CredentialSources(Variables("STEPSWITCH_CREDENTIAL_", {}), Folder(None), Cluster(None, {}))
         rules = Rules(TYPES)
         store = cast("ExecutionStore", self.store)
         snapshots = Snapshots(store)
@@ -300,6 +332,7 @@ class House:
                 accounts=self.tokens,
                 users=Users(DictAccountStore(), Passwords()),
                 roles=Roles(DictAccountStore()),
+                credentials=Credentials(self.credentials, DictAccountStore(), self.sources, self.clock),
                 logins=Logins(DictAccountStore(), Users(DictAccountStore(), Passwords()), self.clock, new_api_token, lambda _: None),
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,

@@ -33,6 +33,12 @@ OLD: Final = {
     "steps": [{"stepId": "s", "stepNumber": 1, "workflow": "RUN_SSH_COMMAND_IN_GUEST", "namespace": "", "type": "VRO", "nextStep": "END",
                "inBinding": [], "outBinding": []}],
 }  # fmt: skip
+CREDENTIAL: Final = {
+    "source": {"kind": "stored", "value": "a pigeon"},
+    "roles": ["*"],
+    "workflows": ["*"],
+    "devices": ["*"],
+}
 KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 FILE: Final = ("files", ("hello.txt", "hello", "text/plain"))
 
@@ -74,6 +80,7 @@ def test_what_is_made_leads_on() -> None:
         "createUser": {"getUser", "changeUser", "endSessionsOfUser", "createTokenOfUser"},
         "createOwnToken": {"endOwnSession"},
         "createRole": {"removeRole"},
+        "createCredential": {"getCredential", "changeCredential", "removeCredential", "checkCredential"},
         "trustHostKey": {"forgetHostKeys"},
     }.items():  # fmt: skip
         assert {target for source, target in led if source == start} >= targets
@@ -111,6 +118,10 @@ class Walk:
             path["workflowExecutionId"] = (await self.real.client.put(f"{PLAIN}/workflowExecution", json=self.order)).json()["id"]
         if "{username}" in template:
             path["username"] = "admin"
+        if operation_id == "listCredentials":
+            await self.start("createCredential")
+        if "{credential}" in template:
+            path["credential"] = (await self.start("createCredential")).body["name"]
         if operation_id == "listHostKeys":
             await self.start("trustHostKey")
         if operation_id in ("listOwnSessions", "listSessionsOfUser"):
@@ -162,6 +173,8 @@ class Walk:
             "createOwnToken": {"name": f"token{self.made}"},
             "createTokenOfUser": {"name": f"token{self.made}"},
             "createRole": {"name": f"role{self.made}", "privileges": ["Workflow Read"]},
+            "createCredential": {**CREDENTIAL, "name": f"credential{self.made}"},
+            "changeCredential": {"description": "for people"},
             "scanHostKeys": {"host": "127.0.0.1", "port": self.ssh_port},
             "trustHostKey": {"host": "127.0.0.1", "port": self.ssh_port, "publicKey": KEY},
         }.get(operation_id)

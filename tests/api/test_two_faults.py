@@ -22,6 +22,13 @@ BROKEN: Final = {**WORKFLOW, "startStepId": "nowhere", "steps": {"a": {"type": "
 FILE: Final = ("files", ("hello.txt", "hello", "text/plain"))
 IS_THERE: Final = "00000000-0000-0000-0000-000000000000"
 """Put into requests for the id of a workflow that is there."""
+CREDENTIAL: Final = {
+    "name": "core",
+    "source": {"kind": "stored", "value": "a pigeon"},
+    "roles": ["*"],
+    "workflows": ["*"],
+    "devices": ["*"],
+}
 BAD_ORDER: Final = {"workflowId": IS_THERE, "contextType": "X", "pauseAtFailure": 3}
 NO_TAG: Final = {"If-Match": "no tag"}
 NO_TAG_KNOWN: Final = {"If-None-Match": "no tag"}
@@ -112,6 +119,12 @@ ROWS: Final[dict[str, Two | str]] = {
     "health": TAKES_NOTHING,
     "listAuditRecords": Two("since", "page_size", query={"since": "yesterday", "page_size": "0"}),
     "exportAuditRecords": Two("since", "outcome", query={"since": "yesterday", "outcome": "perhaps"}),
+    "listCredentials": "it takes one value, a marker that is one of its own or a fault",
+    "createCredential": Two("name", "devices[0]", body={**CREDENTIAL, "name": "a/b", "devices": ["192.0.2.*"]}),
+    "getCredential": ONE_VALUE,
+    "changeCredential": Two("source.value", "If-Match", body={"source": {"kind": "stored"}}, headers=NO_TAG),
+    "removeCredential": ONE_VALUE,
+    "checkCredential": ONLY_NAMED,
     "listHostKeys": TAKES_NOTHING,
     "trustHostKey": Two("host", "port", body={"host": " ", "port": 0, "publicKey": "x"}),
     "forgetHostKeys": Two("host", "port", query={"port": "0"}),
@@ -137,7 +150,15 @@ def test_every_operation_stands_here() -> None:
 
 async def everything(real: Real) -> list[Any]:
     """Return all that can be read."""
-    paths = (f"{PLAIN}/workflow", f"{PLAIN}/workflowExecution", f"{OWN}/users", f"{OWN}/roles", f"{OWN}/host-keys", f"{OWN}/sessions")
+    paths = (
+        f"{PLAIN}/workflow",
+        f"{PLAIN}/workflowExecution",
+        f"{OWN}/users",
+        f"{OWN}/roles",
+        f"{OWN}/host-keys",
+        f"{OWN}/sessions",
+        f"{OWN}/credentials",
+    )
     lists = [(await real.client.get(path)).json() for path in paths]
     executions = [(await real.client.get(f"{PLAIN}/workflowExecution/{each['id']}")).json() for each in lists[1]]
     return [lists, executions, real.on_disk()]
@@ -148,7 +169,15 @@ async def test_two_faults_are_told_with_their_places_and_nothing_is_changed(tmp_
         workflow = (await real.create(WORKFLOW))["id"]
         order = {"workflowId": workflow, "contextType": "NONE", "debugStepIds": ["a"]}
         execution = (await real.client.put(f"{PLAIN}/workflowExecution", json=order)).json()["id"]
-        names = {"workflowId": workflow, "workflowExecutionId": execution, "username": "admin", "revision": "1", "role": "none"}
+        assert (await real.client.post(f"{OWN}/credentials", json=CREDENTIAL)).status_code == 200
+        names = {
+            "credential": "core",
+            "workflowId": workflow,
+            "workflowExecutionId": execution,
+            "username": "admin",
+            "revision": "1",
+            "role": "none",
+        }
         before = await everything(real)
         untold = []
         for name, row in ROWS.items():

@@ -94,6 +94,7 @@ class Office:
             revision=1,
             username="worker",
             role="made",
+            credential="made",
             sessionId=self.session,
         )
         query = {"attachmentId": "file.txt"} if "attachments" in path else {"host": "192.0.2.1"} if "host-keys" in path else {}
@@ -124,6 +125,14 @@ def body_of(operation: Operation, workflow_id: str) -> dict[str, Any]:
         "createRole": {"name": f"role {workflow_id}", "privileges": ["Workflow Read"]},
         "createOwnToken": {"name": f"token {workflow_id}", "privileges": []},
         "createTokenOfUser": {"name": f"token {workflow_id}", "privileges": []},
+        "createCredential": {
+            "name": "made",
+            "source": {"kind": "stored", "value": "a pigeon"},
+            "roles": ["*"],
+            "workflows": ["*"],
+            "devices": ["*"],
+        },
+        "changeCredential": {"description": "for people"},
         "trustHostKey": {"host": "192.0.2.1", "publicKey": KEY},
         "scanHostKeys": {"host": "127.0.0.1", "port": 1},
     }
@@ -230,6 +239,8 @@ def is_nothing_there(operation: Operation, answer: httpx.Response, want: int) ->
         "endOwnSession",
         "endSessionOfUser",
     )
+    if operation.id in ("getCredential", "changeCredential", "removeCredential", "checkCredential"):
+        return want == ALLOWED and answer.status_code == 404
     return want == ALLOWED and asks and answer.status_code == 404 and operation.method in ("GET", "DELETE")
 
 

@@ -1,6 +1,7 @@
 """Risk: a change of keys loses what was encrypted, stops half way for good, keeps an old key for ever, or disturbs the service while it runs."""
 
 import asyncio
+import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from stepswitch.bootstrap import Service, key_choice, open_data_keys, open_service, reseal_alone
+from stepswitch.bootstrap import Service, back_up, key_choice, open_credentials, open_data_keys, open_service, reseal_alone, restore
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
+from stepswitch.engine.credential_records import StoredValue
+from stepswitch.engine.credentials import CredentialOrder
 from stepswitch.secrets.key_sources import make_key_file
 from stepswitch.storage.data_dir import DATABASE, SECRETS_KEY
 from tests.bootstrap.test_keys import ADMIN, DOCUMENT, SECRET, opened, read_back, settings_of, stored_secret
@@ -165,3 +168,30 @@ async def test_before_the_first_start_there_is_nothing_to_change(tmp_path: Path)
     with pytest.raises(SettingsError, match="there are no keys yet"):
         await rotate(settings_of(tmp_path))
     assert await standing(settings_of(tmp_path)) == {}
+
+
+async def test_stored_credentials_are_encrypted_anew_too_and_come_back_from_a_backup(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    everybody = ("*",)
+    order = CredentialOrder(StoredValue(SECRET), everybody, everybody, everybody)
+    async with opened(settings) as service:
+        await service.credentials.add(ADMIN, "core", order)
+        await rotate(settings)
+        async with open_credentials(settings) as beside:  # has the new key, and the service not yet
+            await beside.add(ADMIN, "edge", order)
+        await service._keeper.look()
+        assert await standing(settings) == {2: 2}
+        for name in ("core", "edge"):
+            assert (await service.credentials.get(ADMIN, name)).source == StoredValue(SECRET)
+        await asyncio.to_thread(back_up, settings.data_dir, tmp_path / "backup")
+    again = settings_of(tmp_path / "again")
+    again.data_dir.mkdir()
+    shutil.copy(settings.data_dir / SECRETS_KEY, again.data_dir)
+    await restore(again, tmp_path / "backup")
+    async with opened(again) as service:
+        assert (await service.credentials.get(ADMIN, "core")).source == StoredValue(SECRET)
+    assert all(SECRET.encode() not in content for content in await asyncio.to_thread(written, tmp_path))
+
+
+def written(directory: Path) -> list[bytes]:
+    return [path.read_bytes() for path in directory.rglob("*") if path.is_file()]

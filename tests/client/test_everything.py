@@ -21,6 +21,9 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "content": b"",
     "roles": [],
     "privileges": [],
+    "source": {},
+    "workflows": [],
+    "devices": [],
 }
 """What parameters are given that are no text."""
 ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular"})
@@ -29,8 +32,8 @@ ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular"})
 
 def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     """Yield a call of every method of the client and of its parts, and of each way in which one of them can be called."""
-    parts = [client, client.workflows, client.executions, client.host_keys, client.users, client.roles, client.sessions, client.audit]
-    for part in parts:
+    people = [client.users, client.roles, client.sessions, client.credentials]
+    for part in (client, client.workflows, client.executions, client.host_keys, client.audit, *people):
         for name, method in inspect.getmembers(part, inspect.ismethod):
             if not name.startswith("_") and name not in ("close", "iterate", "find", "wait", "follow"):
                 yield partial(method, **arguments(method))

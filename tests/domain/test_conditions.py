@@ -10,33 +10,33 @@ from hypothesis import strategies as st
 
 from stepswitch.domain.conditions import COMPARATORS, MAX_PATTERN, Choice, choose, unfit
 from stepswitch.domain.document import Comparator, Condition, Declaration, Step
-from stepswitch.domain.values import Value, ValueType
+from stepswitch.domain.values import Plain, ValueType
 
 C = Comparator
-ELEMENT: Mapping[ValueType, st.SearchStrategy[Value]] = {
+ELEMENT: Mapping[ValueType, st.SearchStrategy[Plain]] = {
     ValueType.STRING: st.text(alphabet="ab1.") | st.integers(-3, 3).map(str) | st.sampled_from(["true", "false"]),
     ValueType.NUMBER: st.integers(-3, 3) | st.sampled_from([0.5, 1.0]),
     ValueType.BOOLEAN: st.booleans(),
 }
-OPERAND: st.SearchStrategy[Value] = st.one_of(*ELEMENT.values())
+OPERAND: st.SearchStrategy[Plain] = st.one_of(*ELEMENT.values())
 
 
-def tried(condition: Condition, kind: ValueType, value: Value | None) -> Choice:
+def tried(condition: Condition, kind: ValueType, value: Plain | None) -> Choice:
     step = Step("a", "NOOP", next_step_id="else", conditions=(condition,))
     return choose(step, {"x": Declaration("x", kind)}, {} if value is None else {"x": value})
 
 
-def decides(comparator: Comparator, kind: ValueType, element: Value | None, value: Value | None) -> bool:
+def decides(comparator: Comparator, kind: ValueType, element: Plain | None, value: Plain | None) -> bool:
     return tried(Condition("x", comparator, value, "then"), kind, element).next_step_id == "then"
 
 
-def json_text(value: Value) -> str:
+def json_text(value: Plain) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
 
 
-def number(value: Value) -> float | None:
+def number(value: Plain) -> float | None:
     if isinstance(value, bool):
         return None
     try:
@@ -45,11 +45,11 @@ def number(value: Value) -> float | None:
         return None
 
 
-def truth(value: Value) -> bool | None:
+def truth(value: Plain) -> bool | None:
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else value if isinstance(value, bool) else None
 
 
-def oracle(comparator: Comparator, kind: ValueType, element: Value | None, value: Value) -> bool:
+def oracle(comparator: Comparator, kind: ValueType, element: Plain | None, value: Plain) -> bool:
     if element is None:
         return False
     if comparator in (C.EQUALS, C.DIFFERENT):
@@ -81,7 +81,7 @@ def test_the_table_is_complete() -> None:
 
 @pytest.mark.parametrize("kind", ELEMENT)
 @given(data=st.data(), comparator=st.sampled_from(Comparator), value=OPERAND)
-def test_every_comparator_agrees_with_its_description(kind: ValueType, data: st.DataObject, comparator: Comparator, value: Value) -> None:
+def test_every_comparator_agrees_with_its_description(kind: ValueType, data: st.DataObject, comparator: Comparator, value: Plain) -> None:
     element = data.draw(ELEMENT[kind] | st.none())
     assert decides(comparator, kind, element, value) == oracle(comparator, kind, element, value)
 
@@ -107,7 +107,7 @@ def test_every_comparator_agrees_with_its_description(kind: ValueType, data: st.
         (C.EQUALS, ValueType.STRING, "x", None, False),
     ],
 )
-def test_comparators(comparator: Comparator, kind: ValueType, element: Value | None, value: Value | None, wanted: bool) -> None:
+def test_comparators(comparator: Comparator, kind: ValueType, element: Plain | None, value: Plain | None, wanted: bool) -> None:
     assert decides(comparator, kind, element, value) is wanted
 
 
@@ -133,7 +133,7 @@ def test_the_first_that_holds_decides_and_may_end_the_workflow() -> None:
         (C.MATCH, "\ud800", "."),
     ],
 )
-def test_what_cannot_be_compared_is_said_without_showing_it(comparator: Comparator, element: Value | None, value: Value | None) -> None:
+def test_what_cannot_be_compared_is_said_without_showing_it(comparator: Comparator, element: Plain | None, value: Plain | None) -> None:
     choice = tried(Condition("x", comparator, value, "then"), ValueType.STRING, element)
     assert choice.next_step_id == "else"
     (note,) = choice.notes

@@ -288,7 +288,7 @@ def _told(step: StepExecution) -> tuple[object, ...]:
     return step.step_id, step.attempt, step.result, error and error.code, said, step.probe and step.probe.verdict
 
 
-def _values(head: Head, outputs: Values) -> dict[str, object]:
+def _values(head: Head, outputs: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in head.values.items() if name not in outputs}
 
 

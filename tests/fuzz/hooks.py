@@ -22,7 +22,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.generation.stateful import control
 from schemathesis.specs.openapi import stateful
 
-from tests.fuzz.meaningful import ATTACHMENT, WORKFLOW, bodies
+from tests.fuzz.meaningful import ATTACHMENT, CREDENTIAL, WORKFLOW, bodies
 
 ID_LENGTH: Final = 36
 """Of what the service makes."""
@@ -64,6 +64,7 @@ class Supply:
             "workflowExecutionId": self._execution,
             "username": self._user,
             "role": self._role,
+            "credential": self._credential,
         }
         self._names: dict[str, list[str]] = {kind: [] for kind in self._makers}
         self._made = 0
@@ -119,6 +120,10 @@ class Supply:
     def _role(self) -> str:
         order = {"name": f"r{self._made}", "privileges": ["Workflow Read"]}
         return str(self._client.post("/stepswitch/api/v1/roles", json=order).raise_for_status().json()["name"])
+
+    def _credential(self) -> str:
+        order = {"name": f"c{self._made}", **CREDENTIAL}
+        return str(self._client.post("/stepswitch/api/v1/credentials", json=order).raise_for_status().json()["name"])
 
     def _post(self, path: str, part: str, value: Any) -> str:
         parts: list[tuple[str, tuple[str | None, str, str]]] = [
@@ -217,7 +222,13 @@ def _let_it_happen_again(case: AnyCase, name: str) -> None:
     case.headers.pop("Idempotency-Key", None)
     if name == "createWorkflowAs":
         case.path_parameters["workflowId"] = _supply.name()
-    taken = {"createUser": "username", "createRole": "name", "createOwnToken": "name", "createTokenOfUser": "name"}.get(name)
+    taken = {
+        "createUser": "username",
+        "createRole": "name",
+        "createCredential": "name",
+        "createOwnToken": "name",
+        "createTokenOfUser": "name",
+    }.get(name)
     if taken is not None and isinstance(case.body, dict) and case.body.get(taken):
         case.body = {**case.body, taken: _supply.name()}
     _name_workflow(case, _supply.new, debugStepIds=["a"])  # so that it waits until the walk goes on with it

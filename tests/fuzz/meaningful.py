@@ -9,6 +9,12 @@ from hypothesis import strategies as st
 ATTACHMENT: Final = "hello.txt"
 STEP_IDS: Final = ("a", "b", "c")
 TEXT: Final = {"type": "string"}
+CREDENTIAL: Final = {
+    "source": {"kind": "stored", "value": "a pigeon"},
+    "roles": ["*"],
+    "workflows": ["*"],
+    "devices": ["*"],
+}
 KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 _SCRIPTS: Final = (
     "if (word === 'fail') throw new Error('no'); return { said: 'yes' }",
@@ -122,6 +128,8 @@ def bodies() -> dict[str, st.SearchStrategy[Any]]:
         "createOwnToken": st.builds(lambda name: {"name": name}, NAMES),
         "createTokenOfUser": st.builds(lambda name: {"name": name, "privileges": ["Workflow Read"]}, NAMES),
         "createRole": st.builds(lambda name: {"name": name, "privileges": ["Workflow Read"], "workflowNames": ["core *"]}, NAMES),
+        "createCredential": st.builds(lambda name: {"name": name, **CREDENTIAL}, NAMES),
+        "changeCredential": st.sampled_from([{"description": "for people"}, {"devices": ["192.0.2.0/24:22"]}, {}]),
         "trustHostKey": st.just({"host": "127.0.0.1", "port": 1, "publicKey": KEY}),
         "scanHostKeys": st.just({"host": "127.0.0.1", "port": 1}),
     }

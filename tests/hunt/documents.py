@@ -84,6 +84,38 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonO
     }  # fmt: skip
 
 
+def telling(*, host: str, port: int, user: str) -> JsonObject:
+    """Return a workflow whose steps take credentials and tell of them what they can; the last one fails with them."""
+    names = ("stored", "variable", "file")
+    given = {name: taken(name, "password") for name in names}
+    tell = "".join(
+        f"console.log('takes ' + {name}); console.error(encodeURIComponent({name})); console.warn(JSON.stringify({{v: {name}}}));"
+        for name in names
+    )
+    whole = "'it was <' + stored + '> and ' + variable + file"
+    return {
+        "name": "telling", "version": "1", "schemaVersion": "3.0", "startStepId": "tell",
+        "inputs": dict.fromkeys((*names, "login"), PASSWORD),
+        "variables": {"text": {"type": "string"}, "kept": PASSWORD},
+        "outputs": {"result": {"type": "string"}},
+        "steps": {
+            "tell": {
+                "type": "JS", "nextStepId": "print", "inBindings": {"script": text(f"{tell} return {{ said: {whole}, pw: stored }}"), **given},
+                "outBindings": {"text": {"name": "said", "type": "string"}, "kept": {"name": "pw", "type": "password"}},
+            },
+            "print": {
+                "type": "TCA_SSH", "nextStepId": "fail",
+                "inBindings": {
+                    "hostNameOrIP": text(host), "port": {"type": "number", "defaultValue": port}, "username": text(user),
+                    "password": taken("login", "password"), "stdin": taken("text"), "cmd": text("cat; base64"),
+                },
+                "outBindings": {"result": {"name": "outputText", "type": "string"}},
+            },
+            "fail": {"type": "JS", "inBindings": {"script": text(f"throw new Error({whole})"), **given}},
+        },
+    }  # fmt: skip
+
+
 def waiting(*, host: str, port: int, user: str) -> JsonObject:
     """Return a workflow that stays at its device until somebody cuts it."""
     return {

@@ -17,7 +17,7 @@ import pytest
 
 from stepswitch.cli.main import main
 from tests.chaos.service import PASSWORD, ROOT, ServiceProcess
-from tests.hunt.documents import hunted, refused, waiting
+from tests.hunt.documents import hunted, refused, telling, waiting
 from tests.hunt.planted import Hunt, spellings
 from tests.openssh import OpenSshServer
 
@@ -35,6 +35,10 @@ SECRETS = {
     "corrected": "planted-by-a-correction",
     "refused": "planted-where-it-is-refused",
     "rehearsed": "planted-for-a-rehearsal",
+    "credential": "planted-credential-1905",
+    "changed credential": "planted-in-its-place",
+    "in a variable": "planted-in-a-variable",
+    "in a file": "planted-in-a-file-42",
     "user": "planted-for-a-user",
     "wrong login": "planted-as-a-wrong-login",
 }
@@ -61,9 +65,13 @@ class House:
         self.device = device
         self.data, self.temporary = place / "data", place / "tmp"
         self.temporary.mkdir()
+        self.files = place / "values"
+        self.files.mkdir()
+        (self.files / "core").write_text(SECRETS["in a file"])
         self.service = ServiceProcess(
-            self.data, STEPSWITCH_LOG_LEVEL="debug", TMPDIR=str(self.temporary), STEPSWITCH_HOST_KEYS="accept-new", PYTHONUNBUFFERED="1"
-        )
+            self.data, STEPSWITCH_LOG_LEVEL="debug", TMPDIR=str(self.temporary), STEPSWITCH_HOST_KEYS="accept-new", PYTHONUNBUFFERED="1",
+            STEPSWITCH_CREDENTIAL_CORE=SECRETS["in a variable"], STEPSWITCH_FILE_CREDENTIALS=str(self.files),
+        )  # fmt: skip
         self.told = Told()
         self.client: httpx.Client | None = None
         self.secrets = {**SECRETS, "login at the device": device.password, "admin": PASSWORD}
@@ -195,6 +203,37 @@ def be_refused(house: House) -> None:
     house.said("POST", "/hybridity/api/sessions", json={"username": "admin", "password": house.secrets["wrong login"]})
 
 
+def use_credentials(house: House) -> None:
+    """Make credentials of every source that is at hand, and let a script that may have them tell everybody."""
+    sources = {
+        "stored": {"kind": "stored", "value": house.secrets["credential"]},
+        "variable": {"kind": "environment", "variable": "STEPSWITCH_CREDENTIAL_CORE"},
+        "file": {"kind": "file", "path": "core"},
+        "login": {"kind": "stored", "value": house.device.password},
+    }
+    for name, source in sources.items():
+        for_all = {each: ["*"] for each in ("roles", "workflows", "devices")}
+        house.ask("POST", f"{OWN}/credentials", {"name": name, "source": source, "withoutDevice": True, **for_all})
+        house.ask("POST", f"{OWN}/credentials/{name}/check")
+        house.ask("GET", f"{OWN}/credentials/{name}")
+    house.said("POST", f"{OWN}/credentials", json={"name": "a/b", "source": {"kind": "stored", "value": house.secrets["refused"], "x": 1}})
+    house.ask("GET", f"{OWN}/credentials")
+    workflow = house.ask("PUT", f"{ROOT}/workflow", telling(**house.target))["id"]
+    house.ask("POST", f"{ROOT}/workflow/{workflow}", {**telling(**house.target), "version": "2"})
+    assigned = {name: {"credential": name} for name in sources}
+    order = {"workflowId": workflow, "contextType": "NONE", "assignments": assigned, "pauseAtFailure": True}
+    execution = house.ask("PUT", f"{ROOT}/workflowExecution", order)["id"]
+    paused = house.until(execution, "PAUSED")
+    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED", "SUCCEEDED", "FAILED"], paused["stepExecutions"]
+    changed = {"source": {"kind": "stored", "value": house.secrets["changed credential"]}}
+    house.ask("PATCH", f"{OWN}/credentials/stored", changed)
+    house.ask("POST", f"{ROOT}/workflowExecution/{execution}/retry")
+    house.until(execution, "PAUSED")
+    look_everywhere(house, workflow, execution)
+    house.command("credential", "list", "--url", house.service.url)
+    house.command("credential", "show", "stored", "--url", house.service.url)
+
+
 def rehearse(house: House) -> None:
     """Rehearse a workflow with a password, through the API and from the command line."""
     secret = house.secrets["rehearsed"]
@@ -232,6 +271,7 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     look_everywhere(house, workflow, execution)
     be_refused(house)
     rehearse(house)
+    use_credentials(house)
     assert_nothing(hunt(house))
 
     steps = house.ask("GET", f"{ROOT}/workflowExecution/{execution}")["workflow"]["steps"]

@@ -1,4 +1,4 @@
-"""A HashiCorp Vault for tests, over a real socket: the transit engine's `encrypt` and `decrypt` as documented in its HTTP API.
+"""A HashiCorp Vault for tests, over a real socket: the transit engine's `encrypt` and `decrypt`, and reads of the KV engine, version 2, as documented.
 
 It leaves out everything else: policies beyond one token, seals, leases, batches, derived and convergent keys, key versions, `rewrap`,
 TLS. What it encrypts can be decrypted by it alone, and it keeps what it was asked for the tests to look at.
@@ -26,15 +26,20 @@ class FakeVault:
     """Whether it answers with another plaintext than the one that was encrypted."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     address: str = ""
+    values: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Secrets of the KV engine, by mount and path."""
     _held: dict[str, str] = field(default_factory=dict)
 
     def answer(self, path: str, headers: dict[str, str], body: dict[str, str]) -> tuple[int, object]:
-        """Return status and JSON for a POST."""
+        """Return status and JSON for a request."""
         if self.is_sealed:
             return 503, {"errors": ["Vault is sealed"]}
         if headers.get("x-vault-token") != TOKEN:
             return 403, {"errors": ["permission denied"]}
         self.asked.append((path, headers.get("x-vault-namespace", "")))
+        if "/data/" in path:
+            held = self.values.get(path.removeprefix("/v1/").replace("/data/", "/", 1))
+            return (404, {"errors": []}) if held is None else (200, {"data": {"data": held, "metadata": {"version": 1}}})
         prefix, action, key = path.rsplit("/", 2)
         if prefix != f"/v1/{self.mount}":
             return 404, {"errors": [f"no handler for route {path!r}"]}
@@ -55,7 +60,7 @@ class FakeVault:
         try:
             start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
             status, said = self.answer(start.split()[1], headers, body)
             content = json.dumps(said).encode()
             head = f"HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"

@@ -45,8 +45,9 @@ from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.attempt import Attempt, Surroundings
+from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
-from stepswitch.worker.step_runner import StepRunner, until_stored
+from stepswitch.worker.step_runner import StepRunner
 from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.connections import Connections

@@ -10,10 +10,12 @@ import pytest
 from stepswitch.domain.errors import ErrorCode, StoreError
 from stepswitch.domain.execution import StepError
 from stepswitch.domain.states import StepState
+from stepswitch.engine.credential_records import Credential, StoredValue
 from stepswitch.engine.records import Save, Snapshot, StoredWorkflow
 from stepswitch.engine.selection import Order, Selection
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.commits import SqlCommitLog
+from stepswitch.storage.credentials import SqlCredentialStore
 from stepswitch.storage.data_keys import ENCRYPTED, SqlDataKeyStore
 from stepswitch.storage.database import Database
 from stepswitch.storage.encoding import LARGE
@@ -27,6 +29,10 @@ SECRET = "correct-horse"
 DOCUMENT = {"name": "n", "inputs": {"pw": {"type": "password", "defaultValue": SECRET}}, "steps": {"a": {"type": "NOOP"}}}
 WORKFLOW = StoredWorkflow("w1", "default", NOW, "admin", 1, DOCUMENT)
 SECRET_SNAPSHOT = Snapshot("snapshot-1", "default", DOCUMENT, is_confidential=True)
+CREDENTIAL = Credential(
+    "default", "core", StoredValue(SECRET), ("*",), ("*",), ("*",), without_device=False, description=f"is {SECRET}", created_at=NOW,
+    created_by="admin", changed_at=NOW, changed_by="admin",
+)  # fmt: skip
 LARGE_SECRET = SECRET * LARGE
 
 
@@ -48,6 +54,7 @@ async def fill(database: Database) -> None:
     await executions.create(Save(made, behind, (entry(SECRET), entry(SECRET, 1))), SECRET_SNAPSHOT)
     await executions.save(Save(next_of(made), (step(3, state=StepState.FINISHED, outputs=values),), (entry(SECRET, 3),)))
     await executions.append_logs("e1", [entry(f"half {SECRET}", 2)], is_confidential=True)
+    await SqlCredentialStore(database).add(CREDENTIAL)
 
 
 async def test_nothing_on_the_disk_holds_the_secret_and_everything_comes_back(database: SqliteDatabase, path: Path) -> None:
@@ -68,6 +75,7 @@ async def test_nothing_on_the_disk_holds_the_secret_and_everything_comes_back(da
     first = await catalogue.revision(workflow, 1)
     assert first is not None
     assert first.document == DOCUMENT
+    assert await SqlCredentialStore(database).find("default", "core") == CREDENTIAL
 
 
 async def test_lists_and_followers_read_what_is_encrypted(database: SqliteDatabase) -> None:
@@ -100,6 +108,7 @@ async def test_every_table_with_bodies_says_how_many_of_them_are_encrypted(datab
         "logs": 4,
         "commits": 2,
         "large_values": 1,
+        "credentials": 1,
     }
     assert await SqlDataKeyStore(database).uses() == {1: sum(counts.values())}
 

@@ -19,6 +19,7 @@ from stepswitch.domain.execution import (
     StepExecution,
     Verdict,
 )
+from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import Save, Snapshot
 
@@ -100,7 +101,8 @@ TEXTS: Final = st.one_of(st.text(st.characters(), max_size=20), st.sampled_from(
 TIMES: Final = st.integers(0, 2**53)
 _WHOLE: Final = st.one_of(st.integers(), st.sampled_from([2**63, 2**64, -(2**63) - 1, 10**40]))
 VALUES: Final = st.one_of(TEXTS, _WHOLE, st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
-MAPS: Final = st.dictionaries(TEXTS, VALUES, max_size=3)
+REFERENCES: Final = st.builds(Reference, TEXTS) | st.builds(SignedReference, TEXTS, TEXTS)
+MAPS: Final = st.dictionaries(TEXTS, VALUES | REFERENCES, max_size=3)
 _PLAIN: Final = st.recursive(
     st.one_of(st.none(), st.booleans(), _WHOLE, TEXTS),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
@@ -196,6 +198,7 @@ HEADS: Final = st.builds(
     steps_begun=st.integers(0, 2**31 - 1),
     steps_allowed=st.integers(0, 2**31 - 1),
     accepted_failures=st.integers(0, 1_000),
+    editors=st.dictionaries(TEXTS, TEXTS, max_size=2),
     resume_at=st.none() | TEXTS,
     catalogue_snapshot_id=st.none() | TEXTS,
     pause_requested=st.booleans(),

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,15 @@ from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places
 from stepswitch.domain.assignments import initial_values
 from stepswitch.domain.decide import begin
-from stepswitch.domain.errors import CommitInDoubtError, StoreError
+from stepswitch.domain.errors import CommitInDoubtError, CredentialError, StoreError
 from stepswitch.domain.events import Create, Task
-from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Outcome, Result, Status, StepExecution, Values
+from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Outcome, PlainValues, Result, Status, StepExecution
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature, collect
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.credential_use import Need
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import Committed
@@ -37,10 +38,10 @@ from tests.clocks import FakeClock
 
 SILENCE: Final = 30.0
 LIMIT: Final = 4_096
-Script = Callable[[Values, StepContext], Awaitable[Outcome]]
+Script = Callable[[PlainValues, StepContext], Awaitable[Outcome]]
 
 
-async def succeed(_inputs: Values, _context: StepContext) -> Outcome:
+async def succeed(_inputs: PlainValues, _context: StepContext) -> Outcome:
     return Outcome(Result.SUCCEEDED)
 
 
@@ -56,7 +57,7 @@ class Scripted:
         self.released: list[str] = []
         self.closed = False
 
-    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+    async def run(self, inputs: PlainValues, context: StepContext) -> Outcome:
         self.runs += 1
         self.started.set()
         try:
@@ -160,12 +161,32 @@ class Notes:
         return [each.message for batch in self.batches for each in batch]
 
 
+class Opener:
+    """Implements `OpensCredentials` with a value, or an error; `asked` is what it was asked for."""
+
+    def __init__(self) -> None:
+        self.value: str | CredentialError | StoreError = "opened-secret-0815"
+        self.asked: list[Need] = []
+        self.is_slow = False
+        self.is_asked: Callable[[], None] = lambda: None
+
+    async def open(self, need: Need) -> Mapping[str, str]:
+        self.asked.append(need)
+        self.is_asked()
+        if self.is_slow:
+            await asyncio.Event().wait()
+        if isinstance(self.value, Exception):
+            raise self.value
+        return dict.fromkeys((each.input for each in need.referrals), self.value)
+
+
 class House:
     """Everything wired. `dispatcher` is not started: tests carry out tasks themselves, or start it."""
 
     def __init__(self, database: Database, directory: Path) -> None:
         self.clock = FakeClock()
         self.database = Refusing(database)
+        self.credentials = Opener()
         self.ask = Scripted("ASK", always_safe=False)
         self.safe = Scripted("SAFE", always_safe=True)
         types = {"ASK": self.ask, "SAFE": self.safe}
@@ -194,6 +215,7 @@ class House:
             output_bytes=LIMIT,
             log_bytes=1_048_576,
             silence_seconds=SILENCE,
+            credentials=self.credentials,
         )
         self.runner = StepRunner(types=types, around=around, attempts=self.pool, instance="here")
         self._made = itertools.count(1)

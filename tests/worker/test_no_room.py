@@ -10,7 +10,7 @@ from stepswitch.domain.events import Abort
 from stepswitch.domain.execution import Outcome, Result, Status, Values
 from stepswitch.engine.ports import StepContext
 from stepswitch.plugin import exhausted, failed
-from stepswitch.worker.step_runner import STORE_PAUSES
+from stepswitch.worker.patience import STORE_PAUSES
 from tests.worker.house import House
 
 NO_FILE = OSError(errno.EMFILE, "Too many open files")

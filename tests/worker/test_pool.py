@@ -9,7 +9,7 @@ from stepswitch.domain.events import Abort, Lost, Task
 from stepswitch.domain.execution import Outcome, Result, Values
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.attempt import FencedError
-from stepswitch.worker.step_runner import STORE_PAUSES
+from stepswitch.worker.patience import STORE_PAUSES
 from tests.worker.house import SILENCE, House
 
 

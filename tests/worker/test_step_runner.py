@@ -12,11 +12,12 @@ from stepswitch.domain.errors import DamagedError, ErrorCode, StoreError, Target
 from stepswitch.domain.events import Abort, Cancel, Lost
 from stepswitch.domain.execution import Outcome, Result, Status, StepError, Values
 from stepswitch.domain.states import StepState
-from stepswitch.domain.values import Value
+from stepswitch.domain.values import Plain
 from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
-from stepswitch.worker.step_runner import LET_GO_SECONDS, STORE_PAUSES
+from stepswitch.worker.patience import STORE_PAUSES
+from stepswitch.worker.step_runner import LET_GO_SECONDS
 from tests.worker.house import LIMIT, SILENCE, House, copy_of
 
 
@@ -456,7 +457,7 @@ async def test_a_claim_that_is_given_again_is_heard_of_anew_or_not_ones_own_any_
 
 async def test_outputs_are_cut_to_the_limit_and_named(house: House) -> None:
     task = await house.begin()
-    outputs: dict[str, Value] = {
+    outputs: dict[str, Plain] = {
         "short": "x" * LIMIT,
         "long": "x" * (LIMIT + 1),
         "wide": "ü" * LIMIT,

@@ -64,6 +64,13 @@ _LEADS: Final = (
     _Leads(("listSessionsOfUser",), {**_USER_AGAIN, "sessionId": "$response.body#/0/id"}, ("endSessionOfUser",)),
     _Leads(("createTokenOfUser",), {**_USER_AGAIN, "sessionId": "$response.body#/id"}, ("endSessionOfUser",)),
     _Leads(("createRole",), {"role": "$response.body#/name"}, ("removeRole",)),
+    _Leads(
+        ("createCredential",), {"credential": "$response.body#/name"}, ("getCredential", "changeCredential", "checkCredential", "removeCredential")
+    ),
+    _Leads(("listCredentials",), {"credential": "$response.body#/0/name"}, ("getCredential",)),
+    _Leads(
+        ("getCredential",), {"credential": f"{_FROM_PATH}credential", "If-Match": "$response.header.ETag"}, ("changeCredential", "removeCredential")
+    ),
     _Leads(("scanHostKeys",), {}, ("trustHostKey",), {
         "host": "$request.body#/host", "port": "$request.body#/port", "publicKey": "$response.body#/0/publicKey",
     }),

@@ -33,6 +33,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "workflowId": "workflow",
     "username": "user",
     "role": "role",
+    "credential": "credential",
 }
 """What the parameters of paths name; the first one that a path has says what is acted on."""
 _CODES_OF_REFUSALS: Final = frozenset({ErrorCode.WRONG_CREDENTIALS, ErrorCode.NOT_PERMITTED})

@@ -13,6 +13,7 @@ from stepswitch.engine.account_ports import Authenticator
 from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
@@ -68,6 +69,7 @@ class ApiServices:
     users: Users
     roles: Roles
     logins: Logins
+    credentials: Credentials
     files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools

@@ -2,6 +2,7 @@
 
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.beside import People, open_audit, open_host_keys, open_people
+from stepswitch.bootstrap.credentials import open_credentials
 from stepswitch.bootstrap.keys import has_service, key_choice, open_data_keys, reseal_alone
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
@@ -17,6 +18,7 @@ __all__ = [
     "installed_types",
     "key_choice",
     "open_audit",
+    "open_credentials",
     "open_data_keys",
     "open_host_keys",
     "open_people",

@@ -20,17 +20,21 @@ from stepswitch.system import SystemClock
 
 def key_choice(settings: Settings) -> KeyChoice:
     """Return which key-encryption key the settings name."""
-    vault = None
-    if settings.vault_address:
-        vault = Vault(
-            settings.vault_address,
-            mount=settings.vault_mount,
-            namespace=settings.vault_namespace,
-            token=settings.vault_token,
-            token_file=settings.vault_token_file,
-            ca_file=settings.vault_ca_file,
-        )
-    return KeyChoice(settings.secrets_key, DataDir(settings.data_dir).secrets_key, os.environ, vault)
+    return KeyChoice(settings.secrets_key, DataDir(settings.data_dir).secrets_key, os.environ, vault_of(settings))
+
+
+def vault_of(settings: Settings) -> Vault | None:
+    """Return how the settings say that Vault is reached; None where they name no address."""
+    if not settings.vault_address:
+        return None
+    return Vault(
+        settings.vault_address,
+        mount=settings.vault_mount,
+        namespace=settings.vault_namespace,
+        token=settings.vault_token,
+        token_file=settings.vault_token_file,
+        ca_file=settings.vault_ca_file,
+    )
 
 
 @asynccontextmanager
@@ -40,6 +44,28 @@ async def open_data_keys(settings: Settings) -> AsyncIterator[DataKeys]:
     place.prepare()
     async with _database(place, Sealing()) as (database, sealing):
         yield _data_keys(settings, database, sealing, SystemClock())
+
+
+@asynccontextmanager
+async def open_keys_beside(settings: Settings) -> AsyncIterator[SqliteDatabase]:
+    """Give the database of the settings' data directory with its keys at hand; a running service may be using it at the same time.
+
+    Where there are no keys yet they are made, unless a service is just starting there: that makes its own.
+    """
+    place = DataDir(settings.data_dir)
+    place.prepare()
+    async with _database(place, Sealing()) as (database, sealing):
+        keys = _data_keys(settings, database, sealing, SystemClock())
+        if await keys.exist():
+            await keys.open()
+            yield database
+            return
+        place.acquire()
+        try:
+            await keys.open()
+            yield database
+        finally:
+            place.release()
 
 
 async def reseal_alone(settings: Settings) -> int:

@@ -48,6 +48,7 @@ def application(service: Service) -> StepswitchApi:
             accounts=service.accounts,
             users=service.users,
             roles=service.roles,
+            credentials=service.credentials,
             logins=service.logins,
             files=service.files,
             host_keys=service.host_keys,

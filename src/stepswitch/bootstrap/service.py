@@ -17,6 +17,7 @@ from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
@@ -35,8 +36,9 @@ from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.storage.data_dir import DataDir
 from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
-from stepswitch.worker.step_runner import StepRunner, until_stored
+from stepswitch.worker.step_runner import StepRunner
 
 PROBE_SECONDS: Final = 2.0
 
@@ -65,6 +67,7 @@ class Service:
     roles: Roles
     logins: Logins
     host_keys: HostKeyStore
+    credentials: Credentials
     files: FileStore
     audit: AuditTrail
     _data_dir: DataDir

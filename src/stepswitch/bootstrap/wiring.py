@@ -10,6 +10,7 @@ import structlog
 
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.sessions import Sessions, new_api_token
+from stepswitch.bootstrap.credentials import wire_credentials
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
@@ -25,6 +26,8 @@ from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.credential_checks import CredentialChecks
+from stepswitch.engine.credential_use import CredentialUse
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
@@ -161,7 +164,7 @@ async def open_service(
         computing = _computing(types)
         types = types or _step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
-        service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper))
+        service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
         await service.cut_answers.recall()
         # Last, so that nothing can fail any more once its password was told.
         first = Entry("createUser", clock.now(), "", "", Actor.SYSTEM)
@@ -182,6 +185,7 @@ class _UseCases(TypedDict):
     rules: Rules
     clock: Clock
     ids: Ids
+    credentials: CredentialChecks
 
 
 class _Line(TypedDict):
@@ -211,27 +215,26 @@ class _Disk:
     data_dir: DataDir
     database: SqliteDatabase
     keeper: KeyKeeper
+    instance: str
+    """Who this process is, in its claims."""
 
 
 def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk) -> Service:
-    data_dir, database = disk.data_dir, disk.database
-    ids, secrets = TimeOrderedIds(), Masking()
+    data_dir, database, ids, secrets = disk.data_dir, disk.database, TimeOrderedIds(), Masking()
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
-    snapshots = Snapshots(store, secret_digest=database.sealer.digest)
-    conductor = Conductor(store, snapshots, rules, clock)
+    conductor = Conductor(store, snapshots := Snapshots(store, secret_digest=database.sealer.digest), rules, clock)
     dispatcher = _dispatcher(settings, clock, conductor)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
-    pool = Pool(claims, types, clock, settings.silence_seconds)
-    conductor.observe(pool)
-    around = _surroundings(settings, claims, files, keys, clock=clock, ids=ids)
-    instance = ids.new()
-    catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, strict=settings.strict_documents, files=files)
+    conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds))
+    named, strict = wire_credentials(settings, database, clock), settings.strict_documents
+    around = _surroundings(settings, claims, files, keys, named.use, clock=clock, ids=ids)
+    catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, files=files, credentials=named.checks, strict=strict)
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
     line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
     backlog = Backlog(lists=lists, clock=clock, **line)
     views = Views(snapshots=snapshots, secrets=secrets, types=rules.types, **line)
-    use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids)
+    use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     executions = Executions(conductor=conductor, intake=Intake(queue, clock, settings.max_queued_executions), **use_cases)
     repeats = _repeats(data_dir, database, executions, use_cases)
     return Service(
@@ -244,7 +247,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         keyed_requests=KeyedRequests(**repeats),
         cut_answers=CutAnswers(**repeats),
         rehearsals=_rehearsals(settings, computing, secrets, use_cases),
-        steering=ExecutionSteering(strict=settings.strict_documents, conductor=conductor, snapshots=snapshots, **use_cases),
+        steering=ExecutionSteering(strict=strict, conductor=conductor, snapshots=snapshots, **use_cases),
         logbook=Logbook(store, snapshots, conductor, secrets),
         views=views,
         lists=Lists(lists, views, snapshots),
@@ -252,14 +255,17 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         conductor=conductor,
         **_people(settings, database, clock),
         host_keys=keys,
+        credentials=named.keepers,
         files=files,
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=_timekeeper(settings, database, claims, files, backlog, conductor=conductor, clock=clock, ids=ids, instance=instance),
+        _timekeeper=_timekeeper(
+            settings, database, claims, files, backlog, conductor=conductor, clock=clock, ids=ids, instance=disk.instance
+        ),
         _backlog=backlog,
         _pool=pool,
-        _runner=StepRunner(types=types, around=around, attempts=pool, instance=instance),
+        _runner=StepRunner(types=types, around=around, attempts=pool, instance=disk.instance),
         _claims=claims,
         _keeper=disk.keeper,
     )
@@ -341,7 +347,9 @@ def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, vi
     return Feed(SqlCommitLog(database), newsroom, clock, most=max(1, settings.max_connections // 2))
 
 
-def _surroundings(settings: Settings, claims: Claims, files: FileStore, keys: HostKeyStore, *, clock: Clock, ids: Ids) -> Surroundings:
+def _surroundings(
+    settings: Settings, claims: Claims, files: FileStore, keys: HostKeyStore, credentials: CredentialUse, *, clock: Clock, ids: Ids
+) -> Surroundings:
     return Surroundings(
         claims=claims,
         files=files,
@@ -351,4 +359,5 @@ def _surroundings(settings: Settings, claims: Claims, files: FileStore, keys: Ho
         output_bytes=settings.max_output_bytes,
         log_bytes=settings.max_step_log_bytes,
         silence_seconds=settings.silence_seconds,
+        credentials=credentials,
     )

@@ -34,7 +34,7 @@ Url = Annotated[
     str | None, typer.Option(metavar="URL", help="Of this service, with your login there, instead of a data directory.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-_LOCAL_TENANT = "default"
+LOCAL_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,16 @@ class Administration(Protocol):
         ...
 
 
+def acting_at_the_command_line(caller: "Caller", operation: str) -> "Caller":
+    """Return somebody as one whose change is recorded, under the name that the API has for it."""
+    from stepswitch.engine.audit import Act, Actor  # noqa: PLC0415 - loads what --help does not need
+    from stepswitch.system import SystemClock  # noqa: PLC0415
+
+    act = Act(operation, SystemClock().now(), Actor.COMMAND_LINE)
+    act.user = process_user()
+    return caller.acting(act)
+
+
 class Beside:
     """A data directory."""
 
@@ -114,22 +124,13 @@ class Beside:
         self._people = people
         self._caller = caller
 
-    def _for(self, operation: str) -> "Caller":
-        """Return the caller as somebody whose change is recorded, under the name that the API has for it."""
-        from stepswitch.engine.audit import Act, Actor  # noqa: PLC0415 - loads what --help does not need
-        from stepswitch.system import SystemClock  # noqa: PLC0415
-
-        act = Act(operation, SystemClock().now(), Actor.COMMAND_LINE)
-        act.user = process_user()
-        return self._caller.acting(act)
-
     async def users(self) -> Sequence[ShownUser]:
         """See `Administration`."""
         return [_user(each) for each in await self._people.users.all(self._caller)]
 
     async def add_user(self, name: str, password: str, roles: Sequence[str], tenant: str | None) -> None:
         """See `Administration`."""
-        await self._people.users.add(self._for("createUser"), name, password, roles, tenant)
+        await self._people.users.add(acting_at_the_command_line(self._caller, "createUser"), name, password, roles, tenant)
 
     async def change_user(
         self, name: str, *, password: str | None = None, roles: Sequence[str] | None = None, is_disabled: bool | None = None
@@ -138,7 +139,7 @@ class Beside:
         from stepswitch.engine.users import UserOrder  # noqa: PLC0415 - loads what --help does not need
 
         order = UserOrder(password, None if roles is None else tuple(roles), is_disabled)
-        return _user(await self._people.users.change(self._for("changeUser"), name, order))
+        return _user(await self._people.users.change(acting_at_the_command_line(self._caller, "changeUser"), name, order))
 
     async def roles(self) -> Sequence[ShownRole]:
         """See `Administration`."""
@@ -146,11 +147,11 @@ class Beside:
 
     async def add_role(self, name: str, privileges: Sequence[str], workflow_names: Sequence[str]) -> ShownRole:
         """See `Administration`."""
-        return _role(await self._people.roles.add(self._for("createRole"), name, privileges, workflow_names))
+        return _role(await self._people.roles.add(acting_at_the_command_line(self._caller, "createRole"), name, privileges, workflow_names))
 
     async def remove_role(self, name: str) -> None:
         """See `Administration`."""
-        await self._people.roles.remove(self._for("removeRole"), name)
+        await self._people.roles.remove(acting_at_the_command_line(self._caller, "removeRole"), name)
 
     async def sessions(self, username: str | None) -> Sequence[ShownSession]:
         """See `Administration`."""
@@ -158,7 +159,7 @@ class Beside:
 
     async def end_session(self, session_id: str, username: str | None) -> None:
         """See `Administration`."""
-        await self._people.logins.end(self._for("endSessionOfUser"), session_id, _named(username))
+        await self._people.logins.end(acting_at_the_command_line(self._caller, "endSessionOfUser"), session_id, _named(username))
 
     async def create_token(
         self, name: str, privileges: Sequence[str] | None, expires_at: datetime | None, username: str | None
@@ -168,7 +169,9 @@ class Beside:
 
         until = None if expires_at is None else round(expires_at.timestamp() * 1000)
         order = TokenOrder(name, None if privileges is None else tuple(privileges), until)
-        token, session = await self._people.logins.make_token(self._for("createTokenOfUser"), order, _named(username))
+        token, session = await self._people.logins.make_token(
+            acting_at_the_command_line(self._caller, "createTokenOfUser"), order, _named(username)
+        )
         return token, _session(session)
 
 
@@ -230,7 +233,7 @@ def administer(
     data_dir: Path | None,
     config: Path | None,
     url: str | None,
-    tenant: str = _LOCAL_TENANT,
+    tenant: str = LOCAL_TENANT,
 ) -> Answer:
     """Return what `use` makes of a place; raises SettingsError where two are named, and ends the command where a service refuses."""
     if url is not None and (data_dir is not None or config is not None):

@@ -29,6 +29,8 @@ OTHER_VARIABLES: Final = frozenset(
     }
 )
 """Variables with our prefix that are no settings: the file's own place, what commands for a service in the distance take, and two of the tests."""
+CREDENTIAL_PREFIX: Final = "STEPSWITCH_CREDENTIAL_"
+"""Variables that credentials may name are no settings."""
 _SECRET: Final = frozenset({"admin_password", "vault_token"})
 
 
@@ -47,7 +49,11 @@ def load_settings(options: Mapping[str, object], config: Path | None = None) -> 
     """
     file = config or _file_of_environment()
     in_file = _read(file) if file is not None else {}
-    in_environment = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    in_environment = {
+        name.upper(): value
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX) and not name.upper().startswith(CREDENTIAL_PREFIX)
+    }
     complaints = [
         *_unknown(in_file, Settings.model_fields, lambda name: f"{file}: the setting {name}"),
         *_unknown(in_environment, [*map(_variable, Settings.model_fields), *OTHER_VARIABLES], lambda name: f"the variable {name}"),

@@ -11,7 +11,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stepswitch.cli import audit, backup, demo, groups, host_key, login, rehearse, role, run, secrets, serve, session, user, validate
+from stepswitch.cli import (
+    audit,
+    backup,
+    credential,
+    demo,
+    groups,
+    host_key,
+    login,
+    rehearse,
+    role,
+    run,
+    secrets,
+    serve,
+    session,
+    user,
+    validate,
+)
 from stepswitch.cli.exits import Exit, complain, explain
 from stepswitch.domain.errors import StepswitchError
 
@@ -40,6 +56,7 @@ app.add_typer(groups.EXECUTION, name="execution")
 app.add_typer(host_key.app, name="host-key")
 app.add_typer(user.app, name="user")
 app.add_typer(role.app, name="role")
+app.add_typer(credential.app, name="credential")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(session.sessions, name="session")
 app.add_typer(session.tokens, name="token")

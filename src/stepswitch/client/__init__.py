@@ -8,6 +8,7 @@ async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=
 from stepswitch.client.answers import Execution, Health, LogEntry, Page, Probe, Session, StepError, StepExecution, WaitingFor, Workflow
 from stepswitch.client.audit import AuditSelection
 from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey, VroLogin
+from stepswitch.client.credentials import Credential, CredentialFinding
 from stepswitch.client.downloads import Download
 from stepswitch.client.errors import (
     ApiError,
@@ -44,6 +45,8 @@ __all__ = [
     "AuditSelection",
     "ClientError",
     "ConnectionBrokenError",
+    "Credential",
+    "CredentialFinding",
     "Difference",
     "Divergence",
     "Download",

@@ -64,7 +64,7 @@ def compare(attribute: str | Sequence[str], operator: str, *values: object) -> s
 def page_of(answer: Any, headers: httpx.Headers, read: Callable[[object], Item]) -> Page[Item]:
     """Return the answer to a list as a page."""
     total = headers.get("x-total-count", "")
-    return Page([read(each) for each in items_of(answer)], _next_marker(headers), int(total) if total.isdecimal() else None)
+    return Page([read(each) for each in items_of(answer)], next_marker(headers), int(total) if total.isdecimal() else None)
 
 
 async def pages(of: Callable[[str | None], Awaitable[Page[Item]]]) -> AsyncIterator[Item]:
@@ -79,7 +79,8 @@ async def pages(of: Callable[[str | None], Awaitable[Page[Item]]]) -> AsyncItera
             return
 
 
-def _next_marker(headers: Mapping[str, str]) -> str | None:
+def next_marker(headers: Mapping[str, str]) -> str | None:
+    """Return the marker of the next page that an answer names; None on the last."""
     found = _NEXT.search(headers.get("link", ""))
     return None if found is None else next(iter(parse_qs(found[1].partition("?")[2]).get(MARKER, [])), None)
 

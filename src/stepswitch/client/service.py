@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from stepswitch.client.answers import Health, Session
 from stepswitch.client.audit import AuditTrail
+from stepswitch.client.credentials import Credentials as NamedCredentials
 from stepswitch.client.errors import ClientError, UnavailableError
 from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.executions import Executions
@@ -55,6 +56,7 @@ class StepswitchClient:
         self.roles = Roles(self._transport)
         self.sessions = Sessions(self._transport)
         self.audit = AuditTrail(self._transport)
+        self.credentials = NamedCredentials(self._transport)
 
     async def __aenter__(self) -> Self:
         return self

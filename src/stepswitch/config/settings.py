@@ -41,6 +41,18 @@ class Settings(BaseSettings):
     vault_token: str = Field("", description="Token for Vault.", repr=False)
     vault_token_file: Path | None = Field(None, description="File with the token for Vault, read each time; goes before `vault_token`.")
     vault_ca_file: Path | None = Field(None, description="Certificates that Vault's own is checked against, beside those of the system.")
+    environment_credentials: str = Field(
+        "STEPSWITCH_CREDENTIAL_",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{3,}$",
+        description="How the variables of the environment begin that credentials may name; no other one is ever read for them.",
+    )
+    file_credentials: Path | None = Field(
+        None, description="Folder of the files that credentials may name; unset is none. What leads out of it is not followed."
+    )
+    kubernetes_config: Path | None = Field(
+        None,
+        description="Kubeconfig with which credentials are read that are secrets of Kubernetes; unset is the service account of the pod.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the service itself logs.")
     log_format: Literal["text", "json"] = Field("text", description="How the service's own log looks.")
     steps_at_once: int = Field(100, ge=1, le=100_000, description="Steps carried out at once by this process.")

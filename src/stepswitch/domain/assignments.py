@@ -65,6 +65,11 @@ def fitting_values(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, V
     return {name: None if value is None else fit(value, workflow.declarations[name].type) for name, value in values.items()}
 
 
+def assigned_values(workflow: Workflow, assignments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return assignments that `check_assignments` finds no fault with as they are stored: objects that name credentials as references."""
+    return {name: fit(value, workflow.inputs[name].type) if isinstance(value, Mapping) else value for name, value in assignments.items()}
+
+
 def initial_values(workflow: Workflow, assignments: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Value]:
     """Return the values that an execution starts with; what `check_assignments` finds no fault with never raises."""
     values = {name: declared.default for name, declared in workflow.declarations.items() if declared.default is not None}

@@ -11,6 +11,7 @@ from typing import Final
 from stepswitch.domain.document import Declaration, InBinding, OutBinding, Step
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
 from stepswitch.domain.names import shown
+from stepswitch.domain.references import Reference
 from stepswitch.domain.step_types import InputSpec, StepSignature
 from stepswitch.domain.templates import Template
 from stepswitch.domain.values import Value, coerce, to_text
@@ -120,6 +121,9 @@ def _fill(name: str, template: Template, lookup: Mapping[str, Value], notes: lis
     texts = {}
     for reference in set(template.names):
         value = lookup.get(reference)
+        if isinstance(value, Reference):
+            message = f"{reference!r} is a credential, which is never a part of a text; bind an input of type password to it"
+            raise _UnboundError(ErrorCode.WRONG_TYPE, message)
         texts[reference] = "" if value is None else to_text(value)
         if value is None:
             notes.append(f"{{{{{reference}}}}} in the input {name!r} has no value: nothing is put in its place")

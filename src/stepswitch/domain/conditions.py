@@ -14,6 +14,7 @@ import re2  # type: ignore[import-untyped]
 
 from stepswitch.domain.document import Comparator, Condition, Declaration, Step
 from stepswitch.domain.errors import ValueMisfitError
+from stepswitch.domain.references import Reference
 from stepswitch.domain.values import Value, ValueType, coerce, to_text
 
 MAX_PATTERN: Final = 4_096
@@ -68,6 +69,8 @@ def holds(condition: Condition, element: Value | None, kind: ValueType) -> bool:
     rule = COMPARATORS[condition.comparator]
     if element is None:
         raise UncomparableError(f"{condition.name!r} has no value")
+    if isinstance(element, Reference) or isinstance(condition.value, Reference):
+        raise UncomparableError("a credential is compared with nothing")
     if condition.value is None and rule.takes_value:
         raise UncomparableError("it has no value to compare with")
     return rule.holds(element, "" if condition.value is None else condition.value, kind)

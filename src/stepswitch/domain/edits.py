@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.names import shown
+from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import MASK, secret_names
 from stepswitch.domain.values import ValueType
 
@@ -21,7 +22,7 @@ def told_value(value: object) -> str:
     """Return `value` as the log tells it."""
     if value is None:
         return "none"
-    text = str(value)
+    text = f"the credential {shown(value.credential)}" if isinstance(value, Reference) else str(value)
     return text if len(text) <= LONGEST else f"a text of {len(text)} characters"
 
 

@@ -18,6 +18,7 @@
     ├── WorkflowError           the document, or the values that it met, are at fault
     │   └── ValueMisfitError
     ├── TargetError             the device, host or service that a step acts on
+    │   └── CredentialError         a credential that may not be used there, or cannot be opened
     └── ServiceError            ours: the machine, the store or a bug
         ├── OverloadedError         503 with Retry-After
         ├── StoreError              503 with Retry-After: the database said no
@@ -113,6 +114,8 @@ class ErrorCode(StrEnum):
     NON_ZERO_EXIT = "NON_ZERO_EXIT"
     KILLED_BY_SIGNAL = "KILLED_BY_SIGNAL"
     PATTERN_FAILED = "PATTERN_FAILED"
+    CREDENTIAL_REFUSED = "CREDENTIAL_REFUSED"
+    CREDENTIAL_UNAVAILABLE = "CREDENTIAL_UNAVAILABLE"
     # The execution.
     LOOP_LIMIT = "LOOP_LIMIT"
     RESTORED = "RESTORED"
@@ -256,6 +259,14 @@ class ValueMisfitError(WorkflowError):
 
 class TargetError(StepswitchError):
     """The device, host or service that a step acts on said no."""
+
+
+class CredentialError(TargetError):
+    """A credential may not be used where it is named, or cannot be opened now; nothing was sent."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ServiceError(StepswitchError):

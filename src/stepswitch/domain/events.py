@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.execution import ContextType, Head, LogEntry, Outcome, StepExecution, Values
+from stepswitch.domain.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +153,15 @@ class Change(Steered):
     workflow: Workflow | None = None
     snapshot_id: str | None = None
     base_snapshot_id: str | None = None
+    edited: tuple[str, ...] = ()
+    """The ids of the steps that were sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetValues(Steered):
     """Correct values of inputs or variables; None takes the value away."""
 
-    values: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    values: Mapping[str, Value | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

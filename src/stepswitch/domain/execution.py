@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.states import TERMINAL, StepState
-from stepswitch.domain.values import Value
+from stepswitch.domain.values import Plain, Value
 
 HEAD_FORMAT: Final = 1
 """Format number that every stored head and step execution carries."""
 Values = Mapping[str, Value]
+PlainValues = Mapping[str, Plain]
+"""Values of which none is a reference: what a step type is given."""
 
 
 class Status(StrEnum):
@@ -95,7 +97,7 @@ class Outcome:
     """What one attempt did, as a value. `truncated` names the outputs that were cut to the limit."""
 
     result: Result
-    outputs: Values = field(default_factory=dict)
+    outputs: PlainValues = field(default_factory=dict)
     error: StepError | None = None
     truncated: tuple[str, ...] = ()
 
@@ -213,6 +215,8 @@ class Head:
     steps_begun: int = 0
     steps_allowed: int = 10_000
     accepted_failures: int = 0
+    editors: Mapping[str, str] = field(default_factory=dict)
+    """Who has last changed a step of this execution, by its id: a credential that the step takes has to be his to use, too."""
     resume_at: str | None = None
     pause_requested: bool = False
     pause_code: ErrorCode | None = None

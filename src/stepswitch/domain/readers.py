@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 from stepswitch.domain.document import JsonObject, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
 from stepswitch.domain.names import nearest, shown, unfit_name, unfit_text
-from stepswitch.domain.values import Value, ValueType, fit
+from stepswitch.domain.references import Reference
+from stepswitch.domain.values import Plain, Value, ValueType, fit
 
 Word = TypeVar("Word", bound=StrEnum)
 MAX_LISTED: Final = 1_000
@@ -197,12 +198,13 @@ class ObjectReader:
             return None
         return None if isinstance(fitting, str) and self._is_unfit(field, unfit_text(fitting)) else fitting
 
-    def scalar(self, field: str) -> Value | None:
+    def scalar(self, field: str) -> Plain | None:
         """Return a string, number or boolean; None where it is missing or unfit."""
         value = self.source.get(field)
         if isinstance(value, bool):
             return value
-        return self.value(field, ValueType.NUMBER if isinstance(value, int | float) else ValueType.STRING)
+        found = self.value(field, ValueType.NUMBER if isinstance(value, int | float) else ValueType.STRING)
+        return None if isinstance(found, Reference) else found
 
     def child(self, field: str) -> "ObjectReader | None":
         """Return a reader of an object inside; None where it is missing or none."""

@@ -31,6 +31,7 @@ from stepswitch.domain.events import (
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
 from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
+from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import MASK, holds_passwords, secret_names
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.values import Value
@@ -190,8 +191,16 @@ def _change(p: Progress, event: Change) -> Decision:
             _log(p, event, f"{fields[name][0]} changed from {_shown(name, getattr(head, name))} to {_shown(name, value)}")
     if event.workflow is not None and "snapshot_id" in changed:
         changed["is_confidential"] = head.is_confidential or holds_passwords(event.workflow)
+        changed["editors"] = _editors(p, event, event.workflow)
     p.change(**changed)
     return p.decision(event.id)
+
+
+def _editors(p: Progress, event: Change, workflow: Workflow) -> dict[str, str]:
+    """Return who has last changed which step; those that are as they were keep their editor."""
+    steps = p.workflow.steps
+    edited = {step_id for step_id in event.edited if step_id not in steps or steps[step_id] != workflow.steps.get(step_id)}
+    return {step_id: user for step_id, user in {**p.head.editors, **dict.fromkeys(edited, event.user)}.items() if step_id in workflow.steps}
 
 
 def _log_edits(p: Progress, event: Change) -> None:
@@ -260,7 +269,7 @@ def _refuse_too_large(p: Progress, changed: Mapping[str, Value | None]) -> None:
 
 def _show_value(values: Mapping[str, object], name: str, *, secret: bool) -> str:
     value = values[name]
-    return MASK if value is not None and secret else told_value(value)
+    return MASK if value is not None and secret and not isinstance(value, Reference) else told_value(value)
 
 
 def _set_file(p: Progress, event: SetFile) -> Decision:

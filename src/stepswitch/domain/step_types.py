@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from stepswitch.domain.values import Value, ValueType
+from stepswitch.domain.devices import Device
+from stepswitch.domain.values import Value, ValueType, to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,26 @@ class StepSignature:
 
     def device(self, inputs: Mapping[str, Value]) -> str | None:
         """Return what an attempt with `inputs` acts on, as `host` or `host:port`; None where that cannot be said."""
-        host = inputs.get(self.device_input) if self.device_input is not None else None
-        if not isinstance(host, str):
+        host, port = self._host_and_port(inputs)
+        if host is None:
             return None
+        return host if port is None else f"{host}:{port}"
+
+    def target(self, inputs: Mapping[str, Value]) -> Device | None:
+        """Return the same as a value, for those who compare it; None where it cannot be said."""
+        host, port = self._host_and_port(inputs)
+        if host is None:
+            return None
+        try:
+            return Device(host, None if port is None else int(float(to_text(port))))
+        except (ValueError, OverflowError):
+            return Device(host)
+
+    def _host_and_port(self, inputs: Mapping[str, Value]) -> tuple[str | None, Value | None]:
+        host = inputs.get(self.device_input) if self.device_input is not None else None
         spec = self.input(self.port_input) if self.port_input else None
         port = inputs.get(self.port_input, spec.default if spec else None) if self.port_input else None
-        return host if port is None else f"{host}:{port}"
+        return (host if isinstance(host, str) else None), port
 
 
 DOCUMENTED_TYPES: Final = (

@@ -4,13 +4,17 @@ Source: `workflow-semantics`, section 1 (types) and section 2 (what fits a decla
 """
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from stepswitch.domain.errors import ValueMisfitError
+from stepswitch.domain.references import FIELD, Reference, reference_in
 
-Value = str | int | float | bool
-"""What an input, variable or output holds. Structured data travels as a JSON string; no value at all is `None`."""
+Plain = str | int | float | bool
+"""What a step takes and gives. Structured data travels as a JSON string; no value at all is `None`."""
+Value = Plain | Reference
+"""What an input, variable or output holds: a plain value or, in place of a password, a reference to a credential."""
 
 
 class ValueType(StrEnum):
@@ -42,6 +46,10 @@ def fit(value: object, wanted: ValueType) -> Value:
         if not isinstance(value, bool):
             raise ValueMisfitError(value, wanted)
         return value
+    if wanted is ValueType.PASSWORD and isinstance(value, Reference | Mapping):
+        if (reference := reference_in(value)) is None:
+            raise ValueMisfitError(value, f'{wanted}, and no credential: those are named as {{"{FIELD}": "the name"}}')
+        return reference
     if not isinstance(value, str):
         raise ValueMisfitError(value, wanted)
     return value
@@ -98,7 +106,12 @@ def parse_number(text: str) -> int | float:
 
 
 def to_text(value: Value) -> str:
-    """Return `value` as it is spliced into a text: strings as they are, numbers and booleans in JSON form."""
+    """Return `value` as it is spliced into a text: strings as they are, numbers and booleans in JSON form.
+
+    Of a credential that is nothing but its name, which a text gets by mistake only: `bindings` refuses it.
+    """
+    if isinstance(value, Reference):
+        return value.credential
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -108,6 +121,8 @@ def to_text(value: Value) -> str:
 
 def size_of(value: Value | None) -> int:
     """Return the bytes that `value` counts for in the limit on an execution's values."""
+    if isinstance(value, Reference):
+        return size_of(value.credential)
     if not isinstance(value, str):
         return 8
     return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))

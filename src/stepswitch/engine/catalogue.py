@@ -22,6 +22,7 @@ from stepswitch.domain.validation import check
 from stepswitch.engine.audited_workflows import change, thing_of, told
 from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
+from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_document
 from stepswitch.engine.kept_passwords import with_kept_passwords
 from stepswitch.engine.ports import CatalogueStore, Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
@@ -71,8 +72,17 @@ class Catalogue:
     """Workflows as their designers see them."""
 
     def __init__(
-        self, store: CatalogueStore, types: StepTypes, clock: Clock, ids: Ids, *, strict: bool = False, files: FileStore | None = None
+        self,
+        store: CatalogueStore,
+        types: StepTypes,
+        clock: Clock,
+        ids: Ids,
+        *,
+        strict: bool = False,
+        files: FileStore | None = None,
+        credentials: CredentialChecks = NO_CHECKS,
     ) -> None:
+        self._credentials = credentials
         self._store = store
         self._types = types
         self._clock = clock
@@ -83,11 +93,12 @@ class Catalogue:
     async def create(self, caller: Caller, document: JsonObject, workflow_id: str | None = None) -> Checked:
         """Store a new workflow, under `workflow_id` where one is given; raises InvalidRequestError with every fault of the document."""
         caller.require(Privilege.WORKFLOW_DESIGN)
-        kept, warnings = await self._checked(document, {})
+        workflow_id = workflow_id or self._ids.new()
+        kept, warnings = await self._checked(document, {}, caller, workflow_id)
         _check_name(caller, kept)
         kept.setdefault("owner", {"id": caller.user, "type": OwnerType.USER.value})
         kept.setdefault("readOnly", False)
-        workflow = StoredWorkflow(workflow_id or self._ids.new(), caller.tenant, self._clock.now(), caller.user, 1, kept)
+        workflow = StoredWorkflow(workflow_id, caller.tenant, self._clock.now(), caller.user, 1, kept)
         try:
             await self._store.create(workflow, caller.entry(thing_of(workflow), after=told(workflow)))
         except VersionConflictError:
@@ -117,7 +128,7 @@ class Catalogue:
     async def _replace(self, caller: Caller, stored: StoredWorkflow, document: JsonObject) -> Checked:
         if _is_read_only(stored) and document.get("readOnly") is not False:
             _refuse_change(stored)
-        kept, warnings = await self._checked(document, stored.document)
+        kept, warnings = await self._checked(document, stored.document, caller, stored.id)
         kept.setdefault("owner", stored.document["owner"])
         kept.setdefault("readOnly", False)
         if _is_read_only(stored):
@@ -161,7 +172,7 @@ class Catalogue:
         async def store(stored: StoredWorkflow) -> Checked:
             if _is_read_only(stored):
                 _refuse_change(stored)
-            kept, warnings = await self._checked(wanted.document, wanted.document)
+            kept, warnings = await self._checked(wanted.document, wanted.document, caller, stored.id)
             return await self._next(caller, stored, kept, warnings)
 
         return await self._on_stored(caller, workflow_id, only_if, store)
@@ -228,13 +239,19 @@ class Catalogue:
         kept = {name: value for name, value in converted.document.items() if name not in _FILLED_IN}
         return {**kept, "owner": dict(owner), "readOnly": converted.document.get("readOnly") or False}
 
-    async def _checked(self, document: JsonObject, stored: JsonObject) -> tuple[dict[str, Any], tuple[Fault, ...]]:
-        """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault."""
+    async def _checked(
+        self, document: JsonObject, stored: JsonObject, caller: Caller, workflow_id: str
+    ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+        """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault.
+
+        Whoever stores a credential's name has to be one who may use it: what the workflow does with it is his work.
+        """
         whole, masked = with_kept_passwords(document, stored)
         look = partial(review, whole, self._types, strict=self._strict)
         found = await aside(look, is_slow=is_large(whole))
-        if found.faults or masked:
-            raise InvalidRequestError([*found.faults, *masked])
+        refused = await self._credentials.faults(caller, in_document(whole), workflow_id, str(whole.get("name")))
+        if found.faults or masked or refused:
+            raise InvalidRequestError([*found.faults, *masked, *refused])
         kept = {name: value for name, value in whole.items() if name not in _FILLED_IN}
         for name in ("owner", "readOnly"):
             if kept.get(name, ...) is None:

@@ -17,6 +17,7 @@ from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
 from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.credential_use import Need, need_of
 from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -41,6 +42,8 @@ class Grant:
     mask: Mask
     is_confidential: bool
     started: int
+    need: Need | None = None
+    """Credentials that are to be opened before anything is done."""
 
 
 class Claims:
@@ -109,6 +112,7 @@ class Claims:
             mask=Mask(self._secrets, head, [compiled]),
             is_confidential=head.is_confidential,
             started=self._clock.now(),
+            need=need_of(head, current, signature),
         )
 
     async def report(self, grant: Grant, outcome: Outcome) -> Reply:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from stepswitch.domain.document import Declaration, InBinding, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
 from stepswitch.domain.execution import Head, LogEntry, Probe, StepError, StepExecution, Values
+from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import CUT, MASK, SHORTEST_SECRET
 from stepswitch.domain.values import Value, ValueType, parse_number, to_text
 from stepswitch.engine.ports import Secrets
@@ -36,7 +37,7 @@ def secrets_of(head: Head, snapshots: Collection[Compiled], steps: Iterable[tupl
 
 def _texts(values: Values, names: frozenset[str]) -> list[str]:
     found = [values.get(name) for name in names] if values else []
-    return [to_text(value) for value in found if value is not None and not isinstance(value, bool)]
+    return [to_text(value) for value in found if value is not None and not isinstance(value, bool | Reference)]
 
 
 def _numbers(secrets: Iterable[str]) -> Iterator[int | float]:
@@ -101,9 +102,20 @@ class Mask:
         """`more` are secrets that are known otherwise."""
         unique = {compiled.snapshot.id: compiled for compiled in snapshots}
         known = tuple(dict.fromkeys((*secrets_of(head, unique.values(), steps), *more)))
+        self._made_of = secrets, head, known
         self._text = secrets.masker(known) if known else None
         self._numbers = frozenset(_numbers(known))
         self._snapshots = tuple(unique.values())
+
+    def with_more(self, more: Iterable[str]) -> "Mask":
+        """Return the mask that takes `more` secrets out, too."""
+        secrets, head, known = self._made_of
+        return Mask(secrets, head, self._snapshots, more=sorted((*known, *more), key=len, reverse=True))
+
+    def of_only(self, more: Iterable[str]) -> "Mask":
+        """Return the mask that takes these secrets out, and none that the execution knows."""
+        secrets, head, _ = self._made_of
+        return Mask(secrets, head, (), more=sorted(more, key=len, reverse=True))
 
     def text(self, text: str) -> str:
         """Return `text` without secrets."""
@@ -123,7 +135,7 @@ class Mask:
             return values
         shown: dict[str, Value] = {}
         for name, value in values.items():
-            shown[self._name(name, shown)] = MASK if name in secret else self._value(value)
+            shown[self._name(name, shown)] = MASK if name in secret and not isinstance(value, Reference) else self._value(value)
         return shown
 
     def _name(self, name: str, taken: Values) -> str:
@@ -143,6 +155,8 @@ class Mask:
     def _value(self, value: Value) -> Value:
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, Reference):
+            return Reference(value.credential)
         if isinstance(value, bool) or self._text is None:
             return value
         text = to_text(value)

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stepswitch.domain.assignments import check_assignments, initial_values
+from stepswitch.domain.assignments import assigned_values, check_assignments, initial_values
 from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.decide import begin
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.domain.events import Create
 from stepswitch.domain.execution import ContextType, Head, LogEntry
+from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.validation import faults_to_execute
 from stepswitch.domain.values import size_of
@@ -19,6 +20,7 @@ from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
+from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, at_start
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
@@ -67,7 +69,9 @@ class Executions:
         rules: Rules,
         clock: Clock,
         ids: Ids,
+        credentials: CredentialChecks = NO_CHECKS,
     ) -> None:
+        self._credentials = credentials
         self._catalogue = catalogue
         self._conductor = conductor
         self._intake = intake
@@ -112,6 +116,8 @@ class Executions:
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
         faults += masked_faults("assignments", request.assignments, workflow)
         faults += await self._attachment_faults(caller, request.attachments)
+        placed = at_start(workflow, request.assignments, self._rules.types)
+        faults += await self._credentials.faults(caller, placed, request.workflow_id, workflow.name)
         faults += [replace(fault, code=ErrorCode.DRAFT) for fault in await self._catalogue.missing_files(caller, workflow.source)]
         if faults:
             raise InvalidRequestError(faults)
@@ -148,14 +154,14 @@ class Executions:
             snapshot_id=compiled.snapshot.id,
             context_type=request.context_type,
             retained_til=request.retained_til or now + self._rules.limits.retention_seconds * 1000,
-            assignments=request.assignments,
+            assignments=signed(assigned_values(workflow, request.assignments), caller.user),
             context=request.context,
             attachments={**workflow.attachments, **request.attachments},
             pause_at_failure=request.pause_at_failure,
             debug_step_ids=request.debug_step_ids,
             is_confidential=compiled.is_confidential,
         )
-        values = initial_values(workflow, request.assignments, request.context)
+        values = signed(initial_values(workflow, request.assignments, request.context), caller.user)
         decision = begin(order, values, workflow, self._rules, now)
         searched = self._views.searched_context(decision.head, compiled)
         entry = caller.entry(thing_of(decision.head), after=created(decision.head))

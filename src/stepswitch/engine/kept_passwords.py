@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.references import reference_in
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.templates import compile_template
 from stepswitch.domain.values import ValueType
@@ -71,9 +72,14 @@ def masked_document(document: JsonObject) -> dict[str, Any]:
     """Return `document`, of any schema, with `********` wherever a password stands."""
     shown = deepcopy(dict(document))
     for place in password_places(document):
-        if value_at(document, place.keys):
+        if is_secret(value_at(document, place.keys)):
             _put(shown, place.keys, MASK)
     return shown
+
+
+def is_secret(default: object) -> bool:
+    """Return whether what stands where a password may stand has to be hidden; a credential has a name there, which does not."""
+    return bool(default) and not (isinstance(default, Mapping) and reference_in(default) is not None)
 
 
 def mentions_passwords(document: JsonObject) -> bool:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import Outcome, Result, StepError
-from stepswitch.domain.values import Value
+from stepswitch.domain.values import Plain
 from stepswitch.engine.confidential import Mask
 
 
@@ -24,7 +24,7 @@ def timed_out(limit_seconds: float, *, may_have_acted: bool) -> Outcome:
 def bounded(outcome: Outcome, limit_bytes: int, mask: Mask) -> Outcome:
     """Return `outcome` with its outputs cut to the limit, and nothing secret in its error or beside a cut."""
     cut: list[str] = [*outcome.truncated]
-    outputs: dict[str, Value] = {}
+    outputs: dict[str, Plain] = {}
     clean = lru_cache(None, typed=True)(_clean)  # a text that stands in several outputs is in memory once
     for name, value in outcome.outputs.items():
         outputs[name], was_cut = clean(value, limit_bytes)
@@ -42,7 +42,7 @@ def bounded(outcome: Outcome, limit_bytes: int, mask: Mask) -> Outcome:
     return replace(outcome, outputs=outputs, error=error, truncated=tuple(cut))
 
 
-def _clean(value: Value, limit_bytes: int) -> tuple[Value, bool]:
+def _clean(value: Plain, limit_bytes: int) -> tuple[Plain, bool]:
     """Return `value` as JSON can carry it, and whether it was cut; a number that JSON has not stands as its text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value), False

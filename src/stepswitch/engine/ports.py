@@ -8,7 +8,7 @@ conformance suite each. Times are milliseconds since 1970 in UTC unless a name e
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, StepExecution, Values
+from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, PlainValues, StepExecution
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
@@ -283,7 +283,7 @@ class StepType(Protocol):
     def signature(self) -> StepSignature:
         """What it declares of itself."""
 
-    async def run(self, inputs: Values, context: StepContext) -> Outcome:
+    async def run(self, inputs: PlainValues, context: StepContext) -> Outcome:
         """Do the work once. Every failure is a value; an exception that escapes is a bug. On cancellation it closes its session and lets CancelledError pass."""
 
     async def release(self, execution_id: str) -> None:

@@ -34,7 +34,7 @@ MEANINGS: Final[Mapping[Privilege, str]] = MappingProxyType(
         Privilege.EXECUTION_READ: "see the executions of others",
         Privilege.EXECUTION_OPERATE: "see and steer the executions of others",
         Privilege.FUNCTION_MANAGE: "create executions whose context is a VNF, a CNF or an NS",
-        Privilege.ADMINISTRATION: "everything: users and roles too, and, in the tenant `default`, the trusted host keys",
+        Privilege.ADMINISTRATION: "everything: users, roles and credentials too, and, in the tenant `default`, the trusted host keys",
     }
 )
 IMPLIED: Final[Mapping[Privilege, frozenset[Privilege]]] = MappingProxyType(

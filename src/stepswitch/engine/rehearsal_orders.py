@@ -11,7 +11,7 @@ from typing import Any, Final
 from stepswitch.domain.assignments import check_assignments, check_values
 from stepswitch.domain.document import Step, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
-from stepswitch.domain.execution import ContextType, Result, Status, StepError, Values, Verdict
+from stepswitch.domain.execution import ContextType, PlainValues, Result, Status, StepError, Verdict
 from stepswitch.domain.names import shown
 from stepswitch.domain.readers import Report
 from stepswitch.domain.rules import Rules
@@ -41,7 +41,7 @@ class ScriptedResult:
     """
 
     result: Result = Result.SUCCEEDED
-    outputs: Values = field(default_factory=dict)
+    outputs: PlainValues = field(default_factory=dict)
     error: StepError | None = None
     seconds: float = 0.0
     times: int = 1

@@ -13,8 +13,9 @@ from typing import Any, Final
 from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.document import Comparator
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, OverloadedError, TargetError
-from stepswitch.domain.execution import LogEntry, Status, Values
+from stepswitch.domain.execution import LogEntry, Outcome, Result, Status, StepError, Values
 from stepswitch.domain.names import shown
+from stepswitch.domain.references import Reference
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.secrecy import CUT
 from stepswitch.domain.validation import faults_to_execute
@@ -38,6 +39,7 @@ SLOW_SECONDS: Final = 0.005
 STRETCH_SECONDS: Final = 0.05
 SHOWN_CHARACTERS: Final = 64 * 1024
 """Of the values of one rehearsal, together."""
+_NO_CREDENTIALS: Final = "a rehearsal opens no credential, so that this step is not carried out; give its result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +216,16 @@ class Rehearsals:
         async def read(key: str) -> bytes:
             return await self._attachment(run, rehearsal, key)
 
+        inputs = {name: value for name, value in computation.inputs.items() if not isinstance(value, Reference)}
+        if len(inputs) < len(computation.inputs):
+            play.report(Outcome(Result.FAILED, error=StepError(ErrorCode.CREDENTIAL_REFUSED, _NO_CREDENTIALS)))
+            return
         step_type = self._computing[computation.step.type]
         limits = self._rules.limits
         context = ComputingContext(computation.step, computation.time_limit_seconds, limits.output_bytes, play.say, read)
         try:
             async with asyncio.timeout(max(0.0, run.deadline - self._clock.monotonic())):
-                outcome = await step_type.run(computation.inputs, context)
+                outcome = await step_type.run(inputs, context)
         except TimeoutError:
             play.give_up()
         else:

@@ -23,6 +23,7 @@ from stepswitch.domain.errors import (
 )
 from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WrittenBack
 from stepswitch.domain.execution import Head
+from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
 from stepswitch.engine import redirections
 from stepswitch.engine.audited_executions import thing_of
@@ -31,6 +32,7 @@ from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, attachment_key, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
+from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_edit, in_values
 from stepswitch.engine.edits import Edit, StepEdits, edit
 from stepswitch.engine.executions import snapshot_document
 from stepswitch.engine.ports import Clock, FileStore, Ids
@@ -99,8 +101,10 @@ class ExecutionSteering:
         clock: Clock,
         ids: Ids,
         strict: bool = False,
+        credentials: CredentialChecks = NO_CHECKS,
     ) -> None:
         self._conductor = conductor
+        self._credentials = credentials
         self._catalogue = catalogue
         self._snapshots = snapshots
         self._views = views
@@ -138,6 +142,9 @@ class ExecutionSteering:
             redirections.check_designs(caller, compiled)
         edited = await self._edit(head, compiled, order)
         faults = [*order.faults, *edited.faults, *self._unfit(head, order, edited)]
+        if order.steps and edited.compiled is not None:
+            placed = in_edit(edited.compiled.workflow, order.steps, head.values, self._rules.types)
+            faults += await self._credentials.faults(caller, placed, head.workflow_id, head.workflow_name)
         if faults:
             raise InvalidRequestError(faults)
         new = edited.compiled if order.steps else None
@@ -152,6 +159,7 @@ class ExecutionSteering:
             workflow=None if new is None else new.workflow,
             snapshot_id=None if new is None else new.snapshot.id,
             base_snapshot_id=None if new is None else head.snapshot_id,
+            edited=tuple(order.steps or ()),
         )
         return Changed(await self._steer(caller, event, head), edited.warnings)
 
@@ -183,9 +191,11 @@ class ExecutionSteering:
         redirections.check_values(caller, compiled, order.values)
         workflow = compiled.workflow
         faults = [*check_values(workflow, order.values, head.context, head.attachments), *masked_faults("values", order.values, workflow)]
+        placed = in_values("values", order.values, workflow)
+        faults += await self._credentials.faults(caller, placed, head.workflow_id, head.workflow_name)
         if faults:
             raise InvalidRequestError(faults)
-        values = fitting_values(workflow, order.values)
+        values = signed(fitting_values(workflow, order.values), caller.user)
         return await self._steer(caller, SetValues(*self._signed(caller, head, reason, seen), values=values), head)
 
     async def attachable(self, caller: Caller, execution_id: str, seen: Seen = None) -> Attachable:

@@ -29,6 +29,10 @@ class DataKeys:
         self._choice = choice
         self._clock = clock
 
+    async def exist(self) -> bool:
+        """Return whether there are keys that need not be made."""
+        return bool(await self._store.keys())
+
     async def open(self) -> None:
         """Take the keys at hand, made where there are none; raises SettingsError where they cannot be opened, and changes nothing then.
 

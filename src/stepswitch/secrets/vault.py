@@ -1,6 +1,6 @@
-"""The key-encryption key in HashiCorp Vault's transit engine: data keys are sent there to be encrypted and decrypted. Built by `key_choice`.
+"""HashiCorp Vault: its transit engine, which has the key-encryption key, and how anything else of it is asked. Built by `key_choice` and `credential_sources`.
 
-Asked when the service starts and when keys change, never for a value.
+Data keys are sent there to be encrypted and decrypted, when the service starts and when keys change. Credentials are read in `vault_values`.
 """
 
 import base64
@@ -31,13 +31,18 @@ class Vault:
 
     async def call(self, action: str, key: str, body: dict[str, str]) -> dict[str, Any]:
         """Return the `data` of an answer of the transit engine; raises SettingsError with what is wrong, which names no secret."""
-        url = f"{self.address.rstrip('/')}/v1/{quote(self.mount.strip('/'))}/{action}/{quote(key, safe='')}"
+        path = f"{quote(self.mount.strip('/'))}/{action}/{quote(key, safe='')}"
+        return await self.ask("POST", path, f"{action} with the key {key}", body)
+
+    async def ask(self, method: str, path: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        """Return the `data` of an answer; raises SettingsError with what is wrong with `what` was asked for, which names no secret."""
+        url = f"{self.address.rstrip('/')}/v1/{path}"
         headers = {"X-Vault-Token": self._token(), "X-Vault-Request": "true"}
         if self.namespace:
             headers["X-Vault-Namespace"] = self.namespace
         try:
             async with httpx.AsyncClient(timeout=LIMIT_SECONDS, verify=self._trusted()) as client:
-                answer = await client.post(url, json=body, headers=headers)
+                answer = await client.request(method, url, json=body, headers=headers)
                 plain = answer.json() if answer.content else {}
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SettingsError(f"Vault cannot be reached at {self.address}: {error or type(error).__name__}") from error
@@ -48,7 +53,7 @@ class Vault:
             errors = plain.get("errors") if isinstance(plain, dict) else None
             said = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
             why = f"{answer.status_code}{f' ({said})' if said else ''}"
-            raise SettingsError(f"Vault at {self.address} refuses to {action} with the key {key}: {why}")
+            raise SettingsError(f"Vault at {self.address} refuses to {what}: {why}")
         return data
 
     def _token(self) -> str:

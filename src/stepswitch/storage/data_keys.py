@@ -15,6 +15,7 @@ from stepswitch.engine.records import DataKey
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.places import (
+    credential_place,
     head_place,
     large_place,
     log_place,
@@ -26,6 +27,7 @@ from stepswitch.storage.places import (
 )
 from stepswitch.storage.tables import (
     commits,
+    credentials,
     data_keys,
     executions,
     large_values,
@@ -98,6 +100,7 @@ ENCRYPTED: Final = (
     _Encrypted(logs, ("place",), lambda _, execution_id: log_place(execution_id), more=["execution_id"]),
     _Encrypted(commits, ("place",), lambda _, execution_id: outline_place(execution_id), more=["execution_id"], body="outline"),
     _Encrypted(large_values, ("execution_id", "digest"), large_place),
+    _Encrypted(credentials, ("tenant", "name", "revision"), lambda tenant, name, _: credential_place(tenant, name)),
 )
 _USES: Final = [
     Statement(

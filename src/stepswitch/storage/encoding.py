@@ -30,6 +30,7 @@ from stepswitch.domain.execution import (
     StepExecution,
     Verdict,
 )
+from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
 
@@ -170,12 +171,18 @@ def _large_in(plain: Mapping[str, Any], maps: Sequence[str]) -> Iterable[str]:
     """Return the digests that the maps of a loaded body refer to."""
     for name in maps:
         for value in plain[name].values():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and _LARGE_KEY in value:
                 yield value[_LARGE_KEY]
 
 
 def _with_large(values: Mapping[str, Any], apart: Apart) -> dict[str, Value]:
-    return {name: apart[value[_LARGE_KEY]] if isinstance(value, dict) else value for name, value in values.items()}
+    return {name: _value_from(value, apart) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _value_from(plain: Mapping[str, Any], apart: Apart) -> Value:
+    if _LARGE_KEY in plain:
+        return apart[plain[_LARGE_KEY]]
+    return SignedReference(plain["credential"], plain["by"]) if "by" in plain else Reference(plain["credential"])
 
 
 # --- step executions ---

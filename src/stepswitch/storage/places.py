@@ -41,6 +41,11 @@ def outline_place(execution_id: str) -> bytes:
     return dump(["outline", execution_id])
 
 
+def credential_place(tenant: str, name: str) -> bytes:
+    """Return the place of a credential."""
+    return dump(["credential", tenant, name])
+
+
 def large_place(execution_id: str, digest: str) -> bytes:
     """Return the place of a value that is kept apart."""
     return dump(["value", execution_id, digest])

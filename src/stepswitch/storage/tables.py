@@ -273,6 +273,19 @@ files: Final = Table(
     Index("files_by_content", "sha256"),
 )
 
+credentials: Final = Table(
+    "credentials",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    sealed_with(),
+    PrimaryKeyConstraint("tenant", "name"),
+    sealed_index("credentials"),
+)
+"""Credentials by their names; every body is encrypted, for it may hold the value itself."""
+
 data_keys: Final = Table(
     "data_keys",
     metadata,

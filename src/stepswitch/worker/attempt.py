@@ -1,7 +1,7 @@
 """One attempt at a step as its step type sees it: the implementation of `StepContext`. Made by `step_runner`."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from stepswitch.domain.execution import LogEntry, LogLevel
 from stepswitch.domain.secrecy import CUT
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.credential_use import NO_CREDENTIALS, OpensCredentials
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, Ids
 
 FLUSH_AT_BYTES: Final = 256 * 1024
@@ -44,6 +45,7 @@ class Surroundings:
     output_bytes: int
     log_bytes: int
     silence_seconds: float
+    credentials: OpensCredentials = NO_CREDENTIALS
 
 
 class StepLog:
@@ -51,6 +53,7 @@ class StepLog:
 
     def __init__(self, grant: Grant, around: Surroundings) -> None:
         self._grant = grant
+        self.mask = grant.mask
         self._around = around
         self._lines: list[LogEntry] = []
         self._count = 0
@@ -70,7 +73,7 @@ class StepLog:
         """Add a line; waits while too much is unwritten."""
         if self.is_full:
             return
-        text = self._grant.mask.text(message)
+        text = self.mask.text(message)
         size = _size(text)
         if size > self._left:
             text = text.encode("utf-8", "replace")[: self._left].decode("utf-8", "ignore") + CUT
@@ -143,6 +146,8 @@ class Attempt:
 
     def __init__(self, grant: Grant, around: Surroundings, last_sign: float) -> None:
         self.grant = grant
+        self.mask = grant.mask
+        """What must not be shown of this attempt: what the execution knows, and what was opened for it."""
         self.sent = False
         self.last_sign = last_sign
         self.is_closed = False
@@ -194,6 +199,10 @@ class Attempt:
         if file is None:
             raise TargetError(f"there is no attachment {key!r}")
         return await self._around.files.read(file)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Let nothing that is said from now on show these secrets."""
+        self.mask = self.step_log.mask = self.grant.mask.with_more(secrets)
 
     def mark_sent(self) -> None:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""

@@ -6,14 +6,15 @@ that is cancelled reports nothing: whoever cancelled it has decided already what
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain, repeat
 from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from stepswitch.domain.errors import DamagedError, ErrorCode, NotFoundError, ServiceError, StoreError
+from stepswitch.domain.errors import CredentialError, ErrorCode, NotFoundError, ServiceError
 from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError
 from stepswitch.engine.claims import Claims, Grant
@@ -22,11 +23,11 @@ from stepswitch.engine.outcomes import bounded, timed_out
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.plugin import exhausted
 from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
+from stepswitch.worker.opened_inputs import opened_inputs
+from stepswitch.worker.patience import STORE_PAUSES, until_stored
 
 LET_GO_SECONDS: Final = 10.0
 """How long a step type that was cancelled gets to close its session."""
-STORE_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between two tries at a store that says no; the last one again and again."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.worker")
@@ -67,7 +68,7 @@ class StepRunner:
         reach(CrashPoint.ATTEMPT_BEGUN)
         outcome: Outcome | None = None
         try:
-            outcome = bounded(await self._run_patiently(attempt), self._around.output_bytes, attempt.grant.mask)
+            outcome = bounded(await self._run_patiently(attempt), self._around.output_bytes, attempt.mask)
             reach(CrashPoint.ATTEMPT_ENDED)
             await attempt.step_log.close()
             await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
@@ -142,7 +143,7 @@ class StepRunner:
     async def _run(self, attempt: Attempt) -> Outcome:
         grant = attempt.grant
         clock = self._around.clock
-        running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt))
+        running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt, self._around))
         limit = asyncio.get_running_loop().create_task(clock.sleep(grant.time_limit_seconds))
         try:
             await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
@@ -162,15 +163,19 @@ class StepRunner:
             await _stop(running, attempt, clock)
 
 
-async def _call(step_type: StepType, attempt: Attempt) -> Outcome:
-    """Return what a step type came to; raises TypeError where that is no outcome."""
-    outcome = await step_type.run(attempt.grant.inputs, attempt)
+async def _call(step_type: StepType, attempt: Attempt, around: Surroundings) -> Outcome:
+    """Return what a step type came to, nothing of it that was opened for it; raises TypeError where that is no outcome."""
+    try:
+        inputs = await opened_inputs(attempt, around)
+    except CredentialError as error:
+        return Outcome(Result.FAILED, error=StepError(error.code, str(error)))
+    outcome = await step_type.run(inputs.values, attempt)
     if not isinstance(outcome, Outcome):
         raise TypeError(f"a step type returned {type(outcome).__name__} in place of an outcome")
     for name, value in outcome.outputs.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float):
             raise TypeError(f"a step type gave an output {name!r} of type {type(value).__name__}")
-    return outcome
+    return replace(outcome, outputs=inputs.hidden_in(outcome.outputs)) if inputs.opened else outcome
 
 
 async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock) -> None:
@@ -186,24 +191,6 @@ async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock
         _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
     elif not running.cancelled():
         running.exception()
-
-
-async def until_stored(clock: Clock, ask: Callable[[], Awaitable[_T]]) -> _T | Reply:
-    """Return what `ask` returns, asking again as long as the store says no; STALE where the execution is gone, or damaged."""
-    tries = 0
-    while True:
-        try:
-            return await ask()
-        except NotFoundError:
-            return Reply.STALE
-        except DamagedError as error:
-            _log.error("what is stored is damaged and left alone", error=str(error))
-            return Reply.STALE
-        except StoreError as error:
-            pause = STORE_PAUSES[min(tries, len(STORE_PAUSES) - 1)]
-            _log.error("the store says no; asking again", error=str(error), pause_seconds=pause)
-            tries += 1
-        await clock.sleep(pause)
 
 
 def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
@@ -225,7 +212,7 @@ def _bug(attempt: Attempt, fault: BaseException | None, reference: str) -> Outco
         reference=reference,
         step_type=attempt.grant.step_type,
         execution=attempt.execution_id,
-        trace=attempt.grant.mask.text(trace),
+        trace=attempt.mask.text(trace),
     )
     result = Result.UNKNOWN if attempt.sent and not attempt.grant.safe else Result.FAILED
     return Outcome(

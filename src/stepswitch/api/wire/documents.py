@@ -15,7 +15,7 @@ from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.values import ValueType, to_text
 from stepswitch.engine.budget import Kept
-from stepswitch.engine.kept_passwords import DEFAULTS, masked_document
+from stepswitch.engine.kept_passwords import DEFAULTS, is_secret, masked_document
 from stepswitch.engine.snapshots import Compiled
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -135,7 +135,7 @@ def _is_password(entry: Any) -> bool:
 
 
 def _without_default(entry: Any) -> Any:
-    hidden = [field for field in DEFAULTS if entry.get(field)] if _is_password(entry) else ()
+    hidden = [field for field in DEFAULTS if is_secret(entry.get(field))] if _is_password(entry) else ()
     return {**entry, **dict.fromkeys(hidden, MASK)} if hidden else entry
 
 

@@ -39,6 +39,18 @@ class Kept(Structure):
 
 
 Scalar = Annotated[str | float | bool, Field(description="A string, a number or a boolean; structured data travels as a JSON string.")]
+
+
+class CredentialReference(Structure):
+    """A credential in place of a password."""
+
+    credential: str = must("The name of the credential.", examples=["core routers"], min_length=1, max_length=MAX_NAME)
+
+
+ScalarOrCredential = Annotated[
+    str | float | bool | CredentialReference,
+    Field(description="A string, a number or a boolean; in place of a password a credential by its name, as an object."),
+]
 Time = Annotated[
     str,
     WithJsonSchema(
@@ -96,7 +108,7 @@ class Input(Kept):
     required: bool = maybe("Whether an execution must be given a value; false unless said.")
     format: str = maybe("Free text; `text`, `json`, `xml` and `ip` are understood.")
     description: str = maybe("For people.")
-    default_value: Scalar = maybe("The value where none is given. Of type password: shown as `********`.")
+    default_value: ScalarOrCredential = maybe("The value where none is given. Of type password: shown as `********`.")
 
 
 class Declaration(Kept):
@@ -105,7 +117,7 @@ class Declaration(Kept):
     type: ValueType = must("What values it takes.")
     format: str = maybe("Free text; `text`, `json`, `xml` and `ip` are understood.")
     description: str = maybe("For people.")
-    default_value: Scalar = maybe("The value that a variable starts with. Of type password: shown as `********`.")
+    default_value: ScalarOrCredential = maybe("The value that a variable starts with. Of type password: shown as `********`.")
 
 
 class InBinding(Kept):
@@ -115,7 +127,7 @@ class InBinding(Kept):
     format: str = maybe("Free text.")
     description: str = maybe("For people.")
     export_name: str = maybe("The input or variable of the workflow that gives the value.", examples=["host"])
-    default_value: Scalar = maybe(
+    default_value: ScalarOrCredential = maybe(
         "The value where that has none; `{{name}}` in a string is replaced. Of type password: shown as `********`."
     )
 
@@ -267,7 +279,7 @@ class WorkflowExecutionCreateRequest(ExecutionRoot):
     context: dict[str, Scalar | None] = maybe(
         "What the execution is about: `vnfId` or `nsId`, `vimLocation`, and whatever steps shall read."
     )
-    assignments: dict[str, Scalar | None] = maybe("Values of inputs by name. Null is no value.")
+    assignments: dict[str, ScalarOrCredential | None] = maybe("Values of inputs by name. Null is no value.")
     context_type: ContextType = must("What the execution is about.")
     attachments: dict[str, AttachmentOrder] = maybe("Files by key.")
     retained_til: str = maybe(
@@ -311,7 +323,7 @@ class Probe(Structure):
     start_time: Time = must("When it was decided to look.")
     claimed_time: Time = maybe("When a worker took it.")
     end_time: Time = maybe("When it ended.")
-    inputs: dict[str, Scalar] = must("The values that it was given.")
+    inputs: dict[str, ScalarOrCredential] = must("The values that it was given.")
     outputs: dict[str, Scalar] = must("The values that it gave.")
     result: Result = maybe("What the look itself came to.")
     verdict: Verdict = maybe("What it found. DONE: the way goes on. NOT_DONE: the step runs again. UNKNOWN: it could not tell.")
@@ -326,9 +338,9 @@ class StepExecution(Structure):
     start_time: Time = must("When the way came here.")
     aborted: bool = must("Whether somebody stopped it.")
     end_time: Time = maybe("When it ended.")
-    inputs: dict[str, Scalar] = maybe("The values that it was given.")
+    inputs: dict[str, ScalarOrCredential] = maybe("The values that it was given.")
     outputs: dict[str, Scalar] = maybe("The values that it gave.")
-    variables: dict[str, Scalar] = maybe("The variables of the workflow when the way came here.")
+    variables: dict[str, ScalarOrCredential] = maybe("The variables of the workflow when the way came here.")
     logs: list[LogLine] = maybe("What it and its target said.")
     claimed_time: Time = maybe("When a worker took it.")
     result: Result = maybe("What it came to. UNKNOWN: the target may or may not have acted.")
@@ -359,7 +371,7 @@ class WorkflowExecution(ExecutionRoot):
     """An execution."""
 
     context: dict[str, Scalar] = maybe("What the execution is about.")
-    assignments: dict[str, Scalar] = maybe("Values of inputs by name. Passwords are shown as `********`.")
+    assignments: dict[str, ScalarOrCredential] = maybe("Values of inputs by name. Passwords are shown as `********`.")
     id: str = must("Its id.")
     status: Status = maybe("Where it stands, in one word.")
     context_type: ContextType = must("What it is about.")

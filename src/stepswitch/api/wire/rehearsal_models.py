@@ -1,6 +1,6 @@
 """The structures of rehearsals as models, beside those of `models`. Read by `openapi` through the operations."""
 
-from stepswitch.api.wire.models import LogLine, Scalar, Structure, WorkflowBase, maybe, must
+from stepswitch.api.wire.models import LogLine, Scalar, ScalarOrCredential, Structure, WorkflowBase, maybe, must
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import ContextType, Result, Status, Verdict
 from stepswitch.engine.divergences import DivergenceKind
@@ -31,7 +31,7 @@ class Act(Structure):
     act: ActKind = must("What is done.")
     at: str = maybe("At which step it is expected to be asked for.")
     start_step_id: str = maybe("With resume: the step to go on at.")
-    values: dict[str, Scalar | None] = maybe("Values of inputs and variables that are corrected before; null takes one away.")
+    values: dict[str, ScalarOrCredential | None] = maybe("Values of inputs and variables that are corrected before; null takes one away.")
 
 
 class ExpectedStep(Structure):
@@ -51,7 +51,9 @@ class Expected(Structure):
     way: list[str | ExpectedStep] = maybe("Every step execution in its order, each attempt counted; the id of a step alone will do.")
     status: Status = maybe("COMPLETED, FAILED, ABORTED or PAUSED.")
     outputs: dict[str, Scalar | None] = maybe("All outputs that have a value at the end.")
-    values: dict[str, Scalar | None] = maybe("Inputs, variables and outputs at the end; only those that are named are looked at.")
+    values: dict[str, ScalarOrCredential | None] = maybe(
+        "Inputs, variables and outputs at the end; only those that are named are looked at."
+    )
     max_step_executions: int = maybe("How many step executions there may be.")
 
 
@@ -61,7 +63,7 @@ class Rehearsal(Structure):
     name: str = must("For people.", examples=["an active cell"])
     context_type: ContextType = maybe("Instead of the document's.")
     context: dict[str, Scalar | None] = maybe("Goes over the document's; null takes a key away.")
-    assignments: dict[str, Scalar | None] = maybe("Inputs. Go over the document's; null takes one away.")
+    assignments: dict[str, ScalarOrCredential | None] = maybe("Inputs. Go over the document's; null takes one away.")
     attachments: dict[str, str] = maybe("Contents of files by key, as texts.")
     pause_at_failure: bool = maybe("Whether to pause where a step fails.")
     debug_step_ids: list[str] = maybe("Steps to pause before.")
@@ -78,7 +80,7 @@ class RehearsalDocument(Structure):
     workflow_id: str = maybe("Or the id of one in the catalogue; its passwords are `********` then.")
     context_type: ContextType = maybe("What the execution is about; NONE unless said.")
     context: dict[str, Scalar] = maybe("Its context.")
-    assignments: dict[str, Scalar] = maybe("Inputs.")
+    assignments: dict[str, ScalarOrCredential] = maybe("Inputs.")
     rehearsals: list[Rehearsal] = must("At most 100.", min_length=1)
 
 
@@ -120,7 +122,7 @@ class RehearsalReport(Structure):
     step_executions: int = must("How many step executions there were.")
     seconds: float = must("How long it would have taken, as far as results and waits say.")
     outputs: dict[str, Scalar] = must("Outputs at the end; long texts are cut.")
-    values: dict[str, Scalar] = must("Inputs, variables and context at the end; long texts are cut.")
+    values: dict[str, ScalarOrCredential] = must("Inputs, variables and context at the end; long texts are cut.")
     log: list[RehearsalLine] = must("What scripts said, and warnings.")
 
 

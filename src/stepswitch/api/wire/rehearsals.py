@@ -14,7 +14,7 @@ from stepswitch.domain.execution import ContextType, LogEntry, Result, Status, S
 from stepswitch.domain.names import shown
 from stepswitch.domain.policies import MAX_SECONDS
 from stepswitch.domain.readers import ObjectReader
-from stepswitch.domain.values import Value
+from stepswitch.domain.values import Plain
 from stepswitch.engine.budget import LARGE_BYTES, size_of_document
 from stepswitch.engine.divergences import Divergence, Taken
 from stepswitch.engine.rehearsal_orders import (
@@ -182,7 +182,7 @@ def _code(reader: ObjectReader, field: str) -> ErrorCode | None:
     return None
 
 
-def _outputs(reader: ObjectReader) -> Iterator[tuple[str, Value]]:
+def _outputs(reader: ObjectReader) -> Iterator[tuple[str, Plain]]:
     inside = reader.child("outputs")
     for name in inside.source if inside is not None else ():
         value = None if inside is None else _scalar(inside, name)
@@ -190,7 +190,7 @@ def _outputs(reader: ObjectReader) -> Iterator[tuple[str, Value]]:
             yield name, value
 
 
-def _scalar(reader: ObjectReader, field: str) -> Value | None:
+def _scalar(reader: ObjectReader, field: str) -> Plain | None:
     """Return a string, number or boolean; structured data is noted as a fault, with what to do."""
     value = reader.source.get(field)
     if isinstance(value, dict | list):
@@ -247,7 +247,7 @@ def _expected_steps(reader: ObjectReader) -> Iterator[ExpectedStep]:
         )
 
 
-def _expected_values(reader: ObjectReader, field: str) -> dict[str, Value | None]:
+def _expected_values(reader: ObjectReader, field: str) -> dict[str, Plain | None]:
     """Return values by name; null means that there is none."""
     inside = reader.child(field)
     return {} if inside is None else {name: _scalar(inside, name) for name in inside.source}

@@ -1,6 +1,6 @@
 """The structures of steering as models, beside those of `models`. Read by `steering_operations`."""
 
-from stepswitch.api.wire.models import Scalar, Step, Structure, maybe, must
+from stepswitch.api.wire.models import ScalarOrCredential, Step, Structure, maybe, must
 
 
 class WorkflowExecutionChange(Structure):
@@ -21,7 +21,7 @@ class WorkflowExecutionChange(Structure):
 class ValueCorrection(Structure):
     """Values to correct."""
 
-    values: dict[str, Scalar | None] = must(
+    values: dict[str, ScalarOrCredential | None] = must(
         "Values of inputs and variables by name; null takes one away.", examples=[{"host": "192.0.2.7"}]
     )
 

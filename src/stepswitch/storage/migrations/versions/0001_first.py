@@ -24,7 +24,17 @@ _EXECUTION_LISTS = {
     "end": "end_time",
     "retention": "retained_til",
 }
-_SEALED = ("workflows", "workflow_revisions", "snapshots", "executions", "step_executions", "logs", "commits", "large_values")
+_SEALED = (
+    "workflows",
+    "workflow_revisions",
+    "snapshots",
+    "executions",
+    "step_executions",
+    "logs",
+    "commits",
+    "large_values",
+    "credentials",
+)
 _EXECUTIONS_WHOLE = ("status", "end_time", "retained_til", "workflow_id", "workflow_name", "creation_user", "context_type")
 
 
@@ -37,6 +47,7 @@ def upgrade() -> None:
     _rows()
     _requests()
     _people()
+    _credentials()
     _epochs()
     _data_keys()
     _audit()
@@ -268,6 +279,19 @@ def _people() -> None:
         sa.Column("added_by", sa.String(), nullable=False),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("host", "port", "public_key"),
+    )
+
+
+def _credentials() -> None:
+    """Make the credentials."""
+    op.create_table(
+        "credentials",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_with", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("tenant", "name"),
     )
 
 

@@ -1,0 +1,94 @@
+"""Risk: a step begins without what it needs, with what nobody wrote down, or with a value that its log or its outputs give away."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from stepswitch.domain.errors import CredentialError, ErrorCode, StoreError
+from stepswitch.domain.execution import Outcome, PlainValues, Result, StepExecution
+from stepswitch.engine.credential_use import Referral
+from stepswitch.engine.ports import StepContext
+from stepswitch.worker.patience import STORE_PAUSES
+from tests.worker.house import House
+
+SECRET = "opened-secret-0815"
+BOUND: dict[str, Any] = {"inBindings": {"pw": {"type": "password", "defaultValue": {"credential": "core"}}}}
+
+
+async def _say(inputs: PlainValues, context: StepContext) -> Outcome:
+    context.mark_sent()
+    await context.log(f"given {inputs['pw']}")
+    return Outcome(Result.SUCCEEDED, {"said": f"<{inputs['pw']}>", "hunted": "hunter22"})
+
+
+async def test_a_step_is_given_the_value_and_hands_nothing_of_it_on(house: House) -> None:
+    task = await house.begin(**BOUND)
+    house.ask.script = _say
+    step = await house.done(task)
+    assert (step.result, step.outputs) == (Result.SUCCEEDED, {"said": "<********>", "hunted": "hunter22"})
+    lines = [each.message for each in await house.logged(task)]
+    assert lines == ["credential core used by step a (0), as its pw", "given ********"]
+    (need,) = house.credentials.asked
+    assert (need.referrals, need.device) == ((Referral("pw", "core", ("admin",)),), None)
+    assert SECRET not in repr(await house.store.load(task.execution_id))
+
+
+async def _fails(inputs: PlainValues, context: StepContext) -> Outcome:
+    context.mark_sent()
+    raise RuntimeError(f"cannot use {inputs['pw']}")
+
+
+async def test_a_step_type_that_breaks_does_not_show_the_value_in_the_log_of_the_service(house: House) -> None:
+    task = await house.begin(**BOUND)
+    house.ask.script = _fails
+    with capture_logs() as logged:
+        step = await house.done(task)
+    assert step.result is Result.UNKNOWN
+    assert "cannot use ********" in repr(logged)
+    assert SECRET not in repr((logged, step))
+
+
+@pytest.mark.parametrize("code", [ErrorCode.CREDENTIAL_REFUSED, ErrorCode.CREDENTIAL_UNAVAILABLE])
+async def test_what_cannot_be_opened_is_a_failure_and_never_a_doubt(house: House, code: ErrorCode) -> None:
+    task = await house.begin(**BOUND)
+    house.credentials.value = CredentialError(code, "Vault is sealed")
+    step = await house.done(task)
+    assert (step.result, step.error and step.error.code, house.ask.runs) == (Result.FAILED, code, 0)
+
+
+async def test_a_place_that_never_answers_ends_with_the_time_limit_as_a_failure(house: House) -> None:
+    task = await house.begin(policy={"timeoutSeconds": 5}, **BOUND)
+    house.credentials.is_slow = True
+    carrying = house.carry_out(task)
+    await house.clock.until_sleeping_for(5)
+    await house.clock.advance(5)
+    await carrying
+    step: StepExecution = await house.step(task)
+    assert (step.result, step.error and step.error.code, house.ask.runs) == (Result.FAILED, ErrorCode.TIMEOUT, 0)
+
+
+async def test_a_credential_that_the_store_does_not_give_is_asked_for_again_and_nothing_is_begun(house: House) -> None:
+    task = await house.begin(**BOUND)
+    house.ask.script = _say
+    house.credentials.value = StoreError("the database says no")
+    carrying = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    assert house.ask.runs == 0
+    house.credentials.value = SECRET
+    await house.clock.advance(STORE_PAUSES[0])
+    await carrying
+    assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+async def test_a_use_that_cannot_be_written_down_waits_and_nothing_is_begun(house: House) -> None:
+    task = await house.begin(**BOUND)
+    house.ask.script = _say
+    house.credentials.is_asked = lambda: setattr(house.database, "refuses", True)
+    carrying = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    assert (len(house.credentials.asked), house.ask.runs) == (1, 0)
+    house.database.refuses = False
+    await house.clock.advance(STORE_PAUSES[0])
+    await carrying
+    assert (await house.step(task)).result is Result.SUCCEEDED
