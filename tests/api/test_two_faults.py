@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from stepswitch.api.operations import served
 from tests.api.real import OWN, PLAIN, Real, real_service
 
@@ -58,7 +60,7 @@ ROWS: Final[dict[str, Two | str]] = {
     ),
     "createWorkflow": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
     "getWorkflow": Two("fields", "If-None-Match", query=[("fields", "name"), ("fields", "version")], headers=NO_TAG_KNOWN),
-    "replaceWorkflow": Two("startStepId", "steps.a.nextStepId", body=BROKEN),
+    "replaceWorkflow": Two("If-Match", "steps.a.nextStepId", body=BROKEN, headers=NO_TAG),
     "deleteWorkflow": ONE_VALUE,
     "createWorkflowWithFiles": Two(
         "other", "steps.a.nextStepId", parts=[("workflow", (None, json.dumps(BROKEN), "application/json")), FILE, ("other", FILE[1])]
@@ -162,6 +164,30 @@ async def everything(real: Real) -> list[Any]:
     lists = [(await real.client.get(path)).json() for path in paths]
     executions = [(await real.client.get(f"{PLAIN}/workflowExecution/{each['id']}")).json() for each in lists[1]]
     return [lists, executions, real.on_disk()]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "place"),
+    [
+        ("POST", "workflow/{workflow}", NO_TAG, "If-Match"),
+        ("PATCH", "workflowExecution/{execution}", NO_TAG, "If-Match"),
+        ("PATCH", "workflowExecution/{execution}", LONG, "x-stepswitch-reason"),
+        ("PUT", "workflowExecution", {"Idempotency-Key": "x" * 1000}, "Idempotency-Key"),
+    ],
+)
+async def test_a_header_that_is_wrong_is_told_beside_a_body_that_is_no_json(
+    method: str, path: str, headers: dict[str, str], place: str, tmp_path: Path
+) -> None:
+    async with real_service(tmp_path) as real:
+        workflow = (await real.create(WORKFLOW))["id"]
+        order = {"workflowId": workflow, "contextType": "NONE", "debugStepIds": ["a"]}
+        execution = (await real.client.put(f"{PLAIN}/workflowExecution", json=order)).json()["id"]
+        where = f"{PLAIN}/{path.format(workflow=workflow, execution=execution)}"
+        json_headers = {"content-type": "application/json", **headers}
+        answer = await real.client.request(method, where, headers=json_headers, content=b'{"a": }')
+        assert answer.status_code == 400
+        told = [each["message"] for each in answer.json()["errors"]]
+        assert [each.partition(": ")[0] for each in told] == [place, "line 1, column 7"]
 
 
 async def test_two_faults_are_told_with_their_places_and_nothing_is_changed(tmp_path: Path) -> None:

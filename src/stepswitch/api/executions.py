@@ -10,7 +10,8 @@ from stepswitch.api.services import Call, execution_response
 from stepswitch.api.wire.bodies import parsed_json, read_body
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.requests import execution_request, existing_id
-from stepswitch.api.wire.together import both
+from stepswitch.api.wire.together import both_with_body
+from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.keyed_requests import Queued
 
 REPEATED_HEADER: Final = "x-stepswitch-repeated"
@@ -20,7 +21,7 @@ _KIND: Final = b"PUT"
 async def create_execution(call: Call) -> Response:
     """Queue an execution; answer with it, its first step execution included."""
     body = await read_body(call.request)
-    key, request = both(partial(idempotency_key, call.request), partial(execution_request, await parsed_json(body)))
+    key, request = await both_with_body(partial(idempotency_key, call.request), _order(body))
     existing_id(request.workflow_id)
     if key is not None:
         return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, _KIND, body))
@@ -28,6 +29,10 @@ async def create_execution(call: Call) -> Response:
     order = await answers.order(call.caller, body)
     when_cut(call.request, partial(answers.cut, order))
     return await queued_response(call, await answers.carry_out(call.caller, order, request))
+
+
+async def _order(body: bytes) -> ExecutionRequest:
+    return execution_request(await parsed_json(body))
 
 
 async def queued_response(call: Call, queued: Queued) -> Response:

@@ -13,11 +13,11 @@ import structlog
 from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.services import Call, execution_response, json_response
-from stepswitch.api.wire.bodies import read_json
+from stepswitch.api.wire.bodies import read_json_as
 from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
-from stepswitch.api.wire.together import both
+from stepswitch.api.wire.together import both, both_with_body
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
 from stepswitch.engine.steering import Seen
@@ -34,8 +34,7 @@ _log = structlog.get_logger("stepswitch.api")
 
 async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
-    body = await read_json(call.request)
-    (reason, seen), order = both(partial(_why_and_when, call), partial(change_order, body))
+    (reason, seen), order = await both_with_body(partial(_why_and_when, call), read_json_as(call.request, change_order))
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason, seen)
     return await _steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
 
@@ -97,8 +96,7 @@ async def pause_execution(call: Call) -> Response:
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
-    body = await read_json(call.request)
-    (reason, seen), order = both(partial(_why_and_when, call), partial(values_order, body))
+    (reason, seen), order = await both_with_body(partial(_why_and_when, call), read_json_as(call.request, values_order))
     return await _steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 

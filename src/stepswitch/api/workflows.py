@@ -13,7 +13,7 @@ from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.documents import encode, without_passwords
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_tags
 from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
-from stepswitch.api.wire.together import both
+from stepswitch.api.wire.together import both, faults_of
 from stepswitch.domain.errors import Fault, InvalidRequestError
 from stepswitch.engine.catalogue import Checked, tag_of
 
@@ -59,8 +59,15 @@ async def read_workflow(call: Call) -> Response:
 async def replace_workflow(call: Call) -> Response:
     """Store the next revision of a workflow; answer with it as it is now."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
-    body = await read_json(call.request)
-    document, tags = both(partial(workflow_document, body), partial(wanted_tags, call.request))
+    read_tags = partial(wanted_tags, call.request)
+    wrong = faults_of(read_tags)
+    try:
+        document = workflow_document(await read_json(call.request))
+    except InvalidRequestError as error:
+        raise InvalidRequestError([*wrong, *error.faults]) from None
+    if wrong:
+        await refuse(call, document, wrong)
+    tags = read_tags()
     return checked_response(call, await call.services.catalogue.replace(call.caller, workflow_id, document, tags))
 
 

@@ -8,8 +8,8 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -21,11 +21,17 @@ _BOM: Final = b"\xef\xbb\xbf"
 _NAME_END: Final = re.compile(rb'"[ \t\r\n]*:')
 _FAULTS_SHOWN: Final = 100
 _LARGE: Final = 256 * 1024
+Read = TypeVar("Read")
 
 
 async def read_json(request: Request) -> Any:
     """Return the body as JSON; raises InvalidRequestError, and TooLargeError where it is over the limit."""
     return await parsed_json(await read_body(request))
+
+
+async def read_json_as(request: Request, read: Callable[[Any], Read]) -> Read:
+    """Return what `read` makes of the body; raises as `read_json` does, and as `read` does."""
+    return read(await read_json(request))
 
 
 async def read_body(request: Request) -> bytes:
