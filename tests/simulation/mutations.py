@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from stepswitch.access import accounts
 from stepswitch.dispatch.local import TURNS_AT_ONCE, LocalDispatcher
@@ -125,17 +125,18 @@ def two_decide_at_once(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Conductor, "_alone", not_alone)
 
-    def unchecked(statement: Statement, params: Params, expect: int | None = None) -> Op:
+    def unchecked(statement: Statement, params: Params, expect: int | None = None, place: bytes | None = None) -> Op:
         if "read_version" in params:
-            return Op(_BLIND_UPDATE, {name: value for name, value in params.items() if name != "read_version"})
-        return Op(statement, params, expect)
+            return Op(_BLIND_UPDATE, {name: value for name, value in params.items() if name != "read_version"}, None, place)
+        return Op(statement, params, expect, place)
 
     patch.setattr(storing, "Op", unchecked)
 
 
-_COLUMNS: Final = ("version", "status", "snapshot_id", "end_time", "retained_til", "runnable_since", "cleanup_number", "body")
 _BLIND_UPDATE: Final = Statement(
-    update(executions).where(executions.c.id == bindparam("the_id")).values({name: bindparam(name) for name in _COLUMNS})
+    update(executions)
+    .where(executions.c.id == bindparam("the_id"))
+    .values({**{name: bindparam(name) for name in storing._CHANGED}, "lane": func.coalesce(bindparam("lane"), executions.c.lane)})
 )
 
 
@@ -318,9 +319,9 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     rows_stay_behind: {"steering": 0.7},
     lines_in_doubt_are_stored_again: {"commit_fails": 0.1},
     finished_steps_are_forgotten: {},
-    who_was_sent_before_a_restore_is_believed: {"restore_seconds": 30.0},
+    who_was_sent_before_a_restore_is_believed: {"restore_seconds": 30.0, "crash_seconds": None, "crash_at_point": 0.0, "fatal_point": None},
     what_a_restore_may_do_twice_is_done: {"restore_seconds": 30.0},
-    signs_of_life_are_not_written: {"device_trouble": 1.0, "crash_seconds": None, "restore_seconds": None, "fatal_point": None},
+    signs_of_life_are_not_written: {"device_trouble": 0.6},
     nobody_asks_whether_a_claim_is_still_stored: {
         "worker_freezes_seconds": 5.0,
         "message_late": 0.0,

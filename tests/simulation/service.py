@@ -12,7 +12,7 @@ from stepswitch.access.accounts import ensure_admin
 from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.errors import ErrorCode, NotFoundError
 from stepswitch.domain.events import Change, Decision, Event, Resume, Retry, SetValues, Steered, Task, Turn
-from stepswitch.domain.execution import Limits
+from stepswitch.domain.execution import Claim, Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import collect
 from stepswitch.engine.audit import Entry
@@ -53,6 +53,7 @@ from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.connections import Connections
 from tests.simulation.devices import City, step_types
 from tests.simulation.loop import Node, SimulatedLoop
+from tests.simulation.weather import CALM
 from tests.simulation.wire import WakeUps, Wire
 
 WORKERS: Final = 2
@@ -241,6 +242,14 @@ class Life:
         for step in change.steps:
             if step.claim is not None and step.error is not None and step.error.code is ErrorCode.LOST:
                 self.city.lost.add(step.claim.nonce)
+                self._refuse_heard(step.claim)
+
+    def _refuse_heard(self, claim: Claim) -> None:
+        """Note a breach where, in calm weather, a worker was given up that was heard of a moment ago."""
+        for attempt in self.attempts if self.city.weather is CALM else ():
+            silent = self.clock.monotonic() - attempt.last_sign
+            if attempt.grant.nonce == claim.nonce and silent < RHYTHM.silence_seconds / 2 and self.clock.now() < claim.deadline:
+                self.city.breaches.append(f"a worker was given up that was heard of {silent:.0f} s ago: {claim}")
 
     @property
     def attempts(self) -> Sequence[Attempt]:

@@ -20,5 +20,6 @@ def test_the_simulation_finds_what_is_broken_on_purpose(
         for seed in range(ENOUGH):
             run_schedule(seed, **MUTATIONS[mutation])
 
-    with pytest.raises(BrokenPromiseError, match=r"^STEPSWITCH_SIMULATION_SEED=\d+ breaks a promise"):
+    with pytest.raises(BrokenPromiseError, match=r"^STEPSWITCH_SIMULATION_SEED=\d+ breaks a promise") as found:
         run_all()
+    assert not isinstance(found.value.__cause__, TypeError | NameError | AttributeError), "the fault does not fit the code any more"
