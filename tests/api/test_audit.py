@@ -11,14 +11,17 @@ import pytest
 from stepswitch.api.operation import OWN_ROOT, Audit, Operation
 from stepswitch.api.operations import served
 from stepswitch.bootstrap.server import application
-from stepswitch.engine.audit_trail import check_chain
+from stepswitch.engine.audit import Entry
+from stepswitch.engine.audit_trail import AuditTrail, check_chain
 from stepswitch.storage.audit import SqlAuditStore
 from tests.api.house import KEY, PLAIN, TENANT
+from tests.api.real import real_service
 from tests.api.test_who_may import Office, body_of, of, open_office
 from tests.domain.documents import document
 from tests.engine.scripted import open_house
 
 PASSWORD = "long enough"
+NOOP = {"name": "n", "version": "1", "schemaVersion": "3.0", "startStepId": "a", "steps": {"a": {"type": "NOOP"}}}
 SUCCESS = (200, 204)
 SENSITIVE = {"getVroLoginDetails", "listAuditRecords", "exportAuditRecords"}
 
@@ -57,7 +60,17 @@ def test_what_changes_something_is_recorded_and_what_reads_is_not() -> None:
     assert {operation.id for _, operation, _ in served() if operation.audit is Audit.SENSITIVE} == SENSITIVE
 
 
-async def test_every_operation_leaves_one_record_where_it_changes_something_and_none_where_it_reads(watched: Watched) -> None:
+async def test_every_operation_leaves_one_record_where_it_changes_something_and_none_where_it_reads(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart: list[str] = []
+    real = AuditTrail.record
+
+    async def noted(self: AuditTrail, entry: Entry) -> None:
+        apart.append(entry.operation)
+        await real(self, entry)
+
+    monkeypatch.setattr(AuditTrail, "record", noted)
     office, wrong, walked = watched.office, [], set()
     for path, operation, _ in served():
         workflow_id = await office.workflow()
@@ -74,12 +87,15 @@ async def test_every_operation_leaves_one_record_where_it_changes_something_and_
         elif operation.audit is not Audit.SENSITIVE and [record for record in records if record["operation"] != "changeOwnPassword"]:
             wrong.append(f"{operation.method} {path} is {answer.status_code} and leaves {records}")
     assert not wrong, "\n".join(wrong)
+    assert set(apart) <= CHANGE_NOTHING, "the others have to be recorded by the store that makes the change, in its transaction"
     left = {operation.id for _, operation, _ in served() if operation.audit is Audit.CHANGE} - walked
     assert left == NEED_ANOTHER_STATE, "these want a state of their own: ask them in a test of their own"
     check = await check_chain(watched.trail)
     assert check.finding is None
 
 
+CHANGE_NOTHING = {"checkCredential", "login", "loginSingular", "logout", "logoutSingular", "updateWorkflowFromExecution"}
+"""The logins of this office know no store, and steps that nobody has edited are written back without a change."""
 NEED_ANOTHER_STATE = {
     "detachFromWorkflow",
     "detachFromExecution",
@@ -273,6 +289,47 @@ async def test_host_keys_and_a_request_that_is_sent_again(desk: Desk) -> None:
 def test_the_bodies_of_the_walk_are_right_for_every_operation() -> None:
     for _, operation, _ in served():
         assert operation.request is None or body_of(operation, "w"), operation.id
+
+
+async def test_steering_and_files_are_recorded_by_the_store_that_makes_the_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def apart(self: AuditTrail, entry: Entry) -> None:
+        raise AssertionError(f"{entry.operation} was recorded by itself")
+
+    monkeypatch.setattr(AuditTrail, "record", apart)
+    async with real_service(tmp_path) as real:
+        trail = SqlAuditStore(real.service._database)
+        workflow = await real.create({**NOOP, "variables": {"note": {"type": "string", "defaultValue": "old"}}})
+        order = {"workflowId": workflow["id"], "contextType": "NONE", "debugStepIds": ["a"]}
+        execution = (await real.client.put(f"{PLAIN}/workflowExecution", json=order)).json()
+        place, own = f"{PLAIN}/workflowExecution/{execution['id']}", f"{OWN_ROOT}/executions/{execution['id']}"
+        seen = await trail.newest()
+        file = {"file": ("notes.txt", b"content")}
+        wanted = [
+            ("attachToExecution", await real.client.post(f"{place}/attachments", files=file)),
+            ("detachFromExecution", await real.client.delete(f"{place}/attachments", params={"attachmentId": "notes.txt"})),
+            ("setExecutionValues", await real.client.post(f"{own}/values", json={"values": {"note": "planted-value"}})),
+            (
+                "changeWorkflowExecution",
+                await real.client.patch(place, json={"steps": {"a": {"type": "NOOP", "description": "planted-text"}}}),
+            ),
+            ("updateWorkflowFromExecution", await real.client.post(f"{place}/updateWorkflow")),
+            ("resumeWorkflowExecution", await real.client.post(f"{place}/resume")),
+        ]
+        workflow_place = f"{PLAIN}/workflow/{workflow['id']}/attachments"
+        wanted += [
+            ("attachToWorkflow", await real.client.post(workflow_place, files=file)),
+            ("detachFromWorkflow", await real.client.delete(workflow_place, params={"attachmentId": "notes.txt"})),
+            ("restoreRevision", await real.client.post(f"{OWN_ROOT}/workflows/{workflow['id']}/revisions/1/restore")),
+            ("deleteWorkflow", await real.client.delete(f"{PLAIN}/workflow/{workflow['id']}")),
+        ]
+        assert [(name, answer.status_code) for name, answer in wanted if answer.status_code not in SUCCESS] == []
+        texts = [each.record.text for each in await trail.behind(seen, 100)]
+    records = [json.loads(text) for text in texts]
+    assert [record["operation"] for record in records] == [name for name, _ in wanted]
+    assert {(record["outcome"], record["actor"]["user"]) for record in records} == {("allowed", "admin")}
+    assert records[2]["after"] == {"values": ["note"]}
+    assert records[5]["before"]["status"] == "PAUSED"
+    assert "planted" not in "".join(texts)
 
 
 # --- reading it ---

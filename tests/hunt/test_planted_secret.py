@@ -41,6 +41,7 @@ SECRETS = {
     "in a file": "planted-in-a-file-42",
     "user": "planted-for-a-user",
     "wrong login": "planted-as-a-wrong-login",
+    "typed as a name": "planted-where-a-name-belongs",
 }
 
 
@@ -184,6 +185,8 @@ def look_everywhere(house: House, workflow: str, execution: str) -> None:
     house.ask("GET", f"{ROOT.replace('/telco/api/workflows', '/tca/workflows/api/v1/orgs/default')}/workflowExecution/{execution}")
     house.ask("GET", "/openapi.json")
     house.ask("GET", f"{OWN}/health")
+    house.ask("GET", f"{OWN}/audit/export")
+    house.command("audit", "export", "--data-dir", str(house.data))
     for words in (("show", execution), ("show", execution, "--json"), ("logs", execution), ("list",)):
         house.command("execution", *words)
     for words in (("show", workflow), ("revisions", workflow), ("diff", workflow, "2"), ("list",)):
@@ -201,6 +204,7 @@ def be_refused(house: House) -> None:
     house.said("PUT", f"{ROOT}/workflowExecution", content=b'{"workflowId": 7, "pw": "' + secret.encode() + b'"}')
     house.said("POST", f"{OWN}/users", json={"username": "ann", "password": house.secrets["user"], "roles": ["Workflow Executor"]})
     house.said("POST", "/hybridity/api/sessions", json={"username": "admin", "password": house.secrets["wrong login"]})
+    house.said("POST", "/hybridity/api/sessions", json={"username": house.secrets["typed as a name"], "password": "?"})
 
 
 def use_credentials(house: House) -> None:

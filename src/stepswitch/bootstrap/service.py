@@ -36,6 +36,7 @@ from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.storage.data_dir import DataDir
 from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.telemetry.audit_forwarder import AuditForwarder
 from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
@@ -79,6 +80,7 @@ class Service:
     _runner: StepRunner
     _claims: Claims
     _keeper: KeyKeeper
+    _forwarder: AuditForwarder | None
     watchers: Watchers = field(default_factory=Watchers)
     _background: list[asyncio.Task[Any]] = field(default_factory=list)
     _held_since: float | None = None
@@ -101,6 +103,7 @@ class Service:
             "signs of life": self._pool.sign_forever(),
             "keeper of the keys": self._keeper.run(),
             "audit trail": self.audit.run(),
+            **({} if self._forwarder is None else {"syslog": self._forwarder.run()}),
         }
         for name, work in works.items():
             self._background.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -170,4 +173,9 @@ class Service:
                 async with asyncio.timeout(PROBE_SECONDS):
                     await self._database.probe()
         reason = self._database.last_failure
-        return {"status": "ok"} if reason is None else {"status": "failing", "reason": reason}
+        return {"status": "ok", **await self._behind()} if reason is None else {"status": "failing", "reason": reason}
+
+    async def _behind(self) -> Mapping[str, object]:
+        """Return what still waits for a server that is away: the service does its work all the same."""
+        standing = None if self._forwarder is None else await self._forwarder.standing()
+        return {} if standing is None else {"auditSyslog": standing}

@@ -1,6 +1,8 @@
 """Wires the service from its settings: here every concrete class is chosen. Called by `cli`, `demo` and tests through `bootstrap`."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +67,8 @@ from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.system import SystemClock, TimeOrderedIds
+from stepswitch.telemetry.audit_forwarder import AuditForwarder
+from stepswitch.telemetry.syslog import Origin, destination_of
 from stepswitch.worker.attempt import Surroundings
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
@@ -290,6 +294,7 @@ class _People(TypedDict):
     roles: Roles
     logins: Logins
     audit: AuditTrail
+    _forwarder: AuditForwarder | None
 
 
 def _people(settings: Settings, database: SqliteDatabase, clock: Clock) -> _People:
@@ -297,7 +302,17 @@ def _people(settings: Settings, database: SqliteDatabase, clock: Clock) -> _Peop
     sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours)
     users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
-    return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins, audit=AuditTrail(SqlAuditStore(database), clock))
+    trail = AuditTrail(SqlAuditStore(database), clock)
+    forwarder = _forwarder(settings, trail, clock)
+    return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins, audit=trail, _forwarder=forwarder)
+
+
+def _forwarder(settings: Settings, trail: AuditTrail, clock: Clock) -> AuditForwarder | None:
+    """Return what sends the audit trail on, where the settings say where to; raises SettingsError."""
+    if settings.audit_syslog is None:
+        return None
+    destination = destination_of(settings.audit_syslog, settings.audit_syslog_ca_file)
+    return AuditForwarder(trail.store, clock, destination, Origin(socket.gethostname(), os.getpid()))
 
 
 def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared: _UseCases) -> Rehearsals:

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         None,
         description="Kubeconfig with which credentials are read that are secrets of Kubernetes; unset is the service account of the pod.",
     )
+    audit_syslog: str | None = Field(
+        None, description="Syslog server that the audit trail is sent on to: `udp://host:514`, `tcp://host:601` or `tls://host:6514`."
+    )
+    audit_syslog_ca_file: Path | None = Field(
+        None, description="Certificates that the syslog server's own is checked against; those of the system unless set."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the service itself logs.")
     log_format: Literal["text", "json"] = Field("text", description="How the service's own log looks.")
     steps_at_once: int = Field(100, ge=1, le=100_000, description="Steps carried out at once by this process.")
