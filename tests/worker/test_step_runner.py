@@ -17,7 +17,7 @@ from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.patience import STORE_PAUSES
-from stepswitch.worker.step_runner import LET_GO_SECONDS
+from stepswitch.worker.step_runner import LEFT_BEHIND, LET_GO_SECONDS
 from tests.worker.house import LIMIT, SILENCE, House, copy_of
 
 
@@ -117,7 +117,7 @@ async def test_a_time_limit_leaves_doubt_only_where_something_was_sent(
     assert "60 s" in step.error.message
 
 
-async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place(house: House) -> None:
+async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place_and_its_log_says_so(house: House) -> None:
     task = await house.begin(policy={"timeoutSeconds": 60})
     never = asyncio.get_running_loop().create_future()
 
@@ -139,6 +139,7 @@ async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place
     await house.clock.advance(LET_GO_SECONDS)
     await running
     assert (await house.step(task)).result is Result.UNKNOWN
+    assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
     never.cancel()
 
 
@@ -352,6 +353,7 @@ async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: Hous
     await asyncio.wait(running)
     never.set_result(None)
     assert await house.store.cleanups(10) == [(task.execution_id, task.number)]
+    assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
 
 
 # --- a store that says no ---

@@ -73,6 +73,14 @@ class StepLog:
         """Add a line; waits while too much is unwritten."""
         if self.is_full:
             return
+        self.note(message, level)
+        if self._writing is not None and self._waiting_bytes > FLUSH_AT_BYTES:
+            await asyncio.shield(self._writing)
+
+    def note(self, message: str, level: LogLevel) -> None:
+        """Add a line without waiting, as the end of an attempt does that may not be held up."""
+        if self.is_full:
+            return
         text = self.mask.text(message)
         size = _size(text)
         if size > self._left:
@@ -84,8 +92,6 @@ class StepLog:
             self._put(f"the log of this step was cut here, at {self._around.log_bytes} bytes", LogLevel.WARN, 0)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
-        if self._waiting_bytes > FLUSH_AT_BYTES:
-            await asyncio.shield(self._writing)
 
     def _put(self, text: str, level: LogLevel, size: int) -> None:
         self._lines.append(LogEntry(self._around.clock.now(), level, text, self._grant.task.number, self._count))

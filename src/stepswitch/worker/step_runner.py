@@ -28,6 +28,7 @@ from stepswitch.worker.patience import STORE_PAUSES, until_stored
 
 LET_GO_SECONDS: Final = 10.0
 """How long a step type that was cancelled gets to close its session."""
+LEFT_BEHIND: Final = "the step type did not let go: its session at the target may be open as long as this service runs"
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.worker")
@@ -186,9 +187,10 @@ async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock
             await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         limit.cancel()
-    if not running.done():
+    if not running.done() and not attempt.is_stuck:
         attempt.is_stuck = True
         _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
+        attempt.step_log.note(LEFT_BEHIND, LogLevel.WARN)
     elif not running.cancelled():
         running.exception()
 
