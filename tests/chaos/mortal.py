@@ -37,8 +37,8 @@ class Death:
     after: int = 0
 
 
-def live(stderr: Connection, settings: Mapping[str, Any], death: Death | None) -> None:
-    """Be the service until killed. Runs in the new process."""
+def live(stderr: Connection, settings: Mapping[str, Any], death: Death | None, be: Callable[[Settings], int] = serve) -> None:
+    """Be the service, or what `be` is, until killed. Runs in the new process."""
     passed = 0
     os.dup2(stderr.fileno(), 2)
     stderr.close()
@@ -51,7 +51,7 @@ def live(stderr: Connection, settings: Mapping[str, Any], death: Death | None) -
             passed += 1
 
     with listening(die):
-        os._exit(serve(Settings(**settings)))
+        os._exit(be(Settings(**settings)))
 
 
 class Mortal:

@@ -201,6 +201,7 @@ HEADS: Final = st.builds(
     editors=st.dictionaries(TEXTS, TEXTS, max_size=2),
     resume_at=st.none() | TEXTS,
     catalogue_snapshot_id=st.none() | TEXTS,
+    writing_back=TEXTS,
     pause_requested=st.booleans(),
     pause_code=st.none() | st.sampled_from(ErrorCode),
     error=st.none() | _ERRORS,

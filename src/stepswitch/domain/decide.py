@@ -32,6 +32,7 @@ from stepswitch.domain.events import (
     SetValues,
     Task,
     Turn,
+    WritingBack,
     WrittenBack,
 )
 from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result
@@ -238,5 +239,5 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     Lost: _lost,
     CleanedUp: _cleaned_up,
     Restored: restoring.restore,
-    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WrittenBack), steering.steer),
+    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WritingBack, WrittenBack), steering.steer),
 }

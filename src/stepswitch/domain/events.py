@@ -173,6 +173,14 @@ class SetFile(Steered):
 
 
 @dataclass(frozen=True, slots=True)
+class WritingBack(Steered):
+    """The catalogue's workflow, which is `found_snapshot_id` now, is about to be given the steps of this execution, as `snapshot_id`."""
+
+    snapshot_id: str = ""
+    found_snapshot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenBack(Steered):
     """The catalogue's workflow was given the steps of this execution: it is `snapshot_id` now, and of that revision."""
 
@@ -180,7 +188,7 @@ class WrittenBack(Steered):
     revision: int = 0
 
 
-Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WrittenBack
+Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack
 Event = Turn | Claimed | Reported | Lost | CleanedUp | Restored | Steering
 
 

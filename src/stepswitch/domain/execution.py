@@ -226,6 +226,8 @@ class Head:
     last_time: int = 0
     catalogue_snapshot_id: str = ""
     """The catalogue's workflow as it was copied from, or last given these steps: from another one, nobody's work may be lost."""
+    writing_back: str = ""
+    """The snapshot that the catalogue's workflow was about to be given; whether it was, nobody knows when a stop came in between."""
     epoch: str = ""
     """The restore of a backup that its store last went through; empty where it went through none."""
     is_confidential: bool = False

@@ -26,6 +26,7 @@ from stepswitch.domain.events import (
     SetValues,
     Steered,
     Steering,
+    WritingBack,
     WrittenBack,
 )
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
@@ -300,11 +301,16 @@ def _refuse_unfit_files(p: Progress, event: SetFile, after: files.Files) -> None
         raise StateConflictError(message, ErrorCode.FILE_IN_USE)
 
 
+def _writing_back(p: Progress, event: WritingBack) -> Decision:
+    p.change(catalogue_snapshot_id=event.found_snapshot_id, writing_back=event.snapshot_id)
+    return p.decision(event.id)
+
+
 def _written_back(p: Progress, event: WrittenBack) -> Decision:
     if p.head.catalogue_snapshot_id == event.snapshot_id:
         return Decision(p.head, Reply.DONE)
     _log(p, event, f"the workflow in the catalogue was given the steps of this execution, as revision {event.revision},")
-    p.change(catalogue_snapshot_id=event.snapshot_id)
+    p.change(catalogue_snapshot_id=event.snapshot_id, writing_back="")
     return p.decision(event.id)
 
 
@@ -316,5 +322,6 @@ _ACTS: Final[Mapping[type[Steering], Callable[[Progress, Any], Decision]]] = {
     Change: _change,
     SetValues: _set_values,
     SetFile: _set_file,
+    WritingBack: _writing_back,
     WrittenBack: _written_back,
 }

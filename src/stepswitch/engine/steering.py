@@ -21,7 +21,7 @@ from stepswitch.domain.errors import (
     StateConflictError,
     StoreError,
 )
-from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WrittenBack
+from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WritingBack, WrittenBack
 from stepswitch.domain.execution import Head
 from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
@@ -242,9 +242,13 @@ class ExecutionSteering:
         stored = await self._catalogue.get(caller, head.workflow_id)
         caller.check_may(Privilege.WORKFLOW_DESIGN, stored)
         there = compile_snapshot(stored.tenant, snapshot_document(stored), self._snapshots.secret_digest).snapshot.id
-        if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id}:
+        if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id, head.writing_back}:
             raise StateConflictError(_CHANGED_SINCE)
-        if there != head.snapshot_id:
+        if (
+            there != head.snapshot_id
+        ):  # what is meant is stored first: a stop in between must not make our own work look like somebody else's
+            signed = self._ids.new(), caller.user, head.version, reason
+            await self._conductor.apply(head.id, WritingBack(*signed, snapshot_id=head.snapshot_id, found_snapshot_id=there))
             stored = await self._write_back(caller, stored, compiled)
         event = WrittenBack(self._ids.new(), caller.user, head.version, reason, snapshot_id=head.snapshot_id, revision=stored.revision)
         is_recorded = there != head.snapshot_id  # with the workflow
