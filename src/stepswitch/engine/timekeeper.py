@@ -20,6 +20,7 @@ from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
 from stepswitch.engine.records import OpenClaim
 
@@ -161,7 +162,9 @@ class Timekeeper:
             now = self._clock.now()
             nonces = [claim.nonce for claim in await self._store.open_claims(FOR_EVER, now)]
             self._allowances = {nonce: self._allowances.get(nonce, 0) + max(0, round(jump * 1000)) for nonce in nonces}
+            reach(CrashPoint.SIGN_UNSAVED)
             await self._store.sign(nonces, now)
+            reach(CrashPoint.SIGN_SAVED)
         self._offset = offset
 
     async def _lose(self, claim: OpenClaim, reason: str) -> None:
