@@ -219,6 +219,7 @@ async def open_rig(directory: Path, limits: Limits = DEFAULT_LIMITS) -> AsyncIte
     try:
         rig = Rig(database, limits)
         yield rig
-        await rig.conductor.drain()
+        rig.store.gate.set()  # a test that failed may have left it shut, and it is to be heard of
+        await asyncio.wait_for(rig.conductor.drain(), PATIENCE)
     finally:
         await database.close()

@@ -32,9 +32,9 @@ async def test_nothing_leaves_before_the_commit(rig: Rig) -> None:
     rig.store.gate.clear()
     rig.store.arrived.clear()
     reporting = asyncio.create_task(rig.report(execution))
-    await rig.store.arrived.wait()
+    await asyncio.wait_for(rig.store.arrived.wait(), PATIENCE)
     await rig.clock.settle()
-    assert rig.notes == []
+    assert rig.notes == [], "something was dispatched or told before the commit"
     assert not reporting.done()
     seen = await rig.conductor.head(execution)
     assert seen is not None
@@ -147,7 +147,7 @@ async def test_a_caller_who_goes_away_does_not_take_the_follow_up_along(rig: Rig
     rig.store.gate.clear()
     rig.store.arrived.clear()
     reporting = asyncio.create_task(rig.report(execution))
-    await rig.store.arrived.wait()
+    await asyncio.wait_for(rig.store.arrived.wait(), PATIENCE)
     reporting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reporting
@@ -162,7 +162,7 @@ async def test_a_caller_who_goes_away_from_a_save_that_fails_disturbs_nobody(rig
     rig.store.arrived.clear()
     rig.store.fail_before = StoreError("no")
     claiming = asyncio.create_task(rig.claim(execution))
-    await rig.store.arrived.wait()
+    await asyncio.wait_for(rig.store.arrived.wait(), PATIENCE)
     claiming.cancel()
     rig.store.gate.set()
     await asyncio.wait_for(rig.conductor.drain(), PATIENCE)
