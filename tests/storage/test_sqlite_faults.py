@@ -1,10 +1,12 @@
 """Risk: SQLite says no in words that help nobody, a bit that fell over is taken for data, or the writer never finds back."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -20,7 +22,7 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.seals import NO_KEYS, SEAL_BYTES, opened, sealed
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.storage.sqlite_connections import DIALECT, connect
-from stepswitch.storage.sqlite_faults import in_words
+from stepswitch.storage.sqlite_faults import in_words, in_words_at_start
 from stepswitch.storage.tables import step_executions
 from tests.storage.values import SNAPSHOT, head
 
@@ -156,3 +158,27 @@ def test_a_checksum_stands_behind_bytes_and_behind_nothing_else() -> None:
 
 def test_what_has_no_words_of_ours_keeps_its_own() -> None:
     assert in_words(sqlite3.OperationalError("no such table: x")) == "no such table: x"
+
+
+def fault(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("code", "free", "words"),
+    [
+        (sqlite3.SQLITE_FULL, 10**9, "the disk is full; make room, then start the service again"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, 0, "the disk is full; make room, then start the service again"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, 10**9, "is reached; mend that, then start the service again"),
+    ],
+)
+def test_a_start_that_fails_does_not_promise_to_go_on_and_says_full_where_it_is(
+    code: int, free: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "the service goes on by itself as soon as it can" in in_words(fault(code))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    said = in_words_at_start(fault(code), tmp_path)
+    assert words in said
+    assert "goes on" not in said

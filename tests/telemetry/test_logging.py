@@ -1,6 +1,8 @@
 """Risk: the service's own log shows a secret that a local variable held when something went wrong."""
 
+import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from typing import Literal
 
@@ -42,3 +44,19 @@ def test_json_is_one_object_a_line_and_the_level_holds(capsys: pytest.CaptureFix
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line)
     assert (said["event"], said["level"], said["number"]) == ("said", "warning", 1)
+
+
+def test_a_request_that_a_stop_cuts_is_a_sentence_and_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("warning", "text")
+    try:
+        raise asyncio.CancelledError("Task cancelled, timeout graceful shutdown exceeded")  # noqa: TRY301 # as the server has it
+    except asyncio.CancelledError as cut:
+        logging.getLogger("uvicorn.error").log(logging.ERROR, "Exception in ASGI application\n", exc_info=cut)
+    try:
+        fail_with_a_secret()
+    except ZeroDivisionError as fault:
+        logging.getLogger("uvicorn.error").log(logging.ERROR, "Exception in ASGI application\n", exc_info=fault)
+    logged = capsys.readouterr().err
+    assert "a request was cut by the stop of the service" in logged
+    assert "CancelledError" not in logged
+    assert logged.count("Traceback") == logged.count("ZeroDivisionError: ") == 1

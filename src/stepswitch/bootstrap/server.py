@@ -22,8 +22,9 @@ from stepswitch.bootstrap.service import Service
 from stepswitch.bootstrap.tls import LOOK_SECONDS, Certificates, certificates_of
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
-from stepswitch.domain.errors import SettingsError
+from stepswitch.domain.errors import SettingsError, StoreError
 from stepswitch.steps.host_keys import fingerprint, parse_public_key, scan
+from stepswitch.storage.sqlite_faults import said_at_start
 from stepswitch.telemetry.logging import set_up_logging
 
 COLLECTOR_THRESHOLDS: Final = (50_000, 20, 50)
@@ -76,6 +77,9 @@ async def _serve(settings: Settings) -> int:
     listener = listen(settings)  # before the first start makes an account: one that fails must leave nothing behind
     try:
         service = await open_service(settings, tell_password=_show_password)
+    except StoreError as error:
+        listener.close()
+        raise StoreError(said_at_start(str(error))) from error
     except BaseException:
         listener.close()
         raise

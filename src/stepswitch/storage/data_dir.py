@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import DatabaseError
 
 from stepswitch.domain.errors import SettingsError
-from stepswitch.storage.sqlite_faults import in_words
+from stepswitch.storage.sqlite_faults import in_words_at_start
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -144,7 +144,7 @@ def migrate(database: Path) -> None:
     except CommandError as error:
         raise SettingsError(f"the database {database} was made by a later release of Stepswitch: {error}") from error
     except DatabaseError as error:
-        wrong = in_words(error.orig) if isinstance(error.orig, sqlite3.Error) else error.orig
+        wrong = in_words_at_start(error.orig, database.parent) if isinstance(error.orig, sqlite3.Error) else error.orig
         raise SettingsError(f"the database {database} cannot be used: {wrong}") from error
     except OSError as error:
         raise SettingsError(f"the database {database} cannot be used: {error.strerror}") from error

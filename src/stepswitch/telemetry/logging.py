@@ -3,6 +3,7 @@
 Traces never show the values of local variables: they may be secrets.
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -39,6 +40,17 @@ def _letting_go() -> Iterator[None]:
         return
 
 
+def _without_cuts(record: logging.LogRecord) -> bool:
+    """Let a request that a stop has cut be told in a sentence: the server has a trace of it, as of a fault of ours."""
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        record.exc_info, record.exc_text, record.args = None, None, ()
+        record.msg = (
+            "a request was cut by the stop of the service: it had not come whole, or its answer had not left, within the grace period"
+        )
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
     """Log from `level` upwards, as text for people or as one JSON object a line."""
     numeric = logging.getLevelNamesMapping()[level.upper()]
@@ -63,3 +75,4 @@ def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
     logging.basicConfig(
         level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
+    logging.getLogger("uvicorn.error").addFilter(_without_cuts)
