@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepswitch.api.wire.bodies import parse_json
@@ -173,6 +173,7 @@ async def test_of_many_faults_in_shape_and_meaning_the_rest_of_each_is_counted(h
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@settings(max_examples=25)  # each opens a house of its own; more are made up by tests/fuzz
 @given(data=st.data())
 async def test_nothing_that_is_sent_is_our_fault(operation: str, data: st.DataObject) -> None:
     house = House()
