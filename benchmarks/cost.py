@@ -1,4 +1,4 @@
-"""What one execution costs, counted in calls of functions: the same on a busy machine as on an idle one. `python -m benchmarks.cost [--write | --json]`.
+"""What one execution costs, counted in calls of functions and in instructions of SQLite: the same on a busy machine as on an idle one. `python -m benchmarks.cost [--write | --json]`.
 
 The whole service runs in this process, API and disk included, with one execution at a time; `tests/benchmarks` holds the counts
 against those in `cost.json`, so that a change which makes the hot path dearer is seen before it is felt.
@@ -34,6 +34,10 @@ HELD: Final = "create call, held at a breakpoint"
 READ: Final = "GET of an execution of ten steps"
 EARLY: Final = "50 NOOP steps of the first 1,000"
 LATE: Final = "50 NOOP steps of the tenth 1,000"
+SQL_EARLY: Final = "instructions of SQLite for 50 NOOP steps of the first 1,000"
+SQL_LATE: Final = "instructions of SQLite for 50 NOOP steps of the tenth 1,000"
+SQL: Final = (SQL_EARLY, SQL_LATE)
+"""Those of its own machine, so that a table that is read from its beginning is seen. How many there are hangs on its version: not in the baseline."""
 _PASSWORD: Final = "benchmark-only"
 _PATIENCE: Final = 120.0
 
@@ -44,13 +48,13 @@ class _Ends:
     def __init__(self, counted: Callable[[], int]) -> None:
         self._counted = counted
         self.over = asyncio.Event()
-        self.calls_at: dict[int, int] = {}
+        self.counted_at: dict[int, int] = {}
 
     def committed(self, change: Committed) -> None:
         if change.head is None:
             return
         if change.head.steps_begun % 1_000 == 1:
-            self.calls_at[change.head.steps_begun] = self._counted()
+            self.counted_at[change.head.steps_begun] = self._counted()
         if change.head.status in ENDED or change.head.status is Status.PAUSED:
             self.over.set()
 
@@ -63,12 +67,17 @@ class Cost:
         self._app: StepswitchApi = application(service)
         self._token = token
         self._profile = cProfile.Profile(builtins=True)
-        self._ends = _Ends(self.calls)
+        self._counted: Callable[[], int] = self.calls
+        self._instructions = 0
+        self._ends = _Ends(self._counted_so_far)
         service.observe(self._ends)
 
     def calls(self) -> int:
         """Return how many functions have been called while counting."""
         return sum(entry.callcount for entry in self._profile.getstats())
+
+    def _counted_so_far(self) -> int:
+        return self._counted()
 
     async def per_execution(self) -> dict[str, float]:
         """Return the calls of each thing that is counted, by its name."""
@@ -88,7 +97,26 @@ class Cost:
             await self._request("GET", f"/workflowExecution/{made[-1]}")
 
         found = {TEN: await self._count(execute), HELD: await self._count(hold), READ: await self._count(read)}
-        return {**found, **await self._history()}
+        self._profile.enable()
+        found |= zip((EARLY, LATE), await self._history(), strict=True)
+        self._profile.disable()
+        return {**found, **dict(zip(SQL, await self._instructed(), strict=True))}
+
+    async def _instructed(self) -> tuple[float, float]:
+        """Return what `_history` costs the connection that writes, in instructions of SQLite."""
+
+        def instruct() -> None:
+            self._instructions += 1
+
+        connection = self._service._database._connection  # noqa: SLF001 # nobody else needs to look into it
+        if connection is None:
+            raise RuntimeError("the database has been written to, so it has a connection")
+        self._counted = lambda: self._instructions
+        connection.set_progress_handler(instruct, 1)
+        try:
+            return await self._history()
+        finally:
+            connection.set_progress_handler(None, 1)
 
     async def _count(self, act: Callable[[], Awaitable[None]]) -> float:
         for _ in range(WARM):
@@ -100,18 +128,16 @@ class Cost:
         self._profile.disable()
         return (self.calls() - before) / COUNTED
 
-    async def _history(self) -> dict[str, float]:
+    async def _history(self) -> tuple[float, float]:
         """Return what 50 steps cost early and late in one execution that goes round and round until its limit."""
         loop = {**chain(1), "steps": {"s0": {"type": "NOOP", "nextStepId": "s0"}}}
         caller = administrator("admin")
         stored = await self._service.catalogue.create(caller, loop)
         self._ends.over.clear()
-        self._profile.enable()
         await self._service.executions.create(caller, ExecutionRequest(stored.workflow.id, ContextType.NONE))
         await asyncio.wait_for(self._ends.over.wait(), _PATIENCE)
-        self._profile.disable()
-        calls = self._ends.calls_at
-        return {EARLY: (calls[1_001] - calls[1]) / 20, LATE: (calls[10_001] - calls[9_001]) / 20}
+        at = self._ends.counted_at
+        return (at[1_001] - at[1]) / 20, (at[10_001] - at[9_001]) / 20
 
     async def _request(self, method: str, path: str, body: Any = None) -> Any:
         """Return the JSON of the answer to one request, made as a server would; raises RuntimeError where it is not 200."""
@@ -167,9 +193,9 @@ def main() -> None:
     known = orjson.loads(BASELINE.read_bytes()) if BASELINE.exists() else {}
     for name, calls in found.items():
         beside = f"  baseline {known[name]:,.0f} ({calls / known[name] - 1:+.1%})" if name in known else ""
-        sys.stdout.write(f"{name}: {calls:,.0f} calls{beside}\n")
+        sys.stdout.write(f"{name}: {calls:,.0f}{'' if name in SQL else ' calls'}{beside}\n")
     if arguments.write:
-        rounded = {name: round(calls) for name, calls in found.items()}
+        rounded = {name: round(calls) for name, calls in found.items() if name not in SQL}
         BASELINE.write_bytes(orjson.dumps(rounded, option=orjson.OPT_INDENT_2) + b"\n")
 
 
