@@ -119,6 +119,7 @@ async def test_an_execution_is_steered_with_reasons(office: Office) -> None:
 
 async def test_what_does_not_fit_the_state_is_told_apart(office: Office) -> None:
     execution = await office.queue("a")
+    await office.house.act.next()  # it runs, and does not go on while it is asked
     with pytest.raises(StateConflictError) as refused:
         await office.client.executions.resume(execution.id)
     assert refused.value.code == "STATE_CONFLICT"
