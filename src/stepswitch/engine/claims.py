@@ -165,6 +165,8 @@ def _was_reported(work: StepExecution | Probe | None, nonce: str) -> bool:
     """Return whether whoever held this claim said how it ended, rather than that others gave it up, or a probe found out."""
     if work is None or work.claim is None or work.claim.nonce != nonce:
         return False
-    if isinstance(work, StepExecution) and work.probe is not None:
+    if isinstance(work, Probe):
+        return work.verdict is not None
+    if work.probe is not None:
         return False
     return work.error is None or work.error.code not in (ErrorCode.LOST, ErrorCode.RESTORED)
