@@ -201,7 +201,11 @@ def _editors(p: Progress, event: Change, workflow: Workflow) -> dict[str, str]:
     """Return who has last changed which step; those that are as they were keep their editor."""
     steps = p.workflow.steps
     edited = {step_id for step_id in event.edited if step_id not in steps or steps[step_id] != workflow.steps.get(step_id)}
-    return {step_id: user for step_id, user in {**p.head.editors, **dict.fromkeys(edited, event.user)}.items() if step_id in workflow.steps}
+    return {
+        step_id: user
+        for step_id, user in {**p.head.editors, **dict.fromkeys(sorted(edited), event.user)}.items()
+        if step_id in workflow.steps
+    }
 
 
 def _log_edits(p: Progress, event: Change) -> None:

@@ -176,7 +176,7 @@ class DiskFileStore:
             page = names[start : start + PAGE]
             async with self._one_by_one:
                 (found,) = await self._database.read([Query(_NAMED, {"first": page[0], "last": page[-1]})])
-                for name in set(page) - {row[0] for row in found}:
+                for name in sorted(set(page) - {row[0] for row in found}):
                     await self._drop_unused(name)
 
     def _contents(self) -> list[str]:
