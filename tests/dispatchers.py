@@ -41,9 +41,6 @@ class StillDispatcher:
     def running(self) -> Sequence[Task]:
         return ()
 
-    def running_since(self, execution_id: str) -> int | None:
-        return None
-
     def waiting(self, execution_id: str) -> Waiting | None:
         return self.wait
 

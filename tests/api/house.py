@@ -278,7 +278,6 @@ class House:
             conductor=conductor,
             dispatcher=self.dispatcher,
             secrets=Masking(),
-            types=TYPES,
         )
         self.executions = Executions(
             catalogue=self.catalogue,

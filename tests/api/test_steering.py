@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepswitch.plugin import Result
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS
 from tests.api.steered import Desk, open_desk, refused, said, shown, story
 from tests.domain.documents import document
 from tests.domain.lives import steps
@@ -250,3 +251,21 @@ async def test_a_reason_that_is_no_short_text_is_refused_and_one_of_several_line
     assert refused(await desk.ask(execution, "abort", reason="x" * 1_001)) == ["UNKNOWN_HEADER_VALUE"]
     latin = await desk.client.post(f"{desk.place(execution)}/abort", headers={b"x-stepswitch-reason": b"gr\xfc\xdfe \t \x85 x"})
     assert said(shown(latin), "aborted by admin: grüße x")
+
+
+async def test_a_script_that_runs_is_found_refused_and_paused_as_what_it_is_shown(desk: Desk) -> None:
+    execution = await desk.queue(source=document(steps=steps("a", "b", of="LOOK")))
+    call = await desk.house.look.next()
+    await desk.house.clock.advance(CLAIM_AFTER_SECONDS)
+    body = await desk.until(execution, "RUNNING")
+    assert story(body) == [("a", "executing", None)]
+    for status, found in (("RUNNING", [execution]), ("QUEUED", [])):
+        listed = await desk.client.get(f"{desk.root}/workflowExecution", params={"filter": f"(eq,status,{status})"})
+        assert [each["id"] for each in listed.json()] == found
+    answer = await desk.ask(execution, "resume")
+    assert answer.status_code == 400
+    assert "this one is RUNNING" in answer.json()["errors"][0]["message"]
+    assert story(shown(await desk.ask(execution, "pause"))) == [("a", "executing", None)]
+    call.end()
+    body = await desk.until(execution, "PAUSED")
+    assert story(body) == [("a", "finished", "SUCCEEDED"), ("b", "waitingBeforeExecution", None)]

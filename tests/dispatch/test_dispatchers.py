@@ -112,18 +112,6 @@ async def test_a_type_with_few_places_holds_up_no_other_type(opened: Open) -> No
     assert place.names == ["script0", "script1", "other", "script2"]
 
 
-async def test_who_asks_is_told_since_when_a_step_runs(opened: Open) -> None:
-    place = opened(1)
-    await place.clock.advance(5)
-    begun = place.clock.now()
-    await place.submit(task("e1"), task("e2"), turn("e3"))
-    assert place.dispatcher.running_since("e1") == begun
-    assert place.dispatcher.running_since("e2") is None
-    assert place.dispatcher.running_since("e3") is None
-    await place.end("e1")
-    assert place.dispatcher.running_since("e1") is None
-
-
 async def test_a_waiter_that_was_cancelled_does_not_block_its_device(opened: Open) -> None:
     place = opened(2)
     await place.submit(task("first", 0, device="router"), task("gone", 2, device="router"), task("last", 3, device="router"))

@@ -17,6 +17,26 @@ def test_a_claim_is_stored_with_its_deadline() -> None:
     assert not one.tasks
 
 
+def test_a_late_claim_says_when_its_attempt_began() -> None:
+    one = life("a", of="LOOK")
+    begun = one.step
+    one.now += 500
+    late = Claimed("claim:n", 0, 1, "n", "w1", has_waited=True, since=begun.since, started=START + 400)
+    assert one.apply(late).reply is Reply.GRANTED
+    assert one.step.claimed_time == one.head.start_time == START + 400
+    assert one.said("started")
+
+
+def test_a_late_claim_of_what_was_corrected_meanwhile_is_stale() -> None:
+    one = life("a", of="LOOK")
+    begun = one.step
+    one.now += 1
+    one.pause()
+    one.resume()
+    assert one.apply(Claimed("claim:n", 0, 1, "n", "w1", since=begun.since, started=START)).reply is Reply.STALE
+    assert one.at == ("a", S.EXECUTABLE)
+
+
 def test_a_second_worker_is_told_that_it_is_busy() -> None:
     one = life("a")
     one.claim("n")

@@ -150,7 +150,8 @@ class AnyOrder(RuleBasedStateMachine):
         step = self.around(back)
         look = max(0, step.look_number - before)
         nonce = nonce and named(nonce, step.number, look)
-        self.send(Reported(self.life.new_id(), step.number, step.attempt, nonce, outcome, started=self.life.now - back, look=look))
+        since = step.since - 1 if before else step.since
+        self.send(Reported(self.life.new_id(), step.number, step.attempt, nonce, outcome, self.life.now - back, since, look=look))
 
     @precondition(lambda self: self.life.status not in ENDED)
     @rule(outcome=outcomes, is_lost=st.sampled_from([False, False, True]), again=st.integers(1, 3))
@@ -299,7 +300,8 @@ class AnyOrder(RuleBasedStateMachine):
         if isinstance(event, Reported | Lost) and old != new:
             assert (old.number, old.attempt) == (event.number, event.attempt)
             speakers = {each.claim.nonce for each in (old, old.probe) if each is not None and each.claim is not None}
-            needs_none = event.nonce is None and old.state is StepState.EXECUTABLE and TYPES.by_name[self.type_of(old)].always_safe
+            is_as_taken = isinstance(event, Reported) and event.since == old.since
+            needs_none = is_as_taken and old.state is StepState.EXECUTABLE and TYPES.by_name[self.type_of(old)].always_safe
             assert event.nonce in speakers or needs_none
             if old.state in {StepState.FINISHED, StepState.WAITING_AFTER}:
                 assert (new.number, new.state, decision.head.status) == (old.number, old.state, before.status)

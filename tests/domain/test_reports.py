@@ -3,7 +3,7 @@
 import pytest
 
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.events import Decision, Reply, Reported
+from stepswitch.domain.events import Claimed, Decision, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status
 from stepswitch.domain.states import StepState as S
 from tests.domain.documents import document
@@ -158,6 +158,27 @@ def test_a_report_of_a_safe_step_that_was_begun_before_a_correction_does_not_cou
     assert one.apply(Reported("r", 0, 1, None, Outcome(Result.SUCCEEDED), since=begun.since)).reply is Reply.STALE
     assert one.at == ("a", S.EXECUTABLE)
     assert one.apply(Reported("q", 0, 1, None, Outcome(Result.SUCCEEDED), since=one.step.since)).reply is Reply.STORED
+
+
+def test_a_report_that_is_quicker_than_its_late_claim_counts_and_the_claim_is_stale() -> None:
+    one = life("a", of="LOOK")
+    begun = one.step
+    report = Reported("report:n", 0, 1, "n", Outcome(Result.SUCCEEDED), started=START, since=begun.since)
+    assert one.apply(report).reply is Reply.STORED
+    assert one.status is Status.COMPLETED
+    assert one.apply(Claimed("claim:n", 0, 1, "n", "w1", since=begun.since)).reply is Reply.STALE
+    assert one.apply(report).reply is Reply.STORED
+
+
+def test_a_report_without_its_claim_counts_only_for_the_step_as_it_was_taken() -> None:
+    one = life("a", of="LOOK")
+    begun = one.step
+    one.now += 1
+    one.pause()
+    one.resume()
+    for since in (begun.since, None):
+        assert one.apply(Reported(f"r{since}", 0, 1, "n", Outcome(Result.SUCCEEDED), since=since)).reply is Reply.STALE
+    assert one.at == ("a", S.EXECUTABLE)
 
 
 @pytest.mark.parametrize("started", [0, START + 10**9])

@@ -13,7 +13,7 @@ from stepswitch.engine.views import Views
 from stepswitch.secrets.masking import Masking
 from stepswitch.storage.commits import SqlCommitLog
 from tests.domain.documents import document
-from tests.domain.lives import TYPES, steps
+from tests.domain.lives import steps
 from tests.engine.rig import Rig
 
 HELD: dict[str, Any] = {"debug_step_ids": ("a",)}
@@ -29,7 +29,6 @@ def newsroom(rig: Rig) -> Newsroom:
         conductor=rig.conductor,
         dispatcher=rig.dispatcher,
         secrets=Masking(),
-        types=TYPES,
     )
     return Newsroom(store=rig.store, snapshots=snapshots, conductor=rig.conductor, views=views, secrets=Masking())
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Resume
 from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.flow import MAX_LOSSES
 from stepswitch.domain.states import StepState
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.scripted import open_house
@@ -60,6 +62,20 @@ async def test_what_needs_no_claim_runs_again_after_a_restart(tmp_path: Path) ->
         (await house.look.next()).end()
         view = await house.until(execution, Status.COMPLETED)
         assert [step.attempt for step, _ in view.steps] == [1]
+
+
+async def test_what_keeps_ending_the_service_is_left_alone_although_it_begins_without_a_claim(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        execution = await house.queue(document(steps=steps("a", of="LOOK")))
+        for _ in range(1 + MAX_LOSSES):  # of the first death nothing is known
+            await house.look.next()
+            await house.clock.advance(CLAIM_AFTER_SECONDS / 2)
+            await house.stop()
+            await house.open()
+        view = await house.until(execution, Status.FAILED)
+        errors = [(step.result, step.error and step.error.code) for step, _ in view.steps]
+        assert errors == [(Result.UNKNOWN, ErrorCode.LOST)] * MAX_LOSSES
+        assert house.look.count == 1 + MAX_LOSSES
 
 
 async def test_what_was_paused_stays_paused_until_somebody_resumes_it(tmp_path: Path) -> None:

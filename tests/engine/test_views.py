@@ -11,6 +11,7 @@ from stepswitch.domain.states import StepState
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.views import ExecutionView
 from stepswitch.storage.executions import SqlExecutionStore
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.scripted import ANN, open_house
@@ -182,15 +183,19 @@ async def test_an_abort_ends_an_execution_at_once_and_its_cleanup_is_confirmed(t
         assert (step.aborted, step.result) == (True, Result.UNKNOWN)
 
 
-async def test_a_step_that_needs_no_claim_is_shown_as_executing_while_it_runs(tmp_path: Path) -> None:
+async def test_a_step_that_begins_without_a_claim_is_shown_as_it_is_stored(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         execution = await house.queue(document(steps=steps("a", of="LOOK")))
         call = await house.look.next()
         view = await house.view(execution)
+        assert (view.head.status, view.steps[0][0].state) == (Status.QUEUED, StepState.EXECUTABLE)
+        begun = house.clock.now()
+        await house.clock.advance(CLAIM_AFTER_SECONDS)
+        await house.until(execution, Status.RUNNING)
+        view = await house.view(execution)
         ((step, _),) = view.steps
         assert (view.head.status, step.state, view.waiting_for) == (Status.RUNNING, StepState.EXECUTING, ())
-        assert step.claimed_time is not None
-        assert view.head.start_time == step.claimed_time
+        assert view.head.start_time == step.claimed_time == begun
         call.end()
         view = await house.until(execution, Status.COMPLETED)
         ((step, _),) = view.steps

@@ -219,7 +219,7 @@ class Schedule:
         if self.life is not None and self.life.is_ready:
             workers = self.life.workers
             self.city.met["a worker stood still"] += 1
-            await self._freeze(self.random.choice([each for each in workers if each.pool._running] or workers).node)
+            await self._freeze(self.random.choice([each for each in workers if each.pool._claimed()] or workers).node)
 
     async def _freeze_process(self) -> None:
         if self.life is not None:

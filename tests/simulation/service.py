@@ -162,7 +162,6 @@ class Life:
             conductor=self.conductor,
             dispatcher=self.dispatcher,
             secrets=secrets,
-            types=rules.types,
         )
         use_cases: Any = {"catalogue": self.catalogue, "views": self.views, "files": files, "rules": rules, "clock": clock, "ids": ids}
         executions = Executions(conductor=self.conductor, intake=Intake(queue, clock, MOST), **use_cases)
@@ -254,7 +253,7 @@ class Life:
     @property
     def attempts(self) -> Sequence[Attempt]:
         """What its workers work at, with a claim."""
-        return [attempt for worker in self.workers for attempt, _ in worker.pool._running.values()]
+        return [attempt for worker in self.workers for attempt in worker.pool._running if attempt.is_claimed]
 
     def crash(self) -> None:
         """Die at once."""

@@ -197,9 +197,16 @@ class House:
         self.conductor = Conductor(self.store, snapshots, self.rules, self.clock)
         self.dispatcher = LocalDispatcher(Places(), self.clock)
         self.conductor.dispatch_through(self.dispatcher)
-        self.claims = Claims(
-            conductor=self.conductor, store=self.store, snapshots=snapshots, rules=self.rules, secrets=secrets, clock=self.clock, ids=ids
-        )
+        self._parts: dict[str, Any] = {
+            "conductor": self.conductor,
+            "store": self.store,
+            "snapshots": snapshots,
+            "rules": self.rules,
+            "secrets": secrets,
+            "clock": self.clock,
+            "ids": ids,
+        }
+        self.claims = self.reopened_claims()
         self.pool = Pool(self.claims, types, self.clock, SILENCE)
         self.notes = Notes()
         for observed in (self.conductor, self.claims):
@@ -219,6 +226,10 @@ class House:
         )
         self.runner = StepRunner(types=types, around=around, attempts=self.pool, instance="here")
         self._made = itertools.count(1)
+
+    def reopened_claims(self) -> Claims:
+        """Return the worker's side of the conductor as a process has it that begins now."""
+        return Claims(**self._parts)
 
     async def begin(self, step_type: str = "ASK", *, attachments: dict[str, str] | None = None, **step: Any) -> Task:
         """Store an execution of one step; return the task that follows."""

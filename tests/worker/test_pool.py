@@ -6,10 +6,11 @@ import pytest
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Abort, Lost, Task
-from stepswitch.domain.execution import Outcome, Result, Values
+from stepswitch.domain.execution import Outcome, Result, Status, Values
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.patience import STORE_PAUSES
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS
 from tests.worker.house import SILENCE, House
 
 
@@ -90,16 +91,52 @@ async def test_a_fence_after_something_was_sent_leaves_doubt(house: House) -> No
     assert (step.result, step.error.code) == (Result.UNKNOWN, ErrorCode.LOST)
 
 
-async def test_a_step_that_needs_no_claim_is_never_fenced(house: House) -> None:
+async def test_a_step_is_not_fenced_as_long_as_its_late_claim_is_not_stored(house: House) -> None:
     task = await house.begin("SAFE")
     gate = house.safe.script = Gate()
     running = house.carry_out(task)
     await house.safe.started.wait()
-    await house.pool.sign()
+    house.database.refuses = True
     await house.clock.advance(SILENCE * 3)
+    await house.pool.sign()
+    gate.open.set()
+    await house.clock.settle()
+    house.database.refuses = False
+    await house.clock.advance(STORE_PAUSES[-1])
+    await running
+    assert gate.sent
+    assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+async def test_signs_keep_a_step_alive_whose_claim_came_late(house: House) -> None:
+    task = await house.begin("SAFE")
+    gate = house.safe.script = Gate()
+    running = house.carry_out(task)
+    await house.safe.started.wait()
+    await house.clock.advance(CLAIM_AFTER_SECONDS)
+    await house.notes.until_head(task.execution_id, lambda head: head.status is Status.RUNNING)
+    for _ in range(20):
+        await house.clock.advance(SILENCE / 6)
+        await house.pool.sign()
+        assert await house.store.open_claims(house.clock.now() - round(SILENCE * 1000), house.clock.now()) == []
+    assert len(await house.store.open_claims(2**62, 0)) == 1
     gate.open.set()
     await running
     assert gate.sent
+
+
+async def test_a_late_claim_that_was_given_up_cuts_the_step_off(house: House) -> None:
+    task = await house.begin("SAFE")
+    house.safe.script = Gate()
+    running = house.carry_out(task)
+    await house.safe.started.wait()
+    await house.clock.advance(CLAIM_AFTER_SECONDS)
+    await house.notes.until_head(task.execution_id, lambda head: head.status is Status.RUNNING)
+    await _lose(house, task)
+    await house.pool.sign()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert house.safe.cancelled == 1
 
 
 @pytest.mark.parametrize("answer", ["no", "nothing"])

@@ -237,7 +237,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
     line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
     backlog = Backlog(lists=lists, clock=clock, **line)
-    views = Views(snapshots=snapshots, secrets=secrets, types=rules.types, **line)
+    views = Views(snapshots=snapshots, secrets=secrets, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     executions = Executions(conductor=conductor, intake=Intake(queue, clock, settings.max_queued_executions), **use_cases)
     repeats = _repeats(data_dir, database, executions, use_cases)

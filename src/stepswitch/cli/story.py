@@ -141,6 +141,6 @@ class Story:
         if step.failure and line.message == f"ended {step.result}: {step.failure}":
             return  # that was told when the step ended
         if step.number not in self._ended and line.level != LogLevel.DEBUG:
-            # A step that needs no claim (JS) is not seen to begin until it says something.
+            # A step that ends before it has a claim (JS) is not seen to begin until it says something.
             self._tell_begin(step)
         self._teller.said(step.step_id, line)

@@ -78,7 +78,6 @@ class LocalDispatcher:
         self._steps: _Heap = []
         self._by_lane: dict[str, _Heap] = {}
         """Steps that wait for their device, or for a place of their type."""
-        self._since: dict[str, int] = {}
         self._busy: Counter[str] = Counter()
         self._turns_running = 0
         self._steps_running = 0
@@ -205,10 +204,6 @@ class LocalDispatcher:
         """See `Dispatcher`."""
         return list(self._tasks.values())
 
-    def running_since(self, execution_id: str) -> int | None:
-        """See `Dispatcher`."""
-        return self._since.get(execution_id)
-
     def in_line(self) -> int:
         """See `Dispatcher`."""
         return len(self._queued) + sum(window.left for window in self._windows.values())
@@ -288,7 +283,6 @@ class LocalDispatcher:
             self._steps_running += 1
             if places is not None:
                 self._busy[entry.lane] += 1
-            self._since[entry.task.execution_id] = self._clock.now()
             self._begin(entry)
 
     def _is_free(self, lane: str, places: int | None) -> bool:
@@ -318,7 +312,6 @@ class LocalDispatcher:
             self._turns_running -= 1
         else:
             self._steps_running -= 1
-            self._since.pop(task.execution_id, None)
             places = self._places.of(task)
             if places is not None:
                 _count_down(self._busy, entry.lane)

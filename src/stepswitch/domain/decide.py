@@ -130,14 +130,17 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
     if not _is_current(p, event) or p.step.look_number != event.look:
         return Decision(p.head, Reply.STALE)
     work = p.step.work
+    if event.since not in (None, work.since):
+        return Decision(p.head, Reply.STALE)
     if work.state is StepState.EXECUTING and work.claim is not None:
         return Decision(p.head, Reply.GRANTED if work.claim.nonce == event.nonce else Reply.BUSY)
     if not flow.is_for_worker(p, has_waited=event.has_waited):
         return Decision(p.head, Reply.STALE)
-    p.start()
+    started = _began(p, event.started)
+    p.start(started)
     limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0)
     claim = Claim(event.nonce, event.instance, deadline=p.clock + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
-    taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=p.now, claim=claim)
+    taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=started, claim=claim)
     p.current = replace(p.step, probe=taken) if isinstance(taken, Probe) else taken
     return p.decision(event.id, Reply.GRANTED)
 
@@ -158,7 +161,7 @@ def _reported(p: Progress, event: Reported) -> Decision:
         return _log_late(p, event)
     if event.look:
         return _reported_look(p, event)
-    if event.nonce is None:
+    if event.nonce is None or p.step.state is StepState.EXECUTABLE:  # it has no claim, or was quicker than that
         return _reported_unclaimed(p, event)
     claim = p.step.claim
     if claim is None or claim.nonce != event.nonce:
@@ -180,15 +183,26 @@ def _reported_look(p: Progress, event: Reported) -> Decision:
 
 
 def _reported_unclaimed(p: Progress, event: Reported) -> Decision:
-    if not flow.is_due(p, has_waited=True) or p.step.look is not None:  # who took it has waited for its time
-        return Decision(p.head, Reply.STALE)
-    signature = p.signature(p.workflow.steps[p.step.step_id])
-    if signature is None or signature.inline or not signature.always_safe or event.since not in (None, p.step.since):
-        return Decision(p.head, Reply.STALE)
-    started = p.now if event.started is None else min(max(event.started, p.step.since), p.now)
+    if not _may_report_unclaimed(p, event):
+        return _log_late(p, event)
+    started = _began(p, event.started)
     p.start(started)
     flow.report(p, event.outcome, StepEvent.CLAIMED, StepEvent.REPORTED, started=started)
     return p.decision(event.id, Reply.STORED)
+
+
+def _may_report_unclaimed(p: Progress, event: Reported) -> bool:
+    """Whether the step is safe by its type and stands as it was taken."""
+    if not flow.is_due(p, has_waited=True) or p.step.look is not None:  # who took it has waited for its time
+        return False
+    signature = p.signature(p.workflow.steps[p.step.step_id])
+    is_as_taken = event.since == p.step.since or (event.since is None and event.nonce is None)
+    return signature is not None and signature.always_safe and not signature.inline and is_as_taken
+
+
+def _began(p: Progress, started: int | None) -> int:
+    """Return when an attempt began: now, unless it began before it was heard of."""
+    return p.now if started is None else min(max(started, p.step.work.since), p.now)
 
 
 def _reported_late(p: Progress, event: Reported) -> Decision:

@@ -59,11 +59,15 @@ class Claimed:
     look: int = 0
     has_waited: bool = False
     """As in `Task`."""
+    since: int | None = None
+    """The `since` of the step as it was taken without a claim, where this claim comes late: after a pause it is another one."""
+    started: int | None = None
+    """When the attempt began, where this claim comes late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A worker says what an attempt came to. `nonce` is None for a step that is safe by type and needed no claim."""
+    """A worker says what an attempt came to. `nonce` is None for a step that is safe by type and has ended before a claim was asked for."""
 
     id: str
     number: int
@@ -71,7 +75,7 @@ class Reported:
     nonce: str | None
     outcome: Outcome
     started: int | None = None
-    """When the attempt began, for a step that needed no claim."""
+    """When the attempt began, for a step that began without a claim."""
     since: int | None = None
     """The `since` of the step as it was taken without a claim: after a pause it is another one, and so may the inputs be."""
     epoch: str = ""

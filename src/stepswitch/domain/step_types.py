@@ -52,7 +52,7 @@ class StepSignature:
     other_outputs: bool = False
     """Whether it gives outputs that it does not list (the keys of a script's object)."""
     always_safe: bool = False
-    """Whether running it twice can never harm: then it needs no stored claim before it starts."""
+    """Whether running it twice can never harm: then it begins without a stored claim, and gets one if it does not end soon."""
     inline: bool = False
     """Whether `decide` itself carries it out (NOOP)."""
     only_computes: bool = False

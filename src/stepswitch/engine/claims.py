@@ -1,7 +1,8 @@
 """What a worker asks for and hands back: a claim before anything is sent, signs of life, log lines, a report. Called by `worker`.
 
 A delivery by itself proves nothing: whoever holds the stored claim carries out the step, and nobody else. A step that is safe by
-its type (JS) needs no stored claim: running it twice harms nobody, and that saves a commit.
+its type (JS) begins without one: running it twice harms nobody, and that saves a commit where it ends soon. Where it does not, its
+claim is stored late (docs/decisions/0006). It is stored first where the step may be what ended the service, so that its losses count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from stepswitch.engine.views import behind
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The right to carry out one attempt, or one look of a probe, with all that it needs. `nonce` is None where no claim was needed."""
+    """The right to carry out one attempt, or one look of a probe, with all that it needs. `nonce` is None as long as no claim was asked for."""
 
     task: Task
     tenant: str
@@ -59,6 +60,7 @@ class Claims:
         self._secrets = secrets
         self._clock = clock
         self._ids = ids
+        self._began = clock.now()
         self._observers: list[Observer] = []
         self._refused: float | None = None
 
@@ -71,9 +73,10 @@ class Claims:
 
         Who asks again because the store said no gives the same `nonce` again: a claim that was stored all the same is then its own.
         """
-        signature = self._rules.types.find(task.step_type)
-        if signature is not None and signature.always_safe and not task.look:
-            return await self._open(task)
+        if self._may_begin_unclaimed(task):
+            open_ = await self._open(task)
+            if open_ is not None:
+                return open_
         nonce = nonce or self._ids.new()
         event = Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch, task.look, task.has_waited)
         decision = await self._conductor.apply(task.execution_id, event)
@@ -81,10 +84,30 @@ class Claims:
             return decision.reply
         return self._grant(task, decision.head, await self._snapshots.get(decision.head.snapshot_id), nonce)
 
-    async def _open(self, task: Task) -> Grant | Reply:
+    async def claim_late(self, grant: Grant, instance: str) -> Grant | Reply:
+        """Store the claim of an attempt that has begun without one, by the nonce of `grant`; return as `claim` does."""
+        task = grant.task
+        if grant.nonce is None:
+            raise AssertionError("a late claim has its nonce before it is asked for")
+        event = Claimed(
+            f"claim:{grant.nonce}", task.number, task.attempt, grant.nonce, instance, task.epoch,
+            has_waited=True, since=task.since, started=grant.started,
+        )  # fmt: skip
+        decision = await self._conductor.apply(task.execution_id, event)
+        return grant if was_granted(decision) else decision.reply
+
+    def _may_begin_unclaimed(self, task: Task) -> bool:
+        """Whether a step is safe by its type, and did not wait already when this process began: such a one may have ended the last."""
+        signature = self._rules.types.find(task.step_type)
+        return signature is not None and signature.always_safe and not task.look and task.since >= self._began
+
+    async def _open(self, task: Task) -> Grant | Reply | None:
+        """Return the right to begin without a claim; None where the step was lost before, so that a claim comes first."""
         head = await self._conductor.head(task.execution_id)
         if head is None:
             return Reply.STALE
+        if head.current is not None and head.current.losses:
+            return None
         compiled = await self._snapshots.get(head.snapshot_id)
         if not is_for_worker(head, task, compiled.workflow, self._rules, self._clock.now()):
             return Reply.STALE

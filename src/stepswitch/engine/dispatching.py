@@ -73,9 +73,6 @@ class Dispatcher(TaskTaker, Protocol):
     def running(self) -> Sequence[Task]:
         """Return the tasks that run here."""
 
-    def running_since(self, execution_id: str) -> int | None:
-        """Return when the step of an execution that runs here was begun, in milliseconds; None where none runs."""
-
     def waiting(self, execution_id: str) -> Waiting | None:
         """Return what the task of an execution waits for; None where it has none queued here."""
 

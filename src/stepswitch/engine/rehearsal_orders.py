@@ -182,7 +182,7 @@ def _check_results(workflow: Workflow, step_id: str, results: tuple[ScriptedResu
         return
     for place, scripted in enumerate(results):
         if scripted.lost and signature.always_safe:
-            message = f"an attempt at {signature.name} is never given up: running it twice never harms"
+            message = f"an attempt at {signature.name} that is lost is made again, since running it twice never harms: leave it out"
             report.fault(ErrorCode.INVALID_VALUE, f"{path}[{place}].lost", message)
     _check_outputs(path, results, signature, rules, report)
 

@@ -11,8 +11,7 @@ from stepswitch.domain.changed import changed
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.events import Task
 from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
-from stepswitch.domain.states import StepEvent, StepState, advance
-from stepswitch.domain.step_types import StepTypes
+from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask, searched_context
@@ -82,7 +81,7 @@ class ExecutionView:
 class Stand:
     """How an execution stands, in short: whatever is shown of it changes only when one of these two does.
 
-    `state` is that of its head, and `lasting` changes with every commit of the execution, lines of log too. `passing` is what only this process knows: why it waits, what runs here.
+    `state` is that of its head, and `lasting` changes with every commit of the execution, lines of log too. `passing` is what only this process knows: why it waits.
     """
 
     state: str
@@ -108,9 +107,7 @@ class Views:
         conductor: Conductor,
         dispatcher: Dispatcher,
         secrets: Secrets,
-        types: StepTypes,
     ) -> None:
-        self._types = types
         self._store = store
         self._queue = queue
         self._snapshots = snapshots
@@ -143,7 +140,7 @@ class Views:
         compiled = await self._snapshots.get(head.snapshot_id)
         places = await self.places([head])
         if wanted.is_head_only:
-            return self._view(self._as_it_runs(head, compiled), compiled, Mask(self._secrets, head, [compiled]), places.get(head.id))
+            return self._view(head, compiled, Mask(self._secrets, head, [compiled]), places.get(head.id))
         count = behind(head)
         steps = await self._store.steps(head.id, 0, count, SHORT_BYTES) if 0 < count <= SHORT_STEPS else ()
         logs, more = await self._logs(head, wanted)
@@ -152,7 +149,7 @@ class Views:
         snapshots = {each: await self._snapshots.get(each) for each in {head.snapshot_id, *(step.snapshot_id for step in steps)}}
         if head.current is not None and head.current.snapshot_id not in snapshots:
             snapshots[head.current.snapshot_id] = await self._snapshots.get(head.current.snapshot_id)
-        return self._short(self._as_it_runs(head, compiled), snapshots, steps, logs, places.get(head.id))
+        return self._short(head, snapshots, steps, logs, places.get(head.id))
 
     async def places(self, heads: Sequence[Head]) -> Mapping[str, int]:
         """Return the places in line, from 1, of those of these executions whose first step waits; none is shown a greater one than `COUNTED_PLACES` + 1."""
@@ -169,7 +166,7 @@ class Views:
         }
 
     def _is_unclaimed(self, task: Task) -> bool:
-        """Whether a task that runs here still stands in the store's queue: it is a turn, needs no claim, or that is not stored yet."""
+        """Whether a task that runs here still stands in the store's queue: it is a turn, or its claim is not stored yet."""
         head = self._conductor.kept(task.execution_id)
         return head is None or is_in_line(head)
 
@@ -179,9 +176,8 @@ class Views:
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
         has_ended = head.status in ENDED
         compiled = await self._snapshots.get(head.snapshot_id)
-        running = self._dispatcher.running_since(head.id)
         place = (await self.places([head])).get(head.id)
-        return Stand(state_of(head), lasting, () if has_ended else (running, place, *self.waiting_for(head, compiled)), has_ended)
+        return Stand(state_of(head), lasting, () if has_ended else (place, *self.waiting_for(head, compiled)), has_ended)
 
     def searched_context(self, head: Head, compiled: Compiled) -> Values:
         """Return what of the context of a new execution lists may be filtered by."""
@@ -196,7 +192,7 @@ class Views:
         self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled], place: int | None = None
     ) -> ExecutionView:
         """Return the view of an execution of a list, without logs, from what was read with others; `steps` are those that are behind."""
-        return self._short(self._as_it_runs(head, snapshots[head.snapshot_id]), snapshots, steps[: behind(head)], place=place)
+        return self._short(head, snapshots, steps[: behind(head)], place=place)
 
     async def _logs(self, head: Head, wanted: Wanted) -> tuple[Sequence[LogEntry], LogPage | None]:
         if not (wanted.logs or wanted.step_logs):
@@ -211,12 +207,12 @@ class Views:
             raise NotFoundError(f"no execution {execution_id}")
         compiled = {each: await self._snapshots.get(each) for each in standing.snapshot_ids}
         own = compiled[standing.head.snapshot_id]
-        head = self._as_it_runs(standing.head, own)
+        head = standing.head
         mask = Mask(self._secrets, head, list(compiled.values()))
         if any(each.is_confidential for each in compiled.values()):
             mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
         place = (await self.places([head])).get(head.id)
-        return self._view(head, own, mask, place, Rows(self._store, replace(standing, head=head), compiled, mask))
+        return self._view(head, own, mask, place, Rows(self._store, standing, compiled, mask))
 
     def _short(
         self,
@@ -231,19 +227,6 @@ class Views:
         mask = Mask(self._secrets, head, [snapshots[head.snapshot_id], *(of for _, of in steps)], steps)
         masked = [(mask.step(step, of), of) for step, of in steps]
         return replace(self._view(head, snapshots[head.snapshot_id], mask, place), steps=masked, logs=[mask.entry(entry) for entry in logs])
-
-    def _as_it_runs(self, head: Head, compiled: Compiled) -> Head:
-        """Return `head` with its step shown as executing where it runs here without a stored claim (docs/decisions/0006)."""
-        step = head.current
-        if step is None or step.state is not StepState.EXECUTABLE or head.status not in (Status.QUEUED, Status.RUNNING):
-            return head
-        signature = self._types.find(compiled.workflow.steps[step.step_id].type)
-        since = self._dispatcher.running_since(head.id) if signature is not None and signature.always_safe else None
-        if since is None:
-            return head
-        state = advance(step.state, StepEvent.CLAIMED)
-        started = since if head.start_time is None else head.start_time
-        return replace(head, status=Status.RUNNING, start_time=started, current=replace(step, state=state, claimed_time=since))
 
     def _view(self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}

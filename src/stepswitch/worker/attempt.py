@@ -145,6 +145,7 @@ def _size(text: str) -> int:
 class Attempt:
     """Implements `StepContext` for one grant.
 
+    `is_claimed`: its claim is stored; without one nothing is signed, and nobody fenced. `claiming` is who sees to a claim that comes late.
     `last_sign` is the monotonic moment of the last confirmed sign of life. `is_closed`: the step type is done or was stopped, so
     nothing may be sent, and all that is left is to hand in what it came to: no missing sign keeps anybody from that.
     `is_stuck`: the step type was stopped and does not end, so nobody can say that its session is closed.
@@ -154,6 +155,8 @@ class Attempt:
         self.grant = grant
         self.mask = grant.mask
         """What must not be shown of this attempt: what the execution knows, and what was opened for it."""
+        self.is_claimed = grant.nonce is not None
+        self.claiming: asyncio.Task[None] | None = None
         self.sent = False
         self.last_sign = last_sign
         self.is_closed = False
@@ -212,7 +215,7 @@ class Attempt:
 
     def mark_sent(self) -> None:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""
-        if self.is_closed or (self.grant.nonce is not None and self._is_silent()):
+        if self.is_closed or (self.is_claimed and self._is_silent()):
             raise FencedError("this worker's last confirmed sign of life is too old to send anything")
         reach(CrashPoint.SEND_DUE)
         self.sent = True

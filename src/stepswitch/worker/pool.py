@@ -27,7 +27,7 @@ class Pool:
         self._types = types
         self._clock = clock
         self._silence = silence_seconds
-        self._running: dict[str, tuple[Attempt, asyncio.Task[None] | None]] = {}
+        self._running: dict[Attempt, asyncio.Task[None] | None] = {}
         self._used: dict[str, set[str]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
 
@@ -35,38 +35,41 @@ class Pool:
         """Take note of an attempt that begins."""
         grant = attempt.grant
         self._used.setdefault(grant.task.execution_id, set()).add(grant.step_type)
-        if grant.nonce is not None:
-            self._running[grant.nonce] = (attempt, asyncio.current_task())
+        self._running[attempt] = asyncio.current_task()
 
     def end(self, attempt: Attempt) -> None:
         """Take note of its end."""
-        if attempt.grant.nonce is not None:
-            self._running.pop(attempt.grant.nonce, None)
+        self._running.pop(attempt, None)
 
     async def sign_forever(self) -> None:
         """Give a sign of life for everything that runs, six times in the time after which it would count as lost."""
         while True:
             await self._clock.sleep(self._silence / 6)
-            if self._running:
+            if self._claimed():
                 await self.sign()
 
     async def sign(self) -> None:
         """Give one sign; stop what is no longer ours, or too long unconfirmed."""
         asked = self._clock.monotonic()
-        nonces = list(self._running)
+        claimed = self._claimed()
+        nonces = list(claimed)
         try:
             kept = set(await self._signed(nonces))
         except StoreError as error:
             _log.error("no sign of life could be stored", error=str(error), steps=len(nonces))
             self._fence()
             return
-        for nonce in nonces:
-            if nonce not in self._running:
+        for nonce, attempt in claimed.items():
+            if attempt not in self._running:
                 continue
             if nonce in kept:
-                self._running[nonce][0].last_sign = asked
+                attempt.last_sign = asked
             else:
-                self._stop(*self._running[nonce], "its claim is no longer stored")
+                self._stop(attempt, self._running[attempt], "its claim is no longer stored")
+
+    def _claimed(self) -> Mapping[str, Attempt]:
+        """Return what runs with a stored claim, by the nonce of that."""
+        return {attempt.grant.nonce: attempt for attempt in self._running if attempt.is_claimed and attempt.grant.nonce is not None}
 
     async def _signed(self, nonces: Sequence[str]) -> Sequence[str]:
         """Return the claims that are still stored; raises StoreError also where the store does not answer before the next sign is due."""
@@ -83,8 +86,8 @@ class Pool:
 
     def _fence(self) -> None:
         oldest = self._clock.monotonic() - self._silence / 2
-        for attempt, task in list(self._running.values()):
-            if attempt.last_sign < oldest:
+        for attempt, task in list(self._running.items()):
+            if attempt.is_claimed and attempt.last_sign < oldest:
                 self._stop(attempt, task, "its worker cannot prove that it is alive")
 
     @staticmethod

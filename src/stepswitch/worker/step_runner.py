@@ -6,7 +6,7 @@ that is cancelled reports nothing: whoever cancelled it has decided already what
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain, repeat
@@ -29,6 +29,8 @@ from stepswitch.worker.patience import STORE_PAUSES, until_stored
 LET_GO_SECONDS: Final = 10.0
 """How long a step type that was cancelled gets to close its session."""
 LEFT_BEHIND: Final = "the step type did not let go: its session at the target may be open as long as this service runs"
+CLAIM_AFTER_SECONDS: Final = 0.1
+"""How long a step that is safe by its type runs without a stored claim: most have ended by then, and cost one commit (docs/decisions/0006)."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.worker")
@@ -78,6 +80,8 @@ class StepRunner:
             await self._let_go(attempt, outcome)
             raise
         finally:
+            if attempt.claiming is not None:
+                attempt.claiming.cancel()
             self._attempts.end(attempt)
 
     async def _claim(self, task: Task) -> Attempt | None:
@@ -86,22 +90,47 @@ class StepRunner:
         The same nonce is given again where the store said no. The first sign of life is the moment of asking, not of the answer. Where an
         earlier asking may have been stored, the sign that is stored may be as old as that: then one is given anew before it counts.
         """
-        nonce, asked, asks = self._around.ids.new(), 0.0, 0
-
-        async def ask() -> Grant | Reply:
-            nonlocal asked, asks
-            asked, asks = self._around.clock.monotonic(), asks + 1
-            grant = await self._claims.claim(task, self._instance, nonce)
-            if asks > 1 and isinstance(grant, Grant) and grant.nonce is not None and nonce not in await self._claims.sign([nonce]):
-                return Reply.STALE
-            return grant
-
+        nonce = self._around.ids.new()
         try:
-            grant = await until_stored(self._around.clock, ask)
+            grant, asked = await self._granted(lambda: self._claims.claim(task, self._instance, nonce))
         except asyncio.CancelledError:
             await self._confirm_cleanup(task)  # the claim may have been stored; nothing was opened yet
             raise
         return Attempt(grant, self._around, asked) if isinstance(grant, Grant) else None
+
+    async def _granted(self, claim: Callable[[], Awaitable[Grant | Reply]]) -> tuple[Grant | Reply, float]:
+        """Return what `claim` returns, which is called until the store takes it, and the monotonic moment of the first sign of life."""
+        asked, asks = 0.0, 0
+
+        async def ask() -> Grant | Reply:
+            nonlocal asked, asks
+            asked, asks = self._around.clock.monotonic(), asks + 1
+            grant = await claim()
+            if (
+                asks > 1
+                and isinstance(grant, Grant)
+                and grant.nonce is not None
+                and grant.nonce not in await self._claims.sign([grant.nonce])
+            ):
+                return Reply.STALE
+            return grant
+
+        return await until_stored(self._around.clock, ask), asked
+
+    def _claim_late(self, attempt: Attempt) -> None:
+        """See to a claim for an attempt that began without one and does not end soon, while it goes on.
+
+        From now on it speaks by the nonce of that claim, whether that is stored by then or not.
+        """
+        if attempt.grant.nonce is None:
+            attempt.grant = replace(attempt.grant, nonce=self._around.ids.new())
+            attempt.claiming = asyncio.get_running_loop().create_task(self._store_claim(attempt))
+
+    async def _store_claim(self, attempt: Attempt) -> None:
+        grant, asked = await self._granted(partial(self._claims.claim_late, attempt.grant, self._instance))
+        if isinstance(grant, Grant):
+            attempt.last_sign = asked
+            attempt.is_claimed = True
 
     async def _let_go(self, attempt: Attempt, outcome: Outcome | None) -> None:
         """Hand in what is known by now, once, and say that the session is closed, to whoever waits for it."""
@@ -135,6 +164,7 @@ class StepRunner:
             outcome = await self._run(attempt)
             if attempt.sent or not _had_no_room(outcome) or clock.monotonic() + pause > until:
                 break
+            self._claim_late(attempt)
             attempt.is_closed = False  # so that it can be stopped while it waits
             await attempt.log(f"{outcome.error.message if outcome.error else ''}; it is tried again", LogLevel.WARN)
             _log.error("there is no room for a step; it is tried again", execution=attempt.execution_id, pause_seconds=pause)
@@ -145,10 +175,8 @@ class StepRunner:
         grant = attempt.grant
         clock = self._around.clock
         running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt, self._around))
-        limit = asyncio.get_running_loop().create_task(clock.sleep(grant.time_limit_seconds))
         try:
-            await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
+            if not await self._ends_in_time(running, attempt):
                 attempt.is_closed = True
                 await _stop(running, attempt, clock)
                 return timed_out(grant.time_limit_seconds, may_have_acted=attempt.sent and not grant.safe)
@@ -159,9 +187,27 @@ class StepRunner:
             ran_out = exhausted(error) if isinstance(error, OSError) and not attempt.sent else None
             return _bug(attempt, error, self._around.ids.new()) if ran_out is None else Outcome(Result.FAILED, error=ran_out)
         finally:
-            limit.cancel()
             attempt.is_closed = True
             await _stop(running, attempt, clock)
+
+    async def _ends_in_time(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> bool:
+        """Return whether `running` ends within its time limit; one that has no claim is given one if it does not end soon."""
+        limit, without_claim = attempt.grant.time_limit_seconds, CLAIM_AFTER_SECONDS
+        if attempt.grant.nonce is None and without_claim < limit:
+            if await _ends_within(running, without_claim, self._around.clock):
+                return True
+            self._claim_late(attempt)
+            limit -= without_claim
+        return await _ends_within(running, limit, self._around.clock)
+
+
+async def _ends_within(running: "asyncio.Task[Outcome]", seconds: float, clock: Clock) -> bool:
+    limit = asyncio.get_running_loop().create_task(clock.sleep(seconds))
+    try:
+        await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        limit.cancel()
+    return running.done()
 
 
 async def _call(step_type: StepType, attempt: Attempt, around: Surroundings) -> Outcome:
