@@ -172,7 +172,7 @@ async def test_every_fault_is_listed_with_its_place(client: httpx.AsyncClient, r
 @pytest.mark.parametrize(
     "marker",
     ["", "x", "page_size", "page_size=", "page_size=0", "page_size=1001", "page_number=0", "page_number=11,page_size=1000", "asc", "sort=",
-     "sort=id,up", "sort=id,asc,page_size=1,page_size=2", "sort=context", "sort=id/x", "sort=(x", "A" * 40, "\u00e9", "page_size=\u0663"],
+     "sort=id,up", "sort=id,asc,desc", "sort=id,asc,page_size=1,page_size=2", "sort=context", "sort=id/x", "sort=(x", "A" * 40, "\u00e9", "page_size=\u0663"],
 )  # fmt: skip
 async def test_a_marker_that_cannot_be_read_is_400(client: httpx.AsyncClient, root: str, marker: str) -> None:
     for path in ("workflow", "workflowExecution"):

@@ -33,7 +33,8 @@ async def test_resume_runs_the_step_of_the_breakpoint_and_a_later_visit_stops_ag
         assert body["stepExecutions"][-1]["state"] == "waitingBeforeExecution"
         assert body["waitingFor"][0]["kind"] == "person"
         body = shown(await desk.ask(execution, "resume", reason="prüfe – ok"))
-        assert said(body, "resumed by admin: prüfe – ok")
+        assert said(body, "resumed by admin while PAUSED at step a (")
+        assert said(body, "waitingBeforeExecution): prüfe – ok")
         await desk.does()
     assert desk.act.count == 2
 
@@ -56,7 +57,7 @@ async def test_a_pause_asked_for_while_queued_holds_the_first_step(tmp_path: Pat
         execution = await desk.queue("a")
         body = shown(await desk.ask(execution, "pause", reason="wait for the night"))
         assert (body["status"], story(body)) == ("PAUSED", [("a", "waitingBeforeExecution", None)])
-        assert said(body, "pause asked for by admin: wait for the night")
+        assert said(body, "pause asked for by admin while QUEUED at step a (0, executable): wait for the night")
         again = shown(await desk.ask(execution, "pause"))
         assert again["logs"] == body["logs"]
         assert shown(await desk.ask(execution, "resume"))["status"] == "QUEUED"
@@ -78,7 +79,7 @@ async def test_an_abort_while_paused_skips_what_waits_and_a_second_one_is_no_err
     body = shown(await desk.ask(execution, "abort", reason="wrong site"))
     assert (body["status"], body["aborted"], story(body)) == ("ABORTED", True, [("a", "finished", "SKIPPED")])
     assert body["stepExecutions"][0]["aborted"]
-    assert said(body, "aborted by admin: wrong site")
+    assert said(body, "aborted by admin while PAUSED at step a (0, waitingBeforeExecution): wrong site")
     assert shown(await desk.ask(execution, "abort")) == body
     assert desk.act.count == 0
 
@@ -250,7 +251,7 @@ async def test_a_reason_that_is_no_short_text_is_refused_and_one_of_several_line
     execution = await desk.queue("a", debugStepIds=["a"])
     assert refused(await desk.ask(execution, "abort", reason="x" * 1_001)) == ["UNKNOWN_HEADER_VALUE"]
     latin = await desk.client.post(f"{desk.place(execution)}/abort", headers={b"x-stepswitch-reason": b"gr\xfc\xdfe \t \x85 x"})
-    assert said(shown(latin), "aborted by admin: grüße x")
+    assert said(shown(latin), ": grüße x")
 
 
 async def test_a_script_that_runs_is_found_refused_and_paused_as_what_it_is_shown(desk: Desk) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from stepswitch.engine.callers import administrator
+from stepswitch.engine.callers import Caller, administrator
+from stepswitch.engine.records import StoredWorkflow
 from stepswitch.plugin import Result
 from tests.api.steered import Desk, open_desk, refused, said, shown, story
 from tests.domain.documents import document
@@ -272,6 +273,27 @@ async def test_steps_are_not_written_over_what_somebody_else_changed(desk: Desk)
     assert refused(await desk.ask(execution, "updateWorkflow")) == ["STATE_CONFLICT"]
     assert (await desk.client.get(f"{desk.root}/workflow/{workflow}")).json()["name"] == "other"
     assert not said(await desk.read(execution), "was given the steps")
+
+
+async def test_steps_that_somebody_changes_meanwhile_are_not_written_back_as_those_of_the_execution(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = await desk.store(document(startStepId="a", steps=steps("a", "b")))
+    execution = await desk.order(workflow, debugStepIds=["a"])
+    shown(await desk.patch(execution, steps={"b": {"type": "NOOP"}}))
+    catalogue = desk.house.service.catalogue
+    found = catalogue.get
+
+    async def get(caller: Caller, workflow_id: str) -> StoredWorkflow:
+        shown(await desk.patch(execution, steps={"b": {"type": "LOOK"}}))
+        return await found(caller, workflow_id)
+
+    monkeypatch.setattr(catalogue, "get", get)
+    assert refused(await desk.ask(execution, "updateWorkflow")) == ["MOVED_ON"]
+    monkeypatch.undo()
+    assert (await desk.client.get(f"{desk.root}/workflow/{workflow}")).json()["steps"]["b"]["type"] == "ACT"
+    assert not said(await desk.read(execution), "was given the steps")
+    assert (await desk.ask(execution, "updateWorkflow")).json()["steps"]["b"]["type"] == "LOOK"
 
 
 async def test_steps_of_a_workflow_that_is_gone_or_read_only_are_not_written_back(desk: Desk) -> None:

@@ -83,7 +83,7 @@ async def test_a_follower_is_told_everything_in_the_order_of_commits_and_then_th
         "log hello from a",
         "step 0 finished", "step 1 waitingBeforeExecution", "log step a (0) → b", "log paused before step b: it is one of debugStepIds",
         "execution PAUSED",
-        "step 1 executable", "log resumed by admin: go on", "execution RUNNING",
+        "step 1 executable", "log resumed by admin while PAUSED at step b (1, waitingBeforeExecution): go on", "execution RUNNING",
         "step 1 executing", "execution RUNNING",
         "step 1 finished", "log ended FAILED: no reason was given", "log ended FAILED", "execution FAILED",
     ]  # fmt: skip

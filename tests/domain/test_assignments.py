@@ -87,6 +87,11 @@ def test_what_is_injected_cannot_be_overwritten() -> None:
     assert initial_values(workflow(inputs=inputs), {}, given)["vnfId"] == "x"
 
 
+def test_a_context_says_what_fits_where_something_does_not() -> None:
+    (fault,) = listed({"host": "h"}, {"list": {}})
+    assert fault.message == "an object is no string, number or boolean"
+
+
 def test_a_context_fills_variables_only() -> None:
     context = {"host": "h", "count": "5", "secret": "hunter22", "answer": "a", "list": [1], "\n": "x", "region": None}
     assert faults({"host": "h"}, context) == {

@@ -47,7 +47,7 @@ def test_resume_runs_the_very_step_that_waits() -> None:
     one.resume(reason="looks good")
     assert (one.status, one.at, one.step.number, one.step.since) == (Status.RUNNING, ("b", S.EXECUTABLE), 1, START + 10)
     assert one.task.number == 1
-    assert one.said("resumed by bob: looks good")
+    assert one.said("resumed by bob while PAUSED at step b (1, waitingBeforeExecution): looks good")
 
 
 def test_a_breakpoint_in_a_loop_stops_again_at_the_next_visit() -> None:
@@ -203,6 +203,8 @@ def test_a_retry_forgets_where_a_resume_would_have_gone_on() -> None:
     one = life("a", "b", "c", pause_at_failure=True).fails()
     one.change(start_step_id="c")
     one.retry()
+    assert one.said("retry asked for by bob while PAUSED at step a (0, waitingAfterExecution)")
+    assert one.said("startStepId changed from c to none by bob")
     one.fails()
     one.resume()
     assert one.step.step_id == "b"
@@ -242,7 +244,7 @@ def test_an_abort_of_what_runs_leaves_unknown_until_it_is_cleaned_up() -> None:
     one.abort(reason="wrong site")
     assert (one.status, one.step.result, one.step.aborted, one.step.cleanup_pending) == (Status.ABORTED, Result.UNKNOWN, True, True)
     assert [(cancel.number, cancel.attempt) for cancel in one.cancels] == [(0, 1)]
-    assert one.said("aborted by bob: wrong site")
+    assert one.said("aborted by bob while RUNNING at step a (0, executing): wrong site")
     assert one.clean_up(7).reply is Reply.STALE
     one.clean_up(0)
     assert not one.step.cleanup_pending

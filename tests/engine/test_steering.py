@@ -41,7 +41,9 @@ async def test_what_the_second_of_two_saw_is_not_what_is_there(house: House, mon
     (await house.act.next()).end()
     view = await house.until(execution, Status.PAUSED)
     winner = "ann" if isinstance(answers[0], ExecutionView) else "bob"
-    assert [entry.message for entry in view.logs if "resumed" in entry.message] == [f"resumed by {winner}"]
+    assert [entry.message for entry in view.logs if "resumed" in entry.message] == [
+        f"resumed by {winner} while PAUSED at step a (0, waitingBeforeExecution)"
+    ]
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "change", "values"])

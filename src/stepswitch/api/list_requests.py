@@ -207,6 +207,8 @@ def _first_page(text: str, otherwise: Selection, kind: ListKind, faults: list[Fa
         elif name == "sort":
             order = _order(value, kind, faults) or order
         elif part in ("asc", "desc") and "sort" in seen:
+            if direction is not None:
+                faults.append(_marker_fault("sort is given two directions; keep asc or desc"))
             direction = part
         else:
             faults.append(_marker_fault(f"{shown(part)} is none of page_number=…, page_size=…, sort=…,asc or sort=…,desc"))

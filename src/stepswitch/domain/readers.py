@@ -203,6 +203,9 @@ class ObjectReader:
         value = self.source.get(field)
         if isinstance(value, bool):
             return value
+        if isinstance(value, Mapping | list):
+            self.misfit(field, "string, number or boolean")
+            return None
         found = self.value(field, ValueType.NUMBER if isinstance(value, int | float) else ValueType.STRING)
         return None if isinstance(found, Reference) else found
 

@@ -54,8 +54,13 @@ def _moved_on(p: Progress) -> str:
     return f"the run has moved on meanwhile: it is {p.status} at step {p.step.step_id} ({p.step.number}); look again"
 
 
-def _log(p: Progress, event: Steered, what: str) -> None:
-    p.log(f"{what} by {event.user}" + (f": {event.reason}" if event.reason else ""))
+def _log(p: Progress, event: Steered, what: str, before: str = "") -> None:
+    p.log(f"{what} by {event.user}{before}" + (f": {event.reason}" if event.reason else ""))
+
+
+def _log_act(p: Progress, event: Steered, what: str) -> None:
+    """Log what somebody wants to happen, with how the execution stands before it; what follows from it says the rest."""
+    _log(p, event, what, f" while {p.status} at step {p.step.step_id} ({p.step.number}, {p.step.state})")
 
 
 def _is_repairable(p: Progress) -> bool:
@@ -73,7 +78,7 @@ def _resume(p: Progress, event: Resume) -> Decision:
     if not _is_repairable(p) or (p.status is Status.FAILED and target is None):
         hint = "; retry, or PATCH startStepId first" if p.status is Status.FAILED else ""
         raise StateConflictError(f"only a paused execution can be resumed; this one is {p.status}{hint}")
-    _log(p, event, "resumed")
+    _log_act(p, event, "resumed")
     if (
         p.step.state is StepState.WAITING_BEFORE and p.steps_begun > p.head.steps_allowed
     ):  # at the LOOP_LIMIT, whatever else it may wait for
@@ -116,8 +121,10 @@ def _retry(p: Progress, event: Retry) -> Decision:
     step = p.workflow.steps.get(p.step.step_id)
     if step is None:
         raise StateConflictError(f"step {p.step.step_id} is no longer in the workflow; PATCH startStepId and resume")
-    _log(p, event, "retry asked for")
+    _log_act(p, event, "retry asked for")
     p.run_on()
+    if p.head.resume_at is not None:
+        _log(p, event, f"startStepId changed from {p.head.resume_at} to none")
     p.change(resume_at=None, holds_unsafe=False)
     flow.retry(p, step, anew=True)
     return p.decision(event.id)
@@ -128,7 +135,7 @@ def _abort(p: Progress, event: Abort) -> Decision:
         return Decision(p.head, Reply.DONE)
     if p.status in ENDED:
         raise StateConflictError(f"the execution has ended {p.status}; there is nothing to abort")
-    _log(p, event, "aborted")
+    _log_act(p, event, "aborted")
     step = p.step
     running = step.work.state is StepState.EXECUTING
     result = step.result or (Result.UNKNOWN if running else Result.SKIPPED)
@@ -151,7 +158,7 @@ def _pause(p: Progress, event: Pause) -> Decision:
         raise StateConflictError(f"the execution has ended {p.status}")
     if p.status is Status.PAUSED or p.head.pause_requested:
         return Decision(p.head, Reply.DONE)
-    _log(p, event, "pause asked for")
+    _log_act(p, event, "pause asked for")
     if p.step.work.state is StepState.EXECUTABLE:
         p.cancel()
         _hold(p)

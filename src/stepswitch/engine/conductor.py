@@ -5,7 +5,7 @@ what is committed, and a save that failed drops it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -127,6 +127,13 @@ class Conductor:
                     self._follow_up(decision)
                     return decision
         raise StoreError(f"execution {execution_id} could not be saved, {TRIES} times in a row: others saved first, or COMMIT failed")
+
+    async def with_steps_of(self, seen: Head, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Return what `work` returns, while nothing happens to an execution; raises StateConflictError where its steps are others than they were."""
+        async with self._alone(seen.id):
+            if (await self._load(seen.id)).snapshot_id != seen.snapshot_id:
+                raise StateConflictError("somebody has changed the steps of this execution meanwhile; look again", ErrorCode.MOVED_ON)
+            return await work()
 
     async def drain(self) -> None:
         """Return when everything that was begun is saved and followed up; called before the store is closed."""

@@ -234,7 +234,7 @@ class ExecutionSteering:
     async def update_workflow(self, caller: Caller, execution_id: str, reason: str = "", seen: Seen = None) -> StoredWorkflow:
         """Give the workflow in the catalogue the steps of an execution, and return it; raises NotFoundError where it is gone.
 
-        Raises StateConflictError where it has changed since it was copied, NotPermittedError where it is readOnly.
+        Raises StateConflictError where it has changed since it was copied, or the steps were changed meanwhile, NotPermittedError where it is readOnly.
         """
         head = await self._head(caller, execution_id)
         _refuse_unseen(head, seen)
@@ -244,12 +244,11 @@ class ExecutionSteering:
         there = compile_snapshot(stored.tenant, snapshot_document(stored), self._snapshots.secret_digest).snapshot.id
         if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id, head.writing_back}:
             raise StateConflictError(_CHANGED_SINCE)
-        if (
-            there != head.snapshot_id
-        ):  # what is meant is stored first: a stop in between must not make our own work look like somebody else's
+        if there != head.snapshot_id:
+            # What is meant is stored first: a stop in between must not make our own work look like somebody else's.
             signed = self._ids.new(), caller.user, head.version, reason
             await self._conductor.apply(head.id, WritingBack(*signed, snapshot_id=head.snapshot_id, found_snapshot_id=there))
-            stored = await self._write_back(caller, stored, compiled)
+            stored = await self._conductor.with_steps_of(head, partial(self._write_back, caller, stored, compiled))
         event = WrittenBack(self._ids.new(), caller.user, head.version, reason, snapshot_id=head.snapshot_id, revision=stored.revision)
         is_recorded = there != head.snapshot_id  # with the workflow
         await self._conductor.apply(head.id, event, None if is_recorded else caller.entry(thing_of(head)))

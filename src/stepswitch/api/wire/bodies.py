@@ -57,6 +57,7 @@ def parse_json(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         if error.msg.startswith("depth limit"):
             raise _too_deep() from None
+        _refuse_other_than_utf8(text)
         raise _refusal(ErrorCode.MALFORMED_JSON, f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     depth, names = _measure(value)
     if depth > MAX_DEPTH:
@@ -65,6 +66,15 @@ def parse_json(body: bytes) -> Any:
     if len(_NAME_END.findall(text)) != names:
         _refuse_duplicates(text)
     return value
+
+
+def _refuse_other_than_utf8(text: bytes) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode()
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise _refusal(ErrorCode.MALFORMED_JSON, f"line {line}, column {column}: this is no UTF-8") from None
 
 
 def _measure(value: Any) -> tuple[int, int]:
