@@ -132,6 +132,7 @@ def test_what_scripts_escape_for_addresses_is_masked(escaped: str) -> None:
     assert "kLm2" not in Masking().masker(["Zq7!xW9#kLm2"])(f"http://192.0.2.1/?p={escaped}&x=1")
 
 
+# pragma: allowlist nextline secret
 @pytest.mark.parametrize("escaped", ["aPxudGVyIDIvMisy", "68FC6E74657220322F322B32", "h%FCnter%202/2+2", "h%FCnter%202%2F2%2B2"])
 def test_what_scripts_make_of_the_bytes_of_latin_1_is_masked(escaped: str) -> None:
     assert Masking().masker(["hünter 2/2+2"])(f"<{escaped}>") == "<********>"
