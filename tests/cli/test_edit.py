@@ -9,6 +9,7 @@ import pytest
 
 from stepswitch.cli.edited_steps import changes, checkable, difference
 from stepswitch.cli.editor import Draft
+from stepswitch.client.executions import Executions
 from stepswitch.plugin import Result
 from tests.cli.calling import Caller
 from tests.cli.distant import Distant
@@ -74,13 +75,48 @@ def test_steps_are_edited_in_an_editor_and_go_on_where_that_is_wanted(
     assert drafts(tmp_path) == []
 
 
-def test_who_edits_and_cannot_go_on_is_told_that_the_edit_was_made(stepswitch: Caller, desk: Distant, editor: Any) -> None:
+def test_who_edits_and_cannot_go_on_is_told_that_the_edit_was_made(
+    stepswitch: Caller, desk: Distant, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failed = desk.failed("a", "b")
+    retry = Executions.retry
+
+    async def when_somebody_else_was_quicker(self: Executions, execution_id: str, **rest: Any) -> Any:
+        await retry(self, execution_id)
+        return await retry(self, execution_id, **rest)
+
+    monkeypatch.setattr(Executions, "retry", when_somebody_else_was_quicker)
     editor({"a": {"nextStepId": "c"}, "b": None, "c": {"type": "ACT"}})
     called = stepswitch("execution", "edit", failed, "--yes", "--resume")
     assert called.exit == 2
-    assert f"{failed} was changed, and does not go on:\nonly a paused execution can be resumed" in called.err
+    assert f"{failed} was changed, and does not go on:\n" in called.err
     assert desk.read(failed).workflow["steps"].keys() == {"a", "c"}
+
+
+@pytest.mark.parametrize("pause_at_failure", [True, False], ids=["paused", "failed"])
+def test_a_step_that_failed_and_was_mended_is_run_again_and_not_passed_over(
+    stepswitch: Caller, desk: Distant, editor: Any, *, pause_at_failure: bool
+) -> None:
+    execution = desk.failed("a", "b", pause_at_failure=pause_at_failure)
+    editor({"a": {"nextStepId": None}, "b": None})
+    called = stepswitch("execution", "edit", execution, "--yes", "--resume")
+    assert called.exit == 0
+    desk.do(desk.office.does())
+    ended = desk.do(desk.office.until(execution, "COMPLETED"))
+    assert [(step.step_id, step.result) for step in ended.step_executions] == [("a", "FAILED"), ("a", "SUCCEEDED")]
+    assert ended.accepted_failures == 0
+
+
+def test_where_to_go_on_that_was_said_before_counts(stepswitch: Caller, desk: Distant, paused: str, editor: Any) -> None:
+    editor({"a": {"nextStepId": "c"}, "c": {"type": "ACT"}, "b": None})
+    assert stepswitch("execution", "edit", paused, "--yes", "--start-at", "c").exit == 0
+    assert desk.read(paused).start_step_id == "c"
+    editor({"a": {"nextStepId": None}})
+    assert stepswitch("execution", "edit", paused, "--yes", "--resume").exit == 0
+    desk.do(desk.office.does())
+    ended = desk.do(desk.office.until(paused, "COMPLETED"))
+    assert [step.step_id for step in ended.step_executions] == ["a", "c"]
+    assert ended.start_step_id is None
 
 
 def test_faults_are_told_nothing_is_changed_and_the_text_is_kept(

@@ -29,6 +29,7 @@ From = Annotated[
     Path | None,
     typer.Option("--from", metavar="FILE", help="Take the edited steps from a file, instead of an editor; - reads the standard input."),
 ]
+_RUN_AGAIN: Final = ("FAILED", "UNKNOWN")
 StartAt = Annotated[str | None, typer.Option(metavar="STEP", help="Where it is to go on when it is resumed.")]
 
 
@@ -38,7 +39,10 @@ async def edit(
     *,
     file: From = None,
     start_at: StartAt = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Let it go on when the steps are changed.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Let it go on when the steps are changed: where --start-at says, else with the step that failed."),
+    ] = False,
     yes: Yes = False,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -63,11 +67,18 @@ async def edit(
 
 
 async def _resumed(client: "StepswitchClient", changed: "Execution", reason: str) -> "Execution":
-    """Return the execution as it goes on; where it does not, say that the change was made all the same."""
+    """Return the execution as it goes on; where it does not, say that the change was made all the same.
+
+    A step that has failed is run again, for it was mended: to resume behind it would accept the failure. Where to go on is what somebody
+    has said, now or before.
+    """
     from stepswitch.client import ClientError  # noqa: PLC0415 - --help should not wait for httpx
 
+    last = changed.step_executions[-1] if changed.step_executions else None
+    is_run_again = changed.start_step_id is None and last is not None and last.result in _RUN_AGAIN
+    act = client.executions.retry if is_run_again else client.executions.resume
     try:
-        return await client.executions.resume(changed.id, reason=reason, if_match=changed.etag)
+        return await act(changed.id, reason=reason, if_match=changed.etag)
     except ClientError:
         complain(f"{changed.id} was changed, and does not go on:")
         raise

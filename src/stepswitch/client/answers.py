@@ -209,6 +209,7 @@ class Execution:
     aborted: bool
     pause_at_failure: bool
     accepted_failures: int
+    start_step_id: str | None
     queue_position: int | None
     debug_step_ids: tuple[str, ...]
     waiting_for: tuple[WaitingFor, ...]
@@ -241,6 +242,7 @@ class Execution:
             aborted=of.flag("aborted"),
             pause_at_failure=of.flag("pauseAtFailure"),
             accepted_failures=of.number("acceptedFailures", 0),
+            start_step_id=of.maybe_text("startStepId"),
             queue_position=of.number("queuePosition", 0) or None,
             debug_step_ids=of.texts("debugStepIds"),
             waiting_for=tuple(map(WaitingFor.read, of.items("waitingFor"))),

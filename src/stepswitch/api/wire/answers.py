@@ -124,6 +124,8 @@ class Answers:
             answer["startTime"] = format_time(head.start_time)
         if head.end_time is not None:
             answer["endTime"] = format_time(head.end_time)
+        if head.resume_at is not None:
+            answer["startStepId"] = head.resume_at
         if view.queue_position is not None:
             answer["queuePosition"] = view.queue_position
         if view.waiting_for:
