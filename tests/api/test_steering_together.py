@@ -6,6 +6,7 @@ Every act meets every other, in each state where people act: both have read the 
 import asyncio
 import hashlib
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ def traces(body: Body, user: str) -> list[str]:
     """Return what the log says that somebody did since everything was ready."""
     lines = [line["msg"] for line in body["logs"]]
     ready = max(place for place, line in enumerate(lines) if "ready" in line)
-    return [line for line in lines[ready + 1 :] if line.endswith(f" by {user}")]
+    return [line for line in lines[ready + 1 :] if re.search(f" by {user}($| while )", line)]
 
 
 @dataclass

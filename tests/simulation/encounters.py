@@ -39,6 +39,7 @@ MISTAKES: Final = (
 )  # fmt: skip
 ANSWERS: Final = (
     *(f"a claim was answered {reply}" for reply in ("granted", "busy", "stale")),
+    *(f"a late claim was answered {reply}" for reply in ("granted", "stale")),
     *(f"a report was answered {reply}" for reply in ("stored", "stale")),
 )
 PEOPLE: Final = tuple(

@@ -1,6 +1,7 @@
 """One schedule: a city, a service that lives and dies in it, two people, a storm, and a calm in which everything has to come to its end."""
 
 import asyncio
+import contextlib
 import hashlib
 import sqlite3
 from collections import Counter
@@ -247,9 +248,10 @@ class Schedule:
             self.life.crash()
         await restore(backup, self._directory, self.city, self.memory, self.clock, self._ids)
         self._is_restoring = False
-        life = await self._until_it_lives()
-        if ghosts is not None:
-            self.loop.run_on(life.node, ghosts.haunt(life, self.city))
+        with contextlib.suppress(BrokenPromiseError):  # in a storm it may die at every start; it has to come back when it is calm
+            life = await self._until_it_lives()
+            if ghosts is not None:
+                self.loop.run_on(life.node, ghosts.haunt(life, self.city))
 
     async def _jump(self) -> None:
         seconds = self.random.choice([-600.0, -20.0, 15.0, 60.0, 3_600.0])

@@ -241,7 +241,8 @@ class Life:
         for step in change.steps:
             if step.claim is not None and step.error is not None and step.error.code is ErrorCode.LOST:
                 self.city.lost.add(step.claim.nonce)
-                self._refuse_heard(step.claim)
+                if not step.error.message.startswith("nothing was sent"):  # that it says itself, after it stood still
+                    self._refuse_heard(step.claim)
 
     def _refuse_heard(self, claim: Claim) -> None:
         """Note a breach where, in calm weather, a worker was given up that was heard of a moment ago."""

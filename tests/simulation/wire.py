@@ -34,6 +34,11 @@ class Wire(Claims):
         self._city.met[f"a claim was answered {answer if isinstance(answer, Reply) else Reply.GRANTED}"] += 1
         return answer
 
+    async def claim_late(self, grant: Grant, instance: str) -> Grant | Reply:
+        answer = await self._ask(lambda: self._server.claim_late(grant, instance))
+        self._city.met[f"a late claim was answered {answer if isinstance(answer, Reply) else Reply.GRANTED}"] += 1
+        return answer
+
     async def report(self, grant: Grant, outcome: Outcome) -> Reply:
         reply = await self._ask(lambda: self._server.report(grant, outcome))
         self._city.met[f"a report was answered {reply}"] += 1
