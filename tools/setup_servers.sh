@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests talk to: OpenSSH's. As root on Debian and its kin it installs what is missing,
+# Installs the real servers that the tests talk to, OpenSSH's, and curl, which the README uses. As root on Debian and its kin it installs what is missing,
 # starts nothing and leaves nothing that would start by itself; elsewhere it says what to install and goes on.
 set -euo pipefail
 policy=/usr/sbin/policy-rc.d
@@ -36,6 +36,13 @@ if ! has_sshd; then
     else
         install_sshd || advise "could not be installed"
     fi
+fi
+if ! command -v curl >/dev/null; then
+    log=$(mktemp)
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || ! { install_package curl || { apt-get update -qq </dev/null >"$log" 2>&1 && install_package curl; }; }; then
+        echo "The test of the README needs curl, which is missing. Debian and Ubuntu: apt-get install curl" >&2
+    fi
+    rm -f "$log"
 fi
 if [ "$(id -u)" -eq 0 ] && has_sshd; then
     mkdir -p -m 0755 /run/sshd

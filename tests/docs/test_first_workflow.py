@@ -3,9 +3,12 @@
 import asyncio
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from tests.api.real import real_service
 from tests.architecture.source_tree import ROOT
@@ -14,6 +17,7 @@ SECTION: Final = re.compile(r"^## A first workflow\n(.*?)^## ", re.MULTILINE | r
 COMMANDS: Final = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here; install it (Debian: apt-get install curl)")
 async def test_the_first_workflow_of_the_readme_runs(tmp_path: Path) -> None:
     section = SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
     assert section

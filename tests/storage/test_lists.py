@@ -1,6 +1,7 @@
 """Risk: a list leaves out what fits, shows what does not fit or is another tenant's, repeats or skips a row, or reads the whole table."""
 
 import asyncio
+import itertools
 import json
 import random
 import sqlite3
@@ -187,6 +188,22 @@ def ordered(read: Read, order: Order, all_rows: Sequence[Any], created: Read) ->
         return (value is None, () if value is None else (value,), created(each), each.id)
 
     return [each.id for each in sorted(all_rows, key=key, reverse=order.descending)]
+
+
+async def test_either_of_two_values_of_what_a_list_is_sorted_by_comes_in_order(database: Database, executions: SqlExecutionStore) -> None:
+    heads = some_executions(60, 10_000)
+    await asyncio.gather(*(executions.create(Save(each, searched_context=each.context), SNAPSHOT) for each in heads))
+    lists = SqlListStore(database, executions, few=10_000, moment_seconds=60.0, limit_seconds=60.0)
+    read = READ_EXECUTION["workflow/id"]
+    conditions = tuple(Condition("workflow/id", Operator.EQ, (value,)) for value in ("a", "b"))
+    fitting = [each for each in heads if read(each) in ("a", "b")]
+    assert {read(each) for each in fitting} == {"a", "b"}
+    for order, any_size in itertools.product((Order("workflow/id", descending=False), Order("workflow/id", descending=True)), (2, 30)):
+        for chosen in (conditions, conditions[::-1]):
+            expected = ordered(read, order, fitting, READ_EXECUTION["creationTime"])
+            assert (
+                await all_pages(lists.execution_page, Selection(order, chosen, any_match=True, size=any_size, is_counted=True)) == expected
+            )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,8 @@ async def listening(server: SyslogServer, port: int = 0, **more: Any) -> AsyncIt
     finally:
         listener.close()
         for writer in server.writers:
-            writer.transport.abort()
+            with suppress(AttributeError):  # before Python 3.11.4 nothing is left to abort of a TLS connection that was refused
+                writer.transport.abort()
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ def parts_of(listed: Listed, order: Order) -> tuple[int, ...]:
 def rows_statement(form: Form) -> Statement:
     """Return the statement for what the rows of a form are sorted by, their ids last; parameters `tenant`, `rows`, and `place0` and so on."""
     listed = LISTS[form.table]
-    is_same = all(is_one(listed, each, form.attribute) for each in form.branches)
+    is_same = len(form.branches) == 1 and is_one(listed, form.branches[0], form.attribute)  # two branches may have two values
     keys = sort_keys(listed, form.attribute, form.part, is_same=is_same, is_entry=form.is_entry)
     behind = compared(keys, "place", is_greater=not form.descending) if form.has_place else true()
     selects = [_branch(listed, branch, keys, form.reach).where(_part(listed, form), behind) for branch in form.branches]
