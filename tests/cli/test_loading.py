@@ -58,6 +58,13 @@ def test_everything_that_is_wrong_is_said_at_once_and_where_it_stands(file: Path
     ]
 
 
+@pytest.mark.parametrize("wrong", ["*", "proxy.example.net", "127.0.0.1,", "10.0.0.1/8"])
+def test_a_proxy_that_is_trusted_is_named_by_its_address(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("STEPSWITCH_TRUSTED_PROXIES", wrong)
+    (complaint,) = _complaints({})
+    assert complaint == f"STEPSWITCH_TRUSTED_PROXIES is {wrong!r}; it must be addresses and networks, with commas between them"
+
+
 def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEPSWITCH_ADMIN_PASSWORD", "hunter2")
     assert _complaints({}) == ["STEPSWITCH_ADMIN_PASSWORD must have at least 8 characters"]

@@ -193,6 +193,8 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=settings.trusted_proxies != "",
+            forwarded_allow_ips=settings.trusted_proxies,
             ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
             timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
         )

@@ -3,13 +3,25 @@
 Read once at start, in `cli`; everything else is given the values it needs by `bootstrap`.
 """
 
+import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+
+
+def _networks(text: str) -> str:
+    """Return a text that names addresses and networks; a name would never fit the address of a connection."""
+    try:
+        for each in text.split(",") if text else ():
+            ipaddress.ip_network(each.strip())
+    except ValueError:
+        raise PydanticCustomError("networks", "Input should be addresses and networks, with commas between them") from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -25,6 +37,11 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM file with the key of the certificate; the file of the certificate unless set.")
     tls_client_ca: Path | None = Field(
         None, description="PEM file with the authorities of clients: one that shows no certificate of theirs is not let in."
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        "",
+        description="Addresses and networks of reverse proxies, as in `127.0.0.1,192.0.2.0/28`: from them, `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed. From anybody else they mean nothing.",
     )
     data_dir: Path = Field(Path("stepswitch-data"), description="Directory of the database and the files; made when missing.")
     admin_password: str | None = Field(
