@@ -47,6 +47,9 @@ class Desk:
         )
         await self.trail.record_often(replace(entry, **fields))
 
+    async def read(self, operation: str) -> None:
+        await self.refuse("ann", operation=operation, kind=Actor.SESSION, judgement=Judgement.ALLOWED, status=200)
+
     @property
     def counts(self) -> list[int]:
         return [entry.count for entry in self.store.entries]
@@ -94,6 +97,18 @@ async def test_what_many_callers_try_in_a_minute_is_bounded_and_counted(desk: De
     assert (last.operation, last.count, last.judgement, last.address) == (OTHERS, 9 * MOST_CALLERS, Judgement.REFUSED, "")
 
 
+async def test_a_flood_of_refusals_hides_nobody_who_reads_what_is_sensitive(desk: Desk) -> None:
+    for number in range(2 * MOST_CALLERS):
+        await desk.refuse(address=f"192.0.2.{number}")
+    for _ in range(3):
+        await desk.read("exportAuditRecords")
+    await desk.trail.settle(at_once=True)
+    reads = [entry for entry in desk.store.entries if entry.operation == "exportAuditRecords"]
+    assert [(entry.user, entry.judgement, entry.count) for entry in reads] == [("ann", Judgement.ALLOWED, 1), ("ann", Judgement.ALLOWED, 2)]
+    (others,) = [entry for entry in desk.store.entries if entry.operation == OTHERS]
+    assert others.count == MOST_CALLERS
+
+
 async def test_what_was_counted_is_recorded_when_the_service_stops(desk: Desk) -> None:
     for _ in range(3):
         await desk.refuse()
@@ -118,3 +133,13 @@ async def test_a_store_that_says_no_keeps_nobody_from_being_refused_and_the_log_
     assert [line["event"] for line in logs] == ["a record of the audit trail was not stored"]
     with pytest.raises(StoreError):
         await desk.trail.record(Entry("login", 0, "", "", Actor.SYSTEM))
+
+
+async def test_what_is_sensitive_is_read_by_nobody_whose_record_cannot_be_stored(desk: Desk) -> None:
+    desk.store.fails = True
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            await desk.read("getVroLoginDetails")
+    desk.store.fails = False
+    await desk.read("getVroLoginDetails")
+    assert desk.counts == [1]

@@ -19,7 +19,7 @@ MINUTE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 5.0
 PAGE: Final = 1_000
 MOST_CALLERS: Final = 50
-"""Refusals that are told apart in one minute, by caller, address, operation and status; what comes beyond that is counted together."""
+"""Callers that are told apart in one minute, by address, operation and status too; refusals beyond that are counted together."""
 OTHERS: Final = "many"
 """What the operation is called of refusals that are counted together."""
 _Key = tuple[object, ...]
@@ -51,15 +51,18 @@ class AuditTrail:
         await self._store.append(entry)
 
     async def record_often(self, entry: Entry) -> None:
-        """Record what may come again and again: at once the first time in a minute, counted afterwards.
+        """Record what may come again and again: at once the first time in a minute, counted afterwards. Refusals of many callers are put together.
 
-        Where the store says no, the log has it: somebody who is refused is refused all the same.
+        Where the store says no, somebody who is refused is refused all the same, and the log has it; what is allowed is not: StoreError.
         """
         await self.settle()
         key = (entry.tenant, entry.user, entry.kind, entry.address, entry.operation, entry.judgement, entry.status)
         known = self._sums.get(key)
         if known is not None:
             known.last, known.count = entry, known.count + 1
+        elif entry.judgement is Judgement.ALLOWED:
+            await self._store.append(entry)
+            self._sums.setdefault(key, _Sum(entry))
         elif len(self._sums) >= MOST_CALLERS:
             others = self._sums.setdefault((), _Sum(entry))
             others.last, others.count = _of_others(entry), others.count + 1
