@@ -302,8 +302,12 @@ def test_a_setting_names_a_server(setting: str, found: Destination) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["loghost", "http://loghost", "tcp://", "tcp://h:0", "tcp://h:99999", "tcp://h/path", "tcp://u:p@h", "udp://h?x", ""]
-)
+    "setting",
+    [
+        "loghost", "http://loghost", "tcp://", "tcp://h:0", "tcp://h:99999", "tcp://h/path", "tcp://u:p@h", "udp://h?x", "", "tcp://log..host",
+        f"tls://{'h' * 64}.example.net",
+    ],
+)  # fmt: skip
 def test_what_names_no_server_is_refused_at_the_start(setting: str) -> None:
     with pytest.raises(SettingsError, match="audit_syslog"):
         destination_of(setting)

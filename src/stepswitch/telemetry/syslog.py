@@ -73,6 +73,7 @@ def destination_of(setting: str, ca_file: Path | None = None) -> Destination:
     try:
         parts = urlsplit(setting)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # as whoever connects does, each time anew
     except ValueError:
         parts, port = urlsplit(""), None
     is_bare = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password)
