@@ -77,9 +77,9 @@ class SqlAuditStore:
 
     async def page(self, wanted: Wanted, after: int, until: int, count: int) -> tuple[Sequence[Record], int]:
         """See `AuditStore`."""
-        if wanted.since is not None:
+        if wanted.since is not None and after == 0:  # each other page goes on behind one; the search for the place looks at all before it
             (((first,),),) = await self._database.read([Query(_FIRST_SINCE, {"since": wanted.since})])
-            after = until if first is None else max(after, first - 1)
+            after = until if first is None else first - 1
         last = until if _is_indexed(wanted) else min(until, after + WINDOW)
         found = await self._found(wanted, after + 1, last, count)
         return found, found[-1].number if len(found) == count else last
