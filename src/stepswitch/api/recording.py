@@ -51,7 +51,7 @@ class Recording:
         return caller.acting(self._act(operation, scope)) if operation.audit is Audit.CHANGE else caller
 
     def _act(self, operation: Operation, scope: Scope) -> Act:
-        return Act(operation.id, self._clock.now(), address=_address(scope), status=204 if operation.answer is None else 200)
+        return Act(operation.id, self._clock.now(), address=address_of(scope), status=204 if operation.answer is None else 200)
 
     async def allowed(self, operation: Operation, caller: Caller, scope: Scope) -> None:
         """Record what was allowed, unless that is done; called before it is answered. Raises StoreError: then it is not answered."""
@@ -94,6 +94,7 @@ def _thing(named: Mapping[str, Any]) -> Thing:
     return next((Thing(kind, str(named[name])) for name, kind in _KINDS.items() if name in named), Thing())
 
 
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
+    """Return the address that a request came from; empty where there is none."""
     client = scope.get("client")
     return str(client[0]) if client else ""

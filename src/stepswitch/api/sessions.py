@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepswitch.api.recording import address_of
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.documents import encode
@@ -33,8 +34,7 @@ def token_of(request: Request) -> str:
 async def login(call: Call) -> Response:
     """Open a session; the token is in the header only."""
     username, password = credentials(await read_json(call.request))
-    address = call.request.client.host if call.request.client else ""
-    token, session = await call.services.accounts.login(username, password, address, call.caller.act)
+    token, session = await call.services.accounts.login(username, password, address_of(call.request.scope), call.caller.act)
     body = {"username": session.user, "tenantId": session.tenant, "roles": session.roles, "expiresAt": format_time(session.expires_at)}
     return json_response(encode(body), {TOKEN_HEADER: token, "Cache-Control": "no-store"})
 

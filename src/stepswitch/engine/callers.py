@@ -4,7 +4,7 @@ What somebody may not see is not there for him (NotFoundError); what he sees and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from stepswitch.domain.errors import HiddenError, NotPermittedError
@@ -50,7 +50,7 @@ class Caller:
 
     def acting(self, act: Act) -> "Caller":
         """Return the caller with what he asks for now."""
-        return Caller(self.user, self.tenant, self.grants, self.session_id, self.is_program, act)
+        return replace(self, act=act)
 
     def entry(self, thing: Thing, before: Mapping[str, Any] = NOTHING, after: Mapping[str, Any] = NOTHING) -> Entry | None:
         """Return the record of what he asks for, of `thing`; None where it is not recorded."""
