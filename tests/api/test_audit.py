@@ -22,6 +22,7 @@ from tests.engine.scripted import open_house
 
 PASSWORD = "long enough"
 NOOP = {"name": "n", "version": "1", "schemaVersion": "3.0", "startStepId": "a", "steps": {"a": {"type": "NOOP"}}}
+FAILS = {"a": {"type": "JS", "inBindings": {"script": {"type": "string", "defaultValue": "throw Error('no')"}}}}
 SUCCESS = (200, 204)
 SENSITIVE = {"getVroLoginDetails", "listAuditRecords", "exportAuditRecords"}
 
@@ -241,6 +242,10 @@ async def test_tokens_sessions_and_roles_are_told(desk: Desk) -> None:
     assert (ended["operation"], ended["object"]["kind"]) == ("endOwnSession", "token")
     assert role["after"] == removed["before"] == {"privileges": ["Workflow Execute", "Workflow Read"], "workflowNames": ["core *"]}
     assert made["token"] not in json.dumps([record, ended])
+    session = (await desk.client.get(f"{OWN_ROOT}/users/admin/sessions")).json()[0]["id"]
+    assert (await desk.client.delete(f"{OWN_ROOT}/users/admin/sessions/{session}")).status_code == 204
+    (of_user,) = await desk.new()
+    assert (of_user["operation"], of_user["object"]["id"], of_user["before"]) == ("endSessionOfUser", session, {"user": "admin"})
 
 
 async def test_workflows_and_executions_are_told_by_what_changed_and_no_value(desk: Desk) -> None:
@@ -302,6 +307,7 @@ async def test_steering_and_files_are_recorded_by_the_store_that_makes_the_chang
         order = {"workflowId": workflow["id"], "contextType": "NONE", "debugStepIds": ["a"]}
         execution = (await real.client.put(f"{PLAIN}/workflowExecution", json=order)).json()
         place, own = f"{PLAIN}/workflowExecution/{execution['id']}", f"{OWN_ROOT}/executions/{execution['id']}"
+        failed = await real.execute((await real.create({**NOOP, "name": "fails", "steps": FAILS}))["id"])
         seen = await trail.newest()
         file = {"file": ("notes.txt", b"content")}
         wanted = [
@@ -314,6 +320,7 @@ async def test_steering_and_files_are_recorded_by_the_store_that_makes_the_chang
             ),
             ("updateWorkflowFromExecution", await real.client.post(f"{place}/updateWorkflow")),
             ("resumeWorkflowExecution", await real.client.post(f"{place}/resume")),
+            ("retryWorkflowExecution", await real.client.post(f"{failed['links']['self']}/retry")),
         ]
         workflow_place = f"{PLAIN}/workflow/{workflow['id']}/attachments"
         wanted += [
@@ -328,7 +335,7 @@ async def test_steering_and_files_are_recorded_by_the_store_that_makes_the_chang
     assert [record["operation"] for record in records] == [name for name, _ in wanted]
     assert {(record["outcome"], record["actor"]["user"]) for record in records} == {("allowed", "admin")}
     assert records[2]["after"] == {"values": ["note"]}
-    assert records[5]["before"]["status"] == "PAUSED"
+    assert [records[place]["before"]["status"] for place in (5, 6)] == ["PAUSED", "FAILED"]
     assert "planted" not in "".join(texts)
 
 

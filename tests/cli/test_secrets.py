@@ -33,6 +33,12 @@ def test_keys_are_changed_and_moved_and_told_of(call: Caller, tmp_path: Path) ->
     assert refused.exit != 0
     assert "is not there, the settings name" in refused.err
     assert asyncio.run(read_back(settings_of(data, secrets_key=f"file:{tmp_path / 'other'}"), workflow)) == SECRET
+    lines = call("audit", "export", "--data-dir", data).out.splitlines()
+    records = [record for line in lines if "Secrets" in (record := json.loads(line)["record"])["operation"]]
+    assert [(record["operation"], record["actor"]["kind"], record["outcome"]) for record in records] == [
+        ("rotateSecrets", "command line", "allowed"),
+        ("rewrapSecrets", "command line", "allowed"),
+    ]
 
 
 def test_a_directory_that_is_not_there_is_not_made(call: Caller, tmp_path: Path) -> None:
