@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -75,98 +76,131 @@ async def fill(store: SqlExecutionStore, rows: int) -> None:
         await asyncio.gather(*(store.create(Save(head, searched_context=head.context), SNAPSHOT) for head in heads))
 
 
-def selections(rows: int) -> dict[str, Selection]:
-    """Return what is measured, by its name."""
-    middle, eq = BEGIN + rows * 15, Operator.EQ
-    failed, completed = Condition("status", eq, ("FAILED",)), Condition("status", eq, ("COMPLETED",))
-    named = Condition("workflow/name", eq, ("Register gNB 3",))
-    since, until = Condition("endTime", Operator.GTE, (middle,)), Condition("endTime", Operator.LT, (middle + rows,))
-    kept = middle + RETENTION_MS
-    early, late = Condition("retainedTil", Operator.LT, (kept,)), Condition("retainedTil", Operator.GTE, (kept,))
-    some = Condition("workflow/name", Operator.IN, ("Register gNB 1", "Register gNB 20", "Register gNB 100"))
+_IS: Final = Operator.EQ
+_FAILED, _COMPLETED = (Condition("status", _IS, (status,)) for status in ("FAILED", "COMPLETED"))
+_NAMED: Final = Condition("workflow/name", _IS, ("Register gNB 3",))
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Conditions that half of all executions fit, and one that few do."""
+
+    since: Condition
+    until: Condition
+    soon: Condition
+    early: Condition
+    late: Condition
+    begun: Condition
+
+    @classmethod
+    def of(cls, rows: int) -> "Times":
+        """Return them for so many executions."""
+        middle = BEGIN + rows * 15
+        kept = middle + RETENTION_MS
+        return cls(
+            since=Condition("endTime", Operator.GTE, (middle,)),
+            until=Condition("endTime", Operator.LT, (middle,)),
+            soon=Condition("endTime", Operator.LT, (middle + rows,)),
+            early=Condition("retainedTil", Operator.LT, (kept,)),
+            late=Condition("retainedTil", Operator.GTE, (kept,)),
+            begun=Condition("creationTime", Operator.LT, (middle,)),
+        )
+
+
+def by_an_index(times: Times) -> dict[str, Selection]:
+    """Return pages that an index soon gives."""
+    either = Condition("status", Operator.IN, ("FAILED", "ABORTED"))
+    of_one = Condition("workflow/id", _IS, (str(UUID(int=150)),))
     return {
         "newest first": Selection(NEWEST),
         "sorted by workflow/name": Selection(Order("workflow/name")),
-        "status = FAILED, newest first": Selection(NEWEST, (failed,)),
-        "status = COMPLETED, by endTime": Selection(Order("endTime", descending=True), (completed,)),
-        "workflow/name = …, newest first": Selection(NEWEST, (named,)),
-        "workflow/name = … and status = FAILED": Selection(NEWEST, (named, failed)),
-        "status in FAILED, ABORTED, by name": Selection(Order("workflow/name"), (Condition("status", Operator.IN, ("FAILED", "ABORTED")),)),
-        "endTime in a narrow range, newest first": Selection(NEWEST, (since, until)),
-        "endTime since the middle, by creationUser": Selection(Order("creationUser"), (since,)),
-        "FAILED or workflow/id = …": Selection(NEWEST, (failed, Condition("workflow/id", eq, (str(UUID(int=150)),))), any_match=True),
-        "status = COMPLETED, page 100": Selection(NEWEST, (completed,), skip=9_900),
-        "aborted, by retainedTil": Selection(Order("retainedTil"), (Condition("aborted", eq, (True,)),)),
-        "retainedTil in the first half, newest first": Selection(NEWEST, (early,)),
-        "retainedTil in the second half, by endTime": Selection(Order("endTime"), (late,)),
-        "endTime in the first half, by retainedTil, latest first": Selection(
-            Order("retainedTil", descending=True), (Condition("endTime", Operator.LT, (middle,)),)
-        ),
-        "three workflows, retainedTil in the first half, by id, last first": Selection(Order("id", descending=True), (early, some)),
-        "two in three users, endTime since the middle, by contextType": Selection(
-            Order("contextType", descending=True), (since, Condition("creationUser", Operator.LTE, ("user4",)))
-        ),
-        "retainedTil in the second half or aborted, by creationUser": Selection(
-            Order("creationUser"), (late, Condition("aborted", eq, (True,))), any_match=True
-        ),
+        "status = FAILED, newest first": Selection(NEWEST, (_FAILED,)),
+        "status = COMPLETED, by endTime": Selection(Order("endTime", descending=True), (_COMPLETED,)),
+        "workflow/name = …, newest first": Selection(NEWEST, (_NAMED,)),
+        "workflow/name = … and status = FAILED": Selection(NEWEST, (_NAMED, _FAILED)),
+        "status in FAILED, ABORTED, by name": Selection(Order("workflow/name"), (either,)),
+        "endTime in a narrow range, newest first": Selection(NEWEST, (times.since, times.soon)),
+        "endTime since the middle, by creationUser": Selection(Order("creationUser"), (times.since,)),
+        "FAILED or workflow/id = …": Selection(NEWEST, (_FAILED, of_one), any_match=True),
+        "status = COMPLETED, page 100": Selection(NEWEST, (_COMPLETED,), skip=9_900),
+        "aborted, by retainedTil": Selection(Order("retainedTil"), (Condition("aborted", _IS, (True,)),)),
         "workflow/name contains, newest first": Selection(NEWEST, (Condition("workflow/name", Operator.CONT, ("gNB 19",)),)),
-        "creationUser contains what nobody has, by endTime": Selection(
-            Order("endTime"), (Condition("creationUser", Operator.CONT, ("nobody",)),)
-        ),
-        "status is not COMPLETED, by workflow/name": Selection(
-            Order("workflow/name"), (Condition("status", Operator.NEQ, ("COMPLETED",)),)
-        ),
-        "retainedTil in the second half, by creationUser, page 100, counted": Selection(
-            Order("creationUser"), (late,), skip=9_900, is_counted=True
-        ),
-        "workflow/name does not contain, by id, last first, page 100, counted": Selection(
-            Order("id", descending=True), (Condition("workflow/name", Operator.NCONT, ("gNB 0",)),), skip=9_900, is_counted=True
-        ),
-        "id does not contain, by creationUser, page 100, counted": Selection(
-            Order("creationUser", descending=True), (Condition("id", Operator.NCONT, ("fff",)),), skip=9_900, is_counted=True
-        ),
-        "creationUser contains, by endTime, counted": Selection(
-            Order("endTime"), (Condition("creationUser", Operator.CONT, ("user49",)),), is_counted=True
-        ),
-        "retainedTil in the second half, created in the first, newest first, counted": Selection(
-            NEWEST, (late, Condition("creationTime", Operator.LT, (middle,))), is_counted=True
-        ),
-        "200 names and 100 users not, by endTime, latest first, counted": Selection(
-            Order("endTime", descending=True),
-            (
-                Condition("workflow/name", Operator.IN, tuple(f"Register gNB {number}" for number in range(200))),
-                Condition("creationUser", Operator.NIN, tuple(f"user{number}" for number in range(45, 145))),
-            ),
-            is_counted=True,
-        ),
-        "five conditions, by workflow/id, counted": Selection(
-            Order("workflow/id"),
-            (
-                early,
-                Condition("status", Operator.NEQ, ("FAILED",)),
-                Condition("creationUser", Operator.NCONT, ("user9",)),
-                Condition("contextType", Operator.IN, ("NONE", "VNF", "CNF")),
-                Condition("workflow/name", Operator.GT, ("Register gNB 1",)),
-            ),
-            is_counted=True,
-        ),
-        "aborted or not, early or late, by aborted, counted": Selection(
-            Order("aborted"), (Condition("aborted", Operator.NEQ, (True,)), early, since), any_match=True, is_counted=True
-        ),
-        "one's own and others' by name, by retainedTil, latest first, counted": Selection(
-            Order("retainedTil", descending=True), (since,), is_counted=True, reach=Reach("user3", ("Register gNB 1*", "Register gNB 2"))
-        ),
-        "what one may see, counted": Selection(NEWEST, is_counted=True, reach=Reach("user3", ("Register gNB 1*", "Register gNB 2"))),
-        "status = COMPLETED, what one may see, newest first, counted": Selection(
-            NEWEST, (completed,), is_counted=True, reach=Reach("nobody", ("Register gNB 150",))
-        ),
-        "workflow/name = …, not by some users, by endTime, counted": Selection(
-            Order("endTime"), (named, Condition("creationUser", Operator.NIN, ("user1", "user2"))), is_counted=True
-        ),
-        "status = COMPLETED, counted": Selection(NEWEST, (completed,), is_counted=True),
         "context/vnfId contains, no index": Selection(NEWEST, (Condition("context", Operator.CONT, ("-4242",), "vnfId"),)),
-        "all FAILED counted": Selection(NEWEST, (failed,), is_counted=True),
-        "all counted": Selection(NEWEST, is_counted=True),
+    }
+
+
+def by_all_of_it(times: Times) -> dict[str, Selection]:
+    """Return pages for which the whole index has to be read."""
+    some = Condition("workflow/name", Operator.IN, ("Register gNB 1", "Register gNB 20", "Register gNB 100"))
+    users, aborted = Condition("creationUser", Operator.LTE, ("user4",)), Condition("aborted", _IS, (True,))
+    nobody, other = Condition("creationUser", Operator.CONT, ("nobody",)), Condition("status", Operator.NEQ, ("COMPLETED",))
+    last_kept, last_id, last_context = (Order(name, descending=True) for name in ("retainedTil", "id", "contextType"))
+    return {
+        "retainedTil in the first half, newest first": Selection(NEWEST, (times.early,)),
+        "retainedTil in the second half, by endTime": Selection(Order("endTime"), (times.late,)),
+        "endTime in the first half, by retainedTil, latest first": Selection(last_kept, (times.until,)),
+        "three workflows, retainedTil in the first half, by id, last first": Selection(last_id, (times.early, some)),
+        "two in three users, endTime since the middle, by contextType": Selection(last_context, (times.since, users)),
+        "retainedTil in the second half or aborted, by creationUser": Selection(
+            Order("creationUser"), (times.late, aborted), any_match=True
+        ),
+        "creationUser contains what nobody has, by endTime": Selection(Order("endTime"), (nobody,)),
+        "status is not COMPLETED, by workflow/name": Selection(Order("workflow/name"), (other,)),
+    }
+
+
+def counted(times: Times) -> dict[str, Selection]:
+    """Return pages with the number of all that fit."""
+    first_user, last_user, by_end = Order("creationUser"), Order("creationUser", descending=True), Order("endTime")
+    no_name, no_id = Condition("workflow/name", Operator.NCONT, ("gNB 0",)), Condition("id", Operator.NCONT, ("fff",))
+    names = Condition("workflow/name", Operator.IN, tuple(f"Register gNB {number}" for number in range(200)))
+    not_users = Condition("creationUser", Operator.NIN, tuple(f"user{number}" for number in range(45, 145)))
+    some_users = Condition("creationUser", Operator.CONT, ("user49",))
+    not_two = Condition("creationUser", Operator.NIN, ("user1", "user2"))
+    five = (
+        times.early,
+        Condition("status", Operator.NEQ, ("FAILED",)),
+        Condition("creationUser", Operator.NCONT, ("user9",)),
+        Condition("contextType", Operator.IN, ("NONE", "VNF", "CNF")),
+        Condition("workflow/name", Operator.GT, ("Register gNB 1",)),
+    )
+    not_aborted = Condition("aborted", Operator.NEQ, (True,))
+    return {
+        "retainedTil in the second half, by creationUser, page 100": Selection(first_user, (times.late,), skip=9_900),
+        "workflow/name does not contain, by id, last first, page 100": Selection(Order("id", descending=True), (no_name,), skip=9_900),
+        "id does not contain, by creationUser, page 100": Selection(last_user, (no_id,), skip=9_900),
+        "creationUser contains, by endTime": Selection(by_end, (some_users,)),
+        "retainedTil in the second half, created in the first, newest first": Selection(NEWEST, (times.late, times.begun)),
+        "200 names and 100 users not, by endTime, latest first": Selection(Order("endTime", descending=True), (names, not_users)),
+        "five conditions, by workflow/id": Selection(Order("workflow/id"), five),
+        "aborted or not, early or late, by aborted": Selection(Order("aborted"), (not_aborted, times.early, times.since), any_match=True),
+        "workflow/name = …, not by some users, by endTime": Selection(by_end, (_NAMED, not_two)),
+        "status = COMPLETED": Selection(NEWEST, (_COMPLETED,)),
+        "all FAILED": Selection(NEWEST, (_FAILED,)),
+        "all": Selection(NEWEST),
+    }
+
+
+def within_reach(times: Times) -> dict[str, Selection]:
+    """Return pages with a number of somebody who may not see everything."""
+    few, one = Reach("user3", ("Register gNB 1*", "Register gNB 2")), Reach("nobody", ("Register gNB 150",))
+    return {
+        "one's own and others' by name, by retainedTil, latest first": Selection(
+            Order("retainedTil", descending=True), (times.since,), reach=few
+        ),
+        "what one may see": Selection(NEWEST, reach=few),
+        "status = COMPLETED, what one may see, newest first": Selection(NEWEST, (_COMPLETED,), reach=one),
+    }
+
+
+def selections(rows: int) -> dict[str, Selection]:
+    """Return what is measured, by its name."""
+    times = Times.of(rows)
+    numbered = {**counted(times), **within_reach(times)}
+    return {
+        **by_an_index(times),
+        **by_all_of_it(times),
+        **{f"{name}, counted": replace(selection, is_counted=True) for name, selection in numbered.items()},
     }
 
 
