@@ -90,7 +90,7 @@ async def test_every_save_and_every_flush_is_one_commit_with_its_own_content(exe
     told = await all_commits(log)
     assert [each.place for each in told] == sorted({each.place for each in told})
     assert [(each.execution_id, each.tenant, each.time) for each in told] == [
-        ("e1", "default", NOW + 1), ("e1", "default", NOW + 2), ("e1", "default", NOW), ("e2", "default", 0), ("e1", "default", NOW + 9),
+        ("e1", "default", NOW + 1), ("e1", "default", NOW + 2), ("e1", "default", NOW), ("e2", "default", NOW), ("e1", "default", NOW + 9),
         ("e1", "default", NOW + 3),
     ]  # fmt: skip
     assert [each.outline for each in told] == [outlined(first), outlined(second), None, outlined(head("e2")), None, outlined(third)]

@@ -65,6 +65,7 @@ def head(execution_id: str = "e1", **changes: Any) -> Head:
         context_type=ContextType.NONE,
         retained_til=NOW + 1_000,
         current=step(),
+        last_time=NOW,
         version=1,
     )
     return replace(made, **changes)

@@ -10,7 +10,7 @@ from stepswitch.engine.claims import Grant
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.patience import STORE_PAUSES
 from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS
-from tests.worker.house import House
+from tests.worker.house import SILENCE, House
 
 
 class Held:
@@ -97,6 +97,19 @@ async def test_a_late_claim_is_asked_for_until_the_store_takes_it(house: House) 
     assert head.current.state is StepState.EXECUTING
     held.ended.set()
     await running
+
+
+async def test_a_late_claim_that_the_store_refused_for_long_counts_as_heard_of_when_it_is_stored(house: House) -> None:
+    task = await house.begin("SAFE")
+    grant = await house.claims.claim(task, "here")
+    begun = house.clock.now()
+    await house.clock.advance(2 * SILENCE)
+    assert isinstance(grant, Grant)
+    late = replace(grant, nonce="late")
+    assert await house.claims.claim_late(late, "here") == late
+    assert (await house.step(task)).claimed_time == begun
+    (claim,) = await house.store.open_claims(2**62, 0)
+    assert claim.last_sign == house.clock.now() == begun + 2 * SILENCE * 1_000
 
 
 async def test_an_abort_before_the_claim_leaves_a_step_that_nobody_had_claimed(house: House) -> None:

@@ -345,7 +345,10 @@ def _row_ops(save: Save, large: Large) -> list[Op]:
 
 
 def _claim_ops(save: Save) -> list[Op]:
-    """Return what makes the stored claim the one of the head. One that goes on is left alone: its last sign stands in its row only."""
+    """Return what makes the stored claim the one of the head. One that goes on is left alone: its last sign stands in its row only.
+
+    The first sign of life is that it was asked for, however long before that an attempt has begun whose claim comes late.
+    """
     current = save.head.current
     if current is None or (current.claim is None and not any(row.claim for row in save.rows)):
         return []
@@ -360,7 +363,7 @@ def _claim_ops(save: Save) -> list[Op]:
         "attempt": current.attempt,
         "nonce": claim.nonce,
         "instance": claim.instance,
-        "last_sign": work.claimed_time,
+        "last_sign": save.head.last_time,
         "deadline": claim.deadline,
     }
     return [end, Op(_ADD_CLAIM, row)]
