@@ -319,7 +319,14 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     rows_stay_behind: {"steering": 0.7},
     lines_in_doubt_are_stored_again: {"commit_fails": 0.1},
     finished_steps_are_forgotten: {},
-    who_was_sent_before_a_restore_is_believed: {"restore_seconds": 30.0, "crash_seconds": None, "crash_at_point": 0.0, "fatal_point": None},
+    who_was_sent_before_a_restore_is_believed: {
+        "restore_seconds": 30.0,
+        "message_late": 0.8,
+        "message_lost": 0.0,
+        "crash_seconds": None,
+        "crash_at_point": 0.0,
+        "fatal_point": None,
+    },
     what_a_restore_may_do_twice_is_done: {"restore_seconds": 30.0},
     signs_of_life_are_not_written: {"device_trouble": 0.6},
     nobody_asks_whether_a_claim_is_still_stored: {

@@ -1,7 +1,6 @@
 """One schedule: a city, a service that lives and dies in it, two people, a storm, and a calm in which everything has to come to its end."""
 
 import asyncio
-import contextlib
 import hashlib
 import sqlite3
 from collections import Counter
@@ -195,10 +194,10 @@ class Schedule:
             self.life.crash()
 
     async def _stop(self) -> None:
-        if self.life is not None and self.life.is_ready and not self.life.node.is_dead:
+        if (life := self._living()) is not None:
             self.city.met["the process was told to stop"] += 1
-            self.life.is_ready = False
-            self.loop.run_on(self.life.node, self.life.stop(self.random.choice([0.0, 5.0, 30.0])))
+            life.is_ready = False
+            self.loop.run_on(life.node, life.stop(self.random.choice([0.0, 5.0, 30.0])))
 
     def reach(self, point: CrashPoint) -> None:
         """Listen at all crash points; die there now and then."""
@@ -248,10 +247,10 @@ class Schedule:
             self.life.crash()
         await restore(backup, self._directory, self.city, self.memory, self.clock, self._ids)
         self._is_restoring = False
-        with contextlib.suppress(BrokenPromiseError):  # in a storm it may die at every start; it has to come back when it is calm
-            life = await self._until_it_lives()
-            if ghosts is not None:
-                self.loop.run_on(life.node, ghosts.haunt(life, self.city))
+        while (life := self._living()) is None:  # in a storm it may die at every start; `_calm_down` sees that it comes back
+            await sleep(LOOK_SECONDS)
+        if ghosts is not None:
+            self.loop.run_on(life.node, ghosts.haunt(life, self.city))
 
     async def _jump(self) -> None:
         seconds = self.random.choice([-600.0, -20.0, 15.0, 60.0, 3_600.0])
@@ -264,8 +263,8 @@ class Schedule:
         while True:
             await sleep(LOOK_SECONDS)
             self.check_breaches()
-            stands = self.life is not None and self.life.is_ready and not (self.life.node.is_still or self.life.node.is_dead)
-            watch.note(self.loop.time(), unfair(self.life) if self.life is not None and stands else {})
+            life = self._living()
+            watch.note(self.loop.time(), {} if life is None or life.node.is_still else unfair(life))
 
     # --- the calm ---
 
@@ -289,11 +288,14 @@ class Schedule:
 
     async def _until_it_lives(self) -> Life:
         end = self.loop.time() + ATTENDED_SECONDS
-        while self.life is None or not self.life.is_ready or self.life.node.is_dead:
+        while (life := self._living()) is None:
             if self.loop.time() > end:
                 raise BrokenPromiseError("the service does not come back")
             await sleep(LOOK_SECONDS)
-        return self.life
+        return life
+
+    def _living(self) -> Life | None:
+        return self.life if self.life is not None and self.life.is_ready and not self.life.node.is_dead else None
 
     async def _settle(self) -> None:
         """Return when everything has ended or waits for a person; somebody has to work at all the rest, or to be about to."""

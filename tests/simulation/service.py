@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from stepswitch.access.accounts import ensure_admin
 from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.errors import ErrorCode, NotFoundError
-from stepswitch.domain.events import Change, Decision, Event, Resume, Retry, SetValues, Steered, Task, Turn
+from stepswitch.domain.events import Change, Decision, Event, Lost, Resume, Retry, SetValues, Steered, Task, Turn
 from stepswitch.domain.execution import Claim, Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import collect
@@ -67,24 +67,32 @@ MOST: Final = 1_000
 
 
 class WatchedConductor(Conductor):
-    """The real conductor; it remembers what was wanted, and of which version."""
+    """The real conductor; it remembers what was wanted, and of which version, and who was given up."""
 
     def __init__(self, city: City, *given: Any) -> None:
         super().__init__(*given)
         self._city = city
-        self._wanted: dict[str, Steered] = {}
+        self._noted: dict[str, Event] = {}
 
     async def apply(self, execution_id: str, event: Event, entry: Entry | None = None) -> Decision:
-        if isinstance(event, Resume | Retry | SetValues) or (isinstance(event, Change) and (event.workflow or event.start_step_id)):
-            self._wanted[event.id] = event
+        is_wish = isinstance(event, Resume | Retry | SetValues) or (isinstance(event, Change) and (event.workflow or event.start_step_id))
+        if is_wish or isinstance(event, Lost):
+            self._noted[event.id] = event
         return await super().apply(execution_id, event, entry)
 
     def check(self, change: Committed) -> None:
         """Note a breach where what was committed was meant for another version."""
-        head = change.head
-        wanted = self._wanted.get(head.applied[-1]) if head is not None and head.applied else None
-        if wanted is not None and head is not None and wanted.seen is not None and wanted.seen != head.version - 1:
+        wanted, head = self._cause(change), change.head
+        if isinstance(wanted, Steered) and head is not None and wanted.seen is not None and wanted.seen != head.version - 1:
             self._city.breaches.append(f"{wanted} was applied to version {head.version - 1} of {head.id}, which nobody saw")
+
+    def given_up(self, change: Committed) -> str | None:
+        """Return the nonce of the claim that others gave up with this commit; None where nobody did."""
+        lost = self._cause(change)
+        return lost.nonce if isinstance(lost, Lost) else None
+
+    def _cause(self, change: Committed) -> Event | None:
+        return self._noted.get(change.head.applied[-1]) if change.head is not None and change.head.applied else None
 
 
 @dataclass
@@ -238,10 +246,11 @@ class Life:
         """Note which claims are lost from now on, and see that nobody's will met a state that they had not seen. Implements `Observer`."""
         self.city.hear(change)
         self.conductor.check(change)
+        given_up = self.conductor.given_up(change)
         for step in change.steps:
             if step.claim is not None and step.error is not None and step.error.code is ErrorCode.LOST:
                 self.city.lost.add(step.claim.nonce)
-                if not step.error.message.startswith("nothing was sent"):  # that it says itself, after it stood still
+                if step.claim.nonce == given_up:
                     self._refuse_heard(step.claim)
 
     def _refuse_heard(self, claim: Claim) -> None:

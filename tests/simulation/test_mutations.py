@@ -6,7 +6,7 @@ from tests.simulation.conftest import Simulate
 from tests.simulation.mutations import MUTATIONS, Mutation
 from tests.simulation.watch import BrokenPromiseError
 
-ENOUGH = 200
+ENOUGH = 100
 """Schedules after which a fault counts as not found; nearly all are found in the first few."""
 
 

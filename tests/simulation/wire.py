@@ -48,7 +48,11 @@ class Wire(Claims):
         await self._ask(lambda: self._server.log(execution_id, entries, again=again, is_confidential=is_confidential), doubles=False)
 
     async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
-        return await self._ask(lambda: self._server.sign(nonces))
+        lost = self._city.lost.intersection(nonces)
+        kept = await self._ask(lambda: self._server.sign(nonces))
+        if believed := lost.intersection(kept):
+            self._city.breaches.append(f"a worker was told that its claim is stored, which had been declared lost: {sorted(believed)}")
+        return kept
 
     async def cleaned_up(self, execution_id: str, number: int) -> None:
         await self._ask(lambda: self._server.cleaned_up(execution_id, number))
