@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from stepswitch.domain.secrecy import MASK
-from stepswitch.engine.kept_passwords import masked_document, with_kept_passwords
+from stepswitch.engine.kept_passwords import masked_document, password_places, value_at, with_kept_passwords
 
 JsonObject = dict[str, Any]
+CREDENTIAL = {"credential": "core"}
 
 
 def stored() -> JsonObject:
@@ -56,6 +57,25 @@ def test_what_was_shown_comes_back_whole() -> None:
     assert "hunter22" not in str(shown)
     assert "compared" not in str(shown)
     assert with_kept_passwords(shown, stored()) == (stored(), [])
+
+
+def test_what_is_hidden_is_what_may_come_back_hidden_and_nothing_is_changed_in_place() -> None:
+    document = stored()
+    secret, open_one = {"type": "password", "defaultValue": "secret", "default": "secret"}, {"type": "password", "defaultValue": CREDENTIAL}
+    document["outputs"] = {"o": dict(secret)}
+    document["steps"]["b"]["policy"] = {
+        "timeoutSeconds": 5,
+        "probe": {"inBindings": {"password": dict(secret), "enablePassword": open_one}},
+    }
+    document["steps"]["b"]["conditions"] = [{"name": "o", "value": "secret"}, {"name": ["o"], "value": "x"}, "no condition"]
+    before = deepcopy(document)
+    shown, places = masked_document(document), {each.keys for each in password_places(document)}
+    assert document == before
+    for keys in places:
+        held = value_at(document, keys)
+        assert value_at(shown, keys) == (held if held in (None, CREDENTIAL) else MASK)
+    assert str(shown).count(MASK) == sum(value_at(document, keys) not in (None, CREDENTIAL) for keys in places) == 9
+    assert "secret" not in str(shown)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from typing import Any
 from starlette.responses import Response
 
 from stepswitch.api.services import Call, json_response
-from stepswitch.api.wire.documents import encode, without_passwords
+from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import wanted_tags
 from stepswitch.api.wire.requests import existing_id
 from stepswitch.api.wire.times import format_time
 from stepswitch.api.workflows import checked_response
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError
 from stepswitch.engine.differences import MISSING, Difference, at, differences
+from stepswitch.engine.kept_passwords import masked_document
 
 
 async def list_revisions(call: Call) -> Response:
@@ -38,7 +39,7 @@ async def compare_revisions(call: Call) -> Response:
     before: Mapping[str, Any] = {}
     if text is not None or against > 0:  # what the first revision changed is all of it
         before = (await call.services.catalogue.revision(call.caller, _workflow_id(call), against)).document
-    shown_before, shown_after = without_passwords(before), without_passwords(after)
+    shown_before, shown_after = masked_document(before), masked_document(after)
     return json_response(encode([_written(each, shown_before, shown_after) for each in differences(before, after)]))
 
 

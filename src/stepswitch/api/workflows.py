@@ -10,12 +10,13 @@ from stepswitch.api.list_requests import fields_request
 from stepswitch.api.lists import workflow_lists
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.wire.bodies import read_json
-from stepswitch.api.wire.documents import encode, without_passwords
+from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_tags
 from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
 from stepswitch.api.wire.together import both, faults_of
 from stepswitch.domain.errors import Fault, InvalidRequestError
 from stepswitch.engine.catalogue import Checked, tag_of
+from stepswitch.engine.kept_passwords import masked_document
 
 
 def checked_response(call: Call, checked: Checked) -> Response:
@@ -81,7 +82,7 @@ async def delete_workflow(call: Call) -> Response:
 async def convert_workflow(call: Call) -> Response:
     """Answer with a document of an older schema in schema 3.0; nothing is stored."""
     original, owner, faults = conversion(await read_json(call.request))
-    return json_response(encode(without_passwords(await call.services.catalogue.convert(original, owner, faults))))
+    return json_response(encode(masked_document(await call.services.catalogue.convert(original, owner, faults))))
 
 
 async def validate_workflow(call: Call) -> Response:

@@ -69,17 +69,66 @@ def with_kept_passwords(sent: JsonObject, stored: JsonObject) -> tuple[JsonObjec
 
 
 def masked_document(document: JsonObject) -> dict[str, Any]:
-    """Return `document`, of any schema, with `********` wherever a password stands."""
+    """Return `document`, of any schema, with `********` wherever a password stands; what has none is shared with `document`.
+
+    Every answer with a workflow asks for this, so that it goes through a document of this schema once and does not look for `password_places`.
+    """
+    if not _is_of_this_schema(document):
+        return _masked_old(document)
+    shown = dict(document)
+    secret: set[str] = set()
+    for section in _SECTIONS:
+        if isinstance(declared := document.get(section), Mapping) and declared:
+            secret.update(name for name, entry in declared.items() if _is_password(entry))
+            shown[section] = {name: _without_default(entry) for name, entry in declared.items()}
+    if isinstance(steps := document.get("steps"), Mapping) and steps:
+        shown["steps"] = {step_id: _masked_step(step, secret) for step_id, step in steps.items()}
+    return shown
+
+
+def _masked_old(document: JsonObject) -> dict[str, Any]:
     shown = deepcopy(dict(document))
-    for place in password_places(document):
-        if is_secret(value_at(document, place.keys)):
+    for place in _old_places(document):
+        if _is_secret(value_at(document, place.keys)):
             _put(shown, place.keys, MASK)
     return shown
 
 
-def is_secret(default: object) -> bool:
+def _masked_step(step: Any, secret: set[str]) -> Any:
+    """Return a step, or its probe, without the passwords in its bindings, and in its conditions on what is `secret`."""
+    if not isinstance(step, Mapping):
+        return step
+    shown = dict(step)
+    if isinstance(bindings := step.get("inBindings"), Mapping):
+        shown["inBindings"] = {name: _without_default(entry) for name, entry in bindings.items()}
+    if isinstance(policy := step.get("policy"), Mapping) and isinstance(probe := policy.get("probe"), Mapping):
+        shown["policy"] = {**policy, "probe": _masked_step(probe, set())}
+    if secret and isinstance(conditions := step.get("conditions"), list):
+        shown["conditions"] = [_without_value(condition, secret) for condition in conditions]
+    return shown
+
+
+def _without_default(entry: Any) -> Any:
+    hidden = [field for field in DEFAULTS if _is_secret(entry.get(field))] if _is_password(entry) else ()
+    return {**entry, **dict.fromkeys(hidden, MASK)} if hidden else entry
+
+
+def _without_value(condition: Any, secret: set[str]) -> Any:
+    hidden = _is_on_secret(condition, secret) and _is_secret(condition.get("value"))
+    return {**condition, "value": MASK} if hidden else condition
+
+
+def _is_password(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and entry.get("type") == ValueType.PASSWORD
+
+
+def _is_on_secret(condition: Any, secret: set[str]) -> bool:
+    return isinstance(condition, Mapping) and isinstance(name := condition.get("name"), str) and name in secret
+
+
+def _is_secret(value: object) -> bool:
     """Return whether what stands where a password may stand has to be hidden; a credential has a name there, which does not."""
-    return bool(default) and not (isinstance(default, Mapping) and reference_in(default) is not None)
+    return bool(value) and not (isinstance(value, Mapping) and reference_in(value) is not None)
 
 
 def mentions_passwords(document: JsonObject) -> bool:
@@ -95,16 +144,16 @@ def password_places(document: JsonObject) -> Iterator[Place]:
     secret: set[str] = set()
     for section in _SECTIONS:
         for name, entry in _objects(document.get(section)):
-            if entry.get("type") == ValueType.PASSWORD:
+            if _is_password(entry):
                 secret.add(name)
                 yield from (Place((section, name, field), name, is_declared=True) for field in DEFAULTS)
     for step_id, step in _objects(document.get("steps")):
         for name_keys, entry in _inputs(step):
-            if entry.get("type") == ValueType.PASSWORD:
+            if _is_password(entry):
                 yield from (Place(("steps", step_id, *name_keys, field), step_id) for field in DEFAULTS)
         conditions = step.get("conditions")
         for number, condition in enumerate(conditions) if isinstance(conditions, list) else ():
-            if isinstance(condition, Mapping) and isinstance(read := condition.get("name"), str) and read in secret:
+            if _is_on_secret(condition, secret):
                 yield Place(("steps", step_id, "conditions", number, "value"), step_id)
 
 

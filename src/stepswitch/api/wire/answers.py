@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
-from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts, encode, without_passwords
+from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts, encode
 from stepswitch.api.wire.events import EventTexts
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.execution import Head, LogEntry, Probe, Status, StepError, StepExecution
 from stepswitch.domain.filters import written
+from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled
@@ -52,7 +53,7 @@ class Answers:
     def workflow(self, stored: StoredWorkflow, root: Root, fields: Fields = ALL) -> bytes:
         """Return a `workflowResponse`, or what of it is asked for."""
         place = f"{root.prefix}/workflow/{_escaped(stored.id)}"
-        answer: dict[str, Any] = without_passwords(stored.document)
+        answer: dict[str, Any] = masked_document(stored.document)
         answer |= {"id": stored.id, "createdAt": format_time(stored.created_at), "creationUser": stored.creation_user}
         if root.with_tenant:
             answer["creationTenantId"] = stored.tenant

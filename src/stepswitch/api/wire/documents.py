@@ -11,17 +11,15 @@ from typing import Any, Final
 import orjson
 
 from stepswitch.api.wire.times import format_time
-from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.secrecy import MASK
-from stepswitch.domain.values import ValueType, to_text
+from stepswitch.domain.values import to_text
 from stepswitch.engine.budget import Kept
-from stepswitch.engine.kept_passwords import DEFAULTS, is_secret, masked_document
+from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.snapshots import Compiled
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 STEP_BYTES: Final = 400
 """What the text of a step takes besides its characters."""
-_DECLARATIONS: Final = ("inputs", "variables", "outputs")
 _STRUCTURE: Final = frozenset(
     {"name", "type", "format", "exportName", "comparator", "nextStepId", "startStepId", "onFailureStepId", "onUnknownStepId"}
     | {"id", "schemaVersion"}
@@ -72,7 +70,7 @@ class SnapshotTexts:
 
 
 def _snapshot_text(compiled: Compiled, masker: Masker, *, with_tenant: bool) -> SnapshotText:
-    document = without_passwords(compiled.snapshot.document)
+    document = masked_document(compiled.snapshot.document)
     if compiled.secret_defaults:
         document = _masked(document, masker(compiled.secret_defaults))
     if isinstance(created := document.get("createdAt"), int):
@@ -99,49 +97,6 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
         return [_masked(entry, mask) for entry in value]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return MASK if is_number and mask(to_text(value)) != to_text(value) else value
-
-
-def without_passwords(document: JsonObject) -> dict[str, Any]:
-    """Return `document` with `********` for every default of type password, and for what a condition compares a password with."""
-    if document.get("schemaVersion") != SCHEMA_VERSION:
-        return masked_document(document)
-    shown = dict(document)
-    secret: set[str] = set()
-    for section in _DECLARATIONS:
-        if isinstance(declared := document.get(section), Mapping) and declared:
-            secret.update(name for name, entry in declared.items() if _is_password(entry))
-            shown[section] = {name: _without_default(entry) for name, entry in declared.items()}
-    if isinstance(steps := document.get("steps"), Mapping) and steps:
-        shown["steps"] = {step_id: _step_without_passwords(step, secret) for step_id, step in steps.items()}
-    return shown
-
-
-def _step_without_passwords(step: Any, secret: set[str]) -> Any:
-    """Return a step, or its probe, without the passwords in its bindings, and in its conditions on what is `secret`."""
-    if not isinstance(step, Mapping):
-        return step
-    shown = dict(step)
-    if isinstance(bindings := step.get("inBindings"), Mapping):
-        shown["inBindings"] = {name: _without_default(entry) for name, entry in bindings.items()}
-    if isinstance(policy := step.get("policy"), Mapping) and isinstance(probe := policy.get("probe"), Mapping):
-        shown["policy"] = {**policy, "probe": _step_without_passwords(probe, set())}
-    if secret and isinstance(conditions := step.get("conditions"), list):
-        shown["conditions"] = [_without_value(condition, secret) for condition in conditions]
-    return shown
-
-
-def _is_password(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and entry.get("type") == ValueType.PASSWORD
-
-
-def _without_default(entry: Any) -> Any:
-    hidden = [field for field in DEFAULTS if is_secret(entry.get(field))] if _is_password(entry) else ()
-    return {**entry, **dict.fromkeys(hidden, MASK)} if hidden else entry
-
-
-def _without_value(condition: Any, secret: set[str]) -> Any:
-    hidden = isinstance(condition, Mapping) and condition.get("name") in secret and condition.get("value")
-    return {**condition, "value": MASK} if hidden else condition
 
 
 def encode(value: Any) -> bytes:
