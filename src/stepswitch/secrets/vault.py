@@ -3,6 +3,7 @@
 Data keys are sent there to be encrypted and decrypted, when the service starts and when keys change. Credentials are read in `vault_values`.
 """
 
+import asyncio
 import base64
 import binascii
 import ssl
@@ -41,7 +42,8 @@ class Vault:
         if self.namespace:
             headers["X-Vault-Namespace"] = self.namespace
         try:
-            async with httpx.AsyncClient(timeout=LIMIT_SECONDS, verify=self._trusted()) as client:
+            trusted = await asyncio.to_thread(self._trusted)  # reads every certificate of the machine, which takes a while
+            async with httpx.AsyncClient(timeout=LIMIT_SECONDS, verify=trusted) as client:
                 answer = await client.request(method, url, json=body, headers=headers)
                 plain = answer.json() if answer.content else {}
         except (httpx.HTTPError, httpx.InvalidURL) as error:
