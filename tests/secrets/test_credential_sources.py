@@ -1,12 +1,14 @@
 """Risk: a credential opens what is not meant for one (a file, a variable of the service), or a place that fails is not said as such."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stepswitch.domain.errors import CredentialError
-from stepswitch.engine.credential_records import EnvironmentValue, FileValue, KubernetesValue, Source, StoredValue, VaultValue
+from stepswitch.engine.credential_records import Credential, EnvironmentValue, FileValue, KubernetesValue, Source, StoredValue, VaultValue
+from stepswitch.engine.credential_use import read_value
 from stepswitch.secrets.credential_sources import CredentialSources
 from stepswitch.secrets.kubernetes import Cluster
 from stepswitch.secrets.local_values import LARGEST_FILE, Folder, Variables
@@ -18,6 +20,10 @@ from tests.secrets.vault_server import TOKEN, open_vault
 
 SECRET = "a pigeon on the roof"
 PREFIX = "STEPSWITCH_CREDENTIAL_"
+CREDENTIAL = Credential(
+    "default", "core", StoredValue(SECRET), ("*",), ("*",), ("*",), without_device=False, description="", created_at=1,
+    created_by="admin", changed_at=1, changed_by="admin",
+)  # fmt: skip
 
 
 def sources(
@@ -159,8 +165,11 @@ async def test_a_kubeconfig_says_where_and_with_which_token(tmp_path: Path) -> N
         assert "is no pod" in await refused(sources(), source)
 
 
-async def test_a_value_that_nobody_could_hide_is_none() -> None:
-    of = sources()
+async def test_a_value_that_nobody_could_hide_or_send_is_none() -> None:
+    of = sources({f"{PREFIX}LATIN": os.fsdecode("straße".encode("latin-1"))})
     assert await of.read(StoredValue(SECRET)) == SECRET
-    for value in ("", "abc", "x" * 70_000, "a\0bcd"):
-        assert of.faults(StoredValue(value))
+    for value in ("", "abc", "x" * 70_000, "a\0bcd", "abcd\ud800"):
+        assert len(of.faults(StoredValue(value))) == 1
+    with pytest.raises(CredentialError, match=r"\(environment\) is no text in UTF-8") as error:
+        await read_value(of, replace(CREDENTIAL, source=EnvironmentValue(f"{PREFIX}LATIN")))
+    assert error.value.code == "CREDENTIAL_UNAVAILABLE"

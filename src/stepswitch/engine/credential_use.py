@@ -13,6 +13,7 @@ import structlog
 from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import CredentialError, ErrorCode
 from stepswitch.domain.execution import Head, StepExecution
+from stepswitch.domain.names import unfit_text
 from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.secrecy import SHORTEST_SECRET
 from stepswitch.domain.step_types import StepSignature
@@ -161,6 +162,8 @@ def unfit_value(value: str) -> str | None:
         return f"has fewer than {SHORTEST_SECRET} characters: nobody could hide it in a log"
     if len(value.encode("utf-8", "replace")) > LONGEST_VALUE:
         return f"has more than {LONGEST_VALUE} bytes"
+    if unfit_text(value) is not None:
+        return "is no text in UTF-8"
     return "holds the character NUL" if "\0" in value else None
 
 

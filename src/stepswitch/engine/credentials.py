@@ -18,7 +18,6 @@ from stepswitch.domain.errors import (
     PreconditionFailedError,
     VersionConflictError,
 )
-from stepswitch.domain.names import unfit_text
 from stepswitch.domain.secrecy import MASK
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.audit import Thing
@@ -183,11 +182,8 @@ class Credentials:
 
     def _unreadable(self, source: Source) -> list[Fault]:
         found = [Fault(ErrorCode.INVALID_VALUE, f"source.{field}", why) for field, why in self._reader.faults(source)]
-        if isinstance(source, StoredValue):
-            if source.value == MASK:
-                found.append(Fault(ErrorCode.INVALID_VALUE, "source.value", f"{MASK} is how a password is shown; give the value itself"))
-            if (why := unfit_text(source.value)) is not None:
-                found.append(Fault(ErrorCode.INVALID_VALUE, "source.value", why))
+        if isinstance(source, StoredValue) and source.value == MASK:
+            found.append(Fault(ErrorCode.INVALID_VALUE, "source.value", f"{MASK} is how a password is shown; give the value itself"))
         return found
 
     async def _role_faults(self, tenant: str, roles: Sequence[str]) -> list[Fault]:
