@@ -18,6 +18,7 @@ from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.audit import SqlAuditStore
 from tests.api.real import OWN, PLAIN, Real, real_service
 from tests.openssh import OpenSshServer
+from tests.secrets.vault_server import TOKEN, open_vault
 
 CORE: Final = {"credential": "core"}
 PASSWORD: Final = {"type": "password"}
@@ -306,6 +307,25 @@ async def test_a_value_that_was_changed_is_what_the_next_attempt_uses(real: Real
     assert (await real.client.patch(f"{OWN}/credentials/core", json={"source": source})).status_code == 200
     await real.client.post(f"{PLAIN}/workflowExecution/{execution}/retry")
     assert (await came_to(real, execution, "COMPLETED"))["stepExecutions"][1]["attempt"] == 2
+
+
+async def test_a_step_that_found_vault_sealed_is_tried_again_as_its_policy_says(tmp_path: Path, device: OpenSshServer) -> None:
+    async with open_vault() as vault:
+        vault.values["secret/core"] = {"password": device.password}
+        vault.refuses = 1
+        async with real_service(tmp_path, host_keys="accept-new", vault_address=vault.address, vault_token=TOKEN) as real:
+            await keep(real, device, source={"kind": "vault", "mount": "secret", "path": "core", "key": "password"})
+            document = of_designer(device)
+            document["steps"]["a"]["policy"] = {"retry": {"maxAttempts": 2}}
+            before = device.logins()
+            ended = await real.execute((await real.create(document))["id"])
+            first, second = ended["stepExecutions"]
+            assert (first["result"], first["error"]["code"]) == ("FAILED", "CREDENTIAL_UNAVAILABLE")
+            assert "503 (Vault is sealed)" in first["error"]["message"]
+            assert (ended["status"], second["attempt"], second["result"]) == ("COMPLETED", 2, "SUCCEEDED")
+            assert [each["outcome"] for each in await records(real, "useCredential")] == ["allowed", "refused"]
+            assert device.logins() == before + 1
+            assert TOKEN not in json.dumps(ended)
 
 
 async def test_a_credential_that_is_removed_fails_the_step_and_nothing_is_sent(real: Real, device: OpenSshServer) -> None:

@@ -22,6 +22,8 @@ class FakeVault:
     keys: set[str] = field(default_factory=lambda: {"stepswitch"})
     mount: str = "transit"
     is_sealed: bool = False
+    refuses: int = 0
+    """How many requests it answers yet as if it were sealed."""
     garbles: bool = False
     """Whether it answers with another plaintext than the one that was encrypted."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -32,7 +34,8 @@ class FakeVault:
 
     def answer(self, path: str, headers: dict[str, str], body: dict[str, str]) -> tuple[int, object]:
         """Return status and JSON for a request."""
-        if self.is_sealed:
+        self.refuses -= (is_away := self.refuses > 0)
+        if self.is_sealed or is_away:
             return 503, {"errors": ["Vault is sealed"]}
         if headers.get("x-vault-token") != TOKEN:
             return 403, {"errors": ["permission denied"]}
