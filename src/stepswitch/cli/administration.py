@@ -5,11 +5,11 @@ Whoever can write a data directory may do everything in it, with no login; a ser
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepswitch.bootstrap import People
     from stepswitch.cli.remote import Place
     from stepswitch.client import StepswitchClient
+    from stepswitch.config.settings import Settings
     from stepswitch.engine.callers import Caller
     from stepswitch.engine.privileges import Role
     from stepswitch.engine.records import Account, Session
@@ -236,11 +237,7 @@ def administer(
     tenant: str = LOCAL_TENANT,
 ) -> Answer:
     """Return what `use` makes of a place; raises SettingsError where two are named, and ends the command where a service refuses."""
-    if url is not None and (data_dir is not None or config is not None):
-        raise SettingsError("say --url, or --data-dir or --config: in one of the two places, not in both")
-    if url is not None:
-        return asyncio.run(_afar(use, service_at(url)))
-    return asyncio.run(_beside(use, data_dir, config, tenant))
+    return in_one_place(lambda settings: _beside(use, settings, tenant), lambda client: use(Afar(client)), data_dir, config, url)
 
 
 def administer_own(
@@ -249,27 +246,49 @@ def administer_own(
     """Return what `use` makes of the service where one is logged in, unless a data directory is named."""
     if data_dir is not None or config is not None:
         return administer(use, data_dir, config, url)
-    return asyncio.run(_afar(use, service_at(url)))
+    return asyncio.run(_afar(lambda client: use(Afar(client)), service_at(url)))
 
 
-async def _beside(use: Callable[[Administration], Awaitable[Answer]], data_dir: Path | None, config: Path | None, tenant: str) -> Answer:
+async def _beside(use: Callable[[Administration], Awaitable[Answer]], settings: "Settings", tenant: str) -> Answer:
     from stepswitch.bootstrap import open_people  # noqa: PLC0415 - loads what --help does not need
-    from stepswitch.cli.loading import load_settings  # noqa: PLC0415
-    from stepswitch.engine.callers import administrator  # noqa: PLC0415
 
+    async with open_people(settings.data_dir) as people:
+        return await use(Beside(people, local_administrator(tenant)))
+
+
+def local_administrator(tenant: str = LOCAL_TENANT) -> "Caller":
+    """Return who acts on a data directory."""
+    from stepswitch.engine.callers import administrator  # noqa: PLC0415 - loads what --help does not need
+
+    return administrator(f"{user_name()} at the command line", tenant)
+
+
+def in_one_place(
+    beside: Callable[["Settings"], Coroutine[Any, Any, Answer]],
+    afar: Callable[["StepswitchClient"], Awaitable[Answer]],
+    data_dir: Path | None,
+    config: Path | None,
+    url: str | None,
+) -> Answer:
+    """Return what `beside` makes of a data directory or, where there is a URL, `afar` of a service. Raises as `administer` does."""
+    from stepswitch.cli.loading import load_settings  # noqa: PLC0415 - loads what --help does not need
+
+    if url is not None and (data_dir is not None or config is not None):
+        raise SettingsError("say --url, or --data-dir or --config: in one of the two places, not in both")
+    if url is not None:
+        return asyncio.run(_afar(afar, service_at(url)))
     settings = load_settings({"data_dir": data_dir}, config)
     refuse_missing(settings.data_dir)
-    async with open_people(settings.data_dir) as people:
-        return await use(Beside(people, administrator(f"{user_name()} at the command line", tenant)))
+    return asyncio.run(beside(settings))
 
 
-async def _afar(use: Callable[[Administration], Awaitable[Answer]], place: "Place") -> Answer:
+async def _afar(use: Callable[["StepswitchClient"], Awaitable[Answer]], place: "Place") -> Answer:
     from stepswitch.cli.remote import explain_refusal  # noqa: PLC0415
     from stepswitch.client import ClientError  # noqa: PLC0415
 
     try:
         async with place.client() as client:
-            return await use(Afar(client))
+            return await use(client)
     except ClientError as error:
         raise typer.Exit(explain_refusal(error, place)) from None
 

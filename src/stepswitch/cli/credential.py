@@ -3,15 +3,19 @@
 Works on the data directory, also beside a running service, whose next step that uses one finds what is new; or on a service, with a login.
 """
 
+import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stepswitch.cli.administration import AsJson, Config, DataDir, Url
-from stepswitch.cli.credential_places import Order, ShownCredential, Source, keep
+from stepswitch.cli.credential_places import Order, Source, keep
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.domain.errors import SettingsError
+
+if TYPE_CHECKING:
+    from stepswitch.client import Credential
 
 app = typer.Typer(no_args_is_help=True, help="See and change the secrets that workflows refer to by name, and who may use them where.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the credential.")]
@@ -59,7 +63,7 @@ def add(
     source = _elsewhere(vault, variable, file, kubernetes) or {"kind": "stored", "value": _new_value(name)}
     order = Order(source, role, workflow, device, without_device, description)
     keep(lambda place: place.add(name, order), data_dir, config, url)
-    typer.echo(f'{{"credential": "{name}"}} can take the place of a password')
+    typer.echo(f"{json.dumps({'credential': name}, ensure_ascii=False)} can take the place of a password")
 
 
 @app.command()
@@ -168,7 +172,7 @@ def _where(source: Source) -> str:
     return " ".join(source.values())
 
 
-def _as_object(credential: ShownCredential) -> dict[str, Any]:
+def _as_object(credential: "Credential") -> dict[str, Any]:
     return {
         "name": credential.name,
         "description": credential.description,
