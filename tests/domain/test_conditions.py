@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stepswitch.domain.conditions import COMPARATORS, MAX_PATTERN, Choice, choose, unfit
 from stepswitch.domain.document import Comparator, Condition, Declaration, Step
+from stepswitch.domain.references import Reference
 from stepswitch.domain.values import Plain, ValueType
 
 C = Comparator
@@ -178,3 +179,11 @@ def test_a_broken_pattern_is_not_shown() -> None:
     assert why is not None
     assert "missing )" in why
     assert "s3cr3t" not in why
+
+
+@pytest.mark.parametrize("comparator", [C.EQUALS, C.DIFFERENT, C.CONTAINS, C.MATCH])
+def test_a_credential_is_compared_with_nothing_and_no_name_is_found_out_by_asking(comparator: Comparator) -> None:
+    step = Step("a", "NOOP", next_step_id="else", conditions=(Condition("x", comparator, "core", "then"),))
+    chosen = choose(step, {"x": Declaration("x", ValueType.PASSWORD)}, {"x": Reference("core")})
+    assert chosen.next_step_id == "else"
+    assert "a credential is compared with nothing" in str(chosen)

@@ -63,7 +63,7 @@ def covers(pattern: str, device: Device) -> bool:
         return False
     network, address = _network(host), _address(device.host)
     if network is not None:
-        return address is not None and address.version == network.version and address in network
+        return address is not None and address in network
     if address is not None:
         return False
     name, wanted = (each.lower().removesuffix(".") for each in (device.host, host))
