@@ -1,5 +1,7 @@
 """Calls the command line in this process, as the console script would. Used by the tests of the commands."""
 
+import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,3 +37,8 @@ class Caller:
 
 def _words(arguments: Sequence[object]) -> list[str]:
     return [str(argument) for argument in arguments]
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Have `text` on the standard input of the next command."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{text}\n"))

@@ -44,6 +44,13 @@ def logins_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 @pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data directory that nobody has used yet."""
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+@pytest.fixture
 def distant(tmp_path: Path) -> Iterator[Distant]:
     """A service somewhere, at which nobody is logged in yet."""
     with distant_office(tmp_path / "data") as office:

@@ -1,11 +1,9 @@
 """Risk: somebody is told that the audit trail is whole and it is not, or what the command line changes is not in it."""
 
-import io
 import json
 import os
 import pwd
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 
 from stepswitch.storage.data_dir import DATABASE
 from tests.api.house import KEY
-from tests.cli.calling import Caller
+from tests.cli.calling import Caller, typed
 from tests.cli.distant import Distant
 
 PASSWORD = "a pigeon on the roof"
@@ -24,7 +22,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stepswitch: Caller) ->
     """A data directory in which the command line has done seven things."""
     (tmp_path / "data").mkdir()
     place = ("--data-dir", tmp_path / "data")
-    monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD + "\n"))
+    typed(monkeypatch, PASSWORD)
     monkeypatch.setenv("LOGNAME", "somebody-else")
     for command in (
         ("user", "add", "ann", "--role", "Operations"),

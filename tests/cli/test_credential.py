@@ -1,26 +1,14 @@
 """Risk: the command keeps another value than was given, says that a credential is gone which is not, or shows a value."""
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.calling import Caller
+from tests.cli.calling import Caller, typed
 
 VALUE = "a pigeon\non the roof"
 FOR_ALL = ("--role", "*", "--workflow", "*", "--device", "*")
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text + "\n"))
 
 
 def test_credentials_are_made_listed_shown_checked_changed_and_removed(

@@ -1,7 +1,6 @@
 """Risk: a password or a token is left where others can read it, goes to a service that it is not from, or outlives the logout."""
 
 import errno
-import io
 import json
 import os
 import stat
@@ -15,13 +14,13 @@ from stepswitch.cli import prompts
 from stepswitch.client import NotAuthenticatedError, StepswitchClient
 from stepswitch.domain.errors import SettingsError
 from tests.certificates import own_certificate
-from tests.cli.calling import Called, Caller
+from tests.cli.calling import Called, Caller, typed
 from tests.cli.distant import PASSWORD, Distant
 
 
 @pytest.fixture(autouse=True)
 def password_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    typed(monkeypatch, PASSWORD)
 
 
 def log_in(stepswitch: Caller, distant: Distant, *more: object) -> Called:
@@ -79,7 +78,7 @@ def test_a_session_that_is_over_is_forgotten_all_the_same(stepswitch: Caller, di
 def test_a_wrong_password_keeps_nothing(
     stepswitch: Caller, distant: Distant, logins_of_this_test: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("hunter22\n"))
+    typed(monkeypatch, "hunter22")
     called = log_in(stepswitch, distant)
     assert (called.exit, called.out) == (2, "")
     assert called.err == "unknown user or wrong password [WRONG_CREDENTIALS]\n"
@@ -96,7 +95,7 @@ def test_a_token_goes_to_the_service_that_it_is_from(stepswitch: Caller, distant
 
 def test_the_user_and_the_service_are_remembered(stepswitch: Caller, distant: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
     log_in(stepswitch, distant)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    typed(monkeypatch, PASSWORD)
     assert stepswitch("login").out.startswith(f"admin is logged in at {distant.url} ")
 
 

@@ -1,21 +1,15 @@
 """Risk: somebody who scripts the service cannot get a token, or one that was left lying about cannot be ended."""
 
-import io
 import json
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.cli.calling import Caller
+from tests.cli.calling import Caller, typed
 from tests.cli.distant import Distant
 
 PASSWORD = "a pigeon on the roof"
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text + "\n"))
 
 
 def test_a_token_is_made_used_listed_and_revoked(stepswitch: Caller, desk: Distant, monkeypatch: pytest.MonkeyPatch) -> None:

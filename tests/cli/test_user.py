@@ -1,25 +1,13 @@
 """Risk: the command says that somebody is shut out who is not, or a password is seen."""
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.calling import Caller
+from tests.cli.calling import Caller, typed
 
 PASSWORD = "a pigeon on the roof"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text + "\n"))
 
 
 def test_users_are_made_listed_disabled_enabled_and_given_roles(stepswitch: Caller, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

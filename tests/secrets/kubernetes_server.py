@@ -6,11 +6,13 @@ refuses it refuses with a `Status`, as the real one does.
 
 import asyncio
 import base64
-import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+
+from tests.secrets.json_server import answer_once
 
 TOKEN = "token-of-the-account"
 
@@ -24,7 +26,7 @@ class FakeKubernetes:
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
-    def answer(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, object]:
+    def answer(self, method: str, path: str, headers: dict[str, str], _body: object) -> tuple[int, object]:
         self.asked.append(path)
         if headers.get("authorization") != f"Bearer {self.token}":
             return 401, _status(401, "Unauthorized")
@@ -37,19 +39,6 @@ class FakeKubernetes:
         data = {name: base64.b64encode(value).decode() for name, value in held.items()}
         return 200, {"kind": "Secret", "apiVersion": "v1", "metadata": {"namespace": parts[4], "name": parts[6]}, "data": data}
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            method, path = start.split()[:2]
-            status, said = self.answer(method, path, headers)
-            content = json.dumps(said).encode()
-            head = f"HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
-            writer.write(head.encode() + content)
-            await writer.drain()
-        finally:
-            writer.close()
-
 
 def _status(code: int, message: str) -> dict[str, object]:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
@@ -59,7 +48,7 @@ def _status(code: int, message: str) -> dict[str, object]:
 async def open_kubernetes(tls: ssl.SSLContext) -> AsyncIterator[FakeKubernetes]:
     """Give an API that listens on a free port."""
     api = FakeKubernetes()
-    server = await asyncio.start_server(api.serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(partial(answer_once, api.answer), "127.0.0.1", 0, ssl=tls)
     api.port = server.sockets[0].getsockname()[1]
     async with server:
         yield api

@@ -6,11 +6,13 @@ TLS. What it encrypts can be decrypted by it alone, and it keeps what it was ask
 
 import asyncio
 import base64
-import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+
+from tests.secrets.json_server import answer_once
 
 TOKEN = "hvs.token-of-the-service"
 
@@ -32,7 +34,7 @@ class FakeVault:
     """Secrets of the KV engine, by mount and path."""
     _held: dict[str, str] = field(default_factory=dict)
 
-    def answer(self, path: str, headers: dict[str, str], body: dict[str, str]) -> tuple[int, object]:
+    def answer(self, _method: str, path: str, headers: dict[str, str], body: dict[str, str]) -> tuple[int, object]:
         """Return status and JSON for a request."""
         self.refuses -= (is_away := self.refuses > 0)
         if self.is_sealed or is_away:
@@ -58,27 +60,12 @@ class FakeVault:
             return 400, {"errors": ["invalid ciphertext: unable to decrypt"]}
         return 200, {"data": {"plaintext": base64.b64encode(b"1:other").decode() if self.garbles else plaintext}}
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close."""
-        try:
-            start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
-            status, said = self.answer(start.split()[1], headers, body)
-            content = json.dumps(said).encode()
-            head = f"HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
-            writer.write(head.encode() + content)
-            await writer.drain()
-        finally:
-            writer.close()
-            await writer.wait_closed()
-
 
 @asynccontextmanager
 async def open_vault() -> AsyncIterator[FakeVault]:
     """Give a Vault that listens on a free port."""
     vault = FakeVault()
-    server = await asyncio.start_server(vault.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(partial(answer_once, vault.answer), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     vault.address = f"http://{host}:{port}"
     async with server:
