@@ -83,8 +83,9 @@ clean: ## remove all that was made here
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-servers:
+servers: $(INSTALLED)
 	@tools/setup_servers.sh
+	@tools/setup_provider.sh $(VENV)
 
 $(INSTALLED): pyproject.toml constraints.txt tools/make_venv.sh
 	tools/make_venv.sh $(VENV)

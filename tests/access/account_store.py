@@ -32,11 +32,14 @@ class DictAccountStore:
     async def account(self, name: str) -> Account | None:
         return self.known.get(name)
 
+    async def account_of(self, subject: str) -> Account | None:
+        return next((each for each in self.known.values() if each.subject == subject), None)
+
     async def accounts(self, tenant: str | None) -> Sequence[Account]:
         return sorted((each for each in self.known.values() if tenant in (None, each.tenant)), key=lambda each: each.name)
 
     async def add_account(self, account: Account, entry: Entry | None = None) -> None:
-        if account.name in self.known:
+        if account.name in self.known or (account.subject is not None and await self.account_of(account.subject)):
             raise VersionConflictError("the name is taken")
         self.known[account.name] = account
 
@@ -45,6 +48,11 @@ class DictAccountStore:
         if ending is not Ending.NONE:
             ends = [each for each in self.sessions.values() if each.user == account.name and (ending is Ending.ALL or not each.is_token)]
             self.sessions = {key: session for key, session in self.sessions.items() if session not in ends}
+
+    async def change_account(self, before: Account, after: Account, entry: Entry | None = None) -> None:
+        if self.known.get(before.name) != before:
+            raise VersionConflictError("it was changed")
+        self.known[before.name] = after
 
     async def count_accounts(self) -> int:
         return len(self.known)

@@ -102,3 +102,18 @@ def test_serve_refuses_wrong_settings_before_it_does_anything(stepswitch: Caller
     assert (called.exit, called.out) == (2, "")
     assert called.err == "--log-level is 'loud'; it must be 'debug', 'info', 'warning' or 'error'\n"
     assert not (tmp_path / "data").exists()
+
+
+def test_roles_of_groups_are_a_table_in_a_file_and_json_in_a_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[oidc_roles]\n"noc shift" = ["Operations", "own"]\n')
+    monkeypatch.setenv("STEPSWITCH_OIDC_CLIENT_ROLES", '{"robot": ["Workflow Executor"]}')
+    settings = load_settings({}, file)
+    assert settings.oidc_roles == {"noc shift": ("Operations", "own")}
+    assert settings.oidc_client_roles == {"robot": ("Workflow Executor",)}
+
+
+@pytest.mark.parametrize("wrong", ["{", "[]", '{"g": "Operations"}', '{"g": [1]}', "null"])
+def test_roles_of_groups_that_are_no_table_are_refused_with_how_it_looks(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("STEPSWITCH_OIDC_ROLES", wrong)
+    with pytest.raises(SettingsError, match=r'must be a table of roles by names, in a variable as JSON: \{"name": \["role"\]\}'):
+        load_settings({})

@@ -87,6 +87,30 @@ async def test_an_account_that_nobody_can_have_is_not_found(accounts: SqlAccount
     assert await accounts.account("admin") is not None
 
 
+async def test_an_account_of_a_provider_is_found_by_what_that_calls_it_and_there_is_one_of_each(accounts: SqlAccountStore) -> None:
+    made = Account("oidc:ann", "default", "", ("ops",), subject="https://login.example.net 7d0f", told_at=NOW)
+    await accounts.add_account(made)
+    assert await accounts.account_of(made.subject or "") == await accounts.account("oidc:ann") == made
+    assert await accounts.account_of("https://login.example.net 7d0") is None
+    for taken in (replace(made, name="oidc:other"), replace(made, subject="https://login.example.net 8")):
+        with pytest.raises(VersionConflictError):
+            await accounts.add_account(taken)
+    await accounts.add_account(Account("ann", "default", "hash", ()))
+    await accounts.add_account(Account("ben", "default", "hash", ()))  # without a provider there is no subject to be taken
+
+
+async def test_an_account_is_changed_only_where_it_is_still_what_was_read(accounts: SqlAccountStore) -> None:
+    read = Account("oidc:ann", "default", "", ("ops",), subject="i s", told_at=NOW)
+    await accounts.add_account(read)
+    await accounts.put_account(replace(read, is_disabled=True))
+    with pytest.raises(VersionConflictError):
+        await accounts.change_account(read, replace(read, roles=("admin",)))
+    disabled = replace(read, is_disabled=True)
+    assert await accounts.account("oidc:ann") == disabled
+    await accounts.change_account(disabled, replace(disabled, tenant="other", roles=()))
+    assert await accounts.accounts("other") == [replace(disabled, tenant="other", roles=())]
+
+
 async def test_a_login_comes_back_until_it_ends(accounts: SqlAccountStore) -> None:
     made = Session("hash", "admin", "default", ("admin",), NOW, "mark")
     await accounts.put_session(made)

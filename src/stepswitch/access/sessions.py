@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, StoreError, VersionConflictError
+from stepswitch.access.provider_access import AccessTokens
+from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, NotPermittedError, StoreError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.audit import Act, Entry, written_time
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.logins import thing_of
 from stepswitch.engine.ports import Clock
-from stepswitch.engine.privileges import ROLES, grants_of, narrowed
-from stepswitch.engine.records import Session
+from stepswitch.engine.privileges import ROLES, Grant, grants_of, narrowed
+from stepswitch.engine.records import Account, Session
 
 KEPT: Final = 10_000
 TRUSTED_SECONDS: Final = 2.0
@@ -32,6 +33,8 @@ _TOKEN_LENGTH: Final = 43
 API_TOKEN_PREFIX: Final = "ssw_"
 """What the tokens of programs begin with, so that whoever scans for secrets knows one that was left lying about."""
 _NAME_LENGTH: Final = 256
+_DOTS: Final = 2
+"""Between the three parts of an access token; a token of ours has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,16 @@ class _Kept:
 class Sessions:
     """Logs people in and out, and knows who stands behind a token."""
 
-    def __init__(self, store: AccountStore, passwords: Passwords, clock: Clock, session_hours: float = 8.0) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        passwords: Passwords,
+        clock: Clock,
+        session_hours: float = 8.0,
+        access_tokens: AccessTokens | None = None,
+    ) -> None:
         self._store = store
+        self._access_tokens = access_tokens
         self._passwords = passwords
         self._clock = clock
         self.attempts = Attempts(clock)
@@ -63,11 +74,15 @@ class Sessions:
         account = await self._store.account(username) if _is_name(username) else None
         if act is not None and account is not None:
             act.user, act.tenant = account.name, account.tenant
-        fits = await self._passwords.fits(account.password_hash if account else None, password)
+        fits = await self._passwords.fits((account.password_hash or None) if account else None, password)
         if not fits or account is None or account.is_disabled:
             self.attempts.failed(name, address)
             raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
         self.attempts.succeeded(name, address)
+        return await self.open(account, address, act)
+
+    async def open(self, account: Account, address: str = "", act: Act | None = None) -> tuple[str, Session]:
+        """Return a new token with its session, for somebody who has shown who he is."""
         now = self._clock.now()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         session = Session(
@@ -87,12 +102,12 @@ class Sessions:
 
     async def authenticate(self, token: str) -> Caller:
         """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
-        if len(token.removeprefix(API_TOKEN_PREFIX)) != _TOKEN_LENGTH or not token.isascii():
+        if not token.isascii() or (len(token.removeprefix(API_TOKEN_PREFIX)) != _TOKEN_LENGTH and not self._may_be_access_token(token)):
             raise NotAuthenticatedError("this is no token of ours")
         token_hash = _hash(token)
         kept = self._kept.get(token_hash)
         if kept is None or self._clock.monotonic() - kept.read_at > TRUSTED_SECONDS:
-            kept = await self._read(token_hash)
+            kept = await self._read(token, token_hash)
         else:
             self._kept.move_to_end(token_hash)
         if kept.expires_at <= self._clock.now():
@@ -101,7 +116,9 @@ class Sessions:
         return kept.caller
 
     async def logout(self, token: str, entry: Entry | None = None) -> None:
-        """End the session of a token; an unknown one is no error."""
+        """See `Authenticator`."""
+        if self._may_be_access_token(token):
+            raise NotPermittedError("an access token has no session here: it ends at its time, or with its provider")
         token_hash = _hash(token)
         with suppress(VersionConflictError):  # it was ended meanwhile
             await self._store.end_session(token_hash, entry)
@@ -157,27 +174,46 @@ class Sessions:
         for token_hash in list(self._awaited):
             self._look_again(token_hash)
 
-    async def _read(self, token_hash: str) -> _Kept:
+    async def _read(self, token: str, token_hash: str) -> _Kept:
         logouts = self._logouts
-        session = await self._store.session(token_hash)
-        if session is None:
+        try:
+            caller, expires_at = await (self._held(token, token_hash) if self._may_be_access_token(token) else self._logged_in(token_hash))
+        except NotAuthenticatedError:
             self._kept.pop(token_hash, None)
-            raise NotAuthenticatedError("unknown token; log in")
-        account = await self._store.account(session.user)
-        has_other_password = account is not None and account.credential != session.credential and not session.is_token
-        if account is None or account.is_disabled or has_other_password:
-            self._kept.pop(token_hash, None)
-            raise NotAuthenticatedError("the user is disabled, or has another password; log in")
-        has_own = any(role not in ROLES for role in account.roles)
-        own = {role.name: role for role in await self._store.roles(account.tenant)} if has_own else {}
-        grants = narrowed(grants_of(account.roles, own), session.privileges)
-        caller = Caller(account.name, account.tenant, grants, session_id=session.id, is_program=session.is_token)
-        kept = _Kept(caller, session.expires_at, self._clock.monotonic())
+            raise
+        kept = _Kept(caller, expires_at, self._clock.monotonic())
         if logouts == self._logouts:  # else it may be this very session that has just ended
             self._kept[token_hash] = kept
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return kept
+
+    async def _logged_in(self, token_hash: str) -> tuple[Caller, int]:
+        session = await self._store.session(token_hash)
+        if session is None:
+            raise NotAuthenticatedError("unknown token; log in")
+        account = await self._store.account(session.user)
+        has_other_password = account is not None and account.credential != session.credential and not session.is_token
+        if account is None or account.is_disabled or has_other_password:
+            raise NotAuthenticatedError("the user is disabled, or has another password; log in")
+        grants = narrowed(await self._grants(account), session.privileges)
+        return Caller(account.name, account.tenant, grants, session_id=session.id, is_program=session.is_token), session.expires_at
+
+    def _may_be_access_token(self, token: str) -> bool:
+        return self._access_tokens is not None and token.count(".") == _DOTS
+
+    async def _held(self, token: str, token_hash: str) -> tuple[Caller, int]:
+        if self._access_tokens is None:
+            raise NotAuthenticatedError("no provider vouches for anybody here")
+        account, expires_at = await self._access_tokens.holder(token)
+        name = token_hash[:24]  # as of a session: tells nothing of the token
+        caller = Caller(account.name, account.tenant, await self._grants(account), name, is_program=True, has_access_token=True)
+        return caller, expires_at
+
+    async def _grants(self, account: Account) -> tuple[Grant, ...]:
+        has_own = any(role not in ROLES for role in account.roles)
+        own = {role.name: role for role in await self._store.roles(account.tenant)} if has_own else {}
+        return grants_of(account.roles, own)
 
 
 def new_api_token() -> tuple[str, str]:

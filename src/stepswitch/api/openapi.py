@@ -162,7 +162,7 @@ def _headers() -> JsonObject:
 def _security_schemes() -> JsonObject:
     return {
         "token": {"type": "apiKey", "in": "header", "name": "x-hm-authorization", "description": "The token that the login gave."},
-        "bearer": {"type": "http", "scheme": "bearer", "description": "The same token."},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The same token, or an access token of the provider of logins."},
     }
 
 

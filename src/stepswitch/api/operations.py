@@ -78,8 +78,9 @@ def _session_operations(path: str, suffix: str) -> tuple[Operation, ...]:
             needs=needs.NOTHING, audit=Audit.CHANGE,
         ),
         Operation(
-            f"logout{suffix}", "DELETE", path, sessions.logout, "Sessions", "Log out", "Ends the session of the token that is sent.",
-            None, refusals=(401, 500, 503),
+            f"logout{suffix}", "DELETE", path, sessions.logout, "Sessions", "Log out", "Ends the session of the token that is sent. 403: it is an access token of the "
+            "provider of logins, which has no session here.",
+            None, refusals=(401, 403, 500, 503),
             needs=needs.A_LOGIN, audit=Audit.CHANGE,
         ),
     )  # fmt: skip

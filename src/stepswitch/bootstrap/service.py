@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from stepswitch.access.provider import Provider
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.domain.errors import NotFoundError, StoreError
@@ -81,6 +82,7 @@ class Service:
     _claims: Claims
     _keeper: KeyKeeper
     _forwarder: AuditForwarder | None
+    _provider: Provider | None
     watchers: Watchers = field(default_factory=Watchers)
     _background: list[asyncio.Task[Any]] = field(default_factory=list)
     _held_since: float | None = None
@@ -104,6 +106,7 @@ class Service:
             "keeper of the keys": self._keeper.run(),
             "audit trail": self.audit.run(),
             **({} if self._forwarder is None else {"syslog": self._forwarder.run()}),
+            **({} if self._provider is None else {"provider of logins": self._provider.run()}),
         }
         for name, work in works.items():
             self._background.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -178,4 +181,5 @@ class Service:
     async def _behind(self) -> Mapping[str, object]:
         """Return what still waits for a server that is away: the service does its work all the same."""
         standing = None if self._forwarder is None else await self._forwarder.standing()
-        return {} if standing is None else {"auditSyslog": standing}
+        away = None if self._provider is None else self._provider.failure
+        return {**({} if standing is None else {"auditSyslog": standing}), **({} if away is None else {"loginProvider": "unavailable"})}

@@ -11,8 +11,10 @@ from typing import Final, TypedDict
 import structlog
 
 from stepswitch.access.accounts import Passwords, ensure_admin
+from stepswitch.access.provider import Provider
 from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.credentials import wire_credentials
+from stepswitch.bootstrap.identity import identity_of, warn_of_roles
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
@@ -170,6 +172,7 @@ async def open_service(
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
         service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
         await service.cut_answers.recall()
+        await warn_of_roles(settings, SqlAccountStore(database))
         # Last, so that nothing can fail any more once its password was told.
         first = Entry("createUser", clock.now(), "", "", Actor.SYSTEM)
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None), first)
@@ -295,16 +298,27 @@ class _People(TypedDict):
     logins: Logins
     audit: AuditTrail
     _forwarder: AuditForwarder | None
+    _provider: Provider | None
 
 
 def _people(settings: Settings, database: SqliteDatabase, clock: Clock) -> _People:
     store, passwords = SqlAccountStore(database), Passwords()
-    sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours)
+    identity = identity_of(settings, store, clock)
+    vouched = None if identity is None else identity.access_tokens
+    sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours, access_tokens=vouched)
     users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
     trail = AuditTrail(SqlAuditStore(database), clock)
     forwarder = _forwarder(settings, trail, clock)
-    return _People(accounts=sessions, users=users, roles=Roles(store), logins=logins, audit=trail, _forwarder=forwarder)
+    return _People(
+        accounts=sessions,
+        users=users,
+        roles=Roles(store),
+        logins=logins,
+        audit=trail,
+        _forwarder=forwarder,
+        _provider=None if identity is None else identity.provider,
+    )
 
 
 def _forwarder(settings: Settings, trail: AuditTrail, clock: Clock) -> AuditForwarder | None:

@@ -4,12 +4,13 @@ Read once at start, in `cli`; everything else is given the values it needs by `b
 """
 
 import ipaddress
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
 
@@ -22,6 +23,25 @@ def _networks(text: str) -> str:
     except ValueError:
         raise PydanticCustomError("networks", "Input should be addresses and networks, with commas between them") from None
     return text
+
+
+def _table(given: object) -> object:
+    """Return roles by names; a variable gives them as JSON, a file of settings as a table."""
+    try:
+        table = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        table = None
+    if not isinstance(table, dict) or not all(_are_texts(each) for each in table.values()):
+        message = 'Input should be a table of roles by names, in a variable as JSON: {"name": ["role"]}'
+        raise PydanticCustomError("roles_by_name", message)
+    return table
+
+
+def _are_texts(given: object) -> bool:
+    return isinstance(given, list | tuple) and all(isinstance(each, str) for each in given)
+
+
+RolesByName = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_table)]
 
 
 class Settings(BaseSettings):
@@ -58,6 +78,41 @@ class Settings(BaseSettings):
     vault_token: str = Field("", description="Token for Vault.", repr=False)
     vault_token_file: Path | None = Field(None, description="File with the token for Vault, read each time; goes before `vault_token`.")
     vault_ca_file: Path | None = Field(None, description="Certificates that Vault's own is checked against, beside those of the system.")
+    oidc_issuer: str | None = Field(
+        None, description="Provider of OpenID Connect that vouches for people and programs, as in `https://login.example.net/realms/noc`."
+    )
+    oidc_label: str = Field(
+        "oidc", pattern=r"^[a-z][a-z0-9-]{0,31}$", description="How the names of those whom the provider vouches for begin: `oidc:ann`."
+    )
+    oidc_audience: str | None = Field(
+        None, description="What the provider's access tokens are to be for (`aud`); unset, none is accepted as the token of a request."
+    )
+    oidc_token_type: Literal["at+jwt", "jwt"] = Field(
+        "at+jwt", description="How access tokens say what they are (`typ`); `jwt` is for a provider that does not follow RFC 9068."
+    )
+    oidc_algorithms: str = Field(
+        "RS256,PS256,ES256,EdDSA,Ed25519", description="Algorithms of signatures that are believed, with commas between them."
+    )
+    oidc_clock_skew_seconds: float = Field(
+        30.0, ge=0, le=300, description="How far the provider's clock may be from this machine's, in seconds."
+    )
+    oidc_name_claim: str = Field(
+        "preferred_username", min_length=1, description="Claim that people are called after; where a token has none, `sub`."
+    )
+    oidc_groups_claim: str = Field(
+        "groups", min_length=1, description="Claim with the groups; `realm_access.roles` is `roles` inside of `realm_access`."
+    )
+    oidc_roles: RolesByName = Field(
+        {}, description='Roles of each group, as in `{"noc-shift": ["Operations"]}`; a group that is not there gives none.'
+    )
+    oidc_client_roles: RolesByName = Field({}, description="Roles of each client that comes with a token of its own, by its client id.")
+    oidc_tenant: str = Field("default", min_length=1, description="Tenant of those whom the provider vouches for.")
+    oidc_tenant_claim: str | None = Field(
+        None, min_length=1, description="Claim that says the tenant, instead of `oidc_tenant`; who comes without it is refused."
+    )
+    oidc_ca_file: Path | None = Field(
+        None, description="Certificates that the provider's own is checked against; those of the system unless set."
+    )
     environment_credentials: str = Field(
         "STEPSWITCH_CREDENTIAL_",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{3,}$",

@@ -15,6 +15,9 @@ class AccountStore(Protocol):
     async def account(self, name: str) -> Account | None:
         """Return an account."""
 
+    async def account_of(self, subject: str) -> Account | None:
+        """Return the account of somebody whom a provider calls so."""
+
     async def accounts(self, tenant: str | None) -> Sequence[Account]:
         """Return the accounts of a tenant, or of all of them, by name."""
 
@@ -23,6 +26,9 @@ class AccountStore(Protocol):
 
     async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
         """Create or replace an account, and end sessions of it in the same transaction."""
+
+    async def change_account(self, before: Account, after: Account, entry: Entry | None = None) -> None:
+        """Replace an account that is still as it was `before`; raises VersionConflictError where it is not."""
 
     async def count_accounts(self) -> int:
         """Return how many accounts there are."""
@@ -88,7 +94,7 @@ class Authenticator(Protocol):
         """Return who the token was given to; raises NotAuthenticatedError where it is unknown, expired or logged out."""
 
     async def logout(self, token: str, entry: Entry | None = None) -> None:
-        """End the session of a token; an unknown one is no error."""
+        """End the session of a token; an unknown one is no error. Raises NotPermittedError for an access token of a provider, which ends there."""
 
     async def ended(self, token: str) -> None:
         """Return when the session of a token is over: logged out, or expired."""

@@ -27,6 +27,10 @@ class Actor(StrEnum):
 
     SESSION = "session"
     TOKEN = "token"
+    ACCESS_TOKEN = "access token"
+    """Whoever came with an access token of the provider of logins."""
+    PROVIDER = "provider"
+    """The provider, which said of the user what is recorded."""
     UNKNOWN = "unknown"
     """Nobody who has logged in: a login that was refused."""
     COMMAND_LINE = "command line"

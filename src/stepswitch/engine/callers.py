@@ -44,7 +44,9 @@ class Caller:
     session_id: str = ""
     """The session by which he came."""
     is_program: bool = False
-    """Whether that is an API token."""
+    """Whether that is an API token, or an access token of a provider."""
+    has_access_token: bool = False
+    """Whether he came with an access token of a provider, and has no session here."""
     act: Act | None = field(default=None, compare=False, repr=False)
     """What he asks for now, where that is recorded."""
 
@@ -57,7 +59,8 @@ class Caller:
         act = self.act
         if act is None:
             return None
-        kind = act.kind or (Actor.TOKEN if self.is_program else Actor.SESSION)
+        own = Actor.ACCESS_TOKEN if self.has_access_token else Actor.TOKEN if self.is_program else Actor.SESSION
+        kind = act.kind or own
         return Entry(
             act.operation, act.time, act.tenant or self.tenant, act.user or self.user, kind, self.session_id, act.address, thing,
             status=act.status, before=before, after=after, act=act,

@@ -13,3 +13,10 @@ def name_faults(path: str, name: str) -> list[Fault]:
         return []
     message = f"is to have 1 to {LONGEST_NAME} printable characters, none of them '/', and no blank at either end"
     return [Fault(ErrorCode.INVALID_VALUE, path, message)]
+
+
+def user_name_faults(path: str, name: str) -> list[Fault]:
+    """Return a fault where no user with a password can be called `name`: a `:` has those whom a provider vouches for, and nobody else."""
+    if ":" in name:
+        return [Fault(ErrorCode.INVALID_VALUE, path, "has a ':', which stands in the names of those whom a provider vouches for")]
+    return name_faults(path, name)

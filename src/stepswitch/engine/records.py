@@ -139,13 +139,17 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A local account; `password_hash` is argon2id's own text."""
+    """Somebody who may come in: with a password, of which `password_hash` is argon2id's own text, or because a provider vouches for him."""
 
     name: str
     tenant: str
     password_hash: str
     roles: tuple[str, ...]
     is_disabled: bool = False
+    subject: str | None = None
+    """Who he is for his provider: its issuer, a blank, and what it calls him for good. Then there is no password, and the roles are what it said last."""
+    told_at: int = 0
+    """When it said that."""
 
     @property
     def credential(self) -> str:

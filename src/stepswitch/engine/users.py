@@ -11,7 +11,7 @@ from stepswitch.domain.errors import ErrorCode, Fault, HiddenError, InvalidReque
 from stepswitch.engine.account_ports import AccountStore, Guesses, PasswordHasher
 from stepswitch.engine.audit import MASK, Entry, Thing, changed
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
-from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
+from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults, user_name_faults
 from stepswitch.engine.passwords import password_fault
 from stepswitch.engine.privileges import ADMINISTRATOR, ROLES, Privilege, role_name
 from stepswitch.engine.records import Account, Ending
@@ -58,7 +58,11 @@ class Users:
     async def add(self, caller: Caller, name: str, password: str, roles: Sequence[str], tenant: str | None = None) -> Account:
         """Make a user and return it; raises InvalidRequestError with every fault."""
         caller.require(Privilege.ADMINISTRATION)
-        faults = [*name_faults("username", name), *await self._role_faults(tenant or caller.tenant, roles), *_tenant_faults(caller, tenant)]
+        faults = [
+            *user_name_faults("username", name),
+            *await self._role_faults(tenant or caller.tenant, roles),
+            *_tenant_faults(caller, tenant),
+        ]
         faults += _password_faults(name, password)
         if faults:
             raise InvalidRequestError(faults)
@@ -77,6 +81,7 @@ class Users:
             *await self._role_faults(account.tenant, order.roles or ()),
             *_password_faults(name, order.password),
             *_own_faults(caller, account, order),
+            *_provider_faults(account, order),
         ]
         if faults:
             raise InvalidRequestError(faults)
@@ -109,7 +114,7 @@ class Users:
         if self._guesses is not None:
             self._guesses.begin(user, place)
         account = await self._store.account(user)
-        fits = await self._passwords.fits(None if account is None else account.password_hash, password)
+        fits = await self._passwords.fits(None if account is None else account.password_hash or None, password)
         if self._guesses is not None:
             (self._guesses.succeeded if fits else self._guesses.failed)(user, place)
         return account if fits else None
@@ -161,6 +166,15 @@ def _tenant_faults(caller: Caller, tenant: str | None) -> list[Fault]:
 def _password_faults(name: str, password: str | None, path: str = "password") -> list[Fault]:
     why = None if password is None else password_fault(name, password)
     return [] if why is None else [Fault(ErrorCode.INVALID_VALUE, path, why)]
+
+
+def _provider_faults(account: Account, order: UserOrder) -> list[Fault]:
+    """Return faults where what the provider says of somebody is to be said here: it would count until he comes the next time."""
+    if account.subject is None:
+        return []
+    given = {"password": order.password, "roles": order.roles}
+    message = "comes from the provider of logins, which vouches for this user; change it there"
+    return [Fault(ErrorCode.NOT_PERMITTED, name, message) for name, value in given.items() if value is not None]
 
 
 def _own_faults(caller: Caller, account: Account, order: UserOrder) -> list[Fault]:

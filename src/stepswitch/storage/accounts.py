@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.engine.audit import Entry
@@ -22,9 +22,15 @@ _PUT_ACCOUNT: Final = Statement(
     )
 )
 _ACCOUNT: Final = Statement(select(accounts.c.body).where(accounts.c.name == bindparam("name")))
+_ACCOUNT_OF: Final = Statement(select(accounts.c.body).where(accounts.c.subject == bindparam("of")))
 _ACCOUNTS: Final = Statement(select(accounts.c.body).order_by(accounts.c.name))
 _ACCOUNTS_OF: Final = Statement(select(accounts.c.body).where(accounts.c.tenant == bindparam("tenant")).order_by(accounts.c.name))
 _NEW_ACCOUNT: Final = Statement(upsert(accounts).on_conflict_do_nothing())
+_CHANGE_ACCOUNT: Final = Statement(
+    update(accounts)
+    .where(accounts.c.name == bindparam("called"), accounts.c.body == bindparam("before"))
+    .values(tenant=bindparam("in_tenant"), body=bindparam("after"))
+)
 _COUNT: Final = Statement(select(func.count()).select_from(accounts))
 _ROLES: Final = Statement(select(roles.c.body).where(roles.c.tenant == bindparam("tenant")).order_by(roles.c.name))
 _NEW_ROLE: Final = Statement(upsert(roles).on_conflict_do_nothing())
@@ -50,6 +56,11 @@ class SqlAccountStore:
         (found,) = await self._database.read([Query(_ACCOUNT, {"name": name})])
         return _account(found[0]) if found else None
 
+    async def account_of(self, subject: str) -> Account | None:
+        """See `AccountStore`."""
+        (found,) = await self._database.read([Query(_ACCOUNT_OF, {"of": subject})])
+        return _account(found[0]) if found else None
+
     async def accounts(self, tenant: str | None) -> Sequence[Account]:
         """See `AccountStore`."""
         (found,) = await self._database.read([Query(_ACCOUNTS) if tenant is None else Query(_ACCOUNTS_OF, {"tenant": tenant})])
@@ -63,6 +74,11 @@ class SqlAccountStore:
         """See `AccountStore`."""
         ended = [Op(_ENDINGS[ending], {"name": account.name})] if ending in _ENDINGS else []
         await write_audited(self._database, [Op(_PUT_ACCOUNT, _row(account)), *ended], entry)
+
+    async def change_account(self, before: Account, after: Account, entry: Entry | None = None) -> None:
+        """See `AccountStore`."""
+        values = {"called": before.name, "in_tenant": after.tenant, "before": _row(before)["body"], "after": _row(after)["body"]}
+        await write_audited(self._database, [Op(_CHANGE_ACCOUNT, values, expect=1)], entry)
 
     async def count_accounts(self) -> int:
         """See `AccountStore`."""
@@ -119,12 +135,20 @@ def _one(entry: Entry | None) -> int | None:
 
 
 def _row(account: Account) -> dict[str, Any]:
-    return {"name": account.name, "tenant": account.tenant, "body": dump_row(asdict(account))}
+    return {"name": account.name, "tenant": account.tenant, "subject": account.subject, "body": dump_row(asdict(account))}
 
 
 def _account(row: Row) -> Account:
     plain = load_row(row[0])
-    return Account(plain["name"], plain["tenant"], plain["password_hash"], tuple(plain["roles"]), plain["is_disabled"])
+    return Account(
+        plain["name"],
+        plain["tenant"],
+        plain["password_hash"],
+        tuple(plain["roles"]),
+        plain["is_disabled"],
+        subject=plain["subject"],
+        told_at=plain["told_at"],
+    )
 
 
 def _session(row: Row) -> Session:

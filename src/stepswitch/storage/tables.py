@@ -211,7 +211,9 @@ accounts: Final = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("tenant", String, nullable=False),
+    Column("subject", String),
     Column("body", LargeBinary, nullable=False),
+    Index("accounts_by_subject", "subject", unique=True, sqlite_where=text("subject IS NOT NULL")),
 )
 
 roles: Final = Table(

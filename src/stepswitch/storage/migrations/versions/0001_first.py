@@ -250,9 +250,11 @@ def _people() -> None:
         "accounts",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_index("accounts_by_subject", "accounts", ["subject"], unique=True, sqlite_where=sa.text("subject IS NOT NULL"))
     op.create_table(
         "roles",
         sa.Column("tenant", sa.String(), nullable=False),

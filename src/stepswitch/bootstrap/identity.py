@@ -1,0 +1,116 @@
+"""The provider of logins, wired as the settings want it. Called by `wiring`."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from stepswitch.access.provider import Provider, ProviderPlace, is_safe_address
+from stepswitch.access.provider_access import AccessTokens
+from stepswitch.access.provider_people import PeopleRules, ProviderPeople
+from stepswitch.access.provider_tokens import ALGORITHMS, ProviderTokens, TokenRules
+from stepswitch.config.settings import Settings
+from stepswitch.domain.errors import SettingsError
+from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.names_of_people import name_faults
+from stepswitch.engine.ports import Clock
+from stepswitch.engine.privileges import ROLES, role_name
+
+PREFIX: Final = "oidc_"
+_log = structlog.get_logger("stepswitch")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The provider, and those who know what its tokens mean."""
+
+    provider: Provider
+    access_tokens: AccessTokens
+
+
+def identity_of(settings: Settings, store: AccountStore, clock: Clock) -> Identity | None:
+    """Return what the settings name, None where nobody vouches for anybody; raises SettingsError with every fault, each on a line of its own."""
+    if faults := list(_faults(settings)):
+        raise SettingsError("\n".join(faults))
+    if settings.oidc_issuer is None:
+        return None
+    provider = Provider(ProviderPlace(settings.oidc_issuer, _trusted(settings)), clock)
+    tokens = ProviderTokens(provider, _token_rules(settings), clock)
+    people = ProviderPeople(store, _people_rules(settings), settings.oidc_issuer, clock)
+    return Identity(provider, AccessTokens(tokens, people, clock))
+
+
+async def warn_of_roles(settings: Settings, store: AccountStore) -> None:
+    """Say in the log which roles the settings give to groups and clients that are not there: nobody may do anything by them."""
+    if settings.oidc_issuer is None:
+        return
+    named = {role_name(role) for table in _tables(settings).values() for roles in table.values() for role in roles}
+    if not named:
+        _log.warning("no group and no client of the provider of logins has a role: oidc_roles and oidc_client_roles are empty")
+    own = set() if settings.oidc_tenant_claim is not None else {role.name for role in await store.roles(settings.oidc_tenant)}
+    missing = sorted(named - ROLES.keys() - own)
+    if missing and settings.oidc_tenant_claim is None:
+        _log.warning("settings give roles that are not there", roles=missing, tenant=settings.oidc_tenant)
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    return TokenRules(
+        audience=settings.oidc_audience,
+        algorithms=frozenset(_algorithms(settings)),
+        skew_seconds=settings.oidc_clock_skew_seconds,
+        wants_type=settings.oidc_token_type == "at+jwt",
+    )
+
+
+def _people_rules(settings: Settings) -> PeopleRules:
+    return PeopleRules(
+        label=settings.oidc_label,
+        name_claim=settings.oidc_name_claim,
+        groups_claim=settings.oidc_groups_claim,
+        roles=settings.oidc_roles,
+        client_roles=settings.oidc_client_roles,
+        tenant=settings.oidc_tenant,
+        tenant_claim=settings.oidc_tenant_claim,
+    )
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    issuer = settings.oidc_issuer
+    if issuer is None:
+        given = [name for name in sorted(settings.model_fields_set) if name.startswith(PREFIX) and getattr(settings, name)]
+        yield from (f"{name} is set and oidc_issuer is not: there is no provider that it could be about" for name in given)
+        return
+    if not is_safe_address(issuer) or any(urlsplit(issuer)[3:]):
+        yield f"oidc_issuer is {issuer!r}; it must be an address with https (or http on this machine), without query and fragment"
+    if not settings.oidc_audience:
+        yield "oidc_issuer is set and oidc_audience is not: say whom the provider's access tokens are to be for"
+    algorithms = _algorithms(settings)
+    unknown = [each for each in algorithms if each not in ALGORITHMS]
+    if unknown or not algorithms:
+        what = f"{', '.join(unknown)} cannot be believed" if unknown else "it names none"
+        yield f"oidc_algorithms: {what}; there are {', '.join(ALGORITHMS)}"
+    for name, table in _tables(settings).items():
+        yield from (
+            f"{name}: the role {role!r} of {key!r} is no name" for key, roles in table.items() for role in roles if name_faults("", role)
+        )
+    if name_faults("", settings.oidc_tenant):
+        yield f"oidc_tenant is {settings.oidc_tenant!r}, which no tenant can be called"
+
+
+def _tables(settings: Settings) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    return {"oidc_roles": settings.oidc_roles, "oidc_client_roles": settings.oidc_client_roles}
+
+
+def _algorithms(settings: Settings) -> list[str]:
+    return [each.strip() for each in settings.oidc_algorithms.split(",") if each.strip()]
+
+
+def _trusted(settings: Settings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.oidc_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "reason", None) or error.strerror or "unreadable"
+        raise SettingsError(f"oidc_ca_file: no certificates can be read from {settings.oidc_ca_file}: {reason}") from None
