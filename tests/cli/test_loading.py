@@ -65,6 +65,22 @@ def test_a_proxy_that_is_trusted_is_named_by_its_address(monkeypatch: pytest.Mon
     assert complaint == f"STEPSWITCH_TRUSTED_PROXIES is {wrong!r}; it must be addresses and networks, with commas between them"
 
 
+def test_a_limit_around_others_is_larger_than_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPSWITCH_FILE_LIMIT_BYTES", str(2**30))
+    monkeypatch.setenv("STEPSWITCH_RECEIVING_LIMIT_BYTES", str(10 * 2**20))
+    assert _complaints({}) == [
+        "multipart_limit_bytes must be over file_limit_bytes, which is 1073741824",
+        "STEPSWITCH_RECEIVING_LIMIT_BYTES is '10485760'; it must be over body_limit_bytes, which is 10485760",
+    ]
+    monkeypatch.setenv("STEPSWITCH_MULTIPART_LIMIT_BYTES", str(2**30 + 1))
+    monkeypatch.setenv("STEPSWITCH_RECEIVING_LIMIT_BYTES", str(2**30 + 1))
+    assert _complaints({}) == [
+        "STEPSWITCH_RECEIVING_LIMIT_BYTES is '1073741825'; it must be over multipart_limit_bytes, which is 1073741825"
+    ]
+    monkeypatch.setenv("STEPSWITCH_RECEIVING_LIMIT_BYTES", str(2**31))
+    assert load_settings({}).file_limit_bytes == 2**30
+
+
 def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEPSWITCH_ADMIN_PASSWORD", "hunter2")
     assert _complaints({}) == ["STEPSWITCH_ADMIN_PASSWORD must have at least 8 characters"]

@@ -22,8 +22,10 @@ from stepswitch.api.openapi import openapi_document
 from stepswitch.api.operation import Operation
 from stepswitch.api.operations import served
 from stepswitch.api.rates import Rates
+from stepswitch.api.receiving import SMALL_BYTES, Room
 from stepswitch.api.recording import Recording
 from stepswitch.api.reference_page import POLICY, reference_page
+from stepswitch.api.request_bodies import Body, BodyLimits
 from stepswitch.api.services import NOBODY, ApiServices, Call, HostKeyTools
 from stepswitch.api.sessions import token_of
 from stepswitch.api.wire.answers import PLAIN_ROOT, Answers, Root, tenant_root
@@ -101,6 +103,8 @@ class Resource:
             await problems.method_not_allowed(sorted(self._operations))(scope, receive, send)
             return
         request = Request(scope, receive, send)
+        if operation.needs.is_public and isinstance(receive, Body):
+            receive.limit_to(SMALL_BYTES)  # of the room for bodies, nobody has any whom we do not know
         caller = NOBODY if operation.needs.is_public else await self._authenticated(request)
         caller = self._recording.begin(operation, caller, scope)
         try:
@@ -134,7 +138,8 @@ def create_app(service: ApiServices) -> StepswitchApi:
         _fixed(OPENAPI_PATH, encode(description), "application/json", {}),
         _fixed(REFERENCE_PATH, page, "text/html", {"Content-Security-Policy": POLICY}),
     ]
-    app.add_middleware(Limits, body_limit_bytes=service.body_limit_bytes, ids=service.ids)
+    bodies = BodyLimits(service.body_limit_bytes, service.multipart_limit_bytes)
+    app.add_middleware(Limits, bodies=bodies, room=Room(service.receiving_limit_bytes), ids=service.ids)
     app.add_middleware(Compression)
     return app
 

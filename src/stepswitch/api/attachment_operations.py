@@ -27,7 +27,7 @@ ATTACHMENT_OPERATIONS: Final = (
     Operation(
         "createWorkflowWithFiles", "POST", "/workflow", attachments.create_workflow_with_files, "Workflows", "Create a workflow with its files",
         "As the create, with the document as part `workflow` (or `workflowExecution`) and a part `files` for each file. A file's name is "
-        "its key in `attachments`. A file may have 50 MiB, or as it is set.",
+        "its key in `attachments`. A file may have 50 MiB, and all parts together 256 MiB, or as it is set.",
         models.WorkflowResponse, request=catalogue_models.WorkflowWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
         answer_headers=STORED,
         needs=needs.CREATE_WORKFLOW, audit=Audit.CHANGE,

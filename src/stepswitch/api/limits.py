@@ -1,4 +1,4 @@
-"""The layer around every operation: the request's id, the limit on its body, and the answer to whatever error comes back. Put on in `app`."""
+"""The layer around every operation: the request's id, the limits on its body, and the answer to whatever error comes back. Put on in `app`."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepswitch.api import problems
-from stepswitch.api.request_bodies import Body
+from stepswitch.api.receiving import Room
+from stepswitch.api.request_bodies import Body, BodyLimits
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.domain.errors import OverloadedError, TooLargeError
 from stepswitch.engine.ports import Ids
@@ -33,9 +34,10 @@ DROPPING_SECONDS: Final = 2.0
 class Limits:
     """Pure ASGI. An error after the answer has begun can only cut the connection."""
 
-    def __init__(self, app: ASGIApp, body_limit_bytes: int, ids: Ids) -> None:
+    def __init__(self, app: ASGIApp, bodies: BodyLimits, room: Room, ids: Ids) -> None:
         self._app = app
-        self._limit = body_limit_bytes
+        self._bodies = bodies
+        self._room = room
         self._ids = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,11 +49,13 @@ class Limits:
         name = (REQUEST_ID.encode(), request_id.encode("ascii", "replace"))
         always = (*_ALWAYS, _ENCRYPTED_FROM_NOW_ON) if scope["scheme"] == "https" else _ALWAYS
         has_begun = False
+        body = Body(receive, self._room)
 
         async def send_named(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
+                body.settle()
                 headers = message["headers"]
                 headers += always
                 if b"cache-control" not in dict(headers):
@@ -59,9 +63,8 @@ class Limits:
                 headers.append(name)
             await send(message)
 
-        body: Body | None = None
         try:
-            body = Body(receive, scope["headers"], self._limit)
+            body.expect(scope["headers"], self._bodies)
             await self._app(scope, body, send_named)
         except ClientDisconnect:
             return
@@ -73,12 +76,22 @@ class Limits:
             if has_begun:
                 _log.error("answer cut", reference=request_id, trace=problems.described(error))
                 raise
-            is_unread = isinstance(error, TooLargeError) and (body is None or not body.is_at_end)
-            await problems.answer(error, request_id)(scope, receive, _Lingering(receive, send_named) if is_unread else send_named)
+            told = _Lingering(receive, send_named) if _is_still_sent(error, body) else send_named
+            await problems.answer(error, request_id)(scope, receive, told)
+        finally:
+            body.settle()
+
+
+def _is_still_sent(error: Exception, body: Body) -> bool:
+    """Return whether the client goes on sending a body that was refused for its size."""
+    return body.is_turned_away or (isinstance(error, TooLargeError) and not body.is_at_end)
 
 
 class _Lingering:
-    """Sends an answer, and closes when the client has had time to read it: one that is still sending would only see a reset."""
+    """Sends an answer, and closes when the client has had time to read it: one that is still sending would only see a reset.
+
+    The rest of the body is read and dropped, up to a point, and not taken for another request.
+    """
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -86,6 +99,8 @@ class _Lingering:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] != "http.response.body":
+            if b"connection" not in dict(message["headers"]):
+                message["headers"].append((b"connection", b"close"))
             await self._send(message)
             return
         await self._send({**message, "more_body": True})

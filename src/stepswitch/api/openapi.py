@@ -38,11 +38,11 @@ _REFUSALS: Final = {
     403: "Known, but without the privilege.",
     404: "There is no such thing, or the caller may not see it.",
     412: "What is to be changed is no longer what `If-Match` names; nothing was changed.",
-    413: "The body is over the limit of 10 MiB, or as it is set; of a packed one what it unpacks to counts.",
+    413: "The body is over its limit: 10 MiB, 256 MiB where it brings files, or as it is set; of a packed one what it unpacks to counts.",
     415: "The body is packed in a way that is not understood; `Accept-Encoding` says what is.",
     429: "Passwords were wrong too often, or requests come faster than they may; come back after the seconds in `Retry-After`.",
     500: "A fault of the server. Its log says more under the reference that the message gives.",
-    503: "Too much is waiting, or the database cannot be used; come back after the seconds in `Retry-After`.",
+    503: "Too much is waiting or being received, or the database cannot be used; come back after the seconds in `Retry-After`.",
 }
 KNOWN_HEADERS: Final = frozenset({"ETag", "Preference-Applied"})
 """Those of a 200 that a 304 has too."""

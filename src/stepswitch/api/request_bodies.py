@@ -1,14 +1,17 @@
 """Bodies of requests on their way in: unpacked where they come packed, and never more than the limit. Put around `receive` by `limits`.
 
-What is limited is what an operation is given: of a body that unpacks to gigabytes no more is unpacked than the limit allows.
+What is limited is what an operation is given: of a body that unpacks to gigabytes no more is unpacked than the limit allows. And all bodies
+that are on their way together have no more than the room for them, see `receiving`.
 """
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Message, Receive
 
+from stepswitch.api.receiving import Room, Share
 from stepswitch.api.wire.multipart import is_multipart
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooLargeError, UnsupportedEncodingError
 
@@ -20,11 +23,30 @@ _PACKED: Final = frozenset({b"gzip", b"x-gzip"})
 _PLAIN: Final = frozenset({b"", b"identity"})
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large one body may be, in bytes: one that is read as a whole, and one of several parts, each of which is limited by itself, too."""
+
+    whole: int
+    in_parts: int
+
+
 class Body:
     """Receives the parts of a body until they are too much: how a body without a length, or with a wrong one, is limited."""
 
-    def __init__(self, receive: Receive, headers: Headers, limit: int) -> None:
-        """Take a body in; raises a CallerError where its headers say already that it cannot be taken."""
+    def __init__(self, receive: Receive, room: Room) -> None:
+        self._receive = receive
+        self._limit = 0
+        self._said = 0
+        """How long it says to be, as it comes."""
+        self._got = 0
+        self._is_at_end = False
+        self._share = Share(room)
+        self.is_turned_away = False
+        """Whether there was no room for it, so that the rest of it is not wanted."""
+
+    def expect(self, headers: Headers, limits: BodyLimits) -> None:
+        """Take a body in, as its headers tell; raises a CallerError where they say already that it cannot be taken."""
         said = _Said()
         for name, value in headers:  # of every request: one look at each, and no more
             if name == b"content-length":
@@ -33,11 +55,16 @@ class Body:
                 said.in_parts = is_multipart(value.decode("latin-1"))
             elif name == b"content-encoding":
                 said.codings.append(value)
-        self._limit = None if said.in_parts else limit  # parts are read one by one, and each is limited by itself
-        self._receive = receive if not said.codings or not said.is_packed() else _Unpacked(receive)
-        self._got = 0
-        self._is_at_end = False
-        if said.lengths and self._limit is not None and said.length() > self._limit:
+        self._limit = limits.in_parts if said.in_parts else limits.whole
+        if said.codings and said.is_packed():
+            self._receive = _Unpacked(self._receive)
+        self._said = said.length() if said.lengths else 0
+        self.limit_to(self._limit)
+
+    def limit_to(self, limit: int) -> None:
+        """Take no more than `limit` bytes from now on; raises TooLargeError where it says to be longer."""
+        self._limit = min(self._limit, limit)
+        if self._said > self._limit:
             raise _too_large(self._limit)
 
     @property
@@ -46,14 +73,26 @@ class Body:
         return self._receive.is_at_end if isinstance(self._receive, _Unpacked) else self._is_at_end
 
     async def __call__(self) -> Message:
-        """Return the next message of ASGI; raises TooLargeError, and InvalidRequestError where it cannot be unpacked."""
+        """Return the next message of ASGI; raises TooLargeError, OverloadedError, and InvalidRequestError where it cannot be unpacked."""
+        if not self._got:  # before anything is taken; not before an operation wants it, which is after the caller is known
+            self._grow(self._said)
         message = await self._receive()
         if message["type"] == "http.request":
             self._is_at_end = not message.get("more_body", False)
             self._got += len(message.get("body", b""))
-            if self._limit is not None and self._got > self._limit:
+            if self._got > self._limit:
                 raise _too_large(self._limit)
+            self._grow(self._got)
         return message
+
+    def _grow(self, size: int) -> None:
+        self.is_turned_away = True
+        self._share.grow(size)
+        self.is_turned_away = False
+
+    def settle(self) -> None:
+        """Give the room back that it has had, whatever became of it."""
+        self._share.give_back()
 
 
 class _Said:

@@ -79,6 +79,8 @@ class ApiServices:
     ids: Ids
     version: str
     body_limit_bytes: int = 10 * 1024 * 1024
+    multipart_limit_bytes: int = 256 * 1024 * 1024
+    receiving_limit_bytes: int = 512 * 1024 * 1024
     shows_vro_login: bool = False
     requests_per_second: float | None = None
 

@@ -60,6 +60,8 @@ def application(service: Service) -> StepswitchApi:
             ids=service.ids,
             version=version("stepswitch"),
             body_limit_bytes=service.settings.body_limit_bytes,
+            multipart_limit_bytes=service.settings.multipart_limit_bytes,
+            receiving_limit_bytes=service.settings.receiving_limit_bytes,
             shows_vro_login=service.settings.vro_login_details,
             requests_per_second=service.settings.requests_per_second,
         )

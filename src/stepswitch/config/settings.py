@@ -5,10 +5,11 @@ Read once at start, in `cli`; everything else is given the values it needs by `b
 
 import ipaddress
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -42,6 +43,11 @@ def _are_texts(given: object) -> bool:
 
 
 RolesByName = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_table)]
+_LARGER: Final[Mapping[str, Sequence[str]]] = {
+    "multipart_limit_bytes": ("file_limit_bytes",),
+    "receiving_limit_bytes": ("body_limit_bytes", "multipart_limit_bytes"),
+}
+"""Limits that stand around others: what those allow would never come through if these were not larger."""
 
 
 class Settings(BaseSettings):
@@ -154,8 +160,17 @@ class Settings(BaseSettings):
     max_queued_executions: int = Field(
         100_000, ge=1, description="Executions that wait or run at once, paused ones apart; whoever wants another one is answered 503."
     )
-    body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes.")
+    body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes; one that brings files is limited apart.")
     file_limit_bytes: int = Field(50 * MIB, ge=1024, description="Largest file, in bytes.")
+    multipart_limit_bytes: int = Field(
+        256 * MIB, ge=1024, validate_default=True, description="Largest request body that brings files, all of it, in bytes."
+    )
+    receiving_limit_bytes: int = Field(
+        512 * MIB,
+        ge=1024,
+        validate_default=True,
+        description="Bytes of all request bodies that are being received at once; whoever comes then is answered 503. Bodies of up to 64 KiB do not count.",
+    )
     max_step_executions: int = Field(10_000, ge=1, description="Step executions until an execution pauses with LOOP_LIMIT.")
     max_values_bytes: int = Field(64 * MIB, ge=1024, description="Bytes that the values of one execution may take.")
     max_output_bytes: int = Field(MIB, ge=1024, description="Bytes that are kept of one output of a step.")
@@ -164,3 +179,13 @@ class Settings(BaseSettings):
     )
     silence_seconds: float = Field(30.0, ge=1, description="Seconds without a sign of life after which a step counts as lost.")
     grace_seconds: float = Field(20.0, ge=0, description="Seconds that running steps get to end when the service is told to stop.")
+
+    @field_validator(*_LARGER)
+    @classmethod
+    def _leaves_room(cls, size: int, others: ValidationInfo) -> int:
+        """Return a limit that leaves room for what others allow, and for what stands around it."""
+        for name in _LARGER[others.field_name or ""]:
+            least = others.data.get(name, 0)
+            if size <= least:
+                raise PydanticCustomError("room", "Input should be over {name}, which is {least}", {"name": name, "least": least})
+        return size
