@@ -190,6 +190,67 @@ async def test_a_header_that_is_wrong_is_told_beside_a_body_that_is_no_json(
         assert [each.partition(": ")[0] for each in told] == [place, "line 1, column 7"]
 
 
+BAD_KEY: Final = {"Idempotency-Key": "x" * 1000}
+NO_SUCH: Final = {"workflowId": IS_THERE, "contextType": "NONE", "assignments": {"nothing": 1}}
+OTHER_PART: Final = ("other", FILE[1])
+MASKED: Final = {"type": "password", "defaultValue": "********"}
+
+
+def json_part(value: Any) -> Any:
+    return (None, value if isinstance(value, bytes) else json.dumps(value), "application/json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "sent", "places"),
+    [
+        ("PUT", "/workflowExecution", BAD_KEY, {"json": BAD_ORDER}, ["Idempotency-Key", "contextType", "pauseAtFailure"]),
+        ("PUT", "/workflowExecution", BAD_KEY, {"json": NO_SUCH}, ["Idempotency-Key", "assignments.nothing"]),
+        ("PUT", "/workflowExecution", {**BAD_KEY, "content-type": "text/plain"}, {"content": "{}"}, ["Idempotency-Key", "Content-Type"]),
+        ("POST", "/workflowExecution", BAD_KEY, {"content": "{}"}, ["Idempotency-Key", "Content-Type"]),
+        ("POST", "/workflowExecution", BAD_KEY, {"files": [OTHER_PART]}, ["Idempotency-Key", "other", "workflowExecution"]),
+        (
+            "POST", "/workflowExecution", BAD_KEY, {"files": [("workflowExecution", json_part(b"{")), OTHER_PART, FILE, FILE]},
+            ["Idempotency-Key", "line 1, column 2", "other", "files"],
+        ),
+        (
+            "POST", "/workflowExecution", BAD_KEY, {"files": [FILE, OTHER_PART, ("workflowExecution", json_part(NO_SUCH))]},
+            ["Idempotency-Key", "other", "assignments.nothing"],
+        ),
+        ("POST", "/workflowExecution", BAD_KEY, {"files": [("workflowExecution", json_part(BAD_ORDER)), FILE]}, ["Idempotency-Key", "contextType", "pauseAtFailure"]),
+        ("POST", "/workflow", {}, {"files": [("workflow", json_part(b"{")), OTHER_PART]}, ["line 1, column 2", "other"]),
+        ("POST", "/workflow/{workflow}/attachments", NO_TAG, {"files": [OTHER_PART]}, ["If-Match", "other", "file"]),
+        ("POST", "/workflow/{workflow}", NO_TAG, {"json": WORKFLOW | {"inputs": {"pin": MASKED, "new": MASKED}}}, ["If-Match", "inputs.new.defaultValue"]),
+        (
+            "POST", "/workflowExecution/{execution}/attachments", LONG | NO_TAG, {"files": [OTHER_PART]},
+            ["x-stepswitch-reason", "If-Match", "other", "file"],
+        ),
+        (
+            "PATCH", "/workflowExecution/{execution}", LONG | NO_TAG, {"json": {"startStepId": "nowhere", "pauseAtFailure": 3}},
+            ["x-stepswitch-reason", "If-Match", "pauseAtFailure", "startStepId"],
+        ),
+        (
+            "POST", "/values", LONG | NO_TAG, {"json": {"values": {"nothing": 1}, "other": 1}},
+            ["x-stepswitch-reason", "If-Match", "other", "values.nothing"],
+        ),
+    ],
+)  # fmt: skip
+async def test_a_header_that_is_wrong_is_told_beside_what_the_body_means(
+    method: str, path: str, headers: dict[str, str], sent: Any, places: list[str], tmp_path: Path
+) -> None:
+    async with real_service(tmp_path) as real:
+        workflow = (await real.create(WORKFLOW | {"inputs": {"word": TEXT, "pin": {"type": "password", "defaultValue": "a pigeon"}}}))["id"]
+        order = {"workflowId": workflow, "contextType": "NONE", "debugStepIds": ["a"]}
+        execution = (await real.client.put(f"{PLAIN}/workflowExecution", json=order)).json()["id"]
+        where = f"{OWN}/executions/{execution}/values" if path == "/values" else PLAIN + path.format(workflow=workflow, execution=execution)
+        before = await everything(real)
+        request = real.client.build_request(method, where, headers=headers, **sent)
+        content = request.read().replace(IS_THERE.encode(), workflow.encode())
+        answer = await real.client.request(method, where, headers=request.headers, content=content)
+        assert answer.status_code == 400, answer.text
+        assert [each["message"].partition(": ")[0] for each in answer.json()["errors"]] == places
+        assert await everything(real) == before
+
+
 async def test_two_faults_are_told_with_their_places_and_nothing_is_changed(tmp_path: Path) -> None:
     async with real_service(tmp_path) as real:
         workflow = (await real.create(WORKFLOW))["id"]

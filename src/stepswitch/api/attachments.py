@@ -1,6 +1,6 @@
 """The operations of files: up, down and away, and the creates that bring their files along. Listed in `attachment_operations`."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,14 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from stepswitch.api.executions import queued_response
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.steering import reason_of
-from stepswitch.api.wire.bodies import parse_json
+from stepswitch.api.wire.bodies import parsed_json
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_states, wanted_tags
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.multipart import Part, parts_of
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
-from stepswitch.api.wire.together import both
-from stepswitch.api.workflows import checked_response, refuse
+from stepswitch.api.wire.together import both, noted
+from stepswitch.api.workflows import checked_response
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.engine.catalogue import attachment_key, tag_of
 from stepswitch.engine.keyed_requests import Queued
@@ -29,6 +29,7 @@ from stepswitch.engine.records import StoredFile
 _EXECUTION_PART: Final = "workflowExecution"
 _WORKFLOW_PARTS: Final = ("workflow", _EXECUTION_PART)
 _NO_VALUE: Final = object()
+_UNREADABLE: Final = object()
 _T = TypeVar("_T")
 _KIND: Final = b"POST"
 
@@ -46,9 +47,10 @@ class _Received:
 
 async def attach_to_workflow(call: Call) -> Response:
     """Add a file to a workflow; answer with how it is named now."""
-    workflow_id, tags = existing_id(call.request.path_params["workflowId"]), wanted_tags(call.request)
+    workflow_id = existing_id(call.request.path_params["workflowId"])
+    tags, wrong = noted(partial(wanted_tags, call.request))
     await call.services.catalogue.get(call.caller, workflow_id)  # before a file of any size is taken
-    async with _received(call, (), "file") as received:
+    async with _received(call, (), "file", wrong) as received:
         file = _only_file(received)
         key, checked = await call.services.catalogue.attach(call.caller, workflow_id, file, tags)
     return json_response(encode(_written(key, file)), {"ETag": etag(tag_of(checked.workflow))})
@@ -70,9 +72,10 @@ async def detach_from_workflow(call: Call) -> Response:
 
 async def attach_to_execution(call: Call) -> Response:
     """Add a file to an execution; answer with how it is named now."""
-    reason, seen = both(partial(reason_of, call), partial(wanted_states, call.request))
+    will, wrong = noted(partial(both, partial(reason_of, call), partial(wanted_states, call.request)))
+    reason, seen = will or ("", None)
     to = await call.services.steering.attachable(call.caller, _execution_id(call), seen)
-    async with _received(call, (), "file") as received:
+    async with _received(call, (), "file", wrong) as received:
         file = _only_file(received)
         key = await call.services.steering.attach(call.caller, to, file, reason)
     return json_response(encode(_written(key, file)))
@@ -103,15 +106,13 @@ async def create_workflow_with_files(call: Call) -> Response:
                 raise InvalidRequestError([Fault(ErrorCode.WRONG_TYPE, "attachments", "is no object, so no file can be added")])
             own = {key: {"id": file.id, "reference": file.name} for key, file in received.files.items()}
             document = {**document, "attachments": {**(named or {}), **own}}
-        if received.faults:
-            await refuse(call, document, received.faults)
-        return checked_response(call, await call.services.catalogue.create(call.caller, document))
+        return checked_response(call, await call.services.catalogue.create(call.caller, document, around=received.faults))
 
 
 async def create_execution_with_files(call: Call) -> Response:
     """Queue an execution that brings its files along."""
-    key = idempotency_key(call.request)
-    async with _received(call, (_EXECUTION_PART,), "files") as received:
+    key, wrong = noted(partial(idempotency_key, call.request))
+    async with _received(call, (_EXECUTION_PART,), "files", wrong) as received:
         request = _read(received, execution_request)
         existing_id(request.workflow_id)
         own = {key: file.id for key, file in received.files.items()}
@@ -122,30 +123,46 @@ async def create_execution_with_files(call: Call) -> Response:
 
 
 @asynccontextmanager
-async def _received(call: Call, value_parts: tuple[str, ...], file_part: str) -> AsyncIterator[_Received]:
+async def _received(call: Call, value_parts: tuple[str, ...], file_part: str, wrong: Sequence[Fault] = ()) -> AsyncIterator[_Received]:
     """Give what a request brought; files that belong to nobody at the end of the block are removed.
 
-    Where its JSON is there, the faults of the other parts are given too, so that those inside of it are told with them.
+    Where its JSON is there, the faults of the other parts are given too, so that those inside of it are told with them. `wrong` are faults of its headers.
     """
-    received = _Received()
+    received = _Received(faults=[*wrong])
     try:
-        async for part in parts_of(call.request):
-            if part.name == file_part:
-                await _take_file(call, received, part)
-            elif part.name in value_parts and received.value is _NO_VALUE:
-                received.text = await part.read(call.services.body_limit_bytes)
-                received.value = parse_json(received.text)
-            else:
-                known = ", ".join((*value_parts, file_part))
-                received.faults.append(
-                    Fault(ErrorCode.UNKNOWN_FIELD, part.name[:100], f"is no part of this request, or stands twice; it has {known}")
-                )
-        received.faults += _missing(received, value_parts, file_part)
-        if received.faults and received.value is _NO_VALUE:
+        try:
+            await _take_parts(call, received, value_parts, file_part)
+        except InvalidRequestError as error:
+            raise InvalidRequestError([*received.faults, *error.faults]) from None
+        if received.faults and received.value in (_NO_VALUE, _UNREADABLE):
             raise InvalidRequestError(received.faults)
         yield received
     finally:
         await call.services.files.settle([file.id for file in received.files.values()])
+
+
+async def _take_parts(call: Call, received: _Received, value_parts: tuple[str, ...], file_part: str) -> None:
+    """Read all parts, and note what is wrong with them; raises InvalidRequestError where no more can be read."""
+    async for part in parts_of(call.request):
+        if part.name == file_part:
+            await _take_file(call, received, part)
+        elif part.name in value_parts and received.value is _NO_VALUE:
+            received.text = await part.read(call.services.body_limit_bytes)
+            await _take_value(received)
+        else:
+            known = ", ".join((*value_parts, file_part))
+            received.faults.append(
+                Fault(ErrorCode.UNKNOWN_FIELD, part.name[:100], f"is no part of this request, or stands twice; it has {known}")
+            )
+    received.faults += _missing(received, value_parts, file_part)
+
+
+async def _take_value(received: _Received) -> None:
+    try:
+        received.value = await parsed_json(received.text)
+    except InvalidRequestError as error:
+        received.value = _UNREADABLE
+        received.faults += error.faults
 
 
 def _read(received: _Received, reader: Callable[[Any], _T]) -> _T:

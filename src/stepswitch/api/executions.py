@@ -1,8 +1,10 @@
 """The operation that queues an execution; with files it is in `attachments`. Listed in `operations`."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from stepswitch.api.connections import when_cut
@@ -10,7 +12,7 @@ from stepswitch.api.services import Call, execution_response
 from stepswitch.api.wire.bodies import parsed_json, read_body
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.requests import execution_request, existing_id
-from stepswitch.api.wire.together import both_with_body
+from stepswitch.api.wire.together import beside_body
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.keyed_requests import Queued
 
@@ -20,9 +22,11 @@ _KIND: Final = b"PUT"
 
 async def create_execution(call: Call) -> Response:
     """Queue an execution; answer with it, its first step execution included."""
-    body = await read_body(call.request)
-    key, request = await both_with_body(partial(idempotency_key, call.request), _order(body))
+    key, (body, request), wrong = await beside_body(partial(idempotency_key, call.request), _order(call.request))
     existing_id(request.workflow_id)
+    if wrong:
+        refused = replace(request, faults=(*wrong, *request.faults))
+        return await queued_response(call, Queued(await call.services.executions.create(call.caller, refused)))
     if key is not None:
         return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, _KIND, body))
     answers = call.services.cut_answers
@@ -31,8 +35,10 @@ async def create_execution(call: Call) -> Response:
     return await queued_response(call, await answers.carry_out(call.caller, order, request))
 
 
-async def _order(body: bytes) -> ExecutionRequest:
-    return execution_request(await parsed_json(body))
+async def _order(request: Request) -> tuple[bytes, ExecutionRequest]:
+    """Return the body as it came, and what it asks for."""
+    body = await read_body(request)
+    return body, execution_request(await parsed_json(body))
 
 
 async def queued_response(call: Call, queued: Queued) -> Response:

@@ -6,6 +6,7 @@ is meant alone. The answer's `ETag` names the state that it shows.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from stepswitch.api.wire.bodies import read_json_as
 from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import change_order, existing_id, values_order
-from stepswitch.api.wire.together import both, both_with_body
+from stepswitch.api.wire.together import beside_body, both
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
 from stepswitch.engine.steering import Seen
@@ -29,12 +30,16 @@ LOGGED_REASON: Final = 200
 """So much of a reason stands in the service's own log, where a line is to stay one."""
 CLEANUP_SECONDS: Final = 10.0
 """How long a deletion waits for a session to be closed that an abort has cut."""
+_NO_WILL: Final = ("", None)
+"""Of a request whose headers are refused."""
 _log = structlog.get_logger("stepswitch.api")
 
 
 async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
-    (reason, seen), order = await both_with_body(partial(_why_and_when, call), read_json_as(call.request, change_order))
+    will, order, wrong = await beside_body(partial(_why_and_when, call), read_json_as(call.request, change_order))
+    reason, seen = will or _NO_WILL
+    order = replace(order, faults=(*wrong, *order.faults))
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason, seen)
     return await _steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
 
@@ -96,7 +101,9 @@ async def pause_execution(call: Call) -> Response:
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
-    (reason, seen), order = await both_with_body(partial(_why_and_when, call), read_json_as(call.request, values_order))
+    will, order, wrong = await beside_body(partial(_why_and_when, call), read_json_as(call.request, values_order))
+    reason, seen = will or _NO_WILL
+    order = replace(order, faults=(*wrong, *order.faults))
     return await _steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 

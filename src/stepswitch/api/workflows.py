@@ -1,20 +1,19 @@
 """The operations of the workflow catalogue. Listed in `catalogue_operations`; earlier revisions are in `revisions`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
 
 from starlette.responses import Response
 
 from stepswitch.api.list_requests import fields_request
 from stepswitch.api.lists import workflow_lists
 from stepswitch.api.services import Call, json_response
-from stepswitch.api.wire.bodies import read_json
+from stepswitch.api.wire.bodies import read_json, read_json_as
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_tags
 from stepswitch.api.wire.requests import conversion, existing_id, new_id, workflow_document
-from stepswitch.api.wire.together import both, faults_of
-from stepswitch.domain.errors import Fault, InvalidRequestError
+from stepswitch.api.wire.together import beside_body, both, noted
+from stepswitch.domain.errors import Fault
 from stepswitch.engine.catalogue import Checked, tag_of
 from stepswitch.engine.kept_passwords import masked_document
 
@@ -27,11 +26,6 @@ def checked_response(call: Call, checked: Checked) -> Response:
     return json_response(call.answers.workflow(checked.workflow, call.root), headers)
 
 
-async def refuse(call: Call, document: Mapping[str, Any], faults: Sequence[Fault]) -> NoReturn:
-    """Raise InvalidRequestError with what is wrong around a document, and with what is wrong in it."""
-    raise InvalidRequestError([*faults, *(await call.services.catalogue.validate(document)).faults])
-
-
 async def create_workflow(call: Call) -> Response:
     """Store a workflow; answer with it as it is now."""
     document = workflow_document(await read_json(call.request))
@@ -41,11 +35,8 @@ async def create_workflow(call: Call) -> Response:
 async def create_workflow_as(call: Call) -> Response:
     """Store a workflow under the id that the path gives."""
     document = workflow_document(await read_json(call.request))
-    try:
-        workflow_id = new_id(call.request.path_params["workflowId"])
-    except InvalidRequestError as error:
-        await refuse(call, document, error.faults)
-    return checked_response(call, await call.services.catalogue.create(call.caller, document, workflow_id))
+    workflow_id, wrong = noted(partial(new_id, call.request.path_params["workflowId"]))
+    return checked_response(call, await call.services.catalogue.create(call.caller, document, workflow_id, wrong))
 
 
 async def read_workflow(call: Call) -> Response:
@@ -60,16 +51,8 @@ async def read_workflow(call: Call) -> Response:
 async def replace_workflow(call: Call) -> Response:
     """Store the next revision of a workflow; answer with it as it is now."""
     workflow_id = existing_id(call.request.path_params["workflowId"])
-    read_tags = partial(wanted_tags, call.request)
-    wrong = faults_of(read_tags)
-    try:
-        document = workflow_document(await read_json(call.request))
-    except InvalidRequestError as error:
-        raise InvalidRequestError([*wrong, *error.faults]) from None
-    if wrong:
-        await refuse(call, document, wrong)
-    tags = read_tags()
-    return checked_response(call, await call.services.catalogue.replace(call.caller, workflow_id, document, tags))
+    tags, document, wrong = await beside_body(partial(wanted_tags, call.request), read_json_as(call.request, workflow_document))
+    return checked_response(call, await call.services.catalogue.replace(call.caller, workflow_id, document, tags, wrong))
 
 
 async def delete_workflow(call: Call) -> Response:

@@ -90,11 +90,14 @@ class Catalogue:
         self._strict = strict
         self._files = files
 
-    async def create(self, caller: Caller, document: JsonObject, workflow_id: str | None = None) -> Checked:
-        """Store a new workflow, under `workflow_id` where one is given; raises InvalidRequestError with every fault of the document."""
+    async def create(self, caller: Caller, document: JsonObject, workflow_id: str | None = None, around: Sequence[Fault] = ()) -> Checked:
+        """Store a new workflow, under `workflow_id` where one is given; raises InvalidRequestError with every fault of the document.
+
+        `around` are faults that were found around it, so that all of them are said in one answer.
+        """
         caller.require(Privilege.WORKFLOW_DESIGN)
         workflow_id = workflow_id or self._ids.new()
-        kept, warnings = await self._checked(document, {}, caller, workflow_id)
+        kept, warnings = await self._checked(document, {}, caller, workflow_id, around)
         _check_name(caller, kept)
         kept.setdefault("owner", {"id": caller.user, "type": OwnerType.USER.value})
         kept.setdefault("readOnly", False)
@@ -114,21 +117,23 @@ class Catalogue:
         caller.check_sees(workflow)
         return workflow
 
-    async def replace(self, caller: Caller, workflow_id: str, document: JsonObject, only_if: Tags = None) -> Checked:
-        """Store `document` as the next revision; passwords that are sent as `********` stay as they are.
+    async def replace(
+        self, caller: Caller, workflow_id: str, document: JsonObject, only_if: Tags = None, around: Sequence[Fault] = ()
+    ) -> Checked:
+        """Store `document` as the next revision; passwords that are sent as `********` stay as they are. `around` is as in `create`.
 
         Raises NotFoundError, PreconditionFailedError, NotPermittedError where it is readOnly, InvalidRequestError with every fault.
         """
 
         async def store(stored: StoredWorkflow) -> Checked:
-            return await self._replace(caller, stored, document)
+            return await self._replace(caller, stored, document, around)
 
         return await self._on_stored(caller, workflow_id, only_if, store)
 
-    async def _replace(self, caller: Caller, stored: StoredWorkflow, document: JsonObject) -> Checked:
+    async def _replace(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, around: Sequence[Fault]) -> Checked:
         if _is_read_only(stored) and document.get("readOnly") is not False:
             _refuse_change(stored)
-        kept, warnings = await self._checked(document, stored.document, caller, stored.id)
+        kept, warnings = await self._checked(document, stored.document, caller, stored.id, around)
         kept.setdefault("owner", stored.document["owner"])
         kept.setdefault("readOnly", False)
         if _is_read_only(stored):
@@ -240,7 +245,7 @@ class Catalogue:
         return {**kept, "owner": dict(owner), "readOnly": converted.document.get("readOnly") or False}
 
     async def _checked(
-        self, document: JsonObject, stored: JsonObject, caller: Caller, workflow_id: str
+        self, document: JsonObject, stored: JsonObject, caller: Caller, workflow_id: str, around: Sequence[Fault] = ()
     ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
         """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault.
 
@@ -250,8 +255,8 @@ class Catalogue:
         look = partial(review, whole, self._types, strict=self._strict)
         found = await aside(look, is_slow=is_large(whole))
         refused = await self._credentials.faults(caller, in_document(whole), workflow_id, str(whole.get("name")))
-        if found.faults or masked or refused:
-            raise InvalidRequestError([*found.faults, *masked, *refused])
+        if faults := [*around, *found.faults, *masked, *refused]:
+            raise InvalidRequestError(faults)
         kept = {name: value for name, value in whole.items() if name not in _FILLED_IN}
         for name in ("owner", "readOnly"):
             if kept.get(name, ...) is None:

@@ -72,6 +72,8 @@ class ValuesOrder:
     """Values of inputs and variables to correct; None takes one away."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    """What is wrong around them, to be told with the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ class ExecutionSteering:
         compiled = await self._compiled(head)
         redirections.check_values(caller, compiled, order.values)
         workflow = compiled.workflow
-        faults = [*check_values(workflow, order.values, head.context, head.attachments), *masked_faults("values", order.values, workflow)]
+        faults = [*order.faults, *check_values(workflow, order.values, head.context, head.attachments)]
+        faults += masked_faults("values", order.values, workflow)
         placed = in_values("values", order.values, workflow)
         faults += await self._credentials.faults(caller, placed, head.workflow_id, head.workflow_name)
         if faults:

@@ -78,11 +78,10 @@ def _step_edits(reader: ObjectReader) -> dict[str, JsonObject | None]:
 
 
 def values_order(body: object) -> ValuesOrder:
-    """Return values to correct; null takes one away. Raises InvalidRequestError with the faults of the shape."""
+    """Return values to correct, with the faults of the shape; null takes one away."""
     reader = request_reader(body, _VALUES_FIELDS, "values")
     inside = reader.child("values")
-    _refuse_faults(reader)
-    return ValuesOrder({} if inside is None else inside.source)
+    return ValuesOrder({} if inside is None else inside.source, reader.report.faults)
 
 
 def workflow_document(body: object) -> JsonObject:

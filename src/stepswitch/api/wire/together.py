@@ -14,23 +14,25 @@ def both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_F
     try:
         found = first()
     except InvalidRequestError as fault:
-        raise InvalidRequestError([*fault.faults, *faults_of(second)]) from None
+        raise InvalidRequestError([*fault.faults, *noted(second)[1]]) from None
     return found, second()
 
 
-async def both_with_body(first: Callable[[], _First], body: Awaitable[_Second]) -> tuple[_First, _Second]:
-    """Return what a reader gives and what the body says; raises InvalidRequestError with the faults of both."""
+async def beside_body(first: Callable[[], _First], body: Awaitable[_Second]) -> tuple[_First | None, _Second, Sequence[Fault]]:
+    """Return what a reader gives, what the body says, and what the reader refuses: that is told with the faults of what the body means.
+
+    Raises InvalidRequestError with the faults of both where the body cannot be read.
+    """
+    found, refused = noted(first)
     try:
-        found = await body
+        return found, await body, refused
     except InvalidRequestError as fault:
-        raise InvalidRequestError([*faults_of(first), *fault.faults]) from None
-    return first(), found
+        raise InvalidRequestError([*refused, *fault.faults]) from None
 
 
-def faults_of(reader: Callable[[], object]) -> Sequence[Fault]:
-    """Return what a reader refuses."""
+def noted(reader: Callable[[], _First]) -> tuple[_First | None, Sequence[Fault]]:
+    """Return what a reader gives, None where it refuses, and what it refuses."""
     try:
-        reader()
+        return reader(), ()
     except InvalidRequestError as fault:
-        return fault.faults
-    return ()
+        return None, fault.faults
