@@ -1,7 +1,7 @@
 """A dispatcher that takes note of what it is told and starts nothing, and a queue that says what a test tells it."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from stepswitch.domain.events import Cancel, Task, TaskKind
 from stepswitch.engine.records import ANY, Due, Runnable, Waiting
@@ -50,7 +50,7 @@ class StillDispatcher:
     def place(self, step_type: str) -> str:
         return "worker"
 
-    def in_line(self) -> int:
+    def in_line(self, tenant: str) -> int:
         return self.line
 
 
@@ -69,7 +69,7 @@ class StillRefill:
     def take(self, task: Task) -> bool:
         return self._dispatcher.submit(task)
 
-    def end(self, *, is_all: bool, left: int = 0) -> None:
+    def end(self, *, is_all: bool, waiting: Mapping[str, int]) -> None:
         pass
 
 
@@ -79,17 +79,17 @@ class StillQueue:
     def __init__(self) -> None:
         self.first = 0
         self.busy = 0
-        self.counts = 0
+        self.counted = 0
 
     async def runnable(self, after: Runnable | None, count: int, due: Due = ANY) -> Sequence[Runnable]:
         return ()
 
-    async def before(self, of: Sequence[Runnable]) -> Sequence[int]:
+    async def before(self, tenant: str, of: Sequence[Runnable]) -> Sequence[int]:
         return [self.first] * len(of)
 
-    async def count(self) -> int:
-        return self.first
+    async def counts(self) -> Mapping[str, int]:
+        return {"default": self.first}
 
     async def under_way(self) -> int:
-        self.counts += 1
+        self.counted += 1
         return self.busy

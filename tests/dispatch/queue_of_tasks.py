@@ -2,7 +2,8 @@
 
 import asyncio
 import bisect
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -74,8 +75,8 @@ class Queue:
         await self.gate.wait()  # what was read stays as it was read
         return found
 
-    async def count(self) -> int:
-        return len(self.tasks)
+    async def counts(self) -> Mapping[str, int]:
+        return Counter(each.tenant for each in self.tasks.values())
 
     async def heads(self, ids: Sequence[str]) -> Sequence[Stored]:
         await asyncio.sleep(0)

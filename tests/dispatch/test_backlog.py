@@ -262,11 +262,11 @@ async def test_what_is_left_runs_in_its_turn_and_none_is_forgotten() -> None:
     await line.clock.settle()
     assert line.dispatcher.held() <= ROOM.turns + ROOM.steps
     assert not line.holds_all
-    assert line.dispatcher.in_line() > ROOM.turns + ROOM.steps
+    assert line.dispatcher.in_line("") > ROOM.turns + ROOM.steps
     await line.end_all()
     assert sorted(each.execution_id for each in line.begun) == [each.execution_id for each in made]
     assert line.holds_all
-    assert line.dispatcher.in_line() == 0
+    assert line.dispatcher.in_line("") == 0
     await line.stop()
 
 

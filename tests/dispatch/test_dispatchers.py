@@ -390,11 +390,11 @@ async def test_who_waits_here_is_counted(opened: Open) -> None:
     await place.submit(task("busy"))
     for name, since in (("c", 30), ("a", 10), ("b", 20)):
         await place.submit(task(name, since))
-    assert place.dispatcher.in_line() == 3
+    assert place.dispatcher.in_line("") == 3
     assert [place.dispatcher.is_queued(name) for name in ("busy", "a", "unknown")] == [False, True, False]
     assert [each.execution_id for each in place.dispatcher.running()] == ["busy"]
     await place.cancel("b")
-    assert (place.dispatcher.in_line(), place.dispatcher.held()) == (2, 2)
+    assert (place.dispatcher.in_line(""), place.dispatcher.held()) == (2, 2)
 
 
 # --- stopping ---

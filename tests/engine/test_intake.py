@@ -55,7 +55,7 @@ async def test_nobody_counts_while_there_is_room() -> None:
     queue = StillQueue()
     intake = Intake(queue, FakeClock(), 1_000)
     assert await admitted(intake, 900) == 900
-    assert queue.counts == 1
+    assert queue.counted == 1
 
 
 async def test_what_has_ended_leaves_room_as_soon_as_it_is_counted_and_counting_is_rare() -> None:
@@ -63,9 +63,9 @@ async def test_what_has_ended_leaves_room_as_soon_as_it_is_counted_and_counting_
     intake = Intake(queue, clock, 10)
     assert await admitted(intake, 20) == 10
     queue.busy = 4
-    assert (await admitted(intake, 100), queue.counts) == (0, 1)
+    assert (await admitted(intake, 100), queue.counted) == (0, 1)
     await clock.advance(COUNT_SECONDS)
-    assert (await admitted(intake, 100), queue.counts) == (6, 2)
+    assert (await admitted(intake, 100), queue.counted) == (6, 2)
 
 
 async def test_what_is_on_its_way_to_the_disk_counts_before_it_is_there() -> None:
@@ -90,7 +90,7 @@ async def test_those_who_come_while_it_is_counted_wait_for_the_count_and_share_w
     assert not any(each.done() for each in asking)
     queue.gate.set()
     assert sum(await asyncio.gather(*asking)) == 2
-    assert queue.counts == 1
+    assert queue.counted == 1
 
 
 async def test_the_log_says_once_that_no_more_are_accepted_and_once_that_they_are_again() -> None:

@@ -8,10 +8,13 @@ import pytest
 from stepswitch.domain.errors import VersionConflictError
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import Account, Ending, Session, StoredWorkflow, TrustedKey
+from stepswitch.engine.selection import Order, Selection
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.database import Database
+from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
+from stepswitch.storage.lists import SqlListStore
 from stepswitch.storage.tables import workflows
 from tests.storage.rows import everything, rows_of
 from tests.storage.values import NOW, STRANGE_TEXTS
@@ -38,9 +41,25 @@ async def test_creating_a_workflow_twice_changes_nothing(catalogue: SqlCatalogue
     await catalogue.create(_workflow())
     before = await everything(database)
     with pytest.raises(VersionConflictError):
-        await catalogue.create(_workflow(tenant="other", steps={"a": {}}))
+        await catalogue.create(_workflow(steps={"a": {}}))
     assert await everything(database) == before
     assert await catalogue.get("default", "w1") == _workflow()
+
+
+async def test_an_id_is_given_once_in_each_tenant_and_neither_knows_of_the_other(catalogue: SqlCatalogueStore, database: Database) -> None:
+    own, others = _workflow(), _workflow(tenant="other", steps={"a": {}})
+    await catalogue.create(own)
+    before = await everything(database)
+    await catalogue.create(others)
+    changed = replace(others, revision=2, document={**others.document, "description": "changed"})
+    await catalogue.replace(changed, 1, "u")
+    assert (await catalogue.get("default", "w1"), await catalogue.get("other", "w1")) == (own, changed)
+    assert [each.number for each in await catalogue.revisions(own)] == [1]
+    assert await catalogue.revision(own, 2) is None
+    listed = await SqlListStore(database, SqlExecutionStore(database)).workflow_page("default", Selection(Order("createdAt")))
+    assert listed.items == (own,)
+    await catalogue.delete(changed)
+    assert await everything(database) == before
 
 
 async def test_workflows_of_another_tenant_do_not_exist(catalogue: SqlCatalogueStore) -> None:

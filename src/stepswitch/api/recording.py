@@ -13,6 +13,7 @@ from starlette.types import Scope
 from stepswitch.api.operation import Audit, Operation
 from stepswitch.api.problems import status_of
 from stepswitch.domain.errors import (
+    ElsewhereError,
     ErrorCode,
     HiddenError,
     InvalidRequestError,
@@ -37,6 +38,10 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 """What the parameters of paths name; the first one that a path has says what is acted on."""
 _CODES_OF_REFUSALS: Final = frozenset({ErrorCode.WRONG_CREDENTIALS, ErrorCode.NOT_PERMITTED})
+
+
+OF_NO_TENANT: Final = ""
+"""The tenant of records that only administrators of the tenant `default` see."""
 
 
 class Recording:
@@ -70,6 +75,8 @@ class Recording:
         entry = replace(self._entry(operation, caller, scope), judgement=Judgement.REFUSED, status=status_of(error))
         if not caller.user:
             entry = replace(entry, kind=Actor.UNKNOWN, tenant=entry.tenant if entry.user else "")
+        if isinstance(error, ElsewhereError) and operation.audit is not Audit.SENSITIVE:  # there, what is nowhere is recorded as well
+            entry = replace(entry, tenant=OF_NO_TENANT)
         await self._trail.record_often(entry)
 
     def _entry(self, operation: Operation, caller: Caller, scope: Scope) -> Entry:

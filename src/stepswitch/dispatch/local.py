@@ -69,6 +69,8 @@ class LocalDispatcher:
         self._stale = 0
         self._arrivals = itertools.count()
         self._queued: dict[str, _Entry] = {}
+        self._in_line: Counter[str] = Counter()
+        """How many are queued, by tenant."""
         self._running: dict[Key, asyncio.Future[None]] = {}
         self._tasks: dict[Key, Task] = {}
         self._again: dict[Key, Task] = {}
@@ -146,7 +148,7 @@ class LocalDispatcher:
 
     def refill(self, kind: TaskKind) -> LocalRefill:
         """See `Dispatcher`."""
-        return LocalRefill(self._windows[kind], lambda task: self._accept(task, is_new=False), self.submit, self._delays)
+        return LocalRefill(self._windows[kind], lambda task: self._accept(task, is_new=False), self.submit, self._delays, self._in_line)
 
     async def room(self) -> None:
         """See `Dispatcher`."""
@@ -204,9 +206,9 @@ class LocalDispatcher:
         """See `Dispatcher`."""
         return list(self._tasks.values())
 
-    def in_line(self) -> int:
+    def in_line(self, tenant: str) -> int:
         """See `Dispatcher`."""
-        return len(self._queued) + sum(window.left for window in self._windows.values())
+        return self._in_line[tenant] + sum(window.left[tenant] for window in self._windows.values())
 
     # --- queues ---
 
@@ -218,7 +220,7 @@ class LocalDispatcher:
         window = self._windows[task.kind]
         if not (window.admits(task, lane) if is_new else window.enters(lane)):
             return False
-        self._queued[task.execution_id] = entry = _Entry(task.since, next(self._arrivals), task, lane)
+        entry = self._enqueue(task, lane)
         heapq.heappush(self._turns if task.kind is TaskKind.TURN else self._steps, entry)
         self._pump()
         return True
@@ -226,12 +228,21 @@ class LocalDispatcher:
     def _delay(self, task: Task, lane: str, not_before: int) -> bool:
         if self._stopped or not self._delays.add(task, not_before):
             return False
-        self._queued[task.execution_id] = _Entry(task.since, next(self._arrivals), task, lane)
+        self._enqueue(task, lane)
         return True
+
+    def _enqueue(self, task: Task, lane: str) -> _Entry:
+        self._queued[task.execution_id] = entry = _Entry(task.since, next(self._arrivals), task, lane)
+        self._in_line[task.tenant] += 1
+        return entry
+
+    def _unqueue(self, task: Task) -> None:
+        del self._queued[task.execution_id]
+        _count_down(self._in_line, task.tenant)
 
     def _line_up(self, task: Task) -> None:
         """Let a task stand in line whose time has come."""
-        del self._queued[task.execution_id]
+        self._unqueue(task)
         self._queue(replace(task, has_waited=True), is_new=True)
         self._call_for_delays()
 
@@ -242,7 +253,7 @@ class LocalDispatcher:
 
     def _forget(self, entry: _Entry) -> None:
         task = entry.task
-        del self._queued[task.execution_id]
+        self._unqueue(task)
         if task.execution_id in self._delays:
             self._delays.discard(task.execution_id)
             self._call_for_delays()
@@ -290,7 +301,7 @@ class LocalDispatcher:
 
     def _begin(self, entry: _Entry) -> None:
         task = entry.task
-        del self._queued[task.execution_id]
+        self._unqueue(task)
         self._windows[task.kind].goes(entry.lane)
         self._executions[task.execution_id] += 1
         running = asyncio.ensure_future(self._run[task.kind](task))

@@ -1,6 +1,7 @@
 """Taking from the store what was left there. Made by `local`, for the backlog."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from stepswitch.dispatch.delays import Delays
@@ -13,7 +14,10 @@ FOR_EVER: Final = 2**62
 class LocalRefill:
     """Implements `engine.dispatching.Refill`."""
 
-    def __init__(self, window: Window, take: Callable[[Task], bool], submit: Callable[[Task], bool], delays: Delays) -> None:
+    def __init__(
+        self, window: Window, take: Callable[[Task], bool], submit: Callable[[Task], bool], delays: Delays, held: Counter[str]
+    ) -> None:
+        self._held = held
         self._window = window
         self._take = take
         self._submit = submit
@@ -32,10 +36,10 @@ class LocalRefill:
         """See `Refill`."""
         return self._take(task) or not self._window.is_full
 
-    def end(self, *, is_all: bool, left: int = 0) -> None:
+    def end(self, *, is_all: bool, waiting: Mapping[str, int]) -> None:
         """See `Refill`."""
         meanwhile = self._refilling.meanwhile
         self._window.refilled(self._refilling, is_all=is_all)
-        self._window.left = 0 if self._window.holds_all else left
+        self._window.left = Counter() if self._window.holds_all else Counter(waiting) - self._held
         for task in meanwhile.values():
             self._submit(task)

@@ -27,8 +27,8 @@ class Window:
         self._left: set[str] = set()
         self._overflows = not is_read
         self._refill: Refilling | None = None
-        self.left = 0
-        """About how many tasks are left in the store; the backlog counts them now and then."""
+        self.left: Counter[str] = Counter()
+        """About how many tasks are left in the store, by tenant; the backlog counts them now and then."""
         self.has_room = asyncio.Event()
         """Set when there is room for what was left."""
         if not is_read:
@@ -53,7 +53,7 @@ class Window:
         """Return whether a task that is new may stand in line; it is counted then."""
         if not self._overflows and lane not in self._left and self.enters(lane):
             return True
-        self.left += 1
+        self.left[task.tenant] += 1
         if self._refill is not None and not self._refill.keeps(task, lane):
             self._refill.leaves(lane if lane in self._left else None)
         return False

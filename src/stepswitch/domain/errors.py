@@ -8,6 +8,7 @@
     │   ├── NotPermittedError       403
     │   ├── NotFoundError           404
     │   │   └── HiddenError             it is there, and not for the caller
+    │   │       └── ElsewhereError          it is another tenant's
     │   ├── PreconditionFailedError 412
     │   ├── TooLargeError           413
     │   ├── UnsupportedEncodingError 415
@@ -191,6 +192,10 @@ class NotFoundError(CallerError):
 
 class HiddenError(NotFoundError):
     """There is such a thing, and the caller may not see it: he is told that there is none, and the audit trail the truth."""
+
+
+class ElsewhereError(HiddenError):
+    """There is such a thing in another tenant: nobody of the caller's is told so, not by the audit trail either; only who looks after all tenants is."""
 
 
 class PreconditionFailedError(CallerError):

@@ -236,6 +236,7 @@ class Task:
     step_type: str = ""
     epoch: str = ""
     look: int = 0
+    tenant: str = ""
     has_waited: bool = False
     """Whether all of its delay has passed, whatever the time of day says: that may have been set meanwhile."""
 

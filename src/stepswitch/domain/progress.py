@@ -109,6 +109,7 @@ class Progress:
                 step_type=signature.name if signature is not None else definition.type,
                 epoch=self.head.epoch,
                 look=look,
+                tenant=self.head.tenant,
             )
         )
 

@@ -79,12 +79,12 @@ class Backlog:
 
     async def _fill(self, kind: TaskKind) -> None:
         refill = self._dispatcher.refill(kind)
-        is_all, left = False, 0
+        is_all, waiting = False, dict[str, int]()
         try:
             is_all = await self._take_all(refill, kind)
-            left = max(0, await self._queue.count() - self._dispatcher.held())
+            waiting.update(await self._queue.counts())
         finally:
-            refill.end(is_all=is_all, left=left)
+            refill.end(is_all=is_all, waiting=waiting)
 
     async def _take_all(self, refill: Refill, kind: TaskKind) -> bool:
         """Return whether everything was looked at, so that nothing is left but what the dispatcher has refused."""

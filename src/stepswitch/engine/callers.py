@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from stepswitch.domain.errors import HiddenError, NotPermittedError
+from stepswitch.domain.errors import ElsewhereError, HiddenError, NotPermittedError
 from stepswitch.domain.execution import Head
 from stepswitch.engine.audit import NOTHING, Act, Actor, Entry, Thing
 from stepswitch.engine.privileges import Grant, Privilege, grant
@@ -107,6 +107,8 @@ class Caller:
 
     def check_sees_execution(self, execution: Head) -> None:
         """Raise NotFoundError where an execution may not be seen."""
+        if execution.tenant != self.tenant:
+            raise ElsewhereError(f"no execution {execution.id}")
         if not self.sees(execution):
             raise HiddenError(f"no execution {execution.id}")
 

@@ -3,7 +3,7 @@
 Implemented in `storage` and `dispatch`, chosen in `bootstrap`, and proven by one conformance suite each.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from stepswitch.domain.events import Cancel, Task, TaskKind
@@ -16,11 +16,11 @@ class QueueStore(Protocol):
     async def runnable(self, after: Runnable | None, count: int, due: Due = ANY) -> Sequence[Runnable]:
         """Return those that are due, after the one named."""
 
-    async def before(self, of: Sequence[Runnable]) -> Sequence[int]:
-        """Return how many come before each of these, whether or not they are due; more than `COUNTED_PLACES` where that is all that is known."""
+    async def before(self, tenant: str, of: Sequence[Runnable]) -> Sequence[int]:
+        """Return how many of a tenant come before each of these, whether or not they are due; more than `COUNTED_PLACES` where that is all that is known."""
 
-    async def count(self) -> int:
-        """Return how many there are, or one more than `COUNTED_PLACES` where there are more."""
+    async def counts(self) -> Mapping[str, int]:
+        """Return how many there are by tenant: of the first ones, one more than `COUNTED_PLACES`, where there are more."""
 
     async def under_way(self) -> int:
         """Return how many there are in all, together with the executions whose step is being carried out."""
@@ -38,8 +38,8 @@ class Refill(Protocol):
     def take(self, task: Task) -> bool:
         """Queue a task where its lane has room; return False where there is no room for any."""
 
-    def end(self, *, is_all: bool, left: int = 0) -> None:
-        """Say that this was it, and all that there was where `is_all`; `left` is how many are in the store and not held."""
+    def end(self, *, is_all: bool, waiting: Mapping[str, int]) -> None:
+        """Say that this was it, and all that there was where `is_all`; `waiting` is how many are in the store, by tenant."""
 
 
 class TaskTaker(Protocol):
@@ -82,5 +82,5 @@ class Dispatcher(TaskTaker, Protocol):
     def place(self, step_type: str) -> str:
         """Return what somebody waits for who waits for a place for a step of this type: the type, where few of it may run at once, else `worker`."""
 
-    def in_line(self) -> int:
-        """Return about how many tasks wait, here and in the store."""
+    def in_line(self, tenant: str) -> int:
+        """Return about how many tasks of a tenant wait, here and in the store."""

@@ -168,7 +168,7 @@ class Executions:
         return await self._conductor.create(decision, compiled, origin.mark, searched, entry)
 
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
-        revision = (stored.id, tag_of(stored))
+        revision = (stored.tenant, stored.id, tag_of(stored))
         return await self._conductor.snapshots.of_revision(revision, stored.tenant, lambda: snapshot_document(stored))
 
 

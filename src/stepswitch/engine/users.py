@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepswitch.domain.errors import ErrorCode, Fault, HiddenError, InvalidRequestError, NotFoundError, VersionConflictError
+from stepswitch.domain.errors import ElsewhereError, ErrorCode, Fault, InvalidRequestError, NotFoundError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore, Guesses, PasswordHasher
 from stepswitch.engine.audit import MASK, Entry, Thing, changed
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
@@ -52,17 +52,15 @@ class Users:
         if account is None:
             raise NotFoundError(f"no user {name}")
         if not caller.runs_installation and account.tenant != caller.tenant:
-            raise HiddenError(f"no user {name}")
+            raise ElsewhereError(f"no user {name}")
         return account
 
     async def add(self, caller: Caller, name: str, password: str, roles: Sequence[str], tenant: str | None = None) -> Account:
         """Make a user and return it; raises InvalidRequestError with every fault."""
         caller.require(Privilege.ADMINISTRATION)
-        faults = [
-            *user_name_faults("username", name),
-            *await self._role_faults(tenant or caller.tenant, roles),
-            *_tenant_faults(caller, tenant),
-        ]
+        of_tenant = _tenant_faults(caller, tenant)
+        there = caller.tenant if tenant is None or of_tenant else tenant  # nobody is told which roles another tenant has
+        faults = [*user_name_faults("username", name), *await self._role_faults(there, roles), *of_tenant]
         faults += _password_faults(name, password)
         if faults:
             raise InvalidRequestError(faults)

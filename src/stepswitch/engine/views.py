@@ -152,14 +152,19 @@ class Views:
         return self._short(head, snapshots, steps, logs, places.get(head.id))
 
     async def places(self, heads: Sequence[Head]) -> Mapping[str, int]:
-        """Return the places in line, from 1, of those of these executions whose first step waits; none is shown a greater one than `COUNTED_PLACES` + 1."""
+        """Return the places in line, from 1, of those of these executions whose first step waits; none is shown a greater one than `COUNTED_PLACES` + 1.
+
+        All are of one tenant, and so are those before them: nobody is told how many others wait.
+        """
         queued = [head for head in heads if _is_queued(head)]
         if not queued:
             return {}
         running = {task.execution_id for task in self._dispatcher.running()}
         asked = [Runnable(head.id, head.current.work.since) for head in queued if head.current is not None and head.id not in running]
-        before = await self._queue.before(asked)
-        taken = [(task.since, task.execution_id) for task in self._dispatcher.running() if self._is_unclaimed(task)]
+        tenant = queued[0].tenant
+        before = await self._queue.before(tenant, asked)
+        running_here = [task for task in self._dispatcher.running() if task.tenant == tenant]
+        taken = [(task.since, task.execution_id) for task in running_here if self._is_unclaimed(task)]
         return {
             each.execution_id: _bounded(count + 1 - sum(place < each.place for place in taken))
             for each, count in zip(asked, before, strict=True)
@@ -186,7 +191,8 @@ class Views:
     def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
         """Return the view of an execution that was stored a moment ago, without reading it back."""
         head, compiled, logs = created
-        return self._short(head, {head.snapshot_id: compiled}, (), logs, _bounded(self._dispatcher.in_line()) if _is_queued(head) else None)
+        place = _bounded(self._dispatcher.in_line(head.tenant)) if _is_queued(head) else None
+        return self._short(head, {head.snapshot_id: compiled}, (), logs, place)
 
     def listed(
         self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled], place: int | None = None

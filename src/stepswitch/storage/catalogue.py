@@ -33,12 +33,11 @@ _REPLACE: Final = Statement(
 _DELETE: Final = Statement(
     delete(workflows).where(_W.id == bindparam("id"), _W.tenant == bindparam("tenant"), _W.revision == bindparam("revision"))
 )
+_OF_ONE: Final = (_R.tenant == bindparam("tenant"), _R.workflow_id == bindparam("id"))
 _ADD_REVISION: Final = Statement(insert(workflow_revisions))
-_DELETE_REVISIONS: Final = Statement(delete(workflow_revisions).where(_R.workflow_id == bindparam("id")))
-_REVISIONS: Final = Statement(
-    select(_R.revision, _R.changed_at, _R.changed_by).where(_R.workflow_id == bindparam("id")).order_by(_R.revision)
-)
-_REVISION: Final = Statement(select(_R.body).where(_R.workflow_id == bindparam("id"), _R.revision == bindparam("number")))
+_DELETE_REVISIONS: Final = Statement(delete(workflow_revisions).where(*_OF_ONE))
+_REVISIONS: Final = Statement(select(_R.revision, _R.changed_at, _R.changed_by).where(*_OF_ONE).order_by(_R.revision))
+_REVISION: Final = Statement(select(_R.body).where(*_OF_ONE, _R.revision == bindparam("number")))
 KEPT_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -76,7 +75,7 @@ class SqlCatalogueStore:
     async def delete(self, workflow: StoredWorkflow, entry: Entry | None = None) -> None:
         """See `CatalogueStore`."""
         row = {"id": workflow.id, "tenant": workflow.tenant, "revision": workflow.revision}
-        ops = [Op(_DELETE, row, 1), Op(_DELETE_REVISIONS, {"id": workflow.id}), drop_uses(workflow_owner(workflow.id))]
+        ops = [Op(_DELETE, row, 1), Op(_DELETE_REVISIONS, {"tenant": workflow.tenant, "id": workflow.id}), drop_uses(_owner(workflow))]
         await self._change(workflow, ops, entry)
 
     async def _change(self, workflow: StoredWorkflow, ops: Sequence[Op], entry: Entry | None) -> None:
@@ -115,18 +114,23 @@ class SqlCatalogueStore:
 
     async def revisions(self, workflow: StoredWorkflow) -> Sequence[Revision]:
         """See `CatalogueStore`."""
-        (found,) = await self._database.read([Query(_REVISIONS, {"id": workflow.id})])
+        (found,) = await self._database.read([Query(_REVISIONS, {"tenant": workflow.tenant, "id": workflow.id})])
         return [Revision(*row) for row in found]
 
     async def revision(self, workflow: StoredWorkflow, number: int) -> StoredWorkflow | None:
         """See `CatalogueStore`."""
-        place = revision_place(workflow.id, number)
-        (found,) = await self._database.read([Query(_REVISION, {"id": workflow.id, "number": number}, place=lambda _: place)])
+        place = revision_place(workflow.tenant, workflow.id, number)
+        params = {"tenant": workflow.tenant, "id": workflow.id, "number": number}
+        (found,) = await self._database.read([Query(_REVISION, params, place=lambda _: place)])
         return replace(workflow, revision=number, document=load_row(found[0][0])["document"]) if found else None
 
 
 def _place_of(workflow: StoredWorkflow) -> bytes | None:
     return workflow_place(workflow.tenant, workflow.id) if mentions_passwords(workflow.document) else None
+
+
+def _owner(workflow: StoredWorkflow) -> str:
+    return workflow_owner(workflow.tenant, workflow.id)
 
 
 def _columns(workflow: StoredWorkflow) -> dict[str, Any]:
@@ -140,6 +144,7 @@ def _columns(workflow: StoredWorkflow) -> dict[str, Any]:
 
 def _revision(workflow: StoredWorkflow, changed_at: int, changed_by: str) -> Op:
     row = {
+        "tenant": workflow.tenant,
         "workflow_id": workflow.id,
         "revision": workflow.revision,
         "changed_at": changed_at,
@@ -147,7 +152,7 @@ def _revision(workflow: StoredWorkflow, changed_at: int, changed_by: str) -> Op:
         "body": dump_row({"document": workflow.document}),
     }
     is_confidential = mentions_passwords(workflow.document)
-    place = revision_place(workflow.id, workflow.revision) if is_confidential else None
+    place = revision_place(workflow.tenant, workflow.id, workflow.revision) if is_confidential else None
     return Op(_ADD_REVISION, row, 1, place)
 
 
@@ -156,4 +161,4 @@ def _uses(workflow: StoredWorkflow) -> Sequence[Op]:
     attachments = workflow.document.get("attachments")
     entries = attachments.values() if isinstance(attachments, Mapping) else attachments if isinstance(attachments, list) else ()
     ids = {entry["id"] for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)}
-    return add_uses(workflow.tenant, workflow_owner(workflow.id), ids)
+    return add_uses(workflow.tenant, _owner(workflow), ids)

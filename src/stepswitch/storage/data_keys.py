@@ -92,8 +92,8 @@ class _Encrypted:
 
 
 ENCRYPTED: Final = (
-    _Encrypted(workflows, ("id", "revision"), lambda key, _, tenant: workflow_place(tenant, key), more=["tenant"]),
-    _Encrypted(workflow_revisions, ("workflow_id", "revision"), revision_place),
+    _Encrypted(workflows, ("tenant", "id", "revision"), lambda tenant, key, _: workflow_place(tenant, key)),
+    _Encrypted(workflow_revisions, ("tenant", "workflow_id", "revision"), revision_place),
     _Encrypted(snapshots, ("id",), lambda key, tenant: snapshot_place(tenant, key), more=["tenant"]),
     _Encrypted(executions, ("id", "version"), lambda key, _, tenant: head_place(tenant, key), more=["tenant"]),
     _Encrypted(step_executions, ("execution_id", "first"), lambda key, _: steps_place(key)),

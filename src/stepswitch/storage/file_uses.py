@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.engine.records import Save
 from stepswitch.storage.database import Op, Statement
-from stepswitch.storage.encoding import searchable
+from stepswitch.storage.encoding import dump, searchable
 from stepswitch.storage.tables import file_uses, files
 
 _ADD: Final = Statement(
@@ -24,9 +24,9 @@ _DROP_ONE: Final = Statement(delete(file_uses).where(file_uses.c.owner == bindpa
 _DROP: Final = Statement(delete(file_uses).where(file_uses.c.owner == bindparam("owner")))
 
 
-def workflow_owner(workflow_id: str) -> str:
-    """Return what a workflow is called as the owner of a file."""
-    return f"w:{workflow_id}"
+def workflow_owner(tenant: str, workflow_id: str) -> str:
+    """Return what a workflow is called as the owner of a file: its id may be given in other tenants too, and may be any text."""
+    return f"w:{dump([tenant, workflow_id]).decode()}"
 
 
 def execution_owner(execution_id: str) -> str:

@@ -53,6 +53,7 @@ AT_ONCE: Final = 100
 """Ids in one statement."""
 _Found = tuple[int, Row]
 """A row by what it is sorted by, its id last, and the part of the list that it is in."""
+NOTHING: Final[Mapping[str, str]] = {}
 _IDS: Final[list[BindParameter[str]]] = [bindparam(f"id{place}") for place in range(AT_ONCE)]
 _HEADS: Final = Statement(select(executions.c.id, executions.c.tenant, executions.c.body).where(executions.c.id.in_(_IDS)))
 _STEPS: Final = Statement(
@@ -62,7 +63,9 @@ _STEPS: Final = Statement(
 )
 _SNAPSHOTS: Final = Statement(select(snapshots.c.id, snapshots.c.tenant, snapshots.c.body).where(snapshots.c.id.in_(_IDS)))
 _W = workflows.c
-_WORKFLOWS: Final = Statement(select(_W.id, _W.tenant, _W.created_at, _W.creation_user, _W.revision, _W.body).where(_W.id.in_(_IDS)))
+_WORKFLOWS: Final = Statement(
+    select(_W.id, _W.tenant, _W.created_at, _W.creation_user, _W.revision, _W.body).where(_W.tenant == bindparam("tenant"), _W.id.in_(_IDS))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class SqlListStore:
     async def workflow_page(self, tenant: str, selection: Selection) -> Page[StoredWorkflow]:
         """See `ListStore`."""
         page = await self._page(WORKFLOWS, tenant, selection)
-        rows = await self._by_id(_WORKFLOWS, page.items, lambda row: workflow_place(row[1], row[0]))
+        rows = await self._by_id(_WORKFLOWS, page.items, lambda row: workflow_place(tenant, row[0]), {"tenant": tenant})
         found = {row[0]: _workflow(row) for row in rows}
         return Page(tuple(found[row_id] for row_id in page.items if row_id in found), page.last, page.total)
 
@@ -142,12 +145,14 @@ class SqlListStore:
         rows = await self._by_id(_SNAPSHOTS, ids, lambda row: snapshot_place(row[1], row[0]))
         return [Snapshot(snapshot_id, tenant, load_row(body)["document"]) for snapshot_id, tenant, body in rows]
 
-    async def _by_id(self, statement: Statement, ids: Sequence[str], place: Callable[[Row], bytes]) -> list[Row]:
+    async def _by_id(
+        self, statement: Statement, ids: Sequence[str], place: Callable[[Row], bytes], more: Mapping[str, str] = NOTHING
+    ) -> list[Row]:
         queries = []
         for start in range(0, len(ids), AT_ONCE):
             page = ids[start : start + AT_ONCE]
             params = {f"id{number}": page[min(number, len(page) - 1)] for number in range(AT_ONCE)}
-            queries.append(Query(statement, params, place=place))
+            queries.append(Query(statement, {**params, **more}, place=place))
         return [row for rows in await self._database.read(queries) for row in rows] if queries else []
 
 

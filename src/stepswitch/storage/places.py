@@ -11,9 +11,9 @@ def workflow_place(tenant: str, workflow_id: str) -> bytes:
     return dump(["workflow", tenant, workflow_id])
 
 
-def revision_place(workflow_id: str, revision: int) -> bytes:
-    """Return the place of a revision of a workflow, which says whose it is."""
-    return dump(["revision", workflow_id, revision])
+def revision_place(tenant: str, workflow_id: str, revision: int) -> bytes:
+    """Return the place of a revision of a workflow."""
+    return dump(["revision", tenant, workflow_id, revision])
 
 
 def snapshot_place(tenant: str, snapshot_id: str) -> bytes:

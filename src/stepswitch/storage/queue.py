@@ -4,7 +4,7 @@ An execution stands in the queue while its step is executable; `lane` is what th
 from one index, and counting ends at `COUNTED_PLACES`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -36,11 +36,16 @@ _RUNNABLE: Final = Statement(
 )
 _BETWEEN: Final = and_(
     _IN_LINE,
+    _E.tenant == bindparam("tenant"),
     _place >= tuple_(bindparam("since"), bindparam("id")),
     _place < tuple_(bindparam("to_since"), bindparam("to_id")),
 )
-_COUNT_BETWEEN: Final = Statement(select(func.count()).select_from(select(literal(1)).where(_BETWEEN).limit(COUNTED_PLACES + 1).subquery()))
-_COUNT: Final = Statement(select(func.count()).select_from(select(literal(1)).where(_IN_LINE).limit(COUNTED_PLACES + 1).subquery()))
+_OF_TENANT: Final = select(literal(1)).select_from(executions).where(_BETWEEN).limit(COUNTED_PLACES + 1)
+_COUNT_BETWEEN: Final = Statement(
+    select(func.count()).select_from(_OF_TENANT.with_hint(executions, "INDEXED BY executions_runnable", "sqlite").subquery())
+)
+_FIRST: Final = select(_E.tenant).where(_IN_LINE).order_by(_E.runnable_since, _E.id).limit(COUNTED_PLACES + 1).subquery()
+_COUNTS: Final = Statement(select(_FIRST.c.tenant, func.count()).group_by(_FIRST.c.tenant))
 _COUNT_ALL: Final = Statement(select(func.count()).where(_IN_LINE))
 _COUNT_CLAIMS: Final = Statement(select(func.count()).select_from(claims))
 
@@ -60,20 +65,21 @@ class SqlQueueStore:
         (found,) = await self._database.read([Query(_RUNNABLE, params)])
         return [Runnable(*row) for row in found]
 
-    async def before(self, of: Sequence[Runnable]) -> Sequence[int]:
+    async def before(self, tenant: str, of: Sequence[Runnable]) -> Sequence[int]:
         """See `QueueStore`."""
         places = sorted({each.place for each in of})
         bounds = zip([(-1, ""), *places], places, strict=False)
-        queries = [Query(_COUNT_BETWEEN, {"since": a, "id": b, "to_since": c, "to_id": d}) for (a, b), (c, d) in bounds]
+        keys = ("tenant", "since", "id", "to_since", "to_id")
+        queries = [Query(_COUNT_BETWEEN, dict(zip(keys, (tenant, *a, *b), strict=True))) for a, b in bounds]
         total, before = 0, {}
         for place, ((between,),) in zip(places, await self._database.read(queries) if queries else (), strict=True):
             before[place] = total = total + between
         return [before[each.place] for each in of]
 
-    async def count(self) -> int:
+    async def counts(self) -> Mapping[str, int]:
         """See `QueueStore`."""
-        (((waiting,),),) = await self._database.read([Query(_COUNT, {})])
-        return int(waiting)
+        (found,) = await self._database.read([Query(_COUNTS, {})])
+        return {tenant: int(waiting) for tenant, waiting in found}
 
     async def under_way(self) -> int:
         """See `QueueStore`."""

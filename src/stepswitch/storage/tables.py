@@ -24,7 +24,7 @@ def sealed_index(table: str) -> Index:
 workflows: Final = Table(
     "workflows",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("name", String, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -39,6 +39,7 @@ workflows: Final = Table(
     Column("tags", String),
     Column("body", LargeBinary, nullable=False),
     sealed_with(),
+    PrimaryKeyConstraint("tenant", "id"),
     Index("workflows_by_tenant", "tenant", "created_at", "id"),
     Index("workflows_by_id", "tenant", "id"),
     Index("workflows_by_name", "tenant", "name", "created_at", "id"),
@@ -54,16 +55,17 @@ workflows: Final = Table(
 workflow_revisions: Final = Table(
     "workflow_revisions",
     metadata,
+    Column("tenant", String, nullable=False),
     Column("workflow_id", String, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("changed_by", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
     sealed_with(),
-    PrimaryKeyConstraint("workflow_id", "revision"),
+    PrimaryKeyConstraint("tenant", "workflow_id", "revision"),
     sealed_index("workflow_revisions"),
 )
-"""Every revision of a workflow, the current one too; written once, gone with the workflow."""
+"""Every revision of a workflow, the current one too; written once, gone with the workflow. The id of a workflow is given once in each tenant."""
 
 snapshots: Final = Table(
     "snapshots",
@@ -111,7 +113,7 @@ executions: Final = Table(
     Index("executions_by_end", "tenant", "end_time", "creation_time", "id"),
     Index("executions_by_retention", "tenant", "retained_til", "creation_time", "id"),
     Index("executions_by_snapshot", "snapshot_id"),
-    Index("executions_runnable", "runnable_since", "id", "lane", "not_before", sqlite_where=text("runnable_since IS NOT NULL")),
+    Index("executions_runnable", "runnable_since", "id", "lane", "not_before", "tenant", sqlite_where=text("runnable_since IS NOT NULL")),
     Index("executions_retained", "retained_til", sqlite_where=text("end_time IS NOT NULL")),
     Index("executions_cleanup", "id", sqlite_where=text("cleanup_number IS NOT NULL")),
     sealed_index("executions"),
@@ -343,4 +345,4 @@ file_uses: Final = Table(
     Index("file_uses_by_owner", "owner"),
     sqlite_with_rowid=False,
 )
-"""Whom a file belongs to: a workflow (`w:` and its id; any revision of it) or an execution (`e:`). A file without a use goes."""
+"""Whom a file belongs to: a workflow (`w:`, its tenant and its id; any revision of it) or an execution (`e:`). A file without a use goes."""

@@ -386,7 +386,9 @@ class WorkflowExecution(ExecutionRoot):
     outputs: dict[str, Scalar] = maybe("The outputs of the workflow that have a value.")
     accepted_failures: int = maybe("How many failed steps somebody has let pass.")
     start_step_id: str = maybe("The step at which it goes on when it is resumed, where somebody has said so.")
-    queue_position: int = maybe("Its place in the queue, from 1. 10001 stands for every place behind the first 10,000.")
+    queue_position: int = maybe(
+        "Its place in the queue among the executions of the tenant, from 1. 10001 stands for every place behind the first 10,000."
+    )
     waiting_for: list[WaitingFor] = maybe("Why nothing happens at the moment.")
     step_executions: list[StepExecution] = maybe("Every attempt at a step, in order.")
     logs: list[LogLine] = maybe("What was done with the execution and which way it took.")

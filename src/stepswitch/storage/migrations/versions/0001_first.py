@@ -72,7 +72,7 @@ def _catalogue() -> None:
         sa.Column("tags", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("sealed_with", sa.Integer(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("tenant", "id"),
     )
     op.create_index("workflows_by_tenant", "workflows", ["tenant", "created_at", "id"])
     op.create_index("workflows_by_id", "workflows", ["tenant", "id"])
@@ -80,13 +80,14 @@ def _catalogue() -> None:
         op.create_index(f"workflows_by_{name}", "workflows", ["tenant", column, "created_at", "id"])
     op.create_table(
         "workflow_revisions",
+        sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("workflow_id", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("changed_by", sa.String(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("sealed_with", sa.Integer(), nullable=True),
-        sa.PrimaryKeyConstraint("workflow_id", "revision"),
+        sa.PrimaryKeyConstraint("tenant", "workflow_id", "revision"),
     )
 
 
@@ -151,7 +152,7 @@ def _executions() -> None:
         op.create_index(f"executions_by_{name}", "executions", ["tenant", column, "creation_time", "id"])
     op.create_index("executions_cleanup", "executions", ["id"], sqlite_where=sa.text("cleanup_number IS NOT NULL"))
     op.create_index("executions_retained", "executions", ["retained_til"], sqlite_where=sa.text("end_time IS NOT NULL"))
-    in_line = ["runnable_since", "id", "lane", "not_before"]
+    in_line = ["runnable_since", "id", "lane", "not_before", "tenant"]
     op.create_index("executions_runnable", "executions", in_line, sqlite_where=sa.text("runnable_since IS NOT NULL"))
 
 
