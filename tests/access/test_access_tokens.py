@@ -47,10 +47,10 @@ class House:
         self.store = DictAccountStore()
         self.provider = Provider(ProviderPlace(provider.issuer, ssl.create_default_context()), self.clock)
         token_rules = TokenRules(**({"audience": AUDIENCE, "client_id": "stepswitch", "algorithms": frozenset(ALGORITHMS)} | rules))
-        tokens = ProviderTokens(self.provider, token_rules, self.clock)
+        self.tokens = ProviderTokens(self.provider, token_rules, self.clock)
         self.people = ProviderPeople(self.store, people, provider.issuer, self.clock)
         passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        self.sessions = Sessions(self.store, passwords, self.clock, access_tokens=AccessTokens(tokens, self.people, self.clock))
+        self.sessions = Sessions(self.store, passwords, self.clock, access_tokens=AccessTokens(self.tokens, self.people, self.clock))
 
     async def refused(self, token: str) -> NotAuthenticatedError:
         with pytest.raises(NotAuthenticatedError) as raised:
@@ -162,6 +162,37 @@ async def test_no_token_that_is_not_the_providers_and_for_us_opens_the_door(real
     assert not opened
     assert not house.store.known
     assert await house.sessions.authenticate(real.sign(real.claims()))  # so it was not for another reason
+
+
+async def test_an_id_token_is_for_us_and_for_the_login_that_was_begun(real: OidcProvider) -> None:
+    house = House(real)
+    good = {"aud": "stepswitch", "nonce": "mine"}
+    claims = await house.tokens.id_claims(real.sign(real.claims(**good), {"typ": "JWT"}), "mine")
+    assert claims["sub"] == PEOPLE["ann"]["sub"]
+    assert await house.tokens.id_claims(real.sign(real.claims(aud=["stepswitch", "x"], azp="stepswitch"), {"typ": None}), None)
+    wrong: dict[str, dict[str, Any]] = {
+        "the nonce of another login": {"nonce": "another's"},
+        "no nonce": {"nonce": None},
+        "for another client": {"aud": "other"},
+        "an access token": {"aud": AUDIENCE},
+        "for several, and nobody says for whom": {"aud": ["stepswitch", "other"]},
+        "given to another client": {"azp": "other"},
+        "expired": {"exp": int(time.time()) - 60},
+        "from another issuer": {"iss": "https://login.example.net"},
+    }
+    taken = []
+    for what, change in wrong.items():
+        try:
+            await house.tokens.id_claims(real.sign(real.claims(**(good | change)), {"typ": "JWT"}), "mine")
+        except NotAuthenticatedError:
+            continue
+        taken.append(what)
+    assert not taken
+    for header in ({"typ": "at+jwt"}, {"typ": "logout+jwt"}):
+        with pytest.raises(NotAuthenticatedError):
+            await house.tokens.id_claims(real.sign(real.claims(**good), header), "mine")
+    with pytest.raises(NotAuthenticatedError):
+        await house.tokens.id_claims(real.sign(real.claims(**good), {"typ": "JWT"}, new_keys()[0]), "mine")
 
 
 async def test_each_algorithm_that_is_believed_works_and_a_setting_takes_it_away(real: OidcProvider) -> None:

@@ -329,6 +329,7 @@ class House:
                 feed=cast("Feed", None),  # nobody follows here
                 lists=Lists(cast("ListStore", self.store), self.views, snapshots),
                 accounts=self.tokens,
+                provider_logins=None,
                 users=Users(DictAccountStore(), Passwords()),
                 roles=Roles(DictAccountStore()),
                 credentials=Credentials(self.credentials, DictAccountStore(), self.sources, self.clock),

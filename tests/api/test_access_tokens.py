@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepswitch.bootstrap.identity import identity_of
+from stepswitch.bootstrap.identity import client_of, identity_of
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
 from tests.access.account_store import DictAccountStore, HandClock
@@ -124,7 +124,7 @@ async def test_without_a_provider_its_tokens_are_none(tmp_path: Path, provider: 
     ("settings", "faults"),
     [
         ({"oidc_audience": "a", "oidc_roles": {"g": ["r"]}}, ["oidc_audience is set and oidc_issuer", "oidc_roles is set and oidc_issuer"]),
-        ({"oidc_issuer": "http://example.net"}, ["must be an address with https", "oidc_audience is not"]),
+        ({"oidc_issuer": "http://example.net"}, ["must be an address with https", "neither oidc_audience nor oidc_client_id"]),
         ({"oidc_issuer": "https://example.net/?x=1", "oidc_audience": "a"}, ["without query"]),
         (
             {"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_algorithms": "none,HS256"},
@@ -135,6 +135,17 @@ async def test_without_a_provider_its_tokens_are_none(tmp_path: Path, provider: 
             {"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_roles": {"g": ["a/b"]}},
             ["the role 'a/b' of 'g' is no name"],
         ),
+        (
+            {
+                "oidc_issuer": "https://a.example.net",
+                "oidc_audience": "a",
+                "oidc_client_id": "a",
+                "public_url": "stepswitch",
+                "oidc_scopes": "profile",
+            },
+            ["are the same", "lacks openid", "public_url is 'stepswitch'"],
+        ),
+        ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_client_secret": "s"}, ["oidc_client_secret is set and"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_tenant": "a/b"}, ["oidc_tenant is 'a/b'"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_ca_file": "/nowhere"}, ["oidc_ca_file: no certificates"]),
     ],
@@ -145,6 +156,20 @@ def test_every_fault_of_the_settings_is_a_sentence(settings: dict[str, Any], fau
     lines = str(raised.value).splitlines()
     assert len(lines) == len(faults)
     assert all(fault in line for fault, line in zip(faults, lines, strict=True))
+    assert "'s'" not in str(raised.value)
+
+
+def test_the_secret_of_the_client_comes_from_its_file_where_there_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    given = {"oidc_issuer": "https://a.example.net", "oidc_client_id": "c", "oidc_client_secret": "other", "oidc_client_secret_file": file}
+    settings = Settings.model_validate(given)
+    with pytest.raises(SettingsError, match=r"oidc_client_secret_file: .* cannot be read"):
+        client_of(settings)
+    file.write_text("a pigeon\n")
+    client = client_of(settings)
+    assert client is not None
+    assert client.secret == "a pigeon"
+    assert "pigeon" not in f"{client}{settings}"
 
 
 async def test_roles_that_are_not_there_are_told_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

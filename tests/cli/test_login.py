@@ -5,17 +5,20 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from stepswitch.cli import logins as logins_module
 from stepswitch.cli import prompts
-from stepswitch.client import NotAuthenticatedError, StepswitchClient
+from stepswitch.client import NotAuthenticatedError, StepswitchClient, service
 from stepswitch.domain.errors import SettingsError
 from tests.certificates import own_certificate
 from tests.cli.calling import Called, Caller, typed
 from tests.cli.distant import PASSWORD, Distant
+from tests.client.office import Impostor, Naps, answer
 
 
 @pytest.fixture(autouse=True)
@@ -217,3 +220,83 @@ def test_who_is_trusted_is_kept_with_the_login(stepswitch: Caller, tmp_path: Pat
     )
     certificate.unlink()
     assert f"the certificates in {certificate} cannot be read" in stepswitch("execution", "list").err
+
+
+# --- through the provider ---
+
+DEVICE = {
+    "userCode": "WDJB-\x1b[2JMJHT",
+    "verificationUri": "https://login.example.net/device",
+    "verificationUriComplete": "https://login.example.net/device?user_code=WDJB",
+    "deviceCode": "the device's",
+    "expiresIn": 600,
+    "interval": 5,
+}
+SESSION = {"username": "oidc:ann", "tenantId": "default", "roles": [], "expiresAt": "2027-01-15T08:00:00.000Z"}
+PENDING = answer(400, {"errors": [{"code": "LOGIN_PENDING", "message": "nobody yet"}]}, x_error_code="LOGIN_PENDING")
+DENIED = answer(400, {"errors": [{"code": "LOGIN_NOT_COMPLETED", "message": "it was refused"}]}, x_error_code="LOGIN_NOT_COMPLETED")
+
+
+@contextmanager
+def impostor(distant: Distant, *answers: bytes) -> Iterator[str]:
+    """Give the address of somebody who answers in place of a service."""
+    found = Impostor(*answers)
+    distant.do(found.__aenter__())
+    try:
+        yield found.url
+    finally:
+        distant.do(found.close())
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
+    found = Naps()
+    monkeypatch.setattr(service, "Pacing", lambda: found.pacing)
+    return found
+
+
+def test_a_code_is_shown_and_the_login_that_somebody_confirms_is_kept(
+    stepswitch: Caller, distant: Distant, naps: Naps, logins_of_this_test: Path
+) -> None:
+    with impostor(distant, answer(200, DEVICE), PENDING, answer(200, SESSION, x_hm_authorization="fresh")) as url:
+        called = stepswitch("login", url, "--oidc")
+    assert (called.exit, called.out) == (0, f"oidc:ann is logged in at {url} until 2027-01-15 08:00 UTC\n")
+    assert called.err == (
+        "Open https://login.example.net/device in a browser, and confirm the code WDJB-[2JMJHT\n"
+        "(with the code in it: https://login.example.net/device?user_code=WDJB)\n"
+    )
+    assert naps.seconds == [5, 5]
+    (entry,) = json.loads(logins_of_this_test.read_text())["logins"].values()
+    assert (entry["token"], entry["username"]) == ("fresh", "oidc:ann")
+    assert "the device's" not in logins_of_this_test.read_text() + called.out + called.err
+
+
+def test_a_code_that_is_refused_keeps_nothing(stepswitch: Caller, distant: Distant, naps: Naps, logins_of_this_test: Path) -> None:
+    with impostor(distant, answer(200, DEVICE), DENIED) as url:
+        called = stepswitch("login", url, "--oidc")
+    assert (called.exit, called.err.splitlines()[-1]) == (2, "it was refused [LOGIN_NOT_COMPLETED]")
+    assert not logins_of_this_test.exists()
+
+
+def test_a_service_without_a_provider_says_so_and_a_user_is_not_named_to_one(stepswitch: Caller, distant: Distant) -> None:
+    called = stepswitch("login", distant.url, "--oidc")
+    assert (called.exit, called.err) == (2, "there is no login through a provider at this service, or you may not see it [NOT_FOUND]\n")
+    called = stepswitch("login", distant.url, "--oidc", "--username", "ann")
+    assert (called.exit, called.err) == (2, "--username does not go with --oidc: the provider says who you are\n")
+
+
+def test_a_password_is_not_asked_for_somebody_of_the_provider(
+    stepswitch: Caller, distant: Distant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins_module.write_logins(logins_module.Logins().with_login(logins_module.Login(distant.url, "t", "oidc:ann")))
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return "x"
+
+    monkeypatch.setattr(prompts, "ask_hidden", ask)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    stepswitch("login")
+    assert len(asked) == 1
+    assert "oidc:ann" not in asked[0]

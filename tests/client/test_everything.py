@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Final
 
 from stepswitch.api.operations import served
-from stepswitch.client import ClientError, Pacing, StepswitchClient
-from tests.client.office import Impostor, answer
+from stepswitch.client import ClientError, DeviceLogin, Pacing, StepswitchClient
+from tests.client.office import Impostor, Naps, answer
 
 ARGUMENTS: Final[dict[str, Any]] = {
     "document": {"name": "n"},
@@ -24,10 +24,11 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "source": {},
     "workflows": [],
     "devices": [],
+    "login": DeviceLogin("WDJB-MJHT", "https://login.example.net", None, 0, 0, "d"),
 }
 """What parameters are given that are no text."""
-ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular"})
-"""Other ways to do what the client does."""
+ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular", "beginProviderLogin", "finishProviderLogin", "openProviderSession"})
+"""Other ways to do what the client does, and what only a browser does."""
 
 
 def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
@@ -67,7 +68,7 @@ async def use(thing: Any) -> None:
 
 async def test_every_operation_of_the_api_is_offered() -> None:
     asked: list[str] = []
-    async with Impostor() as impostor, StepswitchClient(impostor.url, token="t", pacing=Pacing(tries=1)) as client:
+    async with Impostor() as impostor, StepswitchClient(impostor.url, token="t", pacing=Pacing(tries=1, sleep=Naps().sleep)) as client:
         for call in calls(client):
             impostor.will_answer(answer(403, x_error_code="NOT_PERMITTED"))
             client._transport.token = "t"

@@ -25,8 +25,11 @@ from tests.fuzz.fuzzing import Budget, fuzz
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 SEED: Final = int(os.environ.get("FUZZ_SEED") or (SystemRandom().randrange(10**9) if EXAMPLES else 1))
 BUDGET: Final = Budget(EXAMPLES, EXAMPLES * 10, 6 * 3600, is_small=False) if EXAMPLES else Budget(12, 40, 600)
-NEVER_DONE: Final = {"scanHostKeys", "getVroLoginDetails"}
-"""For which there is no success here: nobody listens at the address that is asked, and no execution has used a vRO."""
+NEVER_DONE: Final = {
+    *("scanHostKeys", "getVroLoginDetails"),
+    *("beginProviderLogin", "finishProviderLogin", "openProviderSession", "beginDeviceLogin", "openDeviceSession"),
+}
+"""For which there is no success here: nobody listens at the address that is asked, no execution has used a vRO, and there is no provider of logins."""
 
 
 @pytest.mark.timeout(BUDGET.seconds + 20)

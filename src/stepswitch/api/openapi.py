@@ -123,7 +123,7 @@ def _responses(operation: Operation, *, may_be_elsewhere: bool) -> JsonObject:
     if operation.answer is not None:
         is_stream = operation.media_type == MEDIA_TYPE
         success["content"] = {operation.media_type: {"schema": _event_schema() if is_stream else _schema_of(operation.answer)}}
-    found: JsonObject = {"200" if operation.answer is not None else "204": success}
+    found: JsonObject = {"302" if operation.redirects else "204" if operation.answer is None else "200": success}
     if operation.may_be_known:
         tag = {name: own[name] for name in KNOWN_HEADERS & own.keys()} | _header_refs("x-request-id")
         found["304"] = {"description": "The caller has it already: it is what `If-None-Match` names.", "headers": tag}

@@ -67,6 +67,8 @@ class Operation:
     """Whether `If-None-Match` can be sent, and the answer be 304."""
     may_be_empty: bool = False
     """Whether the answer can be 204, where there is nothing to be sent."""
+    redirects: bool = False
+    """Whether success is 302: a browser goes on elsewhere."""
     media_type: str = JSON
     """Of the 200's body."""
     request_media_type: str = JSON

@@ -11,6 +11,7 @@ from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
 from stepswitch.api.login_operations import LOGIN_OPERATIONS
 from stepswitch.api.operation import OWN_ROOT, ROOTS, TAGS, Audit, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
+from stepswitch.api.provider_operations import PROVIDER_OPERATIONS
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import EXECUTION_ID, OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
 from stepswitch.api.stream_operations import STREAM_OPERATIONS
@@ -101,6 +102,7 @@ OTHER_OPERATIONS: Final = (
     *STREAM_OPERATIONS,
     *USER_OPERATIONS,
     *LOGIN_OPERATIONS,
+    *PROVIDER_OPERATIONS,
     *AUDIT_OPERATIONS,
     *CREDENTIAL_OPERATIONS,
     Operation(

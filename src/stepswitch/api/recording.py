@@ -37,7 +37,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "credential": "credential",
 }
 """What the parameters of paths name; the first one that a path has says what is acted on."""
-_CODES_OF_REFUSALS: Final = frozenset({ErrorCode.WRONG_CREDENTIALS, ErrorCode.NOT_PERMITTED})
+_CODES_OF_REFUSALS: Final = frozenset({ErrorCode.WRONG_CREDENTIALS, ErrorCode.NOT_PERMITTED, ErrorCode.LOGIN_NOT_COMPLETED})
 
 
 OF_NO_TENANT: Final = ""

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.wire.answers import Answers, Root
 from stepswitch.api.wire.fields import ALL, Fields
-from stepswitch.engine.account_ports import Authenticator
+from stepswitch.engine.account_ports import Authenticator, ProviderLogins
 from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue
@@ -66,6 +66,7 @@ class ApiServices:
     watchers: Watchers
     feed: Feed
     accounts: Authenticator
+    provider_logins: ProviderLogins | None
     users: Users
     roles: Roles
     logins: Logins

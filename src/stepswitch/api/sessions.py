@@ -13,6 +13,7 @@ from stepswitch.api.wire.requests import credentials
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.errors import NotAuthenticatedError
 from stepswitch.engine.audit import Thing
+from stepswitch.engine.records import Session
 
 TOKEN_HEADER: Final = "x-hm-authorization"
 
@@ -34,7 +35,11 @@ def token_of(request: Request) -> str:
 async def login(call: Call) -> Response:
     """Open a session; the token is in the header only."""
     username, password = credentials(await read_json(call.request))
-    token, session = await call.services.accounts.login(username, password, address_of(call.request.scope), call.caller.act)
+    return opened(*await call.services.accounts.login(username, password, address_of(call.request.scope), call.caller.act))
+
+
+def opened(token: str, session: Session) -> Response:
+    """Return the answer to whoever has just logged in."""
     body = {"username": session.user, "tenantId": session.tenant, "roles": session.roles, "expiresAt": format_time(session.expires_at)}
     return json_response(encode(body), {TOKEN_HEADER: token, "Cache-Control": "no-store"})
 

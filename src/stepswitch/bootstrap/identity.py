@@ -10,8 +10,10 @@ import structlog
 
 from stepswitch.access.provider import Provider, ProviderPlace, is_safe_address
 from stepswitch.access.provider_access import AccessTokens
+from stepswitch.access.provider_logins import ClientRules, ProviderLogins
 from stepswitch.access.provider_people import PeopleRules, ProviderPeople
 from stepswitch.access.provider_tokens import ALGORITHMS, ProviderTokens, TokenRules
+from stepswitch.access.sessions import Sessions
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
 from stepswitch.engine.account_ports import AccountStore
@@ -20,6 +22,7 @@ from stepswitch.engine.ports import Clock
 from stepswitch.engine.privileges import ROLES, role_name
 
 PREFIX: Final = "oidc_"
+CALLBACK: Final = "/stepswitch/api/v1/login/oidc/callback"
 _log = structlog.get_logger("stepswitch")
 
 
@@ -28,6 +31,8 @@ class Identity:
     """The provider, and those who know what its tokens mean."""
 
     provider: Provider
+    tokens: ProviderTokens
+    people: ProviderPeople
     access_tokens: AccessTokens
 
 
@@ -40,7 +45,27 @@ def identity_of(settings: Settings, store: AccountStore, clock: Clock) -> Identi
     provider = Provider(ProviderPlace(settings.oidc_issuer, _trusted(settings)), clock)
     tokens = ProviderTokens(provider, _token_rules(settings), clock)
     people = ProviderPeople(store, _people_rules(settings), settings.oidc_issuer, clock)
-    return Identity(provider, AccessTokens(tokens, people, clock))
+    return Identity(provider, tokens, people, AccessTokens(tokens, people, clock))
+
+
+def logins_of(
+    settings: Settings, identity: Identity | None, sessions: Sessions, store: AccountStore, clock: Clock
+) -> ProviderLogins | None:
+    """Return how people log in through the provider, None where the settings name no client for that; raises SettingsError."""
+    client = client_of(settings)
+    if identity is None or client is None:
+        return None
+    return ProviderLogins(
+        identity.provider, client, tokens=identity.tokens, people=identity.people, sessions=sessions, store=store, clock=clock
+    )
+
+
+def client_of(settings: Settings) -> ClientRules | None:
+    """Return what this service is at the provider; raises SettingsError where its secret cannot be read."""
+    if settings.oidc_client_id is None:
+        return None
+    redirect = None if settings.public_url is None else settings.public_url.rstrip("/") + CALLBACK
+    return ClientRules(settings.oidc_client_id, _secret(settings), redirect, settings.oidc_scopes)
 
 
 async def warn_of_roles(settings: Settings, store: AccountStore) -> None:
@@ -59,6 +84,7 @@ async def warn_of_roles(settings: Settings, store: AccountStore) -> None:
 def _token_rules(settings: Settings) -> TokenRules:
     return TokenRules(
         audience=settings.oidc_audience,
+        client_id=settings.oidc_client_id,
         algorithms=frozenset(_algorithms(settings)),
         skew_seconds=settings.oidc_clock_skew_seconds,
         wants_type=settings.oidc_token_type == "at+jwt",
@@ -85,8 +111,7 @@ def _faults(settings: Settings) -> Iterator[str]:
         return
     if not is_safe_address(issuer) or any(urlsplit(issuer)[3:]):
         yield f"oidc_issuer is {issuer!r}; it must be an address with https (or http on this machine), without query and fragment"
-    if not settings.oidc_audience:
-        yield "oidc_issuer is set and oidc_audience is not: say whom the provider's access tokens are to be for"
+    yield from _client_faults(settings)
     algorithms = _algorithms(settings)
     unknown = [each for each in algorithms if each not in ALGORITHMS]
     if unknown or not algorithms:
@@ -98,6 +123,33 @@ def _faults(settings: Settings) -> Iterator[str]:
         )
     if name_faults("", settings.oidc_tenant):
         yield f"oidc_tenant is {settings.oidc_tenant!r}, which no tenant can be called"
+
+
+def _client_faults(settings: Settings) -> Iterator[str]:
+    if not settings.oidc_audience and not settings.oidc_client_id:
+        yield "oidc_issuer is set, and neither oidc_audience nor oidc_client_id: say whom access tokens are to be for, or who we are for logins"
+    if settings.oidc_audience and settings.oidc_audience == settings.oidc_client_id:
+        yield "oidc_audience and oidc_client_id are the same: then what tells a client who has logged in would pass for an access token"
+    if settings.oidc_client_id is None:
+        given = [name for name in ("oidc_client_secret", "oidc_client_secret_file") if getattr(settings, name)]
+        yield from (f"{name} is set and oidc_client_id is not" for name in given)
+    if "openid" not in settings.oidc_scopes.split():
+        yield f"oidc_scopes is {settings.oidc_scopes!r}, which lacks openid: without it the provider does not say who has logged in"
+    url = settings.public_url
+    if url is not None and (not is_safe_address(url) or any(urlsplit(url)[3:])):
+        yield f"public_url is {url!r}; it must be an address with https (or http on this machine), without query and fragment"
+
+
+def _secret(settings: Settings) -> str:
+    """Return the secret of the client, empty where it has none."""
+    file = settings.oidc_client_secret_file
+    if file is None:
+        return settings.oidc_client_secret
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise SettingsError(f"oidc_client_secret_file: {file} cannot be read: {reason}") from None
 
 
 def _tables(settings: Settings) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

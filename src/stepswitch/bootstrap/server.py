@@ -47,6 +47,7 @@ def application(service: Service) -> StepswitchApi:
             watchers=service.watchers,
             feed=service.feed,
             accounts=service.accounts,
+            provider_logins=service.provider_logins,
             users=service.users,
             roles=service.roles,
             credentials=service.credentials,

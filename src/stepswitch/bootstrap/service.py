@@ -12,7 +12,7 @@ from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Task, Turn
 from stepswitch.domain.rules import Rules
-from stepswitch.engine.account_ports import Authenticator
+from stepswitch.engine.account_ports import Authenticator, ProviderLogins
 from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.catalogue import Catalogue
@@ -65,6 +65,7 @@ class Service:
     feed: Feed
     conductor: Conductor
     accounts: Authenticator
+    provider_logins: ProviderLogins | None
     users: Users
     roles: Roles
     logins: Logins

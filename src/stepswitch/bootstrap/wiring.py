@@ -12,9 +12,10 @@ import structlog
 
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.provider import Provider
+from stepswitch.access.provider_logins import ProviderLogins
 from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.credentials import wire_credentials
-from stepswitch.bootstrap.identity import identity_of, warn_of_roles
+from stepswitch.bootstrap.identity import identity_of, logins_of, warn_of_roles
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
@@ -293,6 +294,7 @@ class _People(TypedDict):
     """Who may do what, and who did."""
 
     accounts: Sessions
+    provider_logins: ProviderLogins | None
     users: Users
     roles: Roles
     logins: Logins
@@ -312,6 +314,7 @@ def _people(settings: Settings, database: SqliteDatabase, clock: Clock) -> _Peop
     forwarder = _forwarder(settings, trail, clock)
     return _People(
         accounts=sessions,
+        provider_logins=logins_of(settings, identity, sessions, store, clock),
         users=users,
         roles=Roles(store),
         logins=logins,

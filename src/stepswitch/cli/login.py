@@ -10,10 +10,12 @@ import typer
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.people import user_name
 from stepswitch.cli.remote import URL_VARIABLE, CaFile, Place, Url, explain_refusal, place_of
-from stepswitch.domain.errors import SettingsError
+from stepswitch.domain.errors import CallerError, SettingsError
 
 if TYPE_CHECKING:
-    from stepswitch.client import StepswitchClient
+    from collections.abc import Awaitable, Callable
+
+    from stepswitch.client import Session, StepswitchClient
 
 Address = Annotated[
     str | None,
@@ -30,16 +32,27 @@ Username = Annotated[
 ]
 
 
-def login(url: Address = None, *, username: Username = None, ca_file: CaFile = None) -> None:
+Oidc = Annotated[
+    bool, typer.Option("--oidc", help="Log in through the service's provider: you are shown a code, to be confirmed in a browser anywhere.")
+]
+
+
+def login(url: Address = None, *, username: Username = None, oidc: Oidc = False, ca_file: CaFile = None) -> None:
     """Log in to a service, which the commands that follow talk to.
 
     The password is asked for, or read from the standard input where that is no terminal. The token of the session is kept in
     stepswitch/logins.json in your configuration directory, which only you can read. The password is kept nowhere.
     """
     place = replace(place_of(url, None, ca_file), token=None)
+    if oidc:
+        if username is not None:
+            raise CallerError("--username does not go with --oidc: the provider says who you are")
+        _warn_where_not_encrypted(place.url)
+        raise typer.Exit(asyncio.run(_log_in(place, _confirmed)))
     user = username or _user_of(place.url)
     _warn_where_not_encrypted(place.url)
-    raise typer.Exit(asyncio.run(_log_in(place, user, _password(f"Password of {user} at {place.url}"))))
+    password = _password(f"Password of {user} at {place.url}")
+    raise typer.Exit(asyncio.run(_log_in(place, lambda client: client.login(user, password))))
 
 
 def logout(*, url: Url = None, ca_file: CaFile = None) -> None:
@@ -47,12 +60,23 @@ def logout(*, url: Url = None, ca_file: CaFile = None) -> None:
     raise typer.Exit(asyncio.run(_log_out(place_of(url, None, ca_file))))
 
 
-async def _log_in(place: Place, user: str, password: str) -> Exit:
+async def _confirmed(client: "StepswitchClient") -> "Session":
+    """Return the session of whoever confirms a code that is shown here."""
+    from stepswitch.cli.wording import printable  # noqa: PLC0415
+
+    login = await client.begin_device_login()
+    complain(f"Open {printable(login.verification_uri)} in a browser, and confirm the code {printable(login.user_code)}")
+    if login.verification_uri_complete is not None:
+        complain(f"(with the code in it: {printable(login.verification_uri_complete)})")
+    return await client.finish_device_login(login)
+
+
+async def _log_in(place: Place, open_session: "Callable[[StepswitchClient], Awaitable[Session]]") -> Exit:
     from stepswitch.client import ClientError  # noqa: PLC0415 - --help should not wait for httpx
 
     try:
         async with place.client() as client:
-            session = await client.login(user, password)
+            session = await open_session(client)
             try:
                 _keep(place, client, session.username)
             except SettingsError:
@@ -95,7 +119,8 @@ def _user_of(url: str) -> str:
     from stepswitch.cli.logins import read_logins  # noqa: PLC0415
 
     known = read_logins().of_service.get(url)
-    return known.username if known is not None and known.username else user_name()
+    is_with_password = known is not None and known.username and ":" not in known.username  # which those of a provider have
+    return known.username if known is not None and is_with_password else user_name()
 
 
 def _password(question: str) -> str:

@@ -9,6 +9,7 @@ from stepswitch.client.answers import Execution, Health, LogEntry, Page, Probe, 
 from stepswitch.client.audit import AuditSelection
 from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey, VroLogin
 from stepswitch.client.credentials import Credential, CredentialFinding
+from stepswitch.client.device_login import DeviceLogin
 from stepswitch.client.downloads import Download
 from stepswitch.client.errors import (
     ApiError,
@@ -47,6 +48,7 @@ __all__ = [
     "ConnectionBrokenError",
     "Credential",
     "CredentialFinding",
+    "DeviceLogin",
     "Difference",
     "Divergence",
     "Download",

@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Final, Self
 
+from stepswitch.client import device_login
 from stepswitch.client.answers import Health, Session
 from stepswitch.client.audit import AuditTrail
 from stepswitch.client.credentials import Credentials as NamedCredentials
+from stepswitch.client.device_login import DeviceLogin
 from stepswitch.client.errors import ClientError, UnavailableError
 from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.executions import Executions
@@ -91,6 +93,18 @@ class StepswitchClient:
             return Session.read(await self._transport.log_in())
         self._is_own_session = False
         return Session.read(await self._transport.log_in(Credentials(username, password)))
+
+    async def begin_device_login(self) -> DeviceLogin:
+        """Begin a login through the service's provider; raises NotFoundError where it has none. Show the code and where to confirm it to somebody."""
+        return await device_login.begin(self._transport)
+
+    async def finish_device_login(self, login: DeviceLogin) -> Session:
+        """Wait until somebody has confirmed the code, and return the session; raises InvalidRequestError where he refuses, or nobody does in time.
+
+        The session outlives the client, so that its `token` can be kept and used again.
+        """
+        self._is_own_session = False
+        return Session.read(await device_login.finish(self._transport, login))
 
     async def logout(self) -> None:
         """End the session; its token is good for nothing from then on."""

@@ -119,7 +119,11 @@ class Transport:
         if self._credentials is None:
             raise NotAuthenticatedError(401, "", about="no user name and password were given to log in with")
         body = {"username": self._credentials.username, "password": self._credentials.password}
-        answer, headers = await self.json(Call("POST", SESSIONS, "login", body=body, is_public=True))
+        return await self.open_session(Call("POST", SESSIONS, "login", body=body, is_public=True))
+
+    async def open_session(self, call: Call) -> Any:
+        """Return what the service says of a session that a call opens, and send its token with everything that follows."""
+        answer, headers = await self.json(call)
         if TOKEN_HEADER not in headers:
             raise strange(self.url, f"answered a login without the header {TOKEN_HEADER}; look at what is in front of the service")
         self.token = headers[TOKEN_HEADER]

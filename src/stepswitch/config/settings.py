@@ -69,6 +69,10 @@ class Settings(BaseSettings):
         description="Addresses and networks of reverse proxies, as in `127.0.0.1,192.0.2.0/28`: from them, `X-Forwarded-For` and "
         "`X-Forwarded-Proto` are believed. From anybody else they mean nothing.",
     )
+    public_url: str | None = Field(
+        None,
+        description="Where browsers reach the service, as in `https://stepswitch.example.net`; unset, none logs in through a provider.",
+    )
     data_dir: Path = Field(Path("stepswitch-data"), description="Directory of the database and the files; made when missing.")
     admin_password: str | None = Field(
         None, min_length=8, description="Password of the user admin, used at the first start only.", repr=False
@@ -93,6 +97,14 @@ class Settings(BaseSettings):
     oidc_audience: str | None = Field(
         None, description="What the provider's access tokens are to be for (`aud`); unset, none is accepted as the token of a request."
     )
+    oidc_client_id: str | None = Field(
+        None, description="What this service is called at the provider; unset, people do not log in through it."
+    )
+    oidc_client_secret: str = Field("", description="Secret of the client, where it has one.", repr=False)
+    oidc_client_secret_file: Path | None = Field(
+        None, description="File with the secret of the client, read at the start; goes before `oidc_client_secret`."
+    )
+    oidc_scopes: str = Field("openid profile", description="Scopes that a login asks the provider for, with blanks between them.")
     oidc_token_type: Literal["at+jwt", "jwt"] = Field(
         "at+jwt", description="How access tokens say what they are (`typ`); `jwt` is for a provider that does not follow RFC 9068."
     )

@@ -22,6 +22,7 @@
     │   └── CredentialError         a credential that may not be used there, or cannot be opened
     └── ServiceError            ours: the machine, the store or a bug
         ├── OverloadedError         503 with Retry-After
+        │   └── ProviderUnavailableError the provider of logins cannot be asked
         ├── StoreError              503 with Retry-After: the database said no
         │   ├── VersionConflictError    somebody saved first: load and decide again
         │   ├── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
@@ -64,6 +65,9 @@ class ErrorCode(StrEnum):
     WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
     SESSION_EXPIRED = "SESSION_EXPIRED"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+    LOGIN_PENDING = "LOGIN_PENDING"
+    LOGIN_TOO_FAST = "LOGIN_TOO_FAST"
+    LOGIN_NOT_COMPLETED = "LOGIN_NOT_COMPLETED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
     NOT_PERMITTED = "NOT_PERMITTED"
@@ -287,6 +291,15 @@ class OverloadedError(ServiceError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ProviderUnavailableError(OverloadedError):
+    """The provider of logins cannot be asked, or says what cannot be used."""
+
+    code = ErrorCode.PROVIDER_UNAVAILABLE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=5)
 
 
 class StoreError(ServiceError):

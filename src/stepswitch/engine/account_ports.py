@@ -1,6 +1,7 @@
 """The seams of who may come in, beside those of `ports`: accounts, sessions and passwords. Implemented in `storage` and `access`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stepswitch.engine.audit import Act, Entry
@@ -98,4 +99,51 @@ class Authenticator(Protocol):
 
     async def ended(self, token: str) -> None:
         """Return when the session of a token is over: logged out, or expired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BegunLogin:
+    """A login that goes on at the provider: where the browser is sent, and the secret that it keeps until it comes back."""
+
+    address: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLogin:
+    """A login that somebody confirms at the provider with a code; `device_code` is known to who began it only. Times are in seconds."""
+
+    device_code: str = field(repr=False)
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+    expires_in: int
+    interval: int
+
+
+class ProviderLogins(Protocol):
+    """Logins of people through the provider. Each raises NotFoundError where that is not offered, ProviderUnavailableError where it cannot be asked."""
+
+    async def begin(self, return_to: str) -> BegunLogin:
+        """Return where to send a browser that is to come back to the path `return_to`; raises InvalidRequestError where that leads elsewhere."""
+        ...
+
+    async def finish(self, secret: str, answer: Mapping[str, str]) -> tuple[str, str]:
+        """Return a ticket for a session, and the path to go on to, for a browser that has come back with its secret and the provider's answer.
+
+        Raises InvalidRequestError where that was not begun by who has the secret, or not completed, NotAuthenticatedError where he may not come in.
+        """
+        ...
+
+    async def session_of(self, ticket: str, address: str, act: Act | None) -> tuple[str, Session]:
+        """Return a new token with its session for a ticket, once; raises NotAuthenticatedError."""
+        ...
+
+    async def begin_on_device(self) -> DeviceLogin:
+        """Return a code for somebody to confirm."""
+        ...
+
+    async def finish_on_device(self, device_code: str, address: str, act: Act | None) -> tuple[str, Session]:
+        """Return a new token with its session; raises InvalidRequestError where nobody has confirmed the code yet, or will."""
         ...

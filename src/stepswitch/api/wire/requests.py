@@ -99,6 +99,14 @@ def credentials(body: object) -> tuple[str, str]:
     return found
 
 
+def device_code(body: object) -> str:
+    """Return the code of a login on a device."""
+    reader = request_reader(body, frozenset({"deviceCode"}), "deviceCode")
+    found = reader.text("deviceCode") or ""
+    _refuse_faults(reader)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class TrustOrder:
     """Which key of which server to trust: one that is given, or one that is fetched and must have the fingerprint."""

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from stepswitch.api.wire.models import Structure, Time, must
+from stepswitch.api.wire.models import Structure, Time, maybe, must
 
 
 class Credentials(Structure):
@@ -19,6 +19,23 @@ class SessionResponse(Structure):
     tenant_id: str = must("The tenant.", examples=["default"])
     roles: list[str] = must("The roles.", examples=[["System Administrator"]])
     expires_at: Time = must("When the session ends.")
+
+
+class DeviceLogin(Structure):
+    """A login that somebody confirms at the provider."""
+
+    user_code: str = must("The code to confirm, for people.", examples=["WDJB-MJHT"])
+    verification_uri: str = must("Where to do that, in a browser.", examples=["https://login.example.net/device"])
+    verification_uri_complete: str | None = maybe("The same address with the code in it.")
+    device_code: str = must("What to ask with for the session. Nobody else may know it.")
+    expires_in: int = must("Seconds until the code is good for nothing.", examples=[600])
+    interval: int = must("Seconds to wait before each question.", examples=[5])
+
+
+class DeviceCode(Structure):
+    """A question for the session of a code that somebody may have confirmed."""
+
+    device_code: str = must("What the login was answered with.", json_schema_extra={"format": "password"})
 
 
 class Health(BaseModel):

@@ -1,0 +1,351 @@
+"""Risk: somebody gets into the session of somebody else through the provider, is sent elsewhere by it, or comes in without its word."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from stepswitch.access.provider_logins import ProviderLogins, _made_of, is_local_path
+from tests.api.browser import LOGIN, PUBLIC, Browser
+from tests.api.real import OWN, PLAIN, Real, real_service
+from tests.oidc.provider import AUDIENCE, CLIENT, OidcProvider
+
+ROLES = {"oidc_roles": {"noc-shift": ["Operations"], "designers": ["Workflow Designer"]}}
+
+
+def settings_of(provider: OidcProvider, **more: Any) -> dict[str, Any]:
+    client = {"oidc_client_id": CLIENT["id"], "oidc_client_secret": CLIENT["secret"]}
+    return {"oidc_issuer": provider.issuer, "oidc_audience": AUDIENCE, "public_url": PUBLIC, **client, **ROLES, **more}
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OidcProvider]:
+    found = OidcProvider()
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+async def real(provider: OidcProvider, tmp_path: Path) -> AsyncIterator[Real]:
+    async with real_service(tmp_path, **settings_of(provider)) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser(real: Real) -> AsyncIterator[Browser]:
+    async with Browser(real) as found:
+        yield found
+
+
+def code_of(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.headers.get("x-error-code", "")
+
+
+async def records(real: Real) -> list[dict[str, Any]]:
+    return [json.loads(each.record.text) for each in await real.service.audit.store.behind(0, 1_000)]
+
+
+async def test_somebody_logs_in_in_a_browser_works_and_logs_out(real: Real, browser: Browser) -> None:
+    back = await browser.log_in("ann", "/docs?tab=1#here")
+    assert (back.status_code, back.headers["location"], back.content) == (302, "/docs?tab=1#here", b"")
+    opened = await browser.session()
+    assert opened.status_code == 200
+    body = opened.json()
+    assert (body["username"], body["tenantId"], body["roles"]) == ("oidc:ann", "default", ["Operations"])
+    token = {"x-hm-authorization": opened.headers["x-hm-authorization"]}
+    assert (await browser.here.get(f"{PLAIN}/workflow", headers=token)).status_code == 200
+    (session,) = (await browser.here.get(f"{OWN}/sessions", headers=token)).json()
+    assert (session["kind"], session["username"], session["isThisOne"]) == ("LOGIN", "oidc:ann", True)
+    assert (await browser.here.delete("/hybridity/api/sessions", headers=token)).status_code == 204
+    assert code_of(await browser.here.get(f"{PLAIN}/workflow", headers=token)) == (401, "NOT_AUTHENTICATED")
+    kinds = [(each["operation"], each["actor"]["kind"]) for each in await records(real) if each["actor"]["user"] == "oidc:ann"]
+    assert kinds == [("createUser", "provider"), ("openProviderSession", "session"), ("logout", "session")]
+
+
+async def test_the_provider_is_asked_with_all_that_binds_a_login_to_its_browser(browser: Browser, provider: OidcProvider) -> None:
+    first, second = [dict(parse_qsl(urlsplit(await browser.begin()).query)) for _ in range(2)]
+    assert (first["response_type"], first["client_id"], first["code_challenge_method"]) == ("code", CLIENT["id"], "S256")
+    assert first["redirect_uri"] == f"{PUBLIC}{LOGIN}/callback"
+    for name in ("state", "nonce", "code_challenge"):
+        assert len(first[name]) >= 43
+        assert first[name] != second[name]
+    assert len({first["state"], first["nonce"], first["code_challenge"]}) == 3
+
+
+async def test_cookies_are_for_the_login_alone_and_nobody_reads_them(real: Real, browser: Browser) -> None:
+    begun = await browser.here.get(LOGIN)
+    assert begun.headers["set-cookie"].partition("=")[2].split("; ", 1)[1] == "HttpOnly; Max-Age=600; Path=/; SameSite=lax"
+    back = await browser.here.get(await browser.confirm(begun.headers["location"]))
+    gone, ticket = back.headers.get_list("set-cookie")
+    assert gone.startswith('stepswitch-login=""; ')
+    assert "Max-Age=0" in gone
+    assert ticket.startswith("stepswitch-ticket=")
+    assert ticket.endswith("; HttpOnly; Max-Age=60; Path=/; SameSite=strict")
+    assert (await browser.here.get(f"{PLAIN}/workflow")).status_code == 401
+    opened = await browser.session()
+    assert 'stepswitch-ticket=""' in opened.headers["set-cookie"]
+    assert opened.headers["x-hm-authorization"] not in ticket
+    assert not browser.here.cookies
+
+
+async def test_behind_tls_cookies_are_secure_and_no_neighbour_can_set_them(provider: OidcProvider, tmp_path: Path) -> None:
+    async with real_service(tmp_path, **settings_of(provider, trusted_proxies="127.0.0.1")) as real, Browser(real) as browser:
+        tls = {"X-Forwarded-Proto": "https"}
+        begun = await browser.here.get(LOGIN, headers=tls)
+        cookie = begun.headers["set-cookie"]
+        assert cookie.startswith("__Host-stepswitch-login=")
+        assert "; Secure" in cookie
+        kept = {"Cookie": cookie.partition(";")[0]}
+        back = await browser.confirm(begun.headers["location"])
+        assert code_of(await browser.here.get(back)) == (400, "LOGIN_NOT_COMPLETED")
+        planted = {"Cookie": cookie.partition(";")[0].removeprefix("__Host-")}
+        assert code_of(await browser.here.get(back, headers=tls | planted)) == (400, "LOGIN_NOT_COMPLETED")
+        ended = await browser.here.get(back, headers=tls | kept)
+        assert ended.status_code == 302
+        assert all(each.startswith("__Host-") and "; Secure" in each for each in ended.headers.get_list("set-cookie"))
+
+
+async def test_only_the_browser_that_began_a_login_ends_it(real: Real, browser: Browser) -> None:
+    path = await browser.confirm(await browser.begin())
+    async with Browser(real) as other:
+        assert code_of(await other.here.get(path)) == (400, "LOGIN_NOT_COMPLETED")
+        await other.begin()
+        answer = await other.here.get(path)
+        assert code_of(answer) == (400, "LOGIN_NOT_COMPLETED")
+        assert "not begun in this browser" in answer.json()["errors"][0]["message"]
+        assert code_of(await other.session()) == (401, "NOT_AUTHENTICATED")
+    assert (await browser.here.get(path)).status_code == 302
+    refused = [each for each in await records(real) if each["outcome"] == "refused"]
+    assert {each["operation"] for each in refused} == {"finishProviderLogin", "openProviderSession"}
+
+
+async def test_a_login_is_ended_once(real: Real, browser: Browser) -> None:
+    path = await browser.confirm(await browser.begin())
+    login = dict(browser.here.cookies)
+    assert (await browser.here.get(path)).status_code == 302
+    ticket = dict(browser.here.cookies)
+    assert code_of(await browser.here.get(path)) == (400, "LOGIN_NOT_COMPLETED")
+    again = await browser.here.get(path, headers={"Cookie": "; ".join(f"{name}={value}" for name, value in login.items())})
+    assert "does not take its code: invalid_grant" in again.json()["errors"][0]["message"]
+    assert (await browser.session()).status_code == 200
+    stale = {"Cookie": f"stepswitch-ticket={ticket['stepswitch-ticket']}"}
+    assert code_of(await browser.here.post(f"{LOGIN}/session", headers=stale)) == (401, "NOT_AUTHENTICATED")
+
+
+async def test_a_code_that_was_taken_from_somebody_else_opens_nothing(real: Real, browser: Browser) -> None:
+    stolen = parse_qs(urlsplit(await browser.confirm(await browser.begin(), "ann")).query)
+    async with Browser(real) as thief:
+        own = dict(parse_qsl(urlsplit(await thief.confirm(await thief.begin(), "tom")).query))
+        answer = await thief.here.get(f"{LOGIN}/callback?{urlencode(own | {'code': stolen['code'][0]})}")
+        assert code_of(answer) == (400, "LOGIN_NOT_COMPLETED")
+        assert code_of(await thief.session()) == (401, "NOT_AUTHENTICATED")
+
+
+async def test_no_session_and_no_ticket_that_somebody_left_in_a_browser_becomes_that_of_who_logs_in(real: Real, browser: Browser) -> None:
+    """Session fixation: what an attacker planted before the login must be worth nothing behind it."""
+    async with Browser(real) as attacker:
+        assert (await attacker.log_in("tom")).status_code == 302
+        planted = attacker.here.cookies["stepswitch-ticket"]
+        own = (await attacker.session()).headers["x-hm-authorization"]
+        browser.here.cookies.set("stepswitch-ticket", planted)
+        browser.here.headers["x-hm-authorization"] = own
+        assert (await browser.log_in("ann")).status_code == 302
+        opened = await browser.session()
+        assert opened.json()["username"] == "oidc:ann"
+        assert opened.headers["x-hm-authorization"] != own
+        assert code_of(await attacker.session()) == (401, "NOT_AUTHENTICATED")
+        mine = (await attacker.here.get(f"{OWN}/sessions", headers={"x-hm-authorization": own})).json()
+        assert {each["username"] for each in mine} == {"oidc:tom"}
+
+
+NOWHERE = (
+    "https://evil.example.net",
+    "//evil.example.net",
+    "/\\evil.example.net",
+    "\\\\evil",
+    "",
+    "docs",
+    "/a b",
+    "/\n/x",
+    "/\u00e9",
+    "/" + "x" * 2_000,
+    "javascript:x",
+)
+
+
+async def test_nobody_is_sent_elsewhere_after_a_login(browser: Browser) -> None:
+    assert not [each for each in NOWHERE if is_local_path(each)]
+    for path in NOWHERE:
+        answer = await browser.here.get(LOGIN, params={"returnTo": path})
+        assert code_of(answer) == (400, "INVALID_VALUE")
+        secret = f"planted.{base64.urlsafe_b64encode(path.encode()).rstrip(b'=').decode()}"
+        planted = {"Cookie": f"stepswitch-login={secret}"}
+        back = await browser.here.get(f"{LOGIN}/callback", params={"state": _made_of(secret, "state"), "code": "x"}, headers=planted)
+        assert code_of(back) == (400, "LOGIN_NOT_COMPLETED")
+        assert "location" not in back.headers
+
+
+CHANGED: Final[list[tuple[dict[str, str | None], str]]] = [
+    ({"iss": "https://other.example.net"}, "from another provider"),
+    ({"iss": None}, "from another provider"),
+    ({"code": None}, "the provider says no code"),
+    ({"code": None, "error": "access_denied"}, "the provider says access_denied"),
+    ({"error": "<script>alert(1)</script>"}, "says what cannot be shown"),
+    ({"code": "made up"}, "does not take its code: invalid_grant"),
+    ({"state": "made up"}, "not begun in this browser"),
+    ({"state": None}, "not begun in this browser"),
+]
+
+
+async def test_an_answer_that_is_not_as_the_provider_gives_it_is_refused(browser: Browser) -> None:
+    given = dict(parse_qsl(urlsplit(await browser.confirm(await browser.begin())).query))
+    for change, said in CHANGED:
+        changed = {name: value for name, value in (given | change).items() if value is not None}
+        answer = await browser.here.get(f"{LOGIN}/callback?{urlencode(changed)}")
+        assert code_of(answer) == (400, "LOGIN_NOT_COMPLETED")
+        assert said in answer.json()["errors"][0]["message"]
+    assert (await browser.session()).status_code == 401
+    assert (await browser.here.get(f"{LOGIN}/callback?{urlencode(given)}")).status_code == 302
+
+
+async def test_a_parameter_that_is_there_twice_is_refused(browser: Browser) -> None:
+    path = await browser.confirm(await browser.begin())
+    assert code_of(await browser.here.get(f"{path}&code=other")) == (400, "INVALID_VALUE")
+
+
+async def test_who_is_refused_at_the_provider_is_told_so(browser: Browser) -> None:
+    answer = await browser.log_in("nobody")
+    assert code_of(answer) == (400, "LOGIN_NOT_COMPLETED")
+    assert "access_denied" in answer.json()["errors"][0]["message"]
+
+
+async def test_who_has_the_name_of_somebody_else_and_who_is_disabled_stays_outside(real: Real, browser: Browser) -> None:
+    assert (await browser.log_in("ann")).status_code == 302
+    async with Browser(real) as other:
+        assert code_of(await other.log_in("eve")) == (401, "NOT_AUTHENTICATED")
+        assert (await other.session()).status_code == 401
+    assert (await real.client.patch(f"{OWN}/users/oidc:ann", json={"isDisabled": True})).status_code == 200
+    assert code_of(await browser.session()) == (401, "NOT_AUTHENTICATED")  # between the login and its session
+    assert code_of(await browser.log_in("ann")) == (401, "NOT_AUTHENTICATED")
+
+
+async def test_what_the_provider_tells_only_when_asked_is_asked_for(tmp_path: Path) -> None:
+    shy = OidcProvider(userinfoOnly=True)
+    shy.start()
+    try:
+        async with real_service(tmp_path, **settings_of(shy)) as real, Browser(real) as browser:
+            assert (await browser.log_in("bob")).status_code == 302
+            body = (await browser.session()).json()
+            assert (body["username"], body["roles"]) == ("oidc:bob", ["Workflow Designer"])
+    finally:
+        shy.stop()
+
+
+async def test_while_the_provider_is_away_nobody_logs_in_through_it_and_everybody_is_told(tmp_path: Path) -> None:
+    away = OidcProvider()
+    async with real_service(tmp_path, **settings_of(away)) as real, Browser(real) as browser:
+        for answer in (await browser.here.get(LOGIN), await browser.here.post(f"{LOGIN}/device")):
+            assert code_of(answer) == (503, "PROVIDER_UNAVAILABLE")
+            assert int(answer.headers["retry-after"]) > 0
+            assert away.issuer not in answer.text
+        await real.login()
+
+
+async def test_where_no_client_is_named_nobody_logs_in_through_the_provider(provider: OidcProvider, tmp_path: Path) -> None:
+    async with real_service(tmp_path, oidc_issuer=provider.issuer, oidc_audience=AUDIENCE) as real, Browser(real) as browser:
+        code = {"deviceCode": "x"}
+        answers = [
+            await browser.here.get(LOGIN),
+            await browser.here.get(f"{LOGIN}/callback"),
+            await browser.session(),
+            await browser.here.post(f"{LOGIN}/device"),
+            await browser.here.post(f"{LOGIN}/device/session", json=code),
+        ]
+        assert {code_of(each) for each in answers} == {(404, "NOT_FOUND")}
+
+
+async def test_a_session_is_fetched_within_a_minute(real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await browser.log_in()).status_code == 302
+    logins = real.service.provider_logins
+    assert isinstance(logins, ProviderLogins)
+    (ticket,) = logins._tickets.values()
+    late = type("Late", (), {"monotonic": lambda _: ticket.until + 0.1})()
+    monkeypatch.setattr(logins, "_clock", late)
+    assert code_of(await browser.session()) == (401, "NOT_AUTHENTICATED")
+
+
+# --- on a device that shows a code ---
+
+
+async def begun(browser: Browser) -> dict[str, Any]:
+    answer = await browser.here.post(f"{LOGIN}/device")
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def asked(browser: Browser, code: str) -> Any:
+    return await browser.here.post(f"{LOGIN}/device/session", json={"deviceCode": code})
+
+
+async def test_a_code_that_somebody_confirms_opens_his_session_and_once(real: Real, browser: Browser) -> None:
+    device = await begun(browser)
+    assert code_of(await asked(browser, device["deviceCode"])) == (400, "LOGIN_PENDING")
+    assert device["userCode"] in device["verificationUriComplete"]
+    await browser.enter(device["verificationUriComplete"])
+    opened = await asked(browser, device["deviceCode"])
+    assert opened.status_code == 200
+    assert opened.json()["username"] == "oidc:ann"
+    token = {"x-hm-authorization": opened.headers["x-hm-authorization"]}
+    assert (await browser.here.get(f"{PLAIN}/workflow", headers=token)).status_code == 200
+    assert code_of(await asked(browser, device["deviceCode"])) == (400, "LOGIN_NOT_COMPLETED")
+    found = [(each["operation"], each["outcome"]) for each in await records(real) if each["operation"] == "openDeviceSession"]
+    assert found == [("openDeviceSession", "allowed"), ("openDeviceSession", "refused")]
+
+
+async def test_a_code_that_somebody_refuses_opens_nothing(browser: Browser) -> None:
+    device = await begun(browser)
+    await browser.enter(device["verificationUriComplete"], "abort")
+    answer = await asked(browser, device["deviceCode"])
+    assert code_of(answer) == (400, "LOGIN_NOT_COMPLETED")
+    assert "refused at the provider" in answer.json()["errors"][0]["message"]
+
+
+SAID: Final = [
+    ("authorization_pending", "LOGIN_PENDING", "nobody has confirmed"),
+    ("slow_down", "LOGIN_TOO_FAST", "5 seconds longer"),
+    ("expired_token", "LOGIN_NOT_COMPLETED", "has expired; begin again"),
+    ("access_denied", "LOGIN_NOT_COMPLETED", "was refused at the provider"),
+    ("a\nb", "LOGIN_NOT_COMPLETED", "what cannot be shown"),
+    (None, "LOGIN_NOT_COMPLETED", "nothing"),
+]
+
+
+async def test_a_code_opens_nothing_unless_the_provider_says_so_and_why_is_told(
+    real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for code in ("made up", "x" * 5_000, "\u00e9"):
+        assert code_of(await asked(browser, code)) == (400, "LOGIN_NOT_COMPLETED")
+    logins = real.service.provider_logins
+    assert isinstance(logins, ProviderLogins)
+    said: list[str | None] = []
+
+    async def post(*_: Any) -> tuple[int, dict[str, Any]]:
+        return 400, {"error": said[-1]}
+
+    monkeypatch.setattr(logins._provider, "post", post)
+    for each, code, told in SAID:
+        said.append(each)
+        answer = await asked(browser, "x")
+        assert code_of(answer) == (400, code)
+        assert told in answer.json()["errors"][0]["message"]
+
+
+async def test_too_many_logins_at_once_are_503(real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepswitch.access.provider_logins.MOST_AT_ONCE", 0)
+    assert code_of(await browser.here.get(LOGIN)) == (503, "OVERLOADED")
