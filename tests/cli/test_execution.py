@@ -259,6 +259,22 @@ def test_values_are_corrected_with_their_types_and_files(stepswitch: Caller, des
     assert "hunter2" not in bare.err
 
 
+def test_what_is_set_is_shown_and_no_password_is(stepswitch: Caller, desk: Distant, tmp_path: Path) -> None:
+    workflow = taking_inputs(stepswitch, tmp_path)
+    execution = stepswitch("execution", "start", workflow, "-i", "host=h", "-i", "pw=hunter22", "--debug", "a").out.strip()
+    words = ("execution", "set", execution, "count=7", f"host={'x' * 2_000}", "pw=another one", "--unset", "note")
+    called = stepswitch(*words)
+    assert called.exit == 0, called.err
+    first, *rows = called.out.splitlines()
+    assert first.startswith(f"{execution} is PAUSED")
+    assert rows == ["count\t7", "host\ta text of 2000 characters", "pw\t********", "note\tnone"]
+    as_json = stepswitch(*words, "--json")
+    assert json.loads(as_json.out)["values"] == {"count": 7, "host": "x" * 2_000, "pw": "********", "note": None}
+    assert "another one" not in called.out + as_json.out
+    nothing = stepswitch("execution", "set", execution, "count=7", "cuont=8")
+    assert (nothing.exit, nothing.out) == (2, "")
+
+
 def test_edited_steps_go_back_to_the_catalogue(stepswitch: Caller, desk: Distant) -> None:
     execution = desk.failed("a", "b")
     desk.do(desk.office.client.executions.change(execution, steps={"b": None, "a": {"type": "ACT"}}))

@@ -7,7 +7,7 @@ import typer
 
 from stepswitch.cli.execution import AsJson, ExecutionId, Reason, Yes, waits
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.listing import TIME_FORMATS, moment, write_answer, write_json
+from stepswitch.cli.listing import TIME_FORMATS, moment, write_answer, write_json, write_rows
 
 if TYPE_CHECKING:
     from stepswitch.client import Execution, StepswitchClient
@@ -92,16 +92,22 @@ async def set_values(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Correct values of inputs and variables, while an execution is paused or has failed."""
+    """Correct values of inputs and variables, while an execution is paused or has failed; writes what they are now."""
     from stepswitch.cli.assignments import corrections  # noqa: PLC0415 - --help should not wait for it
-    from stepswitch.cli.declared import declared_in  # noqa: PLC0415
+    from stepswitch.cli.declared import declared_in, shown_values, told  # noqa: PLC0415
 
     found = await client.executions.get(execution, fields=["workflow"])
     given = corrections(declared_in(found.workflow), values or [])
     for key, path in given.files.items():
         await client.executions.attach(execution, key, path, reason=reason)
-    changed = await client.executions.set_values(execution, {**given.assignments, **dict.fromkeys(unset or [])}, reason=reason)
-    tell(changed, as_json=as_json)
+    wanted = {**given.assignments, **dict.fromkeys(unset or [])}
+    changed = await client.executions.set_values(execution, wanted, reason=reason)
+    shown = shown_values(changed.workflow, wanted)
+    if as_json:
+        write_json({**changed.raw, "values": shown})
+        return
+    tell(changed, as_json=False)
+    write_rows(("name", "value"), [(name, told(value)) for name, value in shown.items()])
 
 
 async def keep(client: "StepswitchClient", execution: ExecutionId, *, until: Time, reason: Reason = "", as_json: AsJson = False) -> None:
