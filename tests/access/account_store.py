@@ -49,10 +49,10 @@ class DictAccountStore:
             ends = [each for each in self.sessions.values() if each.user == account.name and (ending is Ending.ALL or not each.is_token)]
             self.sessions = {key: session for key, session in self.sessions.items() if session not in ends}
 
-    async def change_account(self, before: Account, after: Account, entry: Entry | None = None) -> None:
+    async def change_account(self, before: Account, after: Account, entry: Entry | None = None, ending: Ending = Ending.NONE) -> None:
         if self.known.get(before.name) != before:
             raise VersionConflictError("it was changed")
-        self.known[before.name] = after
+        await self.put_account(after, ending)
 
     async def count_accounts(self) -> int:
         return len(self.known)

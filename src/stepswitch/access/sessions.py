@@ -7,6 +7,7 @@ logout, or a change of the user, may have happened at another node or on the com
 import asyncio
 import hashlib
 import secrets
+import unicodedata
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +15,17 @@ from typing import Any, Final
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
+from stepswitch.access.directory_people import PREFIX, DirectoryPeople
 from stepswitch.access.provider_access import AccessTokens
-from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, NotPermittedError, StoreError, VersionConflictError
-from stepswitch.engine.account_ports import AccountStore
+from stepswitch.domain.errors import (
+    ErrorCode,
+    NotAuthenticatedError,
+    NotPermittedError,
+    ProviderUnavailableError,
+    StoreError,
+    VersionConflictError,
+)
+from stepswitch.engine.account_ports import AccountStore, People
 from stepswitch.engine.audit import Act, Entry, written_time
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.logins import thing_of
@@ -53,10 +62,15 @@ class Sessions:
         passwords: Passwords,
         clock: Clock,
         session_hours: float = 8.0,
+        *,
         access_tokens: AccessTokens | None = None,
+        directory: DirectoryPeople | None = None,
+        people: People | None = None,
     ) -> None:
         self._store = store
         self._access_tokens = access_tokens
+        self._directory = directory
+        self._people = people or store
         self._passwords = passwords
         self._clock = clock
         self.attempts = Attempts(clock)
@@ -69,35 +83,48 @@ class Sessions:
 
     async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         """See `Authenticator`."""
-        name = username if _is_name(username) else ""
+        name = _counted(username) if _is_name(username) else ""
         self.attempts.begin(name, address)
-        account = await self._store.account(username) if _is_name(username) else None
-        if act is not None and account is not None:
-            act.user, act.tenant = account.name, account.tenant
-        fits = await self._passwords.fits((account.password_hash or None) if account else None, password)
-        if not fits or account is None or account.is_disabled:
+        account = await self._who(username, password, act)
+        if account is None:
             self.attempts.failed(name, address)
             raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
         self.attempts.succeeded(name, address)
         return await self.open(account, address, act)
 
+    async def _who(self, username: str, password: str, act: Act | None) -> Account | None:
+        """Return the account of who logs in, None where that is nobody. Who has a password here is not looked for elsewhere."""
+        account = await self._store.account(username) if _is_name(username) else None
+        known_as = None if self._directory is None else self._directory.name_of(username)
+        if self._directory is None or known_as is None or (account is not None and account.subject is None):
+            _note(act, account)
+            fits = await self._passwords.fits((account.password_hash or None) if account else None, password)
+            return account if account is not None and fits and not account.is_disabled else None
+        _note(act, await self._store.account(f"{PREFIX}{known_as}"))
+        account = await self._directory.login(username, password)
+        _note(act, account)
+        return account
+
     async def open(self, account: Account, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         """Return a new token with its session, for somebody who has shown who he is."""
         now = self._clock.now()
+        longest = self._directory.longest_login if self._directory is not None and account.is_of_directory else None
+        lasts = self._lasts if longest is None else min(self._lasts, longest)
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         session = Session(
             token_hash=_hash(token),
             user=account.name,
             tenant=account.tenant,
             roles=account.roles,
-            expires_at=now + self._lasts,
+            expires_at=now + lasts,
             credential=account.credential,
             created_at=now,
             address=address,
         )
         await self._store.end_expired_sessions(now)
         who = Caller(account.name, account.tenant, session_id=session.id, act=act)
-        await self._store.put_session(session, who.entry(thing_of(session), after={"expiresAt": written_time(session.expires_at)}))
+        after = {"expiresAt": written_time(session.expires_at), "source": account.source}
+        await self._store.put_session(session, who.entry(thing_of(session), after=after))
         return token, session
 
     async def authenticate(self, token: str) -> Caller:
@@ -148,6 +175,8 @@ class Sessions:
             await self.authenticate(token)
         except NotAuthenticatedError:
             return False
+        except ProviderUnavailableError:
+            return False  # it has been away for so long that nobody is believed any more
         except StoreError:
             return True  # nobody can say; the next look may
         return True
@@ -192,7 +221,7 @@ class Sessions:
         session = await self._store.session(token_hash)
         if session is None:
             raise NotAuthenticatedError("unknown token; log in")
-        account = await self._store.account(session.user)
+        account = await self._people.account(session.user)
         has_other_password = account is not None and account.credential != session.credential and not session.is_token
         if account is None or account.is_disabled or has_other_password:
             raise NotAuthenticatedError("the user is disabled, or has another password; log in")
@@ -224,6 +253,17 @@ def new_api_token() -> tuple[str, str]:
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _counted(username: str) -> str:
+    """Return for whom failures count: for a directory, names in other cases and with other blanks are the same."""
+    return " ".join(unicodedata.normalize("NFKC", username).split()).casefold().removeprefix(PREFIX)
+
+
+def _note(act: Act | None, account: Account | None) -> None:
+    """Have the record say whom a login is for, where there is such a user."""
+    if act is not None and account is not None:
+        act.user, act.tenant = account.name, account.tenant
 
 
 def _is_name(username: str) -> bool:

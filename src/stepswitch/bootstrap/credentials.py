@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stepswitch.bootstrap.keys import open_keys_beside, vault_of
 from stepswitch.config.settings import Settings
+from stepswitch.engine.account_ports import People
 from stepswitch.engine.credential_checks import CredentialChecks
 from stepswitch.engine.credential_rules import AccountRoles
 from stepswitch.engine.credential_use import CredentialUse
@@ -31,10 +32,10 @@ class WiredCredentials:
     use: CredentialUse
 
 
-def wire_credentials(settings: Settings, database: Database, clock: Clock) -> WiredCredentials:
-    """Return them for a database whose keys are at hand."""
+def wire_credentials(settings: Settings, database: Database, clock: Clock, people: People) -> WiredCredentials:
+    """Return them for a database whose keys are at hand; `people` know what somebody is now."""
     store, accounts = SqlCredentialStore(database), SqlAccountStore(database)
-    roles, sources = AccountRoles(accounts), credential_sources(settings)
+    roles, sources = AccountRoles(people), credential_sources(settings)
     return WiredCredentials(
         Credentials(store, accounts, sources, clock),
         CredentialChecks(store, roles),
@@ -56,4 +57,4 @@ def credential_sources(settings: Settings) -> CredentialSources:
 async def open_credentials(settings: Settings) -> AsyncIterator[Credentials]:
     """Give the credentials of the settings' data directory, which a running service may be using at the same time."""
     async with open_keys_beside(settings) as database:
-        yield wire_credentials(settings, database, SystemClock()).keepers
+        yield wire_credentials(settings, database, SystemClock(), SqlAccountStore(database)).keepers

@@ -15,6 +15,7 @@ from stepswitch.access.provider import Provider
 from stepswitch.access.provider_logins import ProviderLogins
 from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.credentials import wire_credentials
+from stepswitch.bootstrap.directory import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.identity import identity_of, logins_of, warn_of_roles
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
@@ -174,6 +175,7 @@ async def open_service(
         service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
         await service.cut_answers.recall()
         await warn_of_roles(settings, SqlAccountStore(database))
+        await warn_of_missing_roles(settings, SqlAccountStore(database))
         # Last, so that nothing can fail any more once its password was told.
         first = Entry("createUser", clock.now(), "", "", Actor.SYSTEM)
         await ensure_admin(SqlAccountStore(database), Passwords(), settings.admin_password, tell_password or (lambda _: None), first)
@@ -235,7 +237,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     dispatcher = _dispatcher(settings, clock, conductor)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds))
-    named, strict = wire_credentials(settings, database, clock), settings.strict_documents
+    people = wire_people(settings, SqlAccountStore(database), clock)
+    named, strict = wire_credentials(settings, database, clock, people.current), settings.strict_documents
     around = _surroundings(settings, claims, files, keys, named.use, clock=clock, ids=ids)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, files=files, credentials=named.checks, strict=strict)
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
@@ -261,16 +264,14 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         lists=Lists(lists, views, snapshots),
         feed=_feed(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
-        **_people(settings, database, clock),
+        **_people(settings, database, clock, people),
         host_keys=keys,
         credentials=named.keepers,
         files=files,
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=_timekeeper(
-            settings, database, claims, files, backlog, conductor=conductor, clock=clock, ids=ids, instance=disk.instance
-        ),
+        _timekeeper=_timekeeper(settings, disk, claims, files, backlog, conductor=conductor, clock=clock, ids=ids),
         _backlog=backlog,
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=disk.instance),
@@ -303,11 +304,12 @@ class _People(TypedDict):
     _provider: Provider | None
 
 
-def _people(settings: Settings, database: SqliteDatabase, clock: Clock) -> _People:
+def _people(settings: Settings, database: SqliteDatabase, clock: Clock, people: WiredPeople) -> _People:
     store, passwords = SqlAccountStore(database), Passwords()
     identity = identity_of(settings, store, clock)
     vouched = None if identity is None else identity.access_tokens
-    sessions = Sessions(store, passwords, clock, session_hours=settings.session_hours, access_tokens=vouched)
+    hours = settings.session_hours
+    sessions = Sessions(store, passwords, clock, hours, access_tokens=vouched, directory=people.directory, people=people.current)
     users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
     trail = AuditTrail(SqlAuditStore(database), clock)
@@ -345,17 +347,9 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
 
 
 def _timekeeper(
-    settings: Settings,
-    database: SqliteDatabase,
-    claims: Claims,
-    files: FileStore,
-    backlog: Backlog,
-    *,
-    conductor: Conductor,
-    clock: Clock,
-    ids: Ids,
-    instance: str,
+    settings: Settings, disk: _Disk, claims: Claims, files: FileStore, backlog: Backlog, *, conductor: Conductor, clock: Clock, ids: Ids
 ) -> Timekeeper:
+    database = disk.database
     return Timekeeper(
         store=SqlExecutionStore(database),
         accounts=SqlAccountStore(database),
@@ -363,7 +357,7 @@ def _timekeeper(
         claims=claims,
         clock=clock,
         ids=ids,
-        instance=instance,
+        instance=disk.instance,
         backlog=backlog,
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
         files=files,

@@ -31,7 +31,7 @@ OTHER_VARIABLES: Final = frozenset(
 """Variables with our prefix that are no settings: the file's own place, what commands for a service in the distance take, and two of the tests."""
 CREDENTIAL_PREFIX: Final = "STEPSWITCH_CREDENTIAL_"
 """Variables that credentials may name are no settings."""
-_SECRET: Final = frozenset({"admin_password", "oidc_client_secret", "vault_token"})
+_SECRET: Final = frozenset({"admin_password", "ldap_password", "oidc_client_secret", "vault_token"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,56 @@ class Settings(BaseSettings):
     oidc_ca_file: Path | None = Field(
         None, description="Certificates that the provider's own is checked against; those of the system unless set."
     )
+    ldap_url: str | None = Field(
+        None,
+        description="Directory that knows users beside those with a password here: `ldaps://HOST:636`, or `ldap://HOST:389` with StartTLS.",
+    )
+    ldap_start_tls: bool = Field(
+        default=True, description="Whether `ldap://` is encrypted with StartTLS; `false` is for a directory on this machine only."
+    )
+    ldap_ca_file: Path | None = Field(
+        None, description="Certificates that the directory's own is checked against; those of the system unless set."
+    )
+    ldap_timeout_seconds: float = Field(5.0, gt=0, le=60, description="Seconds in which the directory has to have answered, all in all.")
+    ldap_bind_dn: str | None = Field(
+        None, description="Name of the entry with which the service itself asks the directory: its service account."
+    )
+    ldap_password: str = Field("", description="Password of the service account.", repr=False)
+    ldap_password_file: Path | None = Field(
+        None, description="File with the password of the service account, read each time; goes before `ldap_password`."
+    )
+    ldap_user_dn: str = Field(
+        "", description="Name of the entry of a user, as in `uid={username},ou=people,dc=example,dc=net`; unset, users are searched."
+    )
+    ldap_user_base: str = Field(
+        "", description="Entry below which users are searched; with `ldap_user_dn`, what follows its first part unless set."
+    )
+    ldap_user_filter: str = Field(
+        "", description="Filter that the entry of a user fits, as in `(uid={username})`; with `ldap_user_dn` it may be missing."
+    )
+    ldap_name_attribute: str = Field("uid", min_length=1, description="Attribute that users are called after: `ldap:ann`.")
+    ldap_id_attribute: str = Field(
+        "entryUUID",
+        min_length=1,
+        description="Attribute that stays the same whatever becomes of a user's name; `objectGUID` in Active Directory.",
+    )
+    ldap_group_base: str = Field("", description="Entry below which the groups of a user are searched; unset, none are.")
+    ldap_group_filter: str = Field(
+        "(member={dn})", description="Filter that the groups of a user fit; `{dn}` is his entry, `{username}` his name."
+    )
+    ldap_member_of: str = Field("", description="Attribute of a user's entry that names his groups, as `memberOf`; unset, none does.")
+    ldap_roles: RolesByName = Field(
+        {},
+        description='Roles of each group, as in `{"noc-shift": ["Operations"]}`. A group is called by the name of its entry, or by its own where it stands '
+        "right below `ldap_group_base`. Whoever has no role is refused.",
+    )
+    ldap_tenant: str = Field("default", min_length=1, description="Tenant of the users whom the directory knows.")
+    ldap_refresh_minutes: float = Field(
+        5.0, ge=0, le=1440, description="Minutes after which the directory is asked again who a user is, and which groups he has."
+    )
+    ldap_trust_minutes: float = Field(
+        60.0, gt=0, le=10_080, description="Minutes for which what the directory said last counts where it cannot be asked again."
+    )
     environment_credentials: str = Field(
         "STEPSWITCH_CREDENTIAL_",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{3,}$",

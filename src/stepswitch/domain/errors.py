@@ -22,7 +22,7 @@
     │   └── CredentialError         a credential that may not be used there, or cannot be opened
     └── ServiceError            ours: the machine, the store or a bug
         ├── OverloadedError         503 with Retry-After
-        │   └── ProviderUnavailableError the provider of logins cannot be asked
+        │   └── ProviderUnavailableError the provider of logins, or the directory, cannot be asked
         ├── StoreError              503 with Retry-After: the database said no
         │   ├── VersionConflictError    somebody saved first: load and decide again
         │   ├── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
@@ -294,7 +294,7 @@ class OverloadedError(ServiceError):
 
 
 class ProviderUnavailableError(OverloadedError):
-    """The provider of logins cannot be asked, or says what cannot be used."""
+    """The provider of logins or the directory cannot be asked, or says what cannot be used."""
 
     code = ErrorCode.PROVIDER_UNAVAILABLE
 

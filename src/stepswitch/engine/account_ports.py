@@ -28,8 +28,8 @@ class AccountStore(Protocol):
     async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
         """Create or replace an account, and end sessions of it in the same transaction."""
 
-    async def change_account(self, before: Account, after: Account, entry: Entry | None = None) -> None:
-        """Replace an account that is still as it was `before`; raises VersionConflictError where it is not."""
+    async def change_account(self, before: Account, after: Account, entry: Entry | None = None, ending: Ending = Ending.NONE) -> None:
+        """Replace an account that is still as it was `before`, and end sessions of it; raises VersionConflictError where it is not."""
 
     async def count_accounts(self) -> int:
         """Return how many accounts there are."""
@@ -57,6 +57,16 @@ class AccountStore(Protocol):
 
     async def end_expired_sessions(self, now: int) -> None:
         """Forget the sessions that expired before `now`."""
+
+
+class People(Protocol):
+    """The one who knows what somebody is at this moment, whoever says so: asked with every request, and at each use of a credential."""
+
+    async def account(self, name: str) -> Account | None:
+        """Return somebody's account as it is now, None where there is nobody called so any more.
+
+        Raises ProviderUnavailableError where somebody else says so, cannot be asked, and has not been for too long.
+        """
 
 
 class PasswordHasher(Protocol):
@@ -88,7 +98,8 @@ class Authenticator(Protocol):
     async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         """Return a new token with its session; raises NotAuthenticatedError, after the same time whether or not there is such a user.
 
-        Whom a login that fails was for is noted in `act`. Raises TooManyAttemptsError where that failed too often, for the user or from the address.
+        Whom a login that fails was for is noted in `act`. Raises TooManyAttemptsError where that failed too often, for the user or from the address,
+        ProviderUnavailableError where only a directory could say who he is, and does not answer.
         """
 
     async def authenticate(self, token: str) -> Caller:

@@ -30,7 +30,7 @@ class Actor(StrEnum):
     ACCESS_TOKEN = "access token"
     """Whoever came with an access token of the provider of logins."""
     PROVIDER = "provider"
-    """The provider, which said of the user what is recorded."""
+    """The provider of logins or the directory, which said of the user what is recorded."""
     UNKNOWN = "unknown"
     """Nobody who has logged in: a login that was refused."""
     COMMAND_LINE = "command line"

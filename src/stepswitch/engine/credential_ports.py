@@ -44,4 +44,4 @@ class RolesOfPeople(Protocol):
     """What somebody is, at this moment."""
 
     async def roles_of(self, tenant: str, user: str) -> frozenset[str] | None:
-        """Return the names of somebody's roles; None where nobody is called so in the tenant, or he is disabled."""
+        """Return the names of somebody's roles; None where nobody is called so in the tenant, or he is disabled. Raises ProviderUnavailableError."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from stepswitch.domain.devices import Device, covers
-from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.account_ports import People
 from stepswitch.engine.credential_records import Credential
 from stepswitch.engine.privileges import ADMINISTRATOR, role_name
 
@@ -59,14 +59,14 @@ def device_refusal(credential: Credential, device: Device | None) -> Refusal | N
 
 
 class AccountRoles:
-    """Implements `RolesOfPeople` with the accounts, read anew each time: a role that was taken away is gone with the next use."""
+    """Implements `RolesOfPeople` with the accounts as they are now: a role that was taken away is gone with the next use."""
 
-    def __init__(self, accounts: AccountStore) -> None:
-        self._accounts = accounts
+    def __init__(self, people: People) -> None:
+        self._people = people
 
     async def roles_of(self, tenant: str, user: str) -> frozenset[str] | None:
         """See `RolesOfPeople`."""
-        account = await self._accounts.account(user)
+        account = await self._people.account(user)
         if account is None or account.is_disabled or account.tenant != tenant:
             return None
         return frozenset(map(role_name, account.roles))

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from stepswitch.domain.devices import Device
-from stepswitch.domain.errors import CredentialError, ErrorCode
+from stepswitch.domain.errors import CredentialError, ErrorCode, ProviderUnavailableError
 from stepswitch.domain.execution import Head, StepExecution
 from stepswitch.domain.names import unfit_text
 from stepswitch.domain.references import Reference, SignedReference
@@ -134,13 +134,20 @@ class CredentialUse:
 
     async def _allowed(self, need: Need, referral: Referral) -> Credential:
         credential = await self._store.find(need.tenant, referral.credential)
-        people = [Person(name, await self._people.roles_of(need.tenant, name)) for name in referral.people]
+        people = [await self._person(need.tenant, name) for name in referral.people]
         refused = refusal(credential, referral.credential, people, need.workflow_id, need.workflow_name)
         if credential is not None and refused is None:
             refused = device_refusal(credential, need.device)
         if credential is None or refused is not None:
             raise _refused(need, referral, refused or Refusal("", ""))
         return credential
+
+    async def _person(self, tenant: str, name: str) -> Person:
+        try:
+            return Person(name, await self._people.roles_of(tenant, name))
+        except ProviderUnavailableError:
+            message = f"nothing was sent: whoever knows the roles of {name} cannot be asked now"
+            raise CredentialError(ErrorCode.CREDENTIAL_UNAVAILABLE, message) from None
 
 
 async def read_value(reader: SecretReader, credential: Credential) -> str:

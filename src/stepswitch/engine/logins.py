@@ -69,7 +69,7 @@ class Logins:
         if caller.is_program:
             raise NotPermittedError("an API token makes no API tokens; log in")
         account = await self._whose(caller, username)
-        if account.subject is not None:
+        if account.subject is not None and not account.is_of_directory:
             raise NotPermittedError("programs of those whom a provider vouches for come with access tokens of the provider")
         now = self._clock.now()
         others = [each for each in await self._store.sessions_of(account.name) if each.is_token and each.expires_at > now]

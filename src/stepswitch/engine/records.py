@@ -137,6 +137,10 @@ class Revision:
     changed_by: str
 
 
+DIRECTORY: Final = "ldap"
+"""Who vouches for those whom the directory knows: in their subjects, and at the beginning of their names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Somebody who may come in: with a password, of which `password_hash` is argon2id's own text, or because a provider vouches for him."""
@@ -150,6 +154,21 @@ class Account:
     """Who he is for his provider: its issuer, a blank, and what it calls him for good. Then there is no password, and the roles are what it said last."""
     told_at: int = 0
     """When it said that."""
+
+    @property
+    def is_of_directory(self) -> bool:
+        """Whether the directory knows him, which can be asked about him without him."""
+        return self.source == DIRECTORY
+
+    @property
+    def source(self) -> str:
+        """Who says that he is who he is: `password`, which is the service itself, or whoever vouches for him."""
+        return "password" if self.subject is None else self.subject.partition(" ")[0]
+
+    @property
+    def subject_id(self) -> str:
+        """What whoever vouches for him calls him."""
+        return (self.subject or "").partition(" ")[2]
 
     @property
     def credential(self) -> str:

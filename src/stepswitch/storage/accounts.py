@@ -72,13 +72,12 @@ class SqlAccountStore:
 
     async def put_account(self, account: Account, ending: Ending = Ending.NONE, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
-        ended = [Op(_ENDINGS[ending], {"name": account.name})] if ending in _ENDINGS else []
-        await write_audited(self._database, [Op(_PUT_ACCOUNT, _row(account)), *ended], entry)
+        await write_audited(self._database, [Op(_PUT_ACCOUNT, _row(account)), *_ending(account, ending)], entry)
 
-    async def change_account(self, before: Account, after: Account, entry: Entry | None = None) -> None:
+    async def change_account(self, before: Account, after: Account, entry: Entry | None = None, ending: Ending = Ending.NONE) -> None:
         """See `AccountStore`."""
         values = {"called": before.name, "in_tenant": after.tenant, "before": _row(before)["body"], "after": _row(after)["body"]}
-        await write_audited(self._database, [Op(_CHANGE_ACCOUNT, values, expect=1)], entry)
+        await write_audited(self._database, [Op(_CHANGE_ACCOUNT, values, expect=1), *_ending(after, ending)], entry)
 
     async def count_accounts(self) -> int:
         """See `AccountStore`."""
@@ -127,6 +126,10 @@ class SqlAccountStore:
     async def end_expired_sessions(self, now: int) -> None:
         """See `AccountStore`."""
         await self._database.write([Op(_END_EXPIRED, {"now": now})])
+
+
+def _ending(account: Account, ending: Ending) -> list[Op]:
+    return [Op(_ENDINGS[ending], {"name": account.name})] if ending in _ENDINGS else []
 
 
 def _one(entry: Entry | None) -> int | None:

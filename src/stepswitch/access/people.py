@@ -1,0 +1,20 @@
+"""Who somebody is at this moment, whoever says so: the one place that knows. Implements `engine.account_ports.People`; asked by `sessions` and by `credential_rules`."""
+
+from stepswitch.access.directory_people import DirectoryPeople
+from stepswitch.engine.account_ports import AccountStore
+from stepswitch.engine.records import Account
+
+
+class CurrentPeople:
+    """Users with a password are what is stored. Whom the directory knew is what it says now, and nobody where there is none any more."""
+
+    def __init__(self, store: AccountStore, directory: DirectoryPeople | None) -> None:
+        self._store = store
+        self._directory = directory
+
+    async def account(self, name: str) -> Account | None:
+        """See `People`."""
+        account = await self._store.account(name)
+        if account is None or not account.is_of_directory:
+            return account
+        return None if self._directory is None else await self._directory.current(account)
