@@ -33,10 +33,8 @@ ROLES = PeopleRules(roles={"noc-shift": ("Operations",), "designers": ("workflow
 
 @pytest.fixture(scope="module")
 def real() -> Iterator[OidcProvider]:
-    provider = OidcProvider()
-    provider.start()
-    yield provider
-    provider.stop()
+    with OidcProvider() as found:
+        yield found
 
 
 class House:
@@ -304,6 +302,20 @@ async def test_the_latest_token_says_which_roles_an_account_has_and_each_gives_i
     assert sorted(roles or ()) == ["Workflow Designer"]
 
 
+async def test_a_token_without_a_word_of_groups_takes_no_role_away_and_a_login_without_one_does(real: OidcProvider) -> None:
+    house, now = House(real), int(time.time())
+    await house.sessions.authenticate(real.sign(real.claims(iat=now - 10)))
+    silent = real.claims(groups=None, iat=now - 5)
+    assert not (await house.sessions.authenticate(real.sign(silent))).grants
+    assert list(house.store.known["oidc:ann"].roles) == ["Operations"]
+    await house.sessions.authenticate(real.sign(real.claims(groups=[], iat=now - 4)))
+    assert not house.store.known["oidc:ann"].roles
+    await house.sessions.authenticate(real.sign(real.claims(iat=now - 3)))
+    assert list(house.store.known["oidc:ann"].roles) == ["Operations"]
+    await house.people.account(real.claims(groups=None, iat=now - 2), is_login=True)
+    assert not house.store.known["oidc:ann"].roles
+
+
 async def test_being_disabled_here_counts_whatever_the_provider_says(real: OidcProvider) -> None:
     house, token = House(real), real.sign(real.claims())
     await house.sessions.authenticate(token)
@@ -356,9 +368,7 @@ class Counted:
 
 
 async def test_new_keys_of_the_provider_are_fetched_when_a_token_names_one_and_old_ones_count_no_more() -> None:
-    provider = OidcProvider()
-    provider.start()
-    try:
+    with OidcProvider() as provider:
         house = House(provider)
         old = provider.sign(provider.claims())
         await house.sessions.authenticate(old)
@@ -368,8 +378,6 @@ async def test_new_keys_of_the_provider_are_fetched_when_a_token_names_one_and_o
         assert await house.sessions.authenticate(provider.client_token("robot"))
         await house.clock.advance(3)
         await house.refused(old)
-    finally:
-        provider.stop()
 
 
 async def test_made_up_keys_do_not_send_anybody_to_the_provider_again_and_again(

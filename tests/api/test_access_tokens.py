@@ -24,10 +24,8 @@ MAPPED = {
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[OidcProvider]:
-    found = OidcProvider()
-    found.start()
-    yield found
-    found.stop()
+    with OidcProvider() as found:
+        yield found
 
 
 @pytest.fixture

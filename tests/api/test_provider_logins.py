@@ -24,10 +24,8 @@ def settings_of(provider: OidcProvider, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[OidcProvider]:
-    found = OidcProvider()
-    found.start()
-    yield found
-    found.stop()
+    with OidcProvider() as found:
+        yield found
 
 
 @pytest.fixture
@@ -235,15 +233,11 @@ async def test_who_has_the_name_of_somebody_else_and_who_is_disabled_stays_outsi
 
 
 async def test_what_the_provider_tells_only_when_asked_is_asked_for(tmp_path: Path) -> None:
-    shy = OidcProvider(userinfoOnly=True)
-    shy.start()
-    try:
+    with OidcProvider(userinfoOnly=True) as shy:
         async with real_service(tmp_path, **settings_of(shy)) as real, Browser(real) as browser:
             assert (await browser.log_in("bob")).status_code == 302
             body = (await browser.session()).json()
             assert (body["username"], body["roles"]) == ("oidc:bob", ["Workflow Designer"])
-    finally:
-        shy.stop()
 
 
 async def test_while_the_provider_is_away_nobody_logs_in_through_it_and_everybody_is_told(tmp_path: Path) -> None:

@@ -22,23 +22,19 @@ def refused(code: str) -> bytes:
 
 
 async def test_somebody_confirms_the_code_of_a_program_and_it_is_logged_in_as_him(tmp_path: Path) -> None:
-    provider = OidcProvider()
-    provider.start()
     naps = Naps()
-    try:
+    with OidcProvider() as provider:
         async with real_service(tmp_path, **settings_of(provider)) as real, Browser(real) as browser:
             async with StepswitchClient(real.server.url, pacing=naps.pacing) as client:
                 login = await client.begin_device_login()
                 assert login.device_code not in repr(login)
                 await browser.enter(login.verification_uri_complete or "")
                 session = await client.finish_device_login(login)
-                assert (session.username, session.roles) == ("oidc:ann", ("Operations",))
-                assert naps.seconds == [login.interval]
                 token = client.token
+            assert (session.username, session.roles) == ("oidc:ann", ("Operations",))
+            assert naps.seconds == [login.interval]
             async with StepswitchClient(real.server.url, token=token) as again:
                 assert [each.username for each in await again.sessions.list()] == ["oidc:ann"]
-    finally:
-        provider.stop()
 
 
 async def test_it_asks_no_faster_than_it_may_until_the_code_is_confirmed() -> None:

@@ -13,7 +13,8 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import httpx
 import pytest
@@ -62,6 +63,13 @@ class OidcProvider:
         self.told: dict[str, Any] = {"userinfoOnly": False, "deviceSeconds": 600, **told}
         self.redirect_uris = ["http://127.0.0.1/stepswitch/api/v1/login/oidc/callback"]
         self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
 
     @property
     def issuer(self) -> str:

@@ -162,7 +162,7 @@ class ProviderLogins:
         """Return whose login it was; raises NotAuthenticatedError, which the log has with its reason."""
         try:
             claims = await self._tokens.id_claims(str(given.get("id_token", "")), nonce)
-            account = await self._people.account(await self._whole(said, claims, given.get("access_token")))
+            account = await self._people.account(await self._whole(said, claims, given.get("access_token")), is_login=True)
         except NotAuthenticatedError as error:
             _log.warning("a login through the provider was refused", reason=str(error))
             raise

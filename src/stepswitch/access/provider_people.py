@@ -43,12 +43,16 @@ class PeopleRules:
             raise NotAuthenticatedError(f"nobody can be called {name[:80]!r} here: choose another claim with oidc_name_claim")
         return f"{self.label}:{name}"
 
+    def tells_roles(self, claims: Claims) -> bool:
+        """Return whether an access token says anything of roles: one that was asked for without groups must not take those away that somebody has."""
+        return claim(claims, self.groups_claim) is not None or _is_client(claims)
+
     def roles_of(self, claims: Claims) -> tuple[str, ...]:
         """Return the roles that the groups mean, and the client where he comes in his own name; none where nothing means any."""
         given = claim(claims, self.groups_claim)
         groups = [given] if isinstance(given, str) else given if isinstance(given, list) else []
         found = [role for each in groups if isinstance(each, str) for role in self.roles.get(each, ())]
-        if claims.get("client_id") == claims["sub"]:  # RFC 9068: nobody but the client stands behind the token
+        if _is_client(claims):
             found += self.client_roles.get(claims["sub"], ())
         return tuple(dict.fromkeys(map(role_name, found)))
 
@@ -71,8 +75,11 @@ class ProviderPeople:
         self._issuer = issuer
         self._clock = clock
 
-    async def account(self, claims: Claims) -> Account:
-        """Return the account of whoever checked claims are about, as they say it is; raises NotAuthenticatedError where he may not come in."""
+    async def account(self, claims: Claims, *, is_login: bool = False) -> Account:
+        """Return the account of whoever checked claims are about, as they say it is; raises NotAuthenticatedError where he may not come in.
+
+        What a login does not say is not so; an access token may be silent of groups.
+        """
         subject = f"{self._issuer} {claims['sub']}"
         if len(subject) > LONGEST_SUBJECT or not subject.isprintable():
             raise NotAuthenticatedError("the sub of the token is none that can be stored")
@@ -81,7 +88,7 @@ class ProviderPeople:
             if known is not None and known.is_disabled:
                 raise NotAuthenticatedError(f"{known.name} is disabled")
             try:
-                return await (self._new(subject, claims) if known is None else self._renewed(known, claims))
+                return await (self._new(subject, claims) if known is None else self._renewed(known, claims, is_login=is_login))
             except VersionConflictError:
                 continue  # somebody has just changed it, or he came twice at the same moment
         raise NotAuthenticatedError(f"{self.rules.name_of(claims)} is somebody else; nobody gets a name that another one has had")
@@ -99,11 +106,11 @@ class ProviderPeople:
         await self._store.add_account(account, self._entry("createUser", account, {}, after))
         return account
 
-    async def _renewed(self, known: Account, claims: Claims) -> Account:
+    async def _renewed(self, known: Account, claims: Claims, *, is_login: bool) -> Account:
         """Return an account as the claims have it; what a later token has said stays stored."""
         account = replace(known, tenant=self.rules.tenant_of(claims), roles=self.rules.roles_of(claims), told_at=_told_at(claims))
         was, becomes = changed(_shown(known), _shown(account))
-        if becomes and account.told_at > known.told_at:
+        if becomes and account.told_at > known.told_at and (is_login or self.rules.tells_roles(claims)):
             await self._store.change_account(known, account, self._entry("changeUser", account, was, becomes))
         return account
 
@@ -120,6 +127,11 @@ def claim(claims: Claims, name: str) -> object:
     for each in name.split("."):
         found = found.get(each) if isinstance(found, dict) else None
     return found
+
+
+def _is_client(claims: Claims) -> bool:
+    """Return whether nobody but a client stands behind a token, as RFC 9068 has it."""
+    return bool(claims.get("client_id") == claims["sub"])
 
 
 def _told_at(claims: Claims) -> int:
