@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from stepswitch.bootstrap.identity import client_of, identity_of
+from stepswitch.bootstrap.identity import check_identity, client_of
+from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
-from tests.access.account_store import DictAccountStore, HandClock
 from tests.api.real import OWN, PLAIN, Real, real_service
 from tests.domain.documents import document
 from tests.oidc.provider import AUDIENCE, PEOPLE, OidcProvider
@@ -143,6 +143,7 @@ async def test_without_a_provider_its_tokens_are_none(tmp_path: Path, provider: 
             },
             ["are the same", "lacks openid", "public_url is 'stepswitch'"],
         ),
+        ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_label": "ldap"}, ["whom the directory knows"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_client_secret": "s"}, ["oidc_client_secret is set and"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_tenant": "a/b"}, ["oidc_tenant is 'a/b'"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_ca_file": "/nowhere"}, ["oidc_ca_file: no certificates"]),
@@ -150,7 +151,7 @@ async def test_without_a_provider_its_tokens_are_none(tmp_path: Path, provider: 
 )
 def test_every_fault_of_the_settings_is_a_sentence(settings: dict[str, Any], faults: list[str]) -> None:
     with pytest.raises(SettingsError) as raised:
-        identity_of(Settings.model_validate(settings), DictAccountStore(), HandClock())
+        check_identity(Settings.model_validate(settings))
     lines = str(raised.value).splitlines()
     assert len(lines) == len(faults)
     assert all(fault in line for fault, line in zip(faults, lines, strict=True))
@@ -168,6 +169,12 @@ def test_the_secret_of_the_client_comes_from_its_file_where_there_is_one(tmp_pat
     assert client is not None
     assert client.secret == "a pigeon"
     assert "pigeon" not in f"{client}{settings}"
+
+
+async def test_a_service_whose_provider_is_set_wrongly_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="oidc_audience is set and oidc_issuer is not"):
+        await open_service(Settings.model_validate({"data_dir": tmp_path / "data", "oidc_audience": "a"}))
+    assert not (tmp_path / "data").exists()
 
 
 async def test_roles_that_are_not_there_are_told_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ async def records(real: Real) -> list[dict[str, Any]]:
     return [json.loads(each.record.text) for each in await real.service.audit.store.behind(0, 1_000)]
 
 
-async def test_somebody_logs_in_in_a_browser_works_and_logs_out(real: Real, browser: Browser) -> None:
+async def test_somebody_logs_in_in_a_browser_works_and_logs_out(real: Real, browser: Browser, provider: OidcProvider) -> None:
     back = await browser.log_in("ann", "/docs?tab=1#here")
     assert (back.status_code, back.headers["location"], back.content) == (302, "/docs?tab=1#here", b"")
     opened = await browser.session()
@@ -61,6 +61,8 @@ async def test_somebody_logs_in_in_a_browser_works_and_logs_out(real: Real, brow
     assert (session["kind"], session["username"], session["isThisOne"]) == ("LOGIN", "oidc:ann", True)
     assert (await browser.here.delete("/hybridity/api/sessions", headers=token)).status_code == 204
     assert code_of(await browser.here.get(f"{PLAIN}/workflow", headers=token)) == (401, "NOT_AUTHENTICATED")
+    (opening,) = [each for each in await records(real) if each["operation"] == "openProviderSession"]
+    assert opening["after"]["source"] == provider.issuer
     kinds = [(each["operation"], each["actor"]["kind"]) for each in await records(real) if each["actor"]["user"] == "oidc:ann"]
     assert kinds == [("createUser", "provider"), ("openProviderSession", "session"), ("logout", "session")]
 

@@ -151,6 +151,8 @@ class ProviderLogins:
 
     async def finish_on_device(self, device_code: str, address: str, act: Act | None) -> tuple[str, Session]:
         """See the port."""
+        if len(device_code) > LONGEST_SECRET:
+            raise _not_completed("there is no such code")
         async with self._asked() as said:
             status, given = await self._granted(said, {"grant_type": DEVICE_GRANT, "device_code": device_code})
             if status != httpx.codes.OK:
@@ -172,11 +174,8 @@ class ProviderLogins:
         """Return the claims with those that the provider tells only when asked, where some that matter here are missing."""
         rules: PeopleRules = self._people.rules
         wanted = [rules.name_claim, rules.groups_claim, *([rules.tenant_claim] if rules.tenant_claim else [])]
-        if (
-            all(claim(claims, each) is not None for each in wanted)
-            or "userinfo_endpoint" not in said.metadata
-            or not isinstance(token, str)
-        ):
+        is_known = all(claim(claims, each) is not None for each in wanted)
+        if is_known or "userinfo_endpoint" not in said.metadata or not isinstance(token, str) or not token.isascii():
             return claims
         status, more = await self._provider.get(said.endpoint("userinfo_endpoint"), token)
         if status != httpx.codes.OK or more.get("sub") != claims["sub"]:

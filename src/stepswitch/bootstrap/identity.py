@@ -20,6 +20,7 @@ from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.names_of_people import name_faults
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.privileges import ROLES, role_name
+from stepswitch.engine.records import DIRECTORY
 
 PREFIX: Final = "oidc_"
 CALLBACK: Final = "/stepswitch/api/v1/login/oidc/callback"
@@ -36,10 +37,16 @@ class Identity:
     access_tokens: AccessTokens
 
 
-def identity_of(settings: Settings, store: AccountStore, clock: Clock) -> Identity | None:
-    """Return what the settings name, None where nobody vouches for anybody; raises SettingsError with every fault, each on a line of its own."""
+def check_identity(settings: Settings) -> None:
+    """Raise SettingsError with every fault of what the settings say of a provider, each on a line of its own, before anything is made."""
     if faults := list(_faults(settings)):
         raise SettingsError("\n".join(faults))
+    _trusted(settings)
+    client_of(settings)
+
+
+def identity_of(settings: Settings, store: AccountStore, clock: Clock) -> Identity | None:
+    """Return what the settings name, None where nobody vouches for anybody; raises SettingsError as `check_identity` does."""
     if settings.oidc_issuer is None:
         return None
     provider = Provider(ProviderPlace(settings.oidc_issuer, _trusted(settings)), clock)
@@ -112,6 +119,8 @@ def _faults(settings: Settings) -> Iterator[str]:
     if not is_safe_address(issuer) or any(urlsplit(issuer)[3:]):
         yield f"oidc_issuer is {issuer!r}; it must be an address with https (or http on this machine), without query and fragment"
     yield from _client_faults(settings)
+    if settings.oidc_label == DIRECTORY:
+        yield f"oidc_label is {DIRECTORY!r}, with which the names of those begin whom the directory knows"
     algorithms = _algorithms(settings)
     unknown = [each for each in algorithms if each not in ALGORITHMS]
     if unknown or not algorithms:

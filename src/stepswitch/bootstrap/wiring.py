@@ -16,7 +16,7 @@ from stepswitch.access.provider_logins import ProviderLogins
 from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.credentials import wire_credentials
 from stepswitch.bootstrap.directory import WiredPeople, warn_of_missing_roles, wire_people
-from stepswitch.bootstrap.identity import identity_of, logins_of, warn_of_roles
+from stepswitch.bootstrap.identity import check_identity, identity_of, logins_of, warn_of_roles
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
@@ -157,6 +157,7 @@ async def open_service(
 
     `tell_password` is told the password of the user admin, where this start makes it up.
     """
+    check_identity(settings)
     data_dir = DataDir(settings.data_dir)
     data_dir.acquire()
     try:
