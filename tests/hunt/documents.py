@@ -86,13 +86,13 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonO
 
 def telling(*, host: str, port: int, user: str) -> JsonObject:
     """Return a workflow whose steps take credentials and tell of them what they can; the last one fails with them."""
-    names = ("stored", "variable", "file")
+    names = ("stored", "variable", "file", "vault", "cluster")
     given = {name: taken(name, "password") for name in names}
     tell = "".join(
         f"console.log('takes ' + {name}); console.error(encodeURIComponent({name})); console.warn(JSON.stringify({{v: {name}}}));"
         for name in names
     )
-    whole = "'it was <' + stored + '> and ' + variable + file"
+    whole = "'it was <' + stored + '> and ' + variable + file + vault + cluster"
     return {
         "name": "telling", "version": "1", "schemaVersion": "3.0", "startStepId": "tell",
         "inputs": dict.fromkeys((*names, "login"), PASSWORD),

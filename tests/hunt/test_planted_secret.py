@@ -7,150 +7,14 @@ commands print.
 
 import json
 import signal
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from stepswitch.cli.main import main
-from tests.chaos.service import PASSWORD, ROOT, ServiceProcess
+from tests.chaos.service import ROOT
 from tests.hunt.documents import hunted, refused, telling, waiting
+from tests.hunt.house import OWN, SECRETS, House, assert_nothing, hunt
 from tests.hunt.planted import Hunt, spellings
-from tests.openssh import OpenSshServer
-
-OWN = "/stepswitch/api/v1"
-SECRETS = {
-    "assigned": 'pl@nted/"as\\sign?d"+50% é',
-    "plain": "planted-for-a-shell-4711",
-    "large": "planted-and-large-" + "0123456789abcdef" * 5_000,
-    "default of an input": "planted-default-of-input",
-    "default of a variable": "planted-default:of&variable",
-    "default of a step": "planted-default-of-step",
-    "compared": "planted-to-be-compared",
-    "made by a script": "planted-by-a-script-0815",
-    "edited in": "planted-by-an-edit",
-    "corrected": "planted-by-a-correction",
-    "refused": "planted-where-it-is-refused",
-    "rehearsed": "planted-for-a-rehearsal",
-    "credential": "planted-credential-1905",
-    "changed credential": "planted-in-its-place",
-    "in a variable": "planted-in-a-variable",
-    "in a file": "planted-in-a-file-42",
-    "user": "planted-for-a-user",
-    "wrong login": "planted-as-a-wrong-login",
-    "typed as a name": "planted-where-a-name-belongs",
-}
-
-
-class Told:
-    """Everything that the service and its commands said, by where."""
-
-    def __init__(self) -> None:
-        self.contents: list[tuple[str, bytes]] = []
-
-    def hear(self, response: httpx.Response) -> None:
-        response.read()
-        where = f"{response.request.method} {response.request.url} ({response.status_code})"
-        self.contents.append((f"the headers of {where}", b"\n".join(name + b": " + value for name, value in response.headers.raw)))
-        self.contents.append((where, response.content))
-
-
-class House:
-    """The service in a process, with a device, and whoever asks for something."""
-
-    def __init__(self, place: Path, device: OpenSshServer) -> None:
-        self.place = place
-        self.device = device
-        self.data, self.temporary = place / "data", place / "tmp"
-        self.temporary.mkdir()
-        self.files = place / "values"
-        self.files.mkdir()
-        (self.files / "core").write_text(SECRETS["in a file"])
-        self.service = ServiceProcess(
-            self.data, STEPSWITCH_LOG_LEVEL="debug", TMPDIR=str(self.temporary), STEPSWITCH_HOST_KEYS="accept-new", PYTHONUNBUFFERED="1",
-            STEPSWITCH_CREDENTIAL_CORE=SECRETS["in a variable"], STEPSWITCH_FILE_CREDENTIALS=str(self.files),
-        )  # fmt: skip
-        self.told = Told()
-        self.client: httpx.Client | None = None
-        self.secrets = {**SECRETS, "login at the device": device.password, "admin": PASSWORD}
-        self.target: dict[str, Any] = {"host": device.host, "port": device.port, "user": device.user}
-
-    def begin(self) -> None:
-        if self.client is not None:
-            self.client.close()
-        self.service.start()
-        headers = self.service.login()
-        self.token = headers["x-hm-authorization"]
-        self.client = httpx.Client(base_url=self.service.url, headers=headers, timeout=30, event_hooks={"response": [self.told.hear]})
-
-    def said(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Return the answer, whatever it is."""
-        assert self.client is not None
-        return self.client.request(method, path, **request)
-
-    def ask(self, method: str, path: str, body: object = None, *, status: int = 200, headers: dict[str, str] | None = None) -> Any:
-        answer = self.said(method, path, json=body, headers=headers)
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content and answer.headers["content-type"] == "application/json" else None
-
-    def until(self, execution: str, *states: str) -> dict[str, Any]:
-        """Return the execution when it has come to one of these states."""
-        for _ in range(60):
-            found: dict[str, Any] = self.ask("GET", f"{ROOT}/workflowExecution/{execution}", headers={"Prefer": "wait=1"})
-            if found["status"] in states:
-                return found
-        raise AssertionError(f"it never came to {states}: {found}")
-
-    def until_logged(self, execution: str, text: str) -> None:
-        """Return when the execution has logged `text`."""
-        for _ in range(60):
-            self.ask("GET", f"{ROOT}/workflowExecution/{execution}", headers={"Prefer": "wait=1"})
-            if text in self.said("GET", f"{ROOT}/workflowExecution/{execution}/logs").text:
-                return
-        raise AssertionError(f"it never logged {text!r}")
-
-    def command(self, *words: str) -> None:
-        """Carry out `stepswitch`; what it prints is captured with all else."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("URL", self.service.url), ("TOKEN", self.token)):
-                patch.setenv(f"STEPSWITCH_{name}", value)
-            with pytest.raises(SystemExit) as ended:
-                main(list(words))
-        assert ended.value.code == 0, words
-
-    def follow(self) -> threading.Thread:
-        """Keep what the stream of everything says, until the service ends."""
-
-        def listen() -> None:
-            heard = b""
-            try:
-                with httpx.stream(
-                    "GET", f"{self.service.url}{OWN}/events", headers={"x-hm-authorization": self.token}, timeout=60
-                ) as stream:
-                    for part in stream.iter_bytes():
-                        heard += part
-            except httpx.HTTPError:
-                pass
-            self.told.contents.append(("the stream of everything", heard))
-
-        thread = threading.Thread(target=listen, daemon=True)
-        thread.start()
-        return thread
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with OpenSshServer() as device:
-        made = House(tmp_path, device)
-        made.begin()
-        yield made
-        if made.client is not None:
-            made.client.close()
-        if made.service.process.poll() is None:
-            made.service.end()
 
 
 def plant(house: House) -> str:
@@ -213,6 +77,8 @@ def use_credentials(house: House) -> None:
         "stored": {"kind": "stored", "value": house.secrets["credential"]},
         "variable": {"kind": "environment", "variable": "STEPSWITCH_CREDENTIAL_CORE"},
         "file": {"kind": "file", "path": "core"},
+        "vault": {"kind": "vault", "mount": "secret", "path": "core", "key": "password"},
+        "cluster": {"kind": "kubernetes", "namespace": "devices", "secret": "core", "key": "password"},
         "login": {"kind": "stored", "value": house.device.password},
     }
     for name, source in sources.items():
@@ -238,6 +104,30 @@ def use_credentials(house: House) -> None:
     house.command("credential", "show", "stored", "--url", house.service.url)
 
 
+def lose_credentials(house: House) -> None:
+    """Have the places of credentials refuse, with what was sent to them in mind."""
+    house.elsewhere.vault.refuses = 1
+    house.elsewhere.cluster.token = "another"
+    for name in ("vault", "cluster"):
+        house.ask("POST", f"{OWN}/credentials/{name}/check")
+
+
+def log_in_by_directory(house: House) -> None:
+    """Log in as somebody whom the directory knows, rightly, wrongly and while it is away."""
+    path = "/hybridity/api/sessions"
+    right, wrong = house.secrets["in the directory"], house.secrets["wrong login"]
+    logged_in = house.said("POST", path, json={"username": "anna", "password": right})
+    assert logged_in.status_code == 200, logged_in.text
+    headers = {"x-hm-authorization": logged_in.headers["x-hm-authorization"]}
+    assert house.said("GET", f"{ROOT}/workflow", headers=headers).status_code == 200
+    for username, password in (("anna", wrong), ("anna", ""), (right, right), ("ann*", right), ("stepswitch", house.directory.password)):
+        assert house.said("POST", path, json={"username": username, "password": password}).status_code in {400, 401}
+    house.directory.go_down()
+    assert house.said("POST", path, json={"username": "anna", "password": right}).status_code == 503
+    house.service.wait_for_log("the directory cannot be asked")
+    house.directory.come_up()
+
+
 def rehearse(house: House) -> None:
     """Rehearse a workflow with a password, through the API and from the command line."""
     secret = house.secrets["rehearsed"]
@@ -252,19 +142,6 @@ def rehearse(house: House) -> None:
     file.unlink()
 
 
-def hunt(house: House, *directories: Path) -> Hunt:
-    """Search all that there is now."""
-    found = Hunt(house.secrets)
-    found.search_files(house.data, house.temporary, *directories)
-    found.search_all(house.told.contents)
-    found.search("the log of the service", "\n".join(house.service.log).encode())
-    return found
-
-
-def assert_nothing(found: Hunt) -> None:
-    assert not found.found, "\n".join(found.found[:30])
-
-
 @pytest.mark.timeout(300)
 def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, capfd: pytest.CaptureFixture[str]) -> None:
     stream = house.follow()
@@ -276,6 +153,8 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     be_refused(house)
     rehearse(house)
     use_credentials(house)
+    lose_credentials(house)
+    log_in_by_directory(house)
     assert_nothing(hunt(house))
 
     steps = house.ask("GET", f"{ROOT}/workflowExecution/{execution}")["workflow"]["steps"]
