@@ -50,6 +50,19 @@ def ids(answer: httpx.Response) -> list[str]:
     return [each["id"] for each in answer.json()]
 
 
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_a_list_that_is_sorted_by_the_one_value_it_is_filtered_by_goes_on_behind_its_first_page(
+    client: httpx.AsyncClient, root: str, direction: str
+) -> None:
+    made = [await put_workflow(client, root, name=name) for name in ("Speak", "Speak", "Listen", "Speak", "Speak")]
+    expected = [each for each in made if each != made[2]]
+    for filtered in ("(eq,name,Speak)", "(in,name,Speak)", "(eq,name,Speak);(neq,name,Listen)", "(eq,readOnly,false);(eq,name,Speak)"):
+        marker = f"page_number=1,page_size=1,sort=name,{direction}"
+        answer = await client.get(f"{root}/workflow", params={"filter": filtered, "nextpage_opaque_marker": marker})
+        found = [*ids(answer), *await follow(client, answer.links["next"]["url"])]
+        assert found == (expected if direction == "asc" else expected[::-1]), filtered
+
+
 async def follow(client: httpx.AsyncClient, url: str, **headers: str) -> list[str]:
     answer = await client.get(url, headers=headers)
     found = ids(answer)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stepswitch.api.markers import Marker, read_marker, write_marker
 from stepswitch.domain.errors import QueryTooSlowError, ValueMisfitError
 from stepswitch.domain.execution import ContextType, Head, Status
 from stepswitch.domain.filters import Operator
@@ -22,7 +23,7 @@ from stepswitch.domain.values import parse_number
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 from stepswitch.engine.records import Save, StoredWorkflow
-from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, INDEXED, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Reach, Selection
+from stepswitch.engine.selection import EXECUTION_ATTRIBUTES, INDEXED, WORKFLOW_ATTRIBUTES, Condition, Kind, Order, Place, Reach, Selection
 from stepswitch.storage import passes, sqlite_readers
 from stepswitch.storage.catalogue import SqlCatalogueStore
 from stepswitch.storage.database import Database, Found, Moment, Op, Query, ReadNow, Row
@@ -185,7 +186,16 @@ def selections(draw: st.DrawFn, kinds: Any) -> Selection:
     return Selection(order, tuple(draw(st.permutations(chosen))), any_match, size, is_counted=True, reach=draw(st.none() | reaches))
 
 
+def from_a_link(selection: Selection, last: Place, kinds: Any, created: str) -> Place:
+    """Return a place as the `Link` of a page gives it."""
+    marker = Marker(selection.order, selection.size, last, selection.any_match, "filter")
+    read = read_marker("list", write_marker("list", marker), "filter", kinds, created)
+    assert read == marker
+    return read.after
+
+
 async def all_pages(page_of: Any, selection: Selection) -> list[str]:
+    kinds, created = (EXECUTION_ATTRIBUTES, "creationTime") if "execution" in page_of.__name__ else (WORKFLOW_ATTRIBUTES, "createdAt")
     found: list[str] = []
     while True:
         page = await page_of("default", selection)
@@ -193,7 +203,7 @@ async def all_pages(page_of: Any, selection: Selection) -> list[str]:
         if page.last is None:
             return found
         assert len(page.items) == selection.size
-        selection = replace(selection, after=page.last, skip=0)
+        selection = replace(selection, after=from_a_link(selection, page.last, kinds, created), skip=0)
 
 
 def ids_of(items: Sequence[Any]) -> list[str]:

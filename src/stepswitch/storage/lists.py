@@ -8,7 +8,7 @@ not (those that fit may all stand at its end) the walk is given up, and one inde
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, bindparam, select
@@ -18,7 +18,7 @@ from stepswitch.domain.execution import Head, StepExecution
 from stepswitch.domain.filters import Operator
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot, StoredWorkflow
-from stepswitch.engine.selection import Condition, Page, Place, Selection
+from stepswitch.engine.selection import Condition, Key, Page, Place, Selection
 from stepswitch.storage.database import Database, Query, Row, Statement
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_row, load_steps, step_from
 from stepswitch.storage.listed import (
@@ -113,7 +113,7 @@ class SqlListStore:
         wanted = selection.skip + selection.size
         rows, total = await reading.page(await reading.plans(self._few), wanted + 1, self._moment)
         shown = rows[selection.skip : wanted]
-        last = Place(shown[-1][0], tuple(shown[-1][1])) if shown and len(rows) > wanted else None
+        last = Place(shown[-1][0], (*reading.same, *shown[-1][1])) if shown and len(rows) > wanted else None
         return Page(tuple(row[-1] for _, row in shown), last, total)
 
     # --- rows by id ---
@@ -167,6 +167,8 @@ class _Reading:
     def __init__(self, database: Database, listed: Listed, tenant: str, selection: Selection, limit_seconds: float) -> None:
         self._database = database
         self.listed = listed
+        if len(selection.conditions) < 2:
+            selection = replace(selection, any_match=False)  # any of one is all of one
         self.selection = selection
         conditions = [plain(each) for each in selection.conditions]
         reach = selection.reach
@@ -183,7 +185,19 @@ class _Reading:
             self._params |= params_of(condition, term, listed)
         if reach is not None:
             self._params |= reach_params(reach)
+        self.same = self._same_in_all_rows()
+        """What all rows are sorted by, and so none is here. Places say it: whoever goes on may be shown more than who began."""
+        after = selection.after
+        if after is not None and after.part == 0 and self.same:
+            self.selection = replace(selection, after=replace(after, keys=after.keys[1:]))
         self._deadline = asyncio.get_running_loop().time() + limit_seconds
+
+    def _same_in_all_rows(self) -> tuple[Key, ...]:
+        attribute, listed = self.selection.order.attribute, self.listed
+        if attribute == "id" or listed.columns[attribute] is listed.created or not self._is_by_creation():
+            return ()
+        term = next(each for each in self._terms if each.attribute == attribute and each.is_single)
+        return (self._params[f"{term.name}_v0"],)
 
     async def plans(self, few: int) -> Sequence[_Plan]:
         """Return along which indexes to go; where the first may take any time, one behind it that does not."""
