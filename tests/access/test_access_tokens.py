@@ -22,7 +22,7 @@ from stepswitch.access.provider_tokens import ALGORITHMS, ProviderTokens, TokenR
 from stepswitch.access.sessions import Sessions
 from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, NotPermittedError
 from stepswitch.engine.credential_rules import AccountRoles
-from stepswitch.engine.privileges import Privilege
+from stepswitch.engine.privileges import Privilege, grant
 from stepswitch.engine.records import Account
 from tests.access.account_store import DictAccountStore
 from tests.clocks import FakeClock
@@ -265,10 +265,13 @@ async def test_nobody_gets_the_name_of_somebody_else(real: OidcProvider) -> None
     house = House(real)
     ann = await house.sessions.authenticate(real.sign(real.claims()))
     eve = real.claims(sub=PEOPLE["eve"]["sub"], **PEOPLE["eve"]["claims"])
-    assert "oidc:ann is somebody else" in str(await house.refused(real.sign(eve)))
+    other = await house.sessions.authenticate(real.sign(eve))
+    assert (other.user, other.grants) == ("oidc:ann.2", (grant([Privilege.ADMINISTRATION]),))
+    again = await house.sessions.authenticate(real.sign(eve | {"jti": "2", "preferred_username": "eve"}))
+    assert again.user == "oidc:ann.2"
     renamed = await house.sessions.authenticate(real.sign(real.claims(preferred_username="anna", jti="2")))
     assert renamed.user == ann.user == "oidc:ann"
-    assert list(house.store.known) == ["oidc:ann"]
+    assert list(house.store.known) == ["oidc:ann", "oidc:ann.2"]
 
 
 async def test_an_account_with_a_password_is_nobody_of_the_provider(real: OidcProvider) -> None:

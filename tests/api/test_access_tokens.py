@@ -58,7 +58,7 @@ async def test_a_program_comes_with_a_token_of_the_provider_and_is_recorded_by_i
     assert (await real.client.get(f"{PLAIN}/workflow")).json()[0]["creationUser"] == "oidc:robot"
     assert await ask(real, token, "GET", f"{OWN}/users") == (403, "NOT_PERMITTED")
     made, created, refused = [each for each in await records(real) if each["actor"]["user"] == "oidc:robot"]
-    assert (made["operation"], made["actor"]["kind"], made["after"]["provider"]) == ("createUser", "provider", provider.issuer)
+    assert (made["operation"], made["actor"]["kind"], made["after"]["subject"]) == ("createUser", "provider", f"{provider.issuer} robot")
     assert (created["operation"], created["actor"]["kind"]) == ("createWorkflow", "access token")
     assert (refused["operation"], refused["outcome"]) == ("listUsers", "refused")
     assert created["actor"]["session"] == refused["actor"]["session"] != ""

@@ -1,17 +1,16 @@
-"""Whom the provider vouches for, as accounts: what they are called here, which roles their groups mean. Used by `provider_access` and `provider_logins`.
+"""What the provider says of people and clients: what they are called here, which roles their groups mean. Used by `provider_access` and `provider_logins`.
 
-Somebody gets an account when he first comes, and keeps its name: who he is, is what the provider calls him for good (`iss` and `sub`). A name that has been
-somebody's never becomes another one's, and no account with a password can have one: those have no `:` in them.
+Their accounts are kept in `vouched`. No account with a password can have a name of theirs: those have no `:` in them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from stepswitch.access.provider_tokens import Claims
-from stepswitch.domain.errors import NotAuthenticatedError, VersionConflictError
+from stepswitch.access.vouched import Vouched, VouchedAccounts
+from stepswitch.domain.errors import NotAuthenticatedError
 from stepswitch.engine.account_ports import AccountStore
-from stepswitch.engine.audit import Actor, Entry, Thing, changed
 from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.names_of_people import name_faults
 from stepswitch.engine.ports import Clock
@@ -19,7 +18,6 @@ from stepswitch.engine.privileges import role_name
 from stepswitch.engine.records import Account
 
 LONGEST_SUBJECT: Final = 512
-_TRIES: Final = 3
 RolesByName = Mapping[str, tuple[str, ...]]
 
 
@@ -67,56 +65,28 @@ class PeopleRules:
 
 
 class ProviderPeople:
-    """Keeps the accounts of those whom the provider vouches for."""
+    """Knows the accounts of those whom the provider vouches for."""
 
     def __init__(self, store: AccountStore, rules: PeopleRules, issuer: str, clock: Clock) -> None:
         self.rules = rules
         self._store = store
+        self._accounts = VouchedAccounts(store, clock)
         self._issuer = issuer
-        self._clock = clock
 
     async def account(self, claims: Claims, *, is_login: bool = False) -> Account:
         """Return the account of whoever checked claims are about, as they say it is; raises NotAuthenticatedError where he may not come in.
 
-        What a login does not say is not so; an access token may be silent of groups.
+        What a login does not say is not so; an access token may be silent of groups, and leaves what is stored as it is.
         """
-        subject = f"{self._issuer} {claims['sub']}"
-        if len(subject) > LONGEST_SUBJECT or not subject.isprintable():
+        rules, told_at = self.rules, round(float(claims["iat"]) * 1000)
+        vouched = Vouched(self._issuer, claims["sub"], rules.name_of(claims), rules.tenant_of(claims), rules.roles_of(claims), told_at)
+        if len(vouched.subject) > LONGEST_SUBJECT or not vouched.subject.isprintable():
             raise NotAuthenticatedError("the sub of the token is none that can be stored")
-        for _ in range(_TRIES):
-            known = await self._store.account_of(subject)
-            if known is not None and known.is_disabled:
-                raise NotAuthenticatedError(f"{known.name} is disabled")
-            try:
-                return await (self._new(subject, claims) if known is None else self._renewed(known, claims, is_login=is_login))
-            except VersionConflictError:
-                continue  # somebody has just changed it, or he came twice at the same moment
-        raise NotAuthenticatedError(f"{self.rules.name_of(claims)} is somebody else; nobody gets a name that another one has had")
-
-    async def _new(self, subject: str, claims: Claims) -> Account:
-        account = Account(
-            self.rules.name_of(claims),
-            self.rules.tenant_of(claims),
-            "",
-            self.rules.roles_of(claims),
-            subject=subject,
-            told_at=_told_at(claims),
-        )
-        after = {"tenantId": account.tenant, "roles": account.roles, "provider": self._issuer, "subject": claims["sub"]}
-        await self._store.add_account(account, self._entry("createUser", account, {}, after))
-        return account
-
-    async def _renewed(self, known: Account, claims: Claims, *, is_login: bool) -> Account:
-        """Return an account as the claims have it; what a later token has said stays stored."""
-        account = replace(known, tenant=self.rules.tenant_of(claims), roles=self.rules.roles_of(claims), told_at=_told_at(claims))
-        was, becomes = changed(_shown(known), _shown(account))
-        if becomes and account.told_at > known.told_at and (is_login or self.rules.tells_roles(claims)):
-            await self._store.change_account(known, account, self._entry("changeUser", account, was, becomes))
-        return account
-
-    def _entry(self, operation: str, account: Account, before: Mapping[str, Any], after: Mapping[str, Any]) -> Entry:
-        thing = Thing("user", account.name)
-        return Entry(operation, self._clock.now(), account.tenant, account.name, Actor.PROVIDER, thing=thing, before=before, after=after)
+        known = None if is_login or rules.tells_roles(claims) else await self._store.account_of(vouched.subject)
+        account = await self._accounts.account(vouched) if known is None else known
+        if account is None or account.is_disabled:
+            raise NotAuthenticatedError(f"{vouched.name} is disabled")
+        return replace(account, tenant=vouched.tenant, roles=vouched.roles)
 
 
 def claim(claims: Claims, name: str) -> object:
@@ -132,11 +102,3 @@ def claim(claims: Claims, name: str) -> object:
 def _is_client(claims: Claims) -> bool:
     """Return whether nobody but a client stands behind a token, as RFC 9068 has it."""
     return bool(claims.get("client_id") == claims["sub"])
-
-
-def _told_at(claims: Claims) -> int:
-    return round(float(claims["iat"]) * 1000)
-
-
-def _shown(account: Account) -> dict[str, str | Sequence[str]]:
-    return {"tenantId": account.tenant, "roles": account.roles}

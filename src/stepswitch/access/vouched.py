@@ -1,4 +1,4 @@
-"""Those whom somebody else vouches for, as accounts: they get one when they first come, and keep its name. Used by `directory_people`.
+"""Those whom somebody else vouches for, as accounts: they get one when they first come, and keep its name. Used by `directory_people` and `provider_people`.
 
 Who somebody is, is what the other one calls him for good, his subject. A name that has been somebody's never becomes another one's: who is called as somebody
 was before gets a number behind his name.
@@ -58,6 +58,8 @@ class VouchedAccounts:
         if vouched.told_at < known.told_at:
             return known
         account = replace(known, tenant=vouched.tenant, roles=vouched.roles, told_at=vouched.told_at)
+        if account == known and ending is Ending.NONE:
+            return known  # the same was said once more
         was, becomes = changed(_shown(known), _shown(account))
         if ending is not Ending.NONE:
             becomes["endedSessions"] = ending.value
