@@ -150,6 +150,16 @@ class OpenSshServer:
                     if process.name().startswith("sshd"):
                         process.kill()
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let the server take connections and say nothing to those that are new, as long as the block lasts."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def commands(self) -> list[str]:
         """Return every command that the user's shell was asked to run, in their order."""
         return (self.directory / "commands").read_text(encoding="utf-8", errors="replace").split("\0")[:-1]

@@ -40,6 +40,7 @@ STATES: Final = {
 EVENTS: Final = {
     StepEvent.RESUMED: "somebody lets the execution go on",
     StepEvent.CLAIMED: "a worker takes the step, before anything is sent to the target",
+    StepEvent.GIVEN_BACK: "the worker stops before it has sent anything",
     StepEvent.REPORTED: "the result of the attempt is known, or is known to be unknown",
     StepEvent.PASSED: "the way goes on from here: it succeeded, a failure has a way of its own, or somebody accepted it",
     StepEvent.HELD: "the execution pauses here",

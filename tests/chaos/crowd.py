@@ -41,6 +41,7 @@ class TellStep:
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         reader, writer = await asyncio.open_unix_connection(self._target)
         try:
+            await reader.readline()  # its greeting
             context.mark_sent()
             writer.write(f"{inputs['word']}\n".encode())
             answer = await reader.readline()
@@ -79,12 +80,15 @@ class CrowdedService(Mortal):
 
 
 class Target:
-    """Counts the words that it is told, and answers a word when it is let go."""
+    """Greets who comes, counts the words that it is told, and answers a word when it is let go. Whoever comes as one too many is not greeted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.told: Counter[str] = Counter()
         self.answers_at_once = False
+        self.greets = 2**62
+        """How many more it greets."""
+        self.came = 0
         self._waiting: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
         """Both: a reader that nobody holds any more hangs up."""
         self._news = asyncio.Condition()
@@ -101,13 +105,22 @@ class Target:
             pair[1].close()
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.came += 1
+        if self.greets:
+            self.greets -= 1
+            writer.write(b"hello\n")
+        await self._tell_news()
         word = (await reader.readline()).decode().strip()
         if not word:
+            writer.close()
             return
         self.told[word] += 1
         self._waiting[word] = (reader, writer)
         if self.answers_at_once:
             self.let_go(word)
+        await self._tell_news()
+
+    async def _tell_news(self) -> None:
         async with self._news:
             self._news.notify_all()
 
@@ -118,7 +131,7 @@ class Target:
             writer.write(b"done\n")
             writer.close()
 
-    async def until_told(self, number: int) -> None:
-        """Return when so many words were told."""
+    async def until_told(self, number: int, *, came: int = 0) -> None:
+        """Return when so many words were told, and so many came to tell one."""
         async with asyncio.timeout(60), self._news:
-            await self._news.wait_for(lambda: self.told.total() >= number)
+            await self._news.wait_for(lambda: self.told.total() >= number and self.came >= came)

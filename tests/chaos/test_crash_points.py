@@ -6,6 +6,7 @@ what the server was told have to be what docs/explanation/how-it-is-proven.md sa
 
 import json
 import re
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -128,6 +129,28 @@ def aborts(stage: Stage, point: CrashPoint) -> None:
     assert said(execution, "its session at the target is closed") == said(execution, "aborted by") == 1
 
 
+def gives_back(stage: Stage, point: CrashPoint, *, is_given_back: bool) -> None:
+    """The service is told to stop while its step waits for a device that says nothing: it runs at the next start, or is in doubt."""
+    stage.service.start(point)
+    with stage.server.standing_still():
+        execution_id = stage.queue(stage.store(*TOLD))
+        stage.until(lambda: stage.execution(execution_id)["stepExecutions"][-1]["state"] == "executing")
+        stage.fatal(lambda: stop_at_once(stage))
+    stage.service.start()
+    if is_given_back:
+        completes(stage, execution_id)
+    else:
+        waits_in_doubt(stage, execution_id)
+        assert stage.told == []
+
+
+def stop_at_once(stage: Stage) -> None:
+    """Tell the service to stop, and again, so that it does not wait for what runs."""
+    stage.service.signal(signal.SIGTERM)
+    stage.service.wait_for_log("stopping")
+    stage.service.signal(signal.SIGTERM)
+
+
 def is_lost(stage: Stage, point: CrashPoint) -> None:
     """A second stop, while the next start finds out what the first one left, leaves the same doubt, noted once."""
     stage.service.start(P.ATTEMPT_BEGUN)
@@ -243,6 +266,8 @@ SCENES: Final[Mapping[CrashPoint, Scene]] = {
     P.SEND_DUE: partial(is_in_doubt, told=[]),
     P.SEND_MARKED: partial(is_in_doubt, told=[]),
     P.ATTEMPT_ENDED: partial(is_in_doubt, told=["echo one"]),
+    P.GIVEBACK_UNSAVED: partial(gives_back, is_given_back=False),
+    P.GIVEBACK_SAVED: partial(gives_back, is_given_back=True),
     P.REPORT_UNSAVED: partial(is_in_doubt, told=["echo one"]),
     P.REPORT_SAVED: goes_on,
     P.ATTEMPT_REPORTED: partial(goes_on, commands=["echo one"]),

@@ -1,4 +1,4 @@
-"""Risk: a stop that was asked for loses a step that could have ended, or hangs on one that cannot."""
+"""Risk: a stop that was asked for loses a step that could have ended, puts one in doubt that is in none, or hangs on one that cannot end."""
 
 import os
 import signal
@@ -77,3 +77,25 @@ def test_a_second_signal_gives_the_step_up_and_says_so_at_the_next_start(tmp_pat
         assert len(server.commands()) == 1
     last = execution["stepExecutions"][-1]
     assert (execution["status"], last["result"], last["error"]["code"]) == ("PAUSED", "UNKNOWN", "LOST")
+
+
+def test_a_step_of_which_nothing_was_sent_is_given_back_and_runs_at_the_next_start(tmp_path: Path) -> None:
+    """The grace period ends while the device has not even greeted."""
+    service = service_on(tmp_path / "data", 0)
+    with OpenSshServer() as server:
+        service.start()
+        headers, gate = service.login(), gate_of(server)
+        with server.standing_still():
+            execution_id = begin(service, server, gate, headers)
+            while service.get(execution_id, headers)["stepExecutions"][-1]["state"] != "executing":
+                service.live_for(0.05)
+            assert service.end(signal.SIGTERM) == 0
+        service.start()
+        with gate.open("w") as writer:
+            writer.write("done\n")
+        execution = settle(service, execution_id, headers)
+        service.end()
+        assert len(server.commands()) == 1
+    (step,) = execution["stepExecutions"]
+    assert (execution["status"], step["attempt"], step["result"]) == ("COMPLETED", 1, "SUCCEEDED")
+    assert sum("given back: nothing was sent" in each["msg"] for each in step["logs"]) == 1

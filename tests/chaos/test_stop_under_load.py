@@ -14,7 +14,7 @@ from tests.chaos.crowd import CrowdedService, Target
 from tests.chaos.mortal import PASSWORD
 from tests.chaos.stage import ROOT
 
-AT_ONCE, QUEUED = 500, 100
+AT_ONCE, GREETED, QUEUED = 500, 300, 100
 WORDS = [f"w{number}" for number in range(AT_ONCE + QUEUED)]
 WORKFLOW = {
     "name": "tell",
@@ -63,16 +63,17 @@ async def test_five_hundred_steps_end_or_are_given_back_and_none_is_lost_or_doub
     service = CrowdedService(tmp_path / "data", target.path, **settings)
     await asyncio.to_thread(service.start)
     async with client_of(service) as client:
+        target.greets = GREETED
         await queue_all(client)
-        await target.until_told(AT_ONCE)
+        await target.until_told(GREETED, came=AT_ONCE)
         service.signal(signal.SIGTERM)
         await asyncio.to_thread(service.wait_for_log, "stopping")
         begun = list(target.told)
         in_time, too_late = begun[::2], begun[1::2]
         target.let_go(*in_time)
         assert await asyncio.to_thread(service.stopped) == 0
-    assert len(target.told) == target.told.total() == AT_ONCE
-    target.answers_at_once = True
+    assert len(target.told) == target.told.total() == GREETED
+    target.answers_at_once, target.greets = True, len(WORDS)
     await asyncio.to_thread(service.start)
     async with client_of(service) as client:
         found = await executions(client)

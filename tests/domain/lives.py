@@ -15,6 +15,7 @@ from stepswitch.domain.events import (
     Create,
     Decision,
     Event,
+    GivenBack,
     Lost,
     Pause,
     Reply,
@@ -209,6 +210,12 @@ class Life:
     def lose(self, *, of: StepExecution | None = None) -> Reply:
         step = of or self.step
         return self.apply(Lost(self.new_id(), step.number, step.attempt, nonce_of(step), "its worker gave no sign of life")).reply
+
+    def give_back(self, nonce: str = "", *, of: StepExecution | None = None, epoch: str | None = None) -> Decision:
+        step = of or self.step
+        nonce = nonce or nonce_of(step)
+        epoch = self.head.epoch if epoch is None else epoch
+        return self.apply(GivenBack(GivenBack.id_of(nonce), step.number, step.attempt, nonce, epoch, step.look_number))
 
     def is_lost(self) -> "Life":
         """Let the current step be claimed and lost."""

@@ -25,8 +25,9 @@ DOCUMENTED = {
     (S.EXECUTABLE, "abort", S.FINISHED),
     (S.EXECUTING, "abort", S.FINISHED),
 }
-OURS = {(S.EXECUTABLE, S.WAITING_BEFORE), (S.WAITING_AFTER, S.EXECUTED)}
-"""A pause that is asked for before a claim (docs/decisions/0004), and the end of one before a probe looks (docs/decisions/0011)."""
+OURS = {(S.EXECUTABLE, S.WAITING_BEFORE), (S.WAITING_AFTER, S.EXECUTED), (S.EXECUTING, S.EXECUTABLE)}
+"""A pause that is asked for before a claim (docs/decisions/0004), the end of one before a probe looks (docs/decisions/0011), and what was claimed
+and not sent when its worker stops (docs/decisions/0025)."""
 BEGINNINGS = {S.WAITING_BEFORE, S.EXECUTABLE}
 
 

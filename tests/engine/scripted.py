@@ -10,6 +10,8 @@ from typing import Any
 from stepswitch.bootstrap import Service, open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.document import JsonObject
+from stepswitch.domain.errors import StoreError
+from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import ContextType, Status
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.callers import administrator
@@ -119,6 +121,15 @@ class House:
     async def stop(self) -> None:
         """Stop at once: what runs reports nothing."""
         await self.service.stop(grace_seconds=0)
+
+    async def die(self) -> None:
+        """Stop as a process does that is killed: nothing is given back."""
+
+        async def unheard(task: Task, nonce: str) -> Reply:
+            raise StoreError("this process is dead")
+
+        self.service._claims.give_back = unheard  # type: ignore[method-assign]
+        await self.stop()
 
     async def create(self, document: JsonObject, **more: Any) -> ExecutionView:
         checked = await self.service.catalogue.create(ANN, document)

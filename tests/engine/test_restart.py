@@ -70,7 +70,7 @@ async def test_what_keeps_ending_the_service_is_left_alone_although_it_begins_wi
         for _ in range(1 + MAX_LOSSES):  # of the first death nothing is known
             await house.look.next()
             await house.clock.advance(CLAIM_AFTER_SECONDS / 2)
-            await house.stop()
+            await house.die()
             await house.open()
         view = await house.until(execution, Status.FAILED)
         errors = [(step.result, step.error and step.error.code) for step, _ in view.steps]

@@ -145,6 +145,11 @@ def no_worker_is_fenced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Attempt, "_is_silent", lambda _: False)
 
 
+def what_was_sent_is_given_back(patch: pytest.MonkeyPatch) -> None:
+    """A worker that is told to stop gives back whatever it has begun."""
+    patch.setattr(Attempt, "can_be_given_back", True)
+
+
 def what_was_lost_is_run_again(patch: pytest.MonkeyPatch) -> None:
     """Every step counts as safe to run twice."""
     patch.setattr(flow, "is_safe", lambda *_: True)
@@ -306,6 +311,7 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     what_was_done_in_doubt_is_done_again: {"commit_fails": 0.2, "steering": 0.7, "device_trouble": 0.6},
     two_decide_at_once: {},
     no_worker_is_fenced: {"worker_freezes_seconds": 5.0, "message_lost": 0.5, "crash_seconds": None, "restore_seconds": None},
+    what_was_sent_is_given_back: {"stop_seconds": 20.0, "restore_seconds": None},
     what_was_lost_is_run_again: {"crash_seconds": 20.0},
     lost_wake_ups_stay_lost: {"wake_up_lost": 0.5},
     silent_workers_are_waited_for: {"crash_seconds": 20.0},

@@ -44,6 +44,9 @@ class Wire(Claims):
         self._city.met[f"a report was answered {reply}"] += 1
         return reply
 
+    async def give_back(self, task: Task, nonce: str) -> Reply:
+        return await self._ask(lambda: self._server.give_back(task, nonce))
+
     async def log(self, execution_id: str, entries: Sequence[LogEntry], *, again: bool = False, is_confidential: bool = False) -> None:
         await self._ask(lambda: self._server.log(execution_id, entries, again=again, is_confidential=is_confidential), doubles=False)
 

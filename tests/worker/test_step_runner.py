@@ -17,8 +17,10 @@ from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.patience import STORE_PAUSES
-from stepswitch.worker.step_runner import LEFT_BEHIND, LET_GO_SECONDS
-from tests.worker.house import LIMIT, SILENCE, House, copy_of
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, LET_GO_SECONDS
+from tests.worker.house import LIMIT, SILENCE, House, copy_of, succeed
+
+GIVEN_BACK = "given back: nothing was sent, and whoever had taken it stops"
 
 
 class _Forever:
@@ -354,6 +356,100 @@ async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: Hous
     never.set_result(None)
     assert await house.store.cleanups(10) == [(task.execution_id, task.number)]
     assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
+
+
+# --- what is given back when the service stops ---
+
+
+async def stop(house: House) -> None:
+    """Tell the dispatcher to stop, whose grace period is over at once."""
+    await asyncio.wait_for(house.dispatcher.stop(0), 30)
+    await house.conductor.drain()
+
+
+@pytest.mark.parametrize(("sent", "state"), [(False, StepState.EXECUTABLE), (True, StepState.EXECUTING)])
+async def test_a_step_of_which_nothing_was_sent_is_given_back_and_no_other(house: House, *, sent: bool, state: StepState) -> None:
+    task = await house.begin()
+    house.ask.script = _Forever(sent=sent)
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await house.clock.settle()
+    await stop(house)
+    assert house.ask.cancelled == 1
+    assert (await house.step(task)).state is state
+    assert len(await house.store.open_claims(2**62, 0)) == sent
+    assert [each.message for each in await house.logged(task)].count(GIVEN_BACK) == (not sent)
+
+
+async def test_what_was_given_back_is_run_by_whoever_comes_next(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _Forever(sent=False)
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await stop(house)
+    house.ask.script = succeed
+    step = await house.done(task)
+    assert (step.number, step.attempt, step.result) == (task.number, task.attempt, Result.SUCCEEDED)
+    assert house.ask.runs == 2
+
+
+async def test_a_step_that_sends_in_the_moment_of_the_stop_is_not_given_back(house: House) -> None:
+    """It was told to stop, does not know yet, and says that it sends: that counts."""
+    task = await house.begin()
+    go = asyncio.Event()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        await go.wait()
+        context.mark_sent()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody ends this")
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    go.set()
+    running.cancel()
+    await asyncio.wait([running])
+    assert (await house.step(task)).state is StepState.EXECUTING
+
+
+async def test_a_script_that_had_its_claim_is_given_back(house: House) -> None:
+    task = await house.begin("SAFE")
+    house.safe.script = _Forever(sent=False)
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.safe.started.wait()
+    await house.clock.advance(CLAIM_AFTER_SECONDS)
+    await house.notes.until_head(task.execution_id, lambda head: head.status is Status.RUNNING)
+    await stop(house)
+    step = await house.step(task)
+    assert (step.state, step.losses) == (StepState.EXECUTABLE, 0)
+
+
+async def test_a_claim_that_is_on_its_way_when_the_service_stops_is_given_back(house: House) -> None:
+    task = await house.begin()
+    gate = house.database.held = asyncio.Event()
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.clock.settle()
+    stopping = asyncio.ensure_future(stop(house))
+    await house.clock.settle()
+    house.database.held = None
+    gate.set()
+    await stopping
+    assert house.ask.runs == 0
+    assert (await house.step(task)).state is StepState.EXECUTABLE
+    assert await house.store.open_claims(2**62, 0) == []
+
+
+async def test_what_the_store_does_not_take_back_stays_claimed(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _Forever(sent=False)
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await house.clock.settle()
+    house.database.refuses = True
+    await stop(house)
+    house.database.refuses = False
+    assert (await house.step(task)).state is StepState.EXECUTING
 
 
 # --- a store that says no ---

@@ -21,6 +21,7 @@ from stepswitch.domain.events import (
     Create,
     Decision,
     Event,
+    GivenBack,
     Lost,
     Pause,
     Reply,
@@ -35,7 +36,7 @@ from stepswitch.domain.events import (
     WritingBack,
     WrittenBack,
 )
-from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result
+from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result, StepExecution
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -101,8 +102,8 @@ def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task
     return p.tasks[0]
 
 
-def _is_current(p: Progress, event: Turn | Claimed | Reported | Lost) -> bool:
-    if isinstance(event, Claimed | Reported) and event.epoch != p.head.epoch:
+def _is_current(p: Progress, event: Turn | Claimed | Reported | GivenBack | Lost) -> bool:
+    if isinstance(event, Claimed | Reported | GivenBack) and event.epoch != p.head.epoch:
         return False
     return p.step.number == event.number and p.step.attempt == event.attempt
 
@@ -130,7 +131,7 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
     if not _is_current(p, event) or p.step.look_number != event.look:
         return Decision(p.head, Reply.STALE)
     work = p.step.work
-    if event.since not in (None, work.since):
+    if event.since not in (None, work.since) or GivenBack.id_of(event.nonce) in p.head.applied:
         return Decision(p.head, Reply.STALE)
     if work.state is StepState.EXECUTING and work.claim is not None:
         return Decision(p.head, Reply.GRANTED if work.claim.nonce == event.nonce else Reply.BUSY)
@@ -141,8 +142,30 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
     limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0)
     claim = Claim(event.nonce, event.instance, deadline=p.clock + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
     taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=started, claim=claim)
-    p.current = replace(p.step, probe=taken) if isinstance(taken, Probe) else taken
+    _put(p, taken)
     return p.decision(event.id, Reply.GRANTED)
+
+
+def _put(p: Progress, work: StepExecution | Probe) -> None:
+    p.current = replace(p.step, probe=work) if isinstance(work, Probe) else work
+
+
+def _given_back(p: Progress, event: GivenBack) -> Decision:
+    """Let somebody else take what was claimed and not sent. Where the claim is not stored yet it is noted, for it may still be on its way."""
+    if not _is_current(p, event) or p.step.look_number != event.look:
+        return Decision(p.head, Reply.STALE)
+    work = p.step.work
+    if work.state is StepState.EXECUTABLE:
+        return p.decision(event.id)
+    if work.state is not StepState.EXECUTING or work.claim is None or work.claim.nonce != event.nonce:
+        return Decision(p.head, Reply.STALE)
+    _put(p, replace(work, state=advance(work.state, StepEvent.GIVEN_BACK), claimed_time=None, not_before=None))
+    p.log("given back: nothing was sent, and whoever had taken it stops", step=p.step.number)
+    if p.head.pause_requested:
+        steering.hold(p)
+    else:
+        flow.dispatch(p)
+    return p.decision(event.id)
 
 
 def time_limit_seconds(workflow: Workflow, types: StepTypes, step_id: str, *, is_look: bool = False) -> float:
@@ -250,6 +273,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     Turn: _turn,
     Claimed: _claimed,
     Reported: _reported,
+    GivenBack: _given_back,
     Lost: _lost,
     CleanedUp: _cleaned_up,
     Restored: restoring.restore,

@@ -85,6 +85,24 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Who holds, or has asked for, a claim stops before anything was sent: somebody else may carry the step, or the look, out."""
+
+    id: str
+    number: int
+    attempt: int
+    nonce: str
+    epoch: str = ""
+    """As in `Claimed`."""
+    look: int = 0
+
+    @staticmethod
+    def id_of(nonce: str) -> str:
+        """Return the id of the event for a claim, by which it is known that the claim will not be used any more."""
+        return f"back:{nonce}"
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The holder of a claim, on a step or a look of its probe, gave no sign of life, or its deadline has passed."""
 
@@ -193,7 +211,7 @@ class WrittenBack(Steered):
 
 
 Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack
-Event = Turn | Claimed | Reported | Lost | CleanedUp | Restored | Steering
+Event = Turn | Claimed | Reported | GivenBack | Lost | CleanedUp | Restored | Steering
 
 
 class Reply(StrEnum):

@@ -104,7 +104,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who carries out a step: `instance` is the worker, `nonce` this very claim. `deadline` is the latest end."""
+    """Who carries out a step, or was the last to do so: `instance` is the worker, `nonce` this very claim. `deadline` is the latest end."""
 
     nonce: str
     instance: str

@@ -1,8 +1,8 @@
 """One step execution's life as a table: no I/O, no clock. Called by `decide`, drawn by docs/reference/states.md.
 
 Only `advance` changes a state. Which of the possible events happens is decided by guards in `flow` and `steering`;
-the table says what may happen at all. A probe goes through it too. Source: `workflow-semantics`, section 5; the two rows that are ours
-besides are explained in docs/decisions: 0004-pause-before-a-claim.md and 0011-a-probe-settles-a-doubt.md.
+the table says what may happen at all. A probe goes through it too. Source: `workflow-semantics`, section 5; the three rows that are ours
+besides are explained in docs/decisions: 0004-pause-before-a-claim.md, 0011-a-probe-settles-a-doubt.md and 0025-what-was-not-sent-is-given-back.md.
 """
 
 from enum import StrEnum
@@ -29,6 +29,7 @@ class StepEvent(StrEnum):
 
     RESUMED = "resumed"
     CLAIMED = "claimed"
+    GIVEN_BACK = "given back"
     REPORTED = "reported"
     PASSED = "passed"
     HELD = "held"
@@ -44,6 +45,7 @@ TRANSITIONS: Final = {
     (_S.EXECUTABLE, _E.CLAIMED): _S.EXECUTING,
     (_S.EXECUTABLE, _E.HELD): _S.WAITING_BEFORE,
     (_S.EXECUTABLE, _E.ENDED): _S.FINISHED,
+    (_S.EXECUTING, _E.GIVEN_BACK): _S.EXECUTABLE,
     (_S.EXECUTING, _E.REPORTED): _S.EXECUTED,
     (_S.EXECUTING, _E.RETRIED): _S.RETRY,
     (_S.EXECUTING, _E.ENDED): _S.FINISHED,

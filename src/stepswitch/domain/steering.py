@@ -161,13 +161,14 @@ def _pause(p: Progress, event: Pause) -> Decision:
     _log_act(p, event, "pause asked for")
     if p.step.work.state is StepState.EXECUTABLE:
         p.cancel()
-        _hold(p)
+        hold(p)
     else:
         p.change(pause_requested=True)
     return p.decision(event.id)
 
 
-def _hold(p: Progress) -> None:
+def hold(p: Progress) -> None:
+    """Pause, as somebody has asked for, before what nobody holds a claim on."""
     if p.step.look is None:
         flow.hold(p, "somebody asked for a pause")
     else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from stepswitch.domain.bindings import probe_bindings
 from stepswitch.domain.decide import is_for_worker, time_limit_seconds
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.events import Claimed, CleanedUp, Reply, Reported, Task
+from stepswitch.domain.events import Claimed, CleanedUp, GivenBack, Reply, Reported, Task
 from stepswitch.domain.execution import Head, LogEntry, Outcome, Probe, StepExecution, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.values import ValueType
@@ -145,6 +145,11 @@ class Claims:
             return Reply.STORED
         event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
         event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look)
+        return (await self._conductor.apply(task.execution_id, event)).reply
+
+    async def give_back(self, task: Task, nonce: str) -> Reply:
+        """Let go of a claim, stored or still on its way, under which nothing was sent nor will be. STALE where somebody has decided otherwise."""
+        event = GivenBack(GivenBack.id_of(nonce), task.number, task.attempt, nonce, task.epoch, task.look)
         return (await self._conductor.apply(task.execution_id, event)).reply
 
     async def _is_behind(self, grant: Grant) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
 
-from stepswitch.domain.events import Claimed, CleanedUp, Event, Lost, Reported, Turn
+from stepswitch.domain.events import Claimed, CleanedUp, Event, GivenBack, Lost, Reported, Turn
 
 
 class CrashPoint(StrEnum):
@@ -22,6 +22,8 @@ class CrashPoint(StrEnum):
     TURN_SAVED = "turn.saved"
     CLAIM_UNSAVED = "claim.unsaved"
     CLAIM_SAVED = "claim.saved"
+    GIVEBACK_UNSAVED = "giveback.unsaved"
+    GIVEBACK_SAVED = "giveback.saved"
     REPORT_UNSAVED = "report.unsaved"
     REPORT_SAVED = "report.saved"
     LOSS_UNSAVED = "loss.unsaved"
@@ -67,6 +69,7 @@ _P = CrashPoint
 AROUND_SAVES: Final[Mapping[type[Event], tuple[CrashPoint, CrashPoint]]] = {
     Turn: (_P.TURN_UNSAVED, _P.TURN_SAVED),
     Claimed: (_P.CLAIM_UNSAVED, _P.CLAIM_SAVED),
+    GivenBack: (_P.GIVEBACK_UNSAVED, _P.GIVEBACK_SAVED),
     Reported: (_P.REPORT_UNSAVED, _P.REPORT_SAVED),
     Lost: (_P.LOSS_UNSAVED, _P.LOSS_SAVED),
     CleanedUp: (_P.CLEANUP_UNSAVED, _P.CLEANUP_SAVED),

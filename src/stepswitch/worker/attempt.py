@@ -165,6 +165,11 @@ class Attempt:
         self._around = around
 
     @property
+    def can_be_given_back(self) -> bool:
+        """Whether nothing was sent, nor will be once the attempt is closed, and no session may be left."""
+        return not self.sent and not self.is_stuck
+
+    @property
     def execution_id(self) -> str:
         """See `StepContext`."""
         return self.grant.task.execution_id

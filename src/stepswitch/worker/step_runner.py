@@ -1,16 +1,17 @@
 """One attempt as a list of verbs: claim, run under a deadline, bound what came out, report. Called by `dispatch` through `pool`.
 
 What a step did is a value; an exception that escapes a step type is a bug, logged with a reference and reported as one. An attempt
-that is cancelled reports nothing: whoever cancelled it has decided already what it came to.
+that is cancelled reports nothing: whoever cancelled it has decided already what it came to. Where nobody has, because this process stops, it
+is given back if nothing was sent; else it is in doubt, and the next start says so.
 """
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain, repeat
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -56,7 +57,7 @@ class StepRunner:
         self._around = around
         self._attempts = attempts
         self._instance = instance
-        self._confirming: set[asyncio.Task[Reply | None]] = set()
+        self._letting_go: set[asyncio.Task[None]] = set()
 
     @property
     def _claims(self) -> Claims:
@@ -94,7 +95,7 @@ class StepRunner:
         try:
             grant, asked = await self._granted(lambda: self._claims.claim(task, self._instance, nonce))
         except asyncio.CancelledError:
-            await self._confirm_cleanup(task)  # the claim may have been stored; nothing was opened yet
+            await self._to_the_end(self._give_back(task, nonce))  # the claim may have been stored; nothing was opened yet
             raise
         return Attempt(grant, self._around, asked) if isinstance(grant, Grant) else None
 
@@ -133,15 +134,32 @@ class StepRunner:
             attempt.is_claimed = True
 
     async def _let_go(self, attempt: Attempt, outcome: Outcome | None) -> None:
-        """Hand in what is known by now, once, and say that the session is closed, to whoever waits for it."""
+        """Hand in what is known by now, once, or give the step back, and say that the session is closed, to whoever waits for it."""
+        attempt.is_closed = True
         await attempt.step_log.close(keep_trying=False)
         if outcome is not None:
             try:
                 await self._claims.report(attempt.grant, outcome)
             except (ServiceError, NotFoundError) as error:
                 _log.error("what a stopped step came to could not be stored", execution=attempt.execution_id, error=str(error))
-        if not attempt.is_stuck:
+        nonce = attempt.grant.nonce
+        if outcome is None and nonce is not None and attempt.can_be_given_back:
+            await self._to_the_end(self._give_back(attempt.grant.task, nonce))
+        elif not attempt.is_stuck:
             await self._confirm_cleanup(attempt.grant.task)
+
+    async def _give_back(self, task: Task, nonce: str) -> None:
+        """Let somebody else carry out a step of which nothing was sent, and say that no session is left where others have given it up already.
+
+        Asked once: a claim that the store does not let go of is lost, and in doubt.
+        """
+        try:
+            reply = await self._claims.give_back(task, nonce)
+        except (ServiceError, NotFoundError) as error:
+            _log.error("a step of which nothing was sent could not be given back", execution=task.execution_id, error=str(error))
+            reply = Reply.STALE
+        if reply is Reply.STALE:
+            await self._confirm_cleanup(task)
 
     async def _confirm_cleanup(self, task: Task) -> None:
         """Say that nothing is left at the target. Where the store does not take that, it is said again until it does; no place is held meanwhile."""
@@ -152,9 +170,20 @@ class StepRunner:
             _log.warning("a cleanup of an execution that is gone", execution=task.execution_id)
         except ServiceError as error:
             _log.warning("a cleanup could not be confirmed; it is tried again", execution=task.execution_id, error=str(error))
-            confirming = asyncio.get_running_loop().create_task(until_stored(self._around.clock, confirm))
-            self._confirming.add(confirming)
-            confirming.add_done_callback(self._confirming.discard)
+            self._begin(self._confirm_again(confirm))
+
+    async def _confirm_again(self, confirm: Callable[[], Awaitable[None]]) -> None:
+        await until_stored(self._around.clock, confirm)
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what is owed to others although somebody cancels once more meanwhile."""
+        await asyncio.shield(self._begin(work))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._letting_go.add(task)
+        task.add_done_callback(self._letting_go.discard)
+        return task
 
     async def _run_patiently(self, attempt: Attempt) -> Outcome:
         """Carry an attempt out; where this machine had no room for it, again after a while, as long as its time limit allows."""
