@@ -150,6 +150,12 @@ class OpenSshServer:
                     if process.name().startswith("sshd"):
                         process.kill()
 
+    @property
+    def pid(self) -> int:
+        """The process that listens; each session has one below it."""
+        assert self._process is not None
+        return self._process.pid
+
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Let the server take connections and say nothing to those that are new, as long as the block lasts."""

@@ -75,13 +75,23 @@ async def test_what_does_not_let_go_is_not_forgotten_and_can_be_deleted_after_a_
     await desk.house.clock.settle()
     await desk.house.clock.advance(CLEANUP_SECONDS)
     assert refused(await asyncio.wait_for(deleting, PATIENCE)) == ["CLEANUP_PENDING"]
-    session.may_close.set()
-    assert (await desk.read(execution))["stepExecutions"][0]["cleanupPending"], "nobody saw it close in time"
+    assert (await desk.read(execution))["stepExecutions"][0]["cleanupPending"]
 
     await desk.house.stop()
     await desk.house.open()
-    await desk.house.watch.until(desk.house.service, execution, lambda view: not view.steps[0][0].cleanup_pending)
+    await desk.house.watch.until(desk.house.service, execution, lambda view: not view.head.left_behind)
     await desk.house.service.steering.delete(ANN, execution)
+
+
+async def test_what_lets_go_late_can_be_deleted_from_then_on(desk: Desk, session: Clinging) -> None:
+    execution, _ = await aborted(desk, session)
+    deleting = asyncio.ensure_future(desk.client.delete(desk.place(execution)))
+    await desk.house.clock.settle()
+    await desk.house.clock.advance(CLEANUP_SECONDS)
+    assert refused(await asyncio.wait_for(deleting, PATIENCE)) == ["CLEANUP_PENDING"]
+    session.may_close.set()
+    await desk.house.watch.until(desk.house.service, execution, lambda view: not view.head.left_behind)
+    assert (await desk.client.delete(desk.place(execution))).status_code == 204
 
 
 async def test_who_means_one_state_alone_hears_of_it_at_once(desk: Desk, session: Clinging) -> None:

@@ -94,7 +94,7 @@ async def test_what_may_be_left_behind_is_shown_until_it_is_gone(desk: Desk) -> 
     await desk.act.next()
     body = shown(await desk.ask(execution, "abort"))
     assert (body["status"], body["stepExecutions"][0]["cleanupPending"]) == ("ABORTED", True)
-    await desk.house.watch.until(desk.house.service, execution, lambda view: not view.steps[0][0].cleanup_pending)
+    await desk.house.watch.until(desk.house.service, execution, lambda view: not view.head.left_behind)
     assert "cleanupPending" not in (await desk.read(execution))["stepExecutions"][0]
 
 

@@ -240,8 +240,13 @@ class Life:
     def pause(self, **more: Any) -> Decision:
         return self.apply(Pause(self.new_id(), **self._who(more)))
 
-    def clean_up(self, number: int) -> Decision:
-        return self.apply(CleanedUp(self.new_id(), number))
+    def clean_up(self, nonce: str) -> Decision:
+        return self.apply(CleanedUp(self.new_id(), nonce))
+
+    @property
+    def left(self) -> list[str]:
+        """The claims under which something may be left at a target."""
+        return [each.nonce for each in self.head.left_behind]
 
     def set_values(self, values: Mapping[str, Any], **more: Any) -> Decision:
         return self.apply(SetValues(self.new_id(), values=values, **self._who(more)))

@@ -3,8 +3,8 @@
 import pytest
 
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.events import Lost, Reply
-from stepswitch.domain.execution import Result, Status
+from stepswitch.domain.events import Lost, Reply, Reported
+from stepswitch.domain.execution import Outcome, Result, Status, StepError
 from stepswitch.domain.states import StepState as S
 from tests.domain.documents import JsonObject, document
 from tests.domain.lives import Life, life, steps
@@ -108,3 +108,36 @@ def test_a_loss_after_a_pause_was_asked_for_waits_before_the_next_attempt() -> N
     assert not one.tasks
     one.resume()
     assert one.task.attempt == 2
+
+
+# --- what may be left at the target ---
+
+
+def test_whoever_is_lost_may_have_left_something_behind_until_somebody_confirms() -> None:
+    one = life("a").is_lost()
+    assert one.left == ["n0"]
+    assert one.clean_up("other").reply is Reply.STALE
+    one.clean_up("n0")
+    assert not one.left
+    assert [entry.step for entry in one.logs if entry.message == "its session at the target is closed"] == [0]
+
+
+def test_what_a_lost_attempt_left_behind_is_not_forgotten_when_the_next_one_runs() -> None:
+    one = life("a", "b", a={"policy": {"safeToRerun": True}}).is_lost().is_lost()
+    assert one.left == ["n0", "n1"]
+    one.ends().ends()
+    assert (one.status, one.left) == (Status.COMPLETED, ["n0", "n1"])
+    one.clean_up("n1")
+    assert one.left == ["n0"]
+
+
+def test_what_a_step_type_does_not_let_go_of_is_said_with_its_report() -> None:
+    one = life("a", "b")
+    one.claim()
+    timed_out = Outcome(Result.FAILED, error=StepError(ErrorCode.TIMEOUT, "its time was over"))
+    one.apply(Reported("report", 0, 1, "n0", timed_out, is_left_behind=True))
+    assert (one.status, one.left) == (Status.FAILED, ["n0"])
+
+
+def test_an_attempt_that_ends_leaves_nothing_behind() -> None:
+    assert life("a").ends().left == []

@@ -493,18 +493,19 @@ def test_an_abort_stops_a_look_and_says_that_its_session_has_to_go() -> None:
     one.claim()
     looking = one.step
     one.abort()
-    assert (one.status, one.step.result, one.step.cleanup_pending) == (Status.ABORTED, Result.UNKNOWN, True)
+    assert (one.status, one.step.result, one.left) == (Status.ABORTED, Result.UNKNOWN, ["n0", "n0.1"])
     assert [cancel.look for cancel in one.cancels] == [1]
     assert one.step.look is None
     assert one.report(outputs=DONE, of=looking) is Reply.STALE
-    one.clean_up(0)
-    assert not one.step.cleanup_pending
+    one.clean_up("n0.1")
+    one.clean_up("n0")
+    assert not one.left
 
 
 def test_an_abort_forgets_a_look_that_nobody_has_taken() -> None:
     one = doubtful(delaySeconds=60)
     one.abort()
-    assert (one.status, one.step.cleanup_pending) == (Status.ABORTED, False)
+    assert (one.status, one.left) == (Status.ABORTED, ["n0"])
     assert [cancel.look for cancel in one.cancels] == [1]
 
 

@@ -201,7 +201,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 1))
     def clean_up(self, back: int) -> None:
-        self.send(CleanedUp(self.life.new_id(), self.around(back).number))
+        left = self.life.left
+        self.send(CleanedUp(self.life.new_id(), left[-1 - back] if back < len(left) else "somebody else's"))
 
     @rule(kind=st.sampled_from([Resume, Resume, Resume, Retry, Retry, Pause]), seen=versions)
     def steer(self, kind: type[Resume | Retry | Pause], seen: str) -> None:

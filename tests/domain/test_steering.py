@@ -234,7 +234,7 @@ def test_an_abort_of_what_is_queued_skips_it() -> None:
     one.abort()
     assert (one.status, one.at, one.step.result, one.step.aborted) == (Status.ABORTED, ("a", S.FINISHED), Result.SKIPPED, True)
     assert [cancel.number for cancel in one.cancels] == [0]
-    assert not one.step.cleanup_pending
+    assert not one.left
     assert one.head.end_time == one.step.end_time == START
 
 
@@ -242,14 +242,14 @@ def test_an_abort_of_what_runs_leaves_unknown_until_it_is_cleaned_up() -> None:
     one = life("a")
     one.claim()
     one.abort(reason="wrong site")
-    assert (one.status, one.step.result, one.step.aborted, one.step.cleanup_pending) == (Status.ABORTED, Result.UNKNOWN, True, True)
+    assert (one.status, one.step.result, one.step.aborted, one.left) == (Status.ABORTED, Result.UNKNOWN, True, ["n0"])
     assert [(cancel.number, cancel.attempt) for cancel in one.cancels] == [(0, 1)]
     assert one.said("aborted by bob while RUNNING at step a (0, executing): wrong site")
-    assert one.clean_up(7).reply is Reply.STALE
-    one.clean_up(0)
-    assert not one.step.cleanup_pending
+    assert one.clean_up("other").reply is Reply.STALE
+    one.clean_up("n0")
+    assert not one.left
     before = one.head
-    assert one.clean_up(0).reply is Reply.STALE
+    assert one.clean_up("n0").reply is Reply.STALE
     assert one.head is before
 
 
@@ -264,7 +264,7 @@ def test_an_abort_after_a_failure_keeps_what_it_came_to() -> None:
     one.now += 5
     one.abort()
     assert (one.status, one.step.result, one.step.end_time, one.head.end_time) == (Status.ABORTED, Result.FAILED, START, START + 5)
-    assert not one.step.cleanup_pending
+    assert not one.left
 
 
 def test_an_abort_during_a_delay_ends_it() -> None:

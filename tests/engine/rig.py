@@ -140,6 +140,8 @@ class Rig:
         self.dispatcher = NotingDispatcher(self.notes)
         self.observer = NotingObserver(self.notes)
         self.ids = TimeOrderedIds()
+        self.in_hand: set[str] = set()
+        """The claims that somebody in this process still works at."""
         self.conductor = self.another()
         self.queue = SqlQueueStore(database)
         self.backlog = Backlog(
@@ -175,9 +177,9 @@ class Rig:
             conductor=self.conductor,
             claims=self.claims,
             clock=self.clock,
-            ids=self.ids,
             instance=instance,
             backlog=self.backlog,
+            has_in_hand=self.in_hand.__contains__,
             commits=SqlCommitLog(self.database),
             requests=self.requests,
         )

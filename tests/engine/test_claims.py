@@ -166,9 +166,10 @@ async def test_log_lines_touch_no_version_and_are_told_after_they_are_stored(rig
 
 async def test_a_confirmed_cleanup_is_stored(rig: Rig) -> None:
     execution = await rig.create(ACT)
-    await granted(rig)
+    grant = await granted(rig)
+    assert grant.nonce is not None
     await rig.apply(execution, Abort("x", "ann", None))
-    assert await rig.store.cleanups(10) == [(execution, 0)]
-    await rig.claims.cleaned_up(execution, 0)
+    assert await rig.store.cleanups(10) == [execution]
+    await rig.claims.cleaned_up(execution, grant.nonce)
     assert await rig.store.cleanups(10) == []
     assert (await rig.stored(execution)).status is Status.ABORTED

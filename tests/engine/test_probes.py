@@ -292,7 +292,7 @@ async def test_an_abort_cuts_a_look_and_its_session_is_confirmed_gone(house: Hou
     await house.service.conductor.apply(execution, Abort("x", "ann", None))
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(call.ended, 10)
-    view = await house.watch.until(house.service, execution, lambda view: not first(view).cleanup_pending)
+    view = await house.watch.until(house.service, execution, lambda view: not view.head.left_behind)
     assert (view.head.status, first(view).result) == (Status.ABORTED, Result.UNKNOWN)
 
 
@@ -300,7 +300,7 @@ async def test_what_an_aborted_look_left_behind_is_confirmed_by_the_next_process
     execution, _ = await doubtful(rig)
     await granted(rig)
     await rig.apply(execution, Abort("x", "ann", None))
-    assert await rig.store.cleanups(10) == [(execution, 0)]
+    assert await rig.store.cleanups(10) == [execution]
     await rig.timekeeper("another").recover()
     assert await rig.store.cleanups(10) == []
 

@@ -174,14 +174,51 @@ async def test_a_wake_up_that_was_lost_is_repeated(rig: Rig) -> None:
 async def test_what_was_left_behind_by_a_process_that_is_gone_is_confirmed_at_a_start(rig: Rig) -> None:
     execution = await claimed(rig)
     await rig.apply(execution, Abort("x", "ann", None))
-    assert await rig.store.cleanups(10) == [(execution, 0)]
+    assert await rig.store.cleanups(10) == [execution]
     await rig.timekeeper().recover()
     assert await rig.store.cleanups(10) == []
 
 
+async def test_what_nobody_here_works_at_any_more_is_confirmed_without_a_start(rig: Rig) -> None:
+    """Its holder could not say so: it was told of its claim after it had given up, or nobody heard it."""
+    keeper = rig.timekeeper()
+    held, over = await claimed(rig), await claimed(rig)
+    rig.in_hand.add(held)
+    for each in (held, over):
+        await rig.apply(each, Abort(f"abort {each}", "ann", None))
+    await rig.clock.advance(30)
+    await keeper.look()
+    assert await rig.store.cleanups(10) == [held]
+    rig.in_hand.clear()
+    await rig.clock.advance(30)
+    await keeper.look()
+    assert await rig.store.cleanups(10) == []
+
+
+async def test_what_another_process_may_hold_is_confirmed_at_a_start_only(rig: Rig) -> None:
+    keeper = rig.timekeeper()
+    execution = await claimed(rig, instance="w2")
+    await rig.apply(execution, Abort("x", "ann", None))
+    await rig.clock.advance(30)
+    await keeper.look()
+    assert await rig.store.cleanups(10) == [execution]
+    await keeper.recover()
+    assert await rig.store.cleanups(10) == []
+
+
+async def test_what_was_lost_is_cleaned_up_by_the_next_process_also_where_it_was_run_again(rig: Rig) -> None:
+    unsafe, safe = await claimed(rig, ONE, instance="before"), await claimed(rig, SAFE, instance="before")
+    await rig.timekeeper().recover()
+    for execution, steps_begun in ((unsafe, 1), (safe, 2)):
+        head = await rig.stored(execution)
+        assert (head.left_behind, head.steps_begun) == ((), steps_begun)
+        closed = [entry.step for entry in (await rig.store.logs(execution))[0] if entry.message == "its session at the target is closed"]
+        assert closed == [0]
+
+
 async def test_a_cleanup_that_cannot_be_confirmed_does_not_hang_the_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def always(_count: int) -> list[tuple[str, int]]:
-        return [("gone", 3)]
+    async def always(_count: int) -> list[str]:
+        return ["gone"]
 
     monkeypatch.setattr(rig.store, "cleanups", always)
     await asyncio.wait_for(rig.timekeeper().recover(), PATIENCE)
@@ -211,17 +248,18 @@ async def test_what_has_ended_is_removed_after_its_time_and_ten_quiet_minutes(ri
 async def test_what_is_not_cleaned_up_stays_and_keeps_nobody_else_from_being_removed(rig: Rig) -> None:
     keeper = rig.timekeeper()
     left = await claimed(rig, retained_til=rig.clock.now() + 1_000)
+    rig.in_hand.add(left)
     await rig.apply(left, Abort("x", "ann", None))
     others = [await ended(rig, seconds) for seconds in (0.5, 1.5)]
     await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
     await asyncio.wait_for(keeper.look(), PATIENCE)
     assert [await rig.store.load(each) for each in others] == [None, None]
-    assert await rig.store.cleanups(10) == [(left, 0)]
+    assert await rig.store.cleanups(10) == [left]
     with pytest.raises(StateConflictError) as refused:
         await rig.conductor.remove(left)
     assert refused.value.code is ErrorCode.CLEANUP_PENDING
 
-    await rig.apply(left, CleanedUp("cleaned", 0))
+    await rig.apply(left, CleanedUp("cleaned", left))
     await rig.clock.advance(60)
     await keeper.look()
     assert await rig.store.load(left) is None

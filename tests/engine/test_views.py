@@ -178,7 +178,7 @@ async def test_an_abort_ends_an_execution_at_once_and_its_cleanup_is_confirmed(t
         await house.act.next()
         await house.service.conductor.apply(execution, Abort("x", "ann", None))
         assert (await house.view(execution)).head.status is Status.ABORTED
-        view = await house.watch.until(house.service, execution, lambda view: not view.steps[0][0].cleanup_pending)
+        view = await house.watch.until(house.service, execution, lambda view: not view.head.left_behind)
         ((step, _),) = view.steps
         assert (step.aborted, step.result) == (True, Result.UNKNOWN)
 

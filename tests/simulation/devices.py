@@ -13,7 +13,7 @@ from stepswitch.engine.records import Committed
 from stepswitch.plugin import ErrorCode, Outcome, Result, StepContext, Values, failed, unknown
 from stepswitch.worker.attempt import Attempt
 from tests.domain.lives import ACT, LOOK, NOOP
-from tests.simulation.loop import here, sleep
+from tests.simulation.loop import Node, here, sleep
 from tests.simulation.weather import CALM, Weather
 
 SLOW: Final = "slow"
@@ -63,6 +63,8 @@ class City:
     """Lets the process die, here and now."""
     met: Counter[str] = field(default_factory=Counter)
     """How often what has happened; `encounters` says what has to."""
+    sessions: dict[str, Node] = field(default_factory=dict)
+    """Those that are open, by the claim that they were opened under: those of a dead process are gone with it."""
     passwords: list[str] = field(default_factory=list)
     """Each that somebody was told for the first account."""
     breaches: list[str] = field(default_factory=list)
@@ -103,11 +105,14 @@ class ActingStep:
 
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         grant = cast("Attempt", context).grant
+        self._city.sessions[grant.nonce or ""] = here()
         try:
             outcome = await self._act(inputs, context)
         except asyncio.CancelledError:
             await self._let_go()
             raise
+        finally:
+            del self._city.sessions[grant.nonce or ""]
         if grant.nonce is not None:
             self._city.ended[grant.nonce] = outcome
         return outcome

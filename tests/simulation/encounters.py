@@ -48,6 +48,10 @@ PEOPLE: Final = tuple(
     for kind in ("resume", "retry", "abort", "pause", "edit", "values", "flag", "delete", "attach", "detach")
     for answer in ("DONE", "REFUSED", "UNKNOWN")
 )
+LEFT_BEHIND: Final = (
+    "something may be left at a target", "whoever left something there said that it is gone",
+    "something that a dead process left was confirmed to be gone", "something was left at a target by a step that is behind",
+)  # fmt: skip
 RULES: Final = (
     *(f"a step ended {result}" for result in Result),
     *(f"a probe found {verdict}" for verdict in Verdict),
@@ -56,7 +60,7 @@ RULES: Final = (
     "a step was lost three times",
     "a failure was accepted",
 )
-EXPECTED: Final = (*(f"the process died at {point}" for point in CrashPoint), *MISTAKES, *ANSWERS, *PEOPLE, *RULES)
+EXPECTED: Final = (*(f"the process died at {point}" for point in CrashPoint), *MISTAKES, *ANSWERS, *PEOPLE, *LEFT_BEHIND, *RULES)
 ENOUGH: Final = 2_000
 """Schedules that have to meet each of these."""
 

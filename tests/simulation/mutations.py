@@ -36,6 +36,7 @@ from stepswitch.storage.database import Op, Params, Statement
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.tables import executions, files
 from stepswitch.worker.attempt import Attempt
+from stepswitch.worker.pool import Pool
 from tests.simulation import service
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -169,6 +170,20 @@ def silent_workers_are_waited_for(patch: pytest.MonkeyPatch) -> None:
         return
 
     patch.setattr(Timekeeper, "_lose", lose)
+
+
+def what_was_left_behind_is_forgotten_in_a_crash(patch: pytest.MonkeyPatch) -> None:
+    """Who lets go of a session says so, and nobody says it of those that died with their process."""
+
+    async def confirm(*_: Any, **__: Any) -> None:
+        return
+
+    patch.setattr(Timekeeper, "_confirm_cleanups", confirm)
+
+
+def whoever_is_stuck_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
+    """A session that its step type does not let go of is said to be closed at the next look."""
+    patch.setattr(Pool, "has_in_hand", lambda *_: False)
 
 
 def nothing_is_masked(patch: pytest.MonkeyPatch) -> None:
@@ -315,6 +330,8 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     what_was_lost_is_run_again: {"crash_seconds": 20.0},
     lost_wake_ups_stay_lost: {"wake_up_lost": 0.5},
     silent_workers_are_waited_for: {"crash_seconds": 20.0},
+    what_was_left_behind_is_forgotten_in_a_crash: {"crash_seconds": 20.0},
+    whoever_is_stuck_counts_as_gone: {"device_stuck": 1.0, "steering": 0.7, "device_trouble": 0.6},
     nothing_is_masked: {},
     a_device_takes_any_number_of_sessions: {},
     everybody_waits_for_the_first_in_line: {"device_trouble": 0.6},

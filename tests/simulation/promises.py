@@ -39,6 +39,10 @@ class Story:
         """Return in how many lines of its log `part` stands."""
         return sum(part in entry.message for entry in self.logs)
 
+    def said_by(self, number: int, part: str) -> bool:
+        """Return whether `part` stands in the log of a step execution."""
+        return any(entry.step == number and part in entry.message for entry in self.logs)
+
     def is_safe(self, step: StepExecution) -> bool:
         """Return whether somebody has said that a step may run twice."""
         definition = self.workflows[step.snapshot_id].steps[step.step_id]
@@ -58,6 +62,7 @@ async def check(schedule: Schedule) -> None:
         results_are_true(story, told, schedule)
         edits_are_whole(story)
         what_was_written_is_there(story)
+        nothing_is_left_at_a_target(story)
         acts_are_done_once(story, [act for act in schedule.memory.acts if act.execution_id == story.head.id])
         note_rules(story, schedule.city.met)
     await files_are_whole(schedule, stories)
@@ -198,6 +203,14 @@ def results_are_true(story: Story, told: Sequence[Told], schedule: Schedule) -> 
             _hold(step.outputs.get("token") == ended.outputs["token"], f"{step} of {story.head.id} has what another attempt put out")
         if step.result is Result.SKIPPED or (step.error is not None and "nothing was sent" in step.error.message):
             _hold(step.number not in numbers, f"{story.head.id} says that nothing was sent by {step}")
+
+
+def nothing_is_left_at_a_target(story: Story) -> None:
+    """Whatever may have been left behind was confirmed to be gone, and whatever was lost has left something."""
+    _hold(not story.head.left_behind, f"{story.head.id} may have left something at its target: {story.head.left_behind}")
+    silent = [step.number for step in story.steps if step.losses and not story.said_by(step.number, "its session at the target is closed")]
+    lost = {entry.step for entry in story.logs if entry.message.startswith("lost: ")}
+    _hold(not lost & set(silent), f"{story.head.id} does not say what became of the sessions of {lost & set(silent)}")
 
 
 def edits_are_whole(story: Story) -> None:

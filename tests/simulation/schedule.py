@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError, StoreError
-from stepswitch.domain.execution import Head
+from stepswitch.domain.execution import Head, Leftover
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint
 from stepswitch.engine.records import Committed
@@ -36,6 +36,8 @@ LATE_SECONDS: Final = 10.0
 """How long after the storm somebody's late wish may still be carried out."""
 SETTLING_SECONDS: Final = 10_000.0
 """How long after the storm everything has to have ended, or to wait for a person: the slow device's time limits add up."""
+LET_GO_SECONDS: Final = 150.0
+"""How long after the end of everything something may still be left at a target: as long as the most stuck session, and a look for those that nobody holds."""
 RESUMES: Final = 2
 LONGEST_LOSS_SECONDS: Final = 40.0
 FATAL: Final = 0.3
@@ -109,6 +111,7 @@ class Schedule:
         self._still: list[Node] = []
         self._is_restoring = False
         self._spare: list[sqlite3.Connection] = []
+        self._left: dict[str, tuple[Leftover, ...]] = {}
         self._claims: dict[str, set[str]] = {}
         self._claims_of_deleted: set[str] = set()
 
@@ -130,6 +133,7 @@ class Schedule:
         if change.is_gone:
             self._claims_of_deleted |= self._claims.pop(change.execution_id, set())
         if change.head is not None:
+            self._watch_sessions(change.head)
             claims = {step.claim.nonce for step in (change.head.current, *change.steps) if step is not None and step.claim is not None}
             self._claims.setdefault(change.execution_id, set()).update(claims)
             found = self.disk.rows("SELECT version FROM executions WHERE id = :id", {"id": change.execution_id})
@@ -137,6 +141,27 @@ class Schedule:
                 self.city.breaches.append(
                     f"others were told of version {change.head.version} of {change.execution_id}, which is not on disk"
                 )
+
+    def _watch_sessions(self, head: Head) -> None:
+        """See that no session is said to be closed which is open; note what was left behind, and by whom it was confirmed to be gone."""
+        before, now = self._left.get(head.id, ()), head.left_behind
+        if before == now:
+            return
+        self._left[head.id] = now
+        self.city.met["something may be left at a target"] += len(set(now) - set(before))
+        self.city.met["something was left at a target by a step that is behind"] += any(
+            head.current is not None and each.number < head.current.number for each in now
+        )
+        for each in set(before) - set(now):
+            holder = self.city.sessions.get(each.nonce)
+            if holder is not None and not holder.is_dead:
+                self.city.breaches.append(f"a session is said to be closed that is open: {each} of {head.id}")
+            is_dead = self.life is not None and each.instance != self.life.instance
+            self.city.met[
+                "something that a dead process left was confirmed to be gone"
+                if is_dead
+                else "whoever left something there said that it is gone"
+            ] += 1
 
     # --- the storm ---
 
@@ -274,6 +299,10 @@ class Schedule:
         self._thaw()
         await self._until_it_lives()
         await sleep(LATE_SECONDS)
+        await self._end_all()
+        await self._until_nothing_is_left()
+
+    async def _end_all(self) -> None:
         await self._settle()
         for _ in range(RESUMES):
             if not (paused := await self._paused()):
@@ -309,6 +338,16 @@ class Schedule:
             life = await self._until_it_lives()
             attendance.note(now, unattended(life, going))
             fairness.note(now, unfair(life))
+            await sleep(LOOK_SECONDS)
+
+    async def _until_nothing_is_left(self) -> None:
+        """Return when all that may be left at a target is confirmed to be gone: whoever holds a session has let go of it by then."""
+        end = self.loop.time() + LET_GO_SECONDS
+        while left := await self.heads("WHERE cleanup_number IS NOT NULL"):
+            self.check_breaches()
+            if self.loop.time() > end:
+                raise BrokenPromiseError(f"nobody says that it is gone: {[(head.id, head.left_behind) for head in left]}")
+            await self._until_it_lives()
             await sleep(LOOK_SECONDS)
 
     async def _paused(self) -> Sequence[str]:

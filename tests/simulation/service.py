@@ -148,7 +148,7 @@ class Life:
         self.claims = claims = Claims(
             conductor=self.conductor, store=self.store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids
         )
-        instance = ids.new()
+        self.instance = instance = ids.new()
         hosts = TrustedHosts(SqlHostKeyStore(self.database), clock, accept_new=True)
         self.files = files
         self.workers = [self._worker(place, claims, types, files, hosts, instance) for place in range(WORKERS)]
@@ -189,9 +189,9 @@ class Life:
             conductor=self.conductor,
             claims=claims,
             clock=clock,
-            ids=ids,
             instance=instance,
             backlog=self.backlog,
+            has_in_hand=lambda nonce: any(worker.pool.has_in_hand(nonce) for worker in self.workers),
             rhythm=RHYTHM,
             files=files,
             commits=SqlCommitLog(self.database),

@@ -39,8 +39,8 @@ class Wire(Claims):
         self._city.met[f"a late claim was answered {answer if isinstance(answer, Reply) else Reply.GRANTED}"] += 1
         return answer
 
-    async def report(self, grant: Grant, outcome: Outcome) -> Reply:
-        reply = await self._ask(lambda: self._server.report(grant, outcome))
+    async def report(self, grant: Grant, outcome: Outcome, *, is_left_behind: bool = False) -> Reply:
+        reply = await self._ask(lambda: self._server.report(grant, outcome, is_left_behind=is_left_behind))
         self._city.met[f"a report was answered {reply}"] += 1
         return reply
 
@@ -57,8 +57,8 @@ class Wire(Claims):
             self._city.breaches.append(f"a worker was told that its claim is stored, which had been declared lost: {sorted(believed)}")
         return kept
 
-    async def cleaned_up(self, execution_id: str, number: int) -> None:
-        await self._ask(lambda: self._server.cleaned_up(execution_id, number))
+    async def cleaned_up(self, execution_id: str, nonce: str) -> None:
+        await self._ask(lambda: self._server.cleaned_up(execution_id, nonce))
 
     async def _ask(self, work: Callable[[], Coroutine[Any, Any, T]], *, doubles: bool = True) -> T:
         """Have `work` done at the other end; raises StoreError where the message or its answer gets lost."""

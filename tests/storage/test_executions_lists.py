@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stepswitch.domain.execution import Claim, LogEntry, Result, Status, StepExecution
+from stepswitch.domain.execution import Claim, Leftover, LogEntry, Result, Status, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import LogOrder, LogPage, OpenClaim, Snapshot, Standing
 from stepswitch.storage.database import Database
@@ -218,12 +218,12 @@ async def test_only_what_has_ended_expires_and_the_oldest_first(executions: SqlE
 
 
 async def test_a_cleanup_is_listed_until_it_is_confirmed(executions: SqlExecutionStore) -> None:
-    before = head(current=step(7, state=StepState.FINISHED, cleanup_pending=True), status=Status.ABORTED)
+    before = head(current=step(7, state=StepState.FINISHED), left_behind=(Leftover(6, "n", "here"),), status=Status.ABORTED)
     await executions.create(save_of(before), SNAPSHOT)
     await executions.create(save_of(head("other")), SNAPSHOT)
-    assert await executions.cleanups(10) == [("e1", 7)]
+    assert await executions.cleanups(10) == ["e1"]
     assert await executions.cleanups(0) == []
-    await executions.save(save_of(next_of(before, current=step(7, state=StepState.FINISHED))))
+    await executions.save(save_of(next_of(before, left_behind=())))
     assert await executions.cleanups(10) == []
 
 
@@ -274,7 +274,7 @@ async def test_the_claim_ends_with_its_step(executions: SqlExecutionStore) -> No
 async def test_an_aborted_step_keeps_its_word_and_loses_its_claim(executions: SqlExecutionStore) -> None:
     before = head(current=claimed())
     await executions.create(save_of(before), SNAPSHOT)
-    await executions.save(save_of(next_of(before, current=replace(claimed(), state=StepState.FINISHED, cleanup_pending=True))))
+    await executions.save(save_of(next_of(before, current=replace(claimed(), state=StepState.FINISHED))))
     assert await executions.sign(["nonce-1"], NOW) == []
 
 

@@ -124,13 +124,13 @@ async def test_an_abort_before_the_claim_leaves_a_step_that_nobody_had_claimed(h
     gate.set()
     await aborting
     await house.clock.settle()
-    step = await house.step(task)
-    assert (step.state, step.result, step.aborted, step.claim, step.cleanup_pending) == (
+    step, head = await house.step(task), await stored(house, task.execution_id)
+    assert (step.state, step.result, step.aborted, step.claim, head.left_behind) == (
         StepState.FINISHED,
         Result.SKIPPED,
         True,
         None,
-        False,
+        (),
     )
     assert house.safe.cancelled == 1
 
@@ -143,7 +143,7 @@ async def test_an_abort_after_the_claim_leaves_nothing_behind(house: House) -> N
     await house.clock.advance(CLAIM_AFTER_SECONDS)
     await house.notes.until_head(task.execution_id, lambda head: head.status is Status.RUNNING)
     await house.conductor.apply(task.execution_id, Abort("abort", "ann", None))
-    head = await house.notes.until_head(task.execution_id, lambda head: head.current is not None and not head.current.cleanup_pending)
+    head = await house.notes.until_head(task.execution_id, lambda head: head.current is not None and not head.left_behind)
     assert head.current is not None
     assert (head.status, head.current.result, head.current.aborted) == (Status.ABORTED, Result.UNKNOWN, True)
     assert house.safe.cancelled == 1

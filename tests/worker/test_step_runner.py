@@ -1,6 +1,7 @@
 """Risk: an attempt is reported as what it was not, runs twice, or is not reported at all."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -213,7 +214,7 @@ async def test_an_aborted_step_reports_nothing_and_confirms_that_it_is_gone(hous
     await house.ask.started.wait()
     await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
     head = await house.notes.until_head(
-        task.execution_id, lambda head: head.status is Status.ABORTED and head.current is not None and not head.current.cleanup_pending
+        task.execution_id, lambda head: head.status is Status.ABORTED and head.current is not None and not head.left_behind
     )
     assert house.ask.cancelled == 1
     assert head.current is not None
@@ -238,10 +239,10 @@ async def test_that_nothing_is_left_behind_is_said_again_until_the_store_takes_i
     await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
     await house.clock.until_sleeping_for(STORE_PAUSES[0])
     assert house.dispatcher.running() == []
-    assert await house.store.cleanups(10) == [(task.execution_id, task.number)]
+    assert await house.store.cleanups(10) == [task.execution_id]
     house.database.refuses = False
     await house.clock.advance(STORE_PAUSES[0])
-    await house.notes.until_head(task.execution_id, lambda head: head.current is not None and not head.current.cleanup_pending)
+    await house.notes.until_head(task.execution_id, lambda head: head.current is not None and not head.left_behind)
     assert await house.store.cleanups(10) == []
 
 
@@ -257,7 +258,7 @@ async def test_a_step_that_is_aborted_while_it_is_being_claimed_is_cleaned_up_to
     house.database.held = None
     await aborting
     await house.notes.until_head(
-        task.execution_id, lambda head: head.status is Status.ABORTED and head.current is not None and not head.current.cleanup_pending
+        task.execution_id, lambda head: head.status is Status.ABORTED and head.current is not None and not head.left_behind
     )
     assert house.ask.runs == 0
     assert await house.store.cleanups(10) == []
@@ -354,8 +355,67 @@ async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: Hous
     await house.clock.advance(LET_GO_SECONDS)
     await asyncio.wait(running)
     never.set_result(None)
-    assert await house.store.cleanups(10) == [(task.execution_id, task.number)]
+    assert await house.store.cleanups(10) == [task.execution_id]
     assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
+
+
+async def test_a_step_that_timed_out_and_does_not_let_go_is_left_behind_until_it_does(house: House) -> None:
+    task = await house.begin(policy={"timeoutSeconds": 60})
+    lets_go = asyncio.Event()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        context.mark_sent()
+        while not lets_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await lets_go.wait()
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.clock.advance(60)
+    await house.clock.until_sleeping_for(LET_GO_SECONDS)
+    await house.clock.advance(LET_GO_SECONDS)
+    await asyncio.wait_for(running, 30)
+    head = await house.store.load(task.execution_id)
+    assert head is not None
+    assert head.current is not None
+    assert (head.current.result, [each.number for each in head.left_behind]) == (Result.UNKNOWN, [task.number])
+    assert [house.pool.has_in_hand(each.nonce) for each in head.left_behind] == [True]
+    lets_go.set()
+    await house.notes.until_head(task.execution_id, lambda head: not head.left_behind)
+    assert not any(house.pool.has_in_hand(each.nonce) for each in head.left_behind)
+
+
+@pytest.mark.parametrize("step_type", ["ASK", "SAFE"])
+async def test_nothing_is_in_hand_of_a_step_that_has_ended(house: House, step_type: str) -> None:
+    await house.done(await house.begin(step_type))
+    assert house.pool._in_hand == set()
+
+
+async def test_a_step_that_timed_out_and_lets_go_leaves_nothing_behind(house: House) -> None:
+    task = await house.begin(policy={"timeoutSeconds": 60})
+    house.ask.script = _Forever(sent=True)
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.clock.advance(60)
+    await asyncio.wait_for(running, 30)
+    assert (await house.step(task)).result is Result.UNKNOWN
+    assert await house.store.cleanups(10) == []
+
+
+async def test_whoever_was_declared_lost_and_is_cut_off_says_that_its_session_is_closed(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _Forever(sent=True)
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.ask.started.wait()
+    await house.clock.settle()
+    (claim,) = await house.store.open_claims(2**62, 0)
+    await house.conductor.apply(task.execution_id, Lost("lost", claim.number, claim.attempt, claim.nonce, "its time was over"))
+    head = await house.notes.until_head(task.execution_id, lambda head: head.status is Status.FAILED and not head.left_behind)
+    assert head.current is not None
+    assert head.current.result is Result.UNKNOWN
+    assert house.ask.cancelled == 1
 
 
 # --- what is given back when the service stops ---

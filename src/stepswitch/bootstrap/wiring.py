@@ -272,7 +272,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=_timekeeper(settings, disk, claims, files, backlog, conductor=conductor, clock=clock, ids=ids),
+        _timekeeper=_timekeeper(settings, disk, claims, files, backlog, conductor=conductor, pool=pool, clock=clock),
         _backlog=backlog,
         _pool=pool,
         _runner=StepRunner(types=types, around=around, attempts=pool, instance=disk.instance),
@@ -348,7 +348,7 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
 
 
 def _timekeeper(
-    settings: Settings, disk: _Disk, claims: Claims, files: FileStore, backlog: Backlog, *, conductor: Conductor, clock: Clock, ids: Ids
+    settings: Settings, disk: _Disk, claims: Claims, files: FileStore, backlog: Backlog, *, conductor: Conductor, pool: Pool, clock: Clock
 ) -> Timekeeper:
     database = disk.database
     return Timekeeper(
@@ -357,9 +357,9 @@ def _timekeeper(
         conductor=conductor,
         claims=claims,
         clock=clock,
-        ids=ids,
         instance=disk.instance,
         backlog=backlog,
+        has_in_hand=pool.has_in_hand,
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
         files=files,
         commits=SqlCommitLog(database),

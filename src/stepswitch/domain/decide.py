@@ -190,6 +190,8 @@ def _reported(p: Progress, event: Reported) -> Decision:
     if claim is None or claim.nonce != event.nonce:
         return _log_late(p, event)
     if p.step.state is StepState.EXECUTING:
+        if event.is_left_behind:
+            p.leave_behind()
         flow.report(p, event.outcome, StepEvent.REPORTED)
         return p.decision(event.id, Reply.STORED)
     return _reported_late(p, event)
@@ -201,6 +203,8 @@ def _reported_look(p: Progress, event: Reported) -> Decision:
         return _log_late(p, event)
     if look.state is not StepState.EXECUTING:
         return Decision(p.head, Reply.STORED) if look.result is not None else _log_late(p, event)
+    if event.is_left_behind:
+        p.leave_behind()
     doubts.looked(p, event.outcome)
     return p.decision(event.id, Reply.STORED)
 
@@ -262,10 +266,11 @@ def _lost(p: Progress, event: Lost) -> Decision:
 
 
 def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
-    if p.step.number != event.number or not p.step.cleanup_pending:
+    gone = [each for each in p.head.left_behind if each.nonce == event.nonce]
+    if not gone:
         return Decision(p.head, Reply.STALE)
-    p.current = replace(p.step, cleanup_pending=False)
-    p.log("its session at the target is closed", step=event.number)
+    p.change(left_behind=tuple(each for each in p.head.left_behind if each.nonce != event.nonce))
+    p.log("its session at the target is closed", step=gone[0].number)
     return p.decision(event.id)
 
 

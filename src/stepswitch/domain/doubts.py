@@ -59,6 +59,7 @@ def lost(p: Progress, reason: str) -> None:
     """Give up a look that somebody holds a claim on: it changed nothing, so it is taken again, though not for ever."""
     step, policy, look = _open(p)
     p.cancel()
+    p.leave_behind()
     losses = look.losses + 1
     if losses < flow.MAX_LOSSES:
         p.log(f"look {look.attempt} of the probe was lost: {reason}", LogLevel.WARN, p.step.number)

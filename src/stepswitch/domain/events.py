@@ -82,6 +82,8 @@ class Reported:
     """As in `Claimed`."""
     look: int = 0
     """Which look of the probe is reported; 0 for the attempt itself."""
+    is_left_behind: bool = False
+    """Whether something may be left at the target, because the step type does not let go of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class CleanedUp:
-    """What an attempt left behind at its target is gone."""
+    """What the holder of a claim may have left behind at its target is gone."""
 
     id: str
-    number: int
+    nonce: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """What an attempt at a step, or a look of its probe, may have left at its target: `nonce` names its claim, `instance` who held that."""
+
+    number: int
+    nonce: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """One look at the target, to find out whether an attempt has acted of which nobody knows. The latest one is kept.
 
@@ -166,7 +175,6 @@ class StepExecution:
     outputs: Values = field(default_factory=dict)
     variables: Values = field(default_factory=dict)
     claim: Claim | None = None
-    cleanup_pending: bool = False
     device: str | None = None
     site: str = "default"
     reruns: int = 0
@@ -228,6 +236,8 @@ class Head:
     """The catalogue's workflow as it was copied from, or last given these steps: from another one, nobody's work may be lost."""
     writing_back: str = ""
     """The snapshot that the catalogue's workflow was about to be given; whether it was, nobody knows when a stop came in between."""
+    left_behind: tuple[Leftover, ...] = ()
+    """Of any of its steps, until somebody has confirmed that it is gone. Here and not at the step, whose row is written once."""
     epoch: str = ""
     """The restore of a backup that its store last went through; empty where it went through none."""
     is_confidential: bool = False

@@ -329,6 +329,7 @@ def retry(p: Progress, step: Step, delay_seconds: float = 0.0, *, anew: bool = F
 def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
     """Give up the attempt that somebody holds a claim on: it may run again where that is safe, else nobody knows what it came to."""
     p.cancel()
+    p.leave_behind()
     p.log(f"lost: {reason}", LogLevel.WARN, p.step.number)
     doubt = StepError(code, f"nobody can say whether the target acted: {reason}")
     step = p.workflow.steps[p.step.step_id]

@@ -12,7 +12,7 @@ from stepswitch.domain.changed import changed
 from stepswitch.domain.document import Step, Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Cancel, Decision, Reply, Task, TaskKind
-from stepswitch.domain.execution import Head, LogEntry, LogLevel, Status, StepExecution
+from stepswitch.domain.execution import Head, Leftover, LogEntry, LogLevel, Status, StepExecution
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.domain.values import Value, size_of
@@ -116,6 +116,12 @@ class Progress:
     def cancel(self) -> None:
         """Ask for what is being carried out of the current step to be stopped, or forgotten where it is queued."""
         self.cancels.append(Cancel(self.head.id, self.step.number, self.step.attempt, self.step.look_number))
+
+    def leave_behind(self) -> None:
+        """Note that what is being carried out may leave something at its target, until somebody confirms that it is gone."""
+        claim = self.step.work.claim
+        if claim is not None:
+            self.change(left_behind=(*self.head.left_behind, Leftover(self.step.number, claim.nonce, claim.instance)))
 
     def start(self, at: int | None = None) -> None:
         """Note that somebody took a step, now or at a moment before: what was queued runs."""

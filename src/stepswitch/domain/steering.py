@@ -141,13 +141,14 @@ def _abort(p: Progress, event: Abort) -> Decision:
     result = step.result or (Result.UNKNOWN if running else Result.SKIPPED)
     if step.work.state in (StepState.EXECUTING, StepState.EXECUTABLE):
         p.cancel()
+    if running:
+        p.leave_behind()
     p.current = replace(
         probing.ended(step, p.now),
         state=advance(step.state, StepEvent.ENDED),
         aborted=True,
         result=result,
         end_time=step.end_time or p.now,
-        cleanup_pending=running,
     )
     flow.end(p, Status.ABORTED)
     return p.decision(event.id)

@@ -138,13 +138,15 @@ class Claims:
             need=need_of(head, current, signature),
         )
 
-    async def report(self, grant: Grant, outcome: Outcome) -> Reply:
-        """Hand in what an attempt came to. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
+    async def report(self, grant: Grant, outcome: Outcome, *, is_left_behind: bool = False) -> Reply:
+        """Hand in what an attempt came to, and whether its session may still be open. STORED means that it is on disk, or was before; STALE that nothing follows from it."""
         task = grant.task
         if await self._is_behind(grant):
             return Reply.STORED
         event_id = f"report:{grant.nonce or f'{task.number}.{task.attempt}.{grant.started}'}"
-        event = Reported(event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look)
+        event = Reported(
+            event_id, task.number, task.attempt, grant.nonce, outcome, grant.started, task.since, task.epoch, task.look, is_left_behind
+        )
         return (await self._conductor.apply(task.execution_id, event)).reply
 
     async def give_back(self, task: Task, nonce: str) -> Reply:
@@ -184,9 +186,9 @@ class Claims:
         """Return whether a sign of life was given so short a time ago that the store did not take: until its giver was heard again, silence proves nothing."""
         return self._refused is not None and self._clock.monotonic() - self._refused < seconds
 
-    async def cleaned_up(self, execution_id: str, number: int) -> None:
-        """Confirm that nothing of a cancelled attempt is left at its target."""
-        await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
+    async def cleaned_up(self, execution_id: str, nonce: str) -> None:
+        """Confirm that whoever held this claim has left nothing at the target."""
+        await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{nonce}", nonce))
 
 
 def _was_reported(work: StepExecution | Probe | None, nonce: str) -> bool:

@@ -38,7 +38,7 @@ HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
 NOTHING: Final[Values] = {}
-_LEFT_BEHIND: Final = "the session of the step that was stopped is not known to be closed yet; delete the execution once the step no longer says cleanupPending"
+_LEFT_BEHIND: Final = "the session of a step is not known to be closed yet; delete the execution once no step says cleanupPending any more"
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.conductor")
 
@@ -314,8 +314,8 @@ def _with_files(save: Save, before: Head) -> Save:
 
 
 def is_left_behind(head: Head) -> bool:
-    """Whether a step that was stopped may have left something behind at its target."""
-    return head.current is not None and head.current.cleanup_pending
+    """Whether a step may have left something behind at its target."""
+    return bool(head.left_behind)
 
 
 def was_granted(decision: Decision) -> bool:

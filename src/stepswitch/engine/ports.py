@@ -91,8 +91,8 @@ class ExecutionStore(Protocol):
     async def foreign_claims(self, instance: str) -> Sequence[OpenClaim]:
         """Return the open claims of every other instance."""
 
-    async def cleanups(self, count: int) -> Sequence[tuple[str, int]]:
-        """Return executions and step numbers of which something may be left at a target."""
+    async def cleanups(self, count: int) -> Sequence[str]:
+        """Return ids of executions of which something may be left at a target."""
 
     async def expired(self, now: int, count: int) -> Sequence[str]:
         """Return ids of ended executions whose `retainedTil` has passed."""

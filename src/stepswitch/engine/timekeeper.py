@@ -6,7 +6,7 @@ did not take the signs that were given, nobody is lost until it could be heard a
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +21,7 @@ from stepswitch.engine.claims import Claims
 from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.crash_points import CrashPoint, reach
-from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, Ids, RequestStore
+from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, RequestStore
 from stepswitch.engine.records import OpenClaim
 
 PAGE: Final = 500
@@ -66,9 +66,9 @@ class Timekeeper:
         conductor: Conductor,
         claims: Claims,
         clock: Clock,
-        ids: Ids,
         instance: str,
         backlog: Backlog,
+        has_in_hand: Callable[[str], bool],
         rhythm: Rhythm = Rhythm(),
         files: FileStore | None = None,
         commits: CommitLog | None = None,
@@ -79,13 +79,13 @@ class Timekeeper:
         self._conductor = conductor
         self._claims = claims
         self._clock = clock
-        self._ids = ids
         self._instance = instance
         self._backlog = backlog
         self._rhythm = rhythm
         self._files = files
         self._commits = commits
         self._requests = requests
+        self._has_in_hand = has_in_hand
         self._offset = self._clock_offset()
         self._allowances: dict[str, int] = {}
         """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
@@ -103,7 +103,7 @@ class Timekeeper:
         for start in range(0, len(foreign), LOST_AT_ONCE):
             lost = foreign[start : start + LOST_AT_ONCE]
             await asyncio.gather(*(self._lose(claim, "the service stopped while this step was being carried out") for claim in lost))
-        await self._confirm_cleanups()
+        await self._confirm_cleanups(of_others=True)
         if self._files is not None:
             await self._files.clear()
 
@@ -137,6 +137,7 @@ class Timekeeper:
         if moment >= self._next_wake_up:
             self._next_wake_up = moment + self._rhythm.wake_up_seconds
             await self._wake_up()
+            await self._confirm_cleanups()
         if moment >= max(self._next_retention, self._quiet_until):
             self._next_retention = moment + self._rhythm.retention_seconds
             await self._retain()
@@ -175,14 +176,23 @@ class Timekeeper:
             except NotFoundError:
                 _log.warning("a claim of an execution that is gone", execution=claim.execution_id)
 
-    async def _confirm_cleanups(self) -> None:
-        """Confirm what died with the process that held it: the sessions of every step type that runs in it."""
-        confirmed: set[tuple[str, int]] = set()
-        while found := set(await self._store.cleanups(PAGE)) - confirmed:
-            for execution_id, number in sorted(found):
-                with suppress(NotFoundError), _left_alone_where_damaged(execution_id):
-                    await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{self._ids.new()}", number))
-            confirmed |= found
+    async def _confirm_cleanups(self, *, of_others: bool = False) -> None:
+        """Confirm the sessions that are gone with whoever held them: at a start those of processes that died, at any time those that nobody here holds.
+
+        Whoever lets go says so himself. This is for those who could not: they died, or a claim was stored for somebody who had given up.
+        """
+        seen: set[str] = set()
+        while found := sorted(set(await self._store.cleanups(PAGE + len(seen))) - seen):
+            for start in range(0, len(found), LOST_AT_ONCE):
+                await asyncio.gather(*(self._confirm_cleanup(each, of_others=of_others) for each in found[start : start + LOST_AT_ONCE]))
+            seen.update(found)
+
+    async def _confirm_cleanup(self, execution_id: str, *, of_others: bool) -> None:
+        with suppress(NotFoundError), _left_alone_where_damaged(execution_id):
+            head = await self._conductor.head(execution_id)
+            for each in head.left_behind if head is not None else ():
+                if not self._has_in_hand(each.nonce) if each.instance == self._instance else of_others:
+                    await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{each.nonce}", each.nonce))
 
     async def _wake_up(self) -> None:
         """Have everything found that could run and that nobody holds; what is queued or running already is not queued twice."""

@@ -21,6 +21,7 @@ from stepswitch.domain.execution import (
     Claim,
     ContextType,
     Head,
+    Leftover,
     LogEntry,
     LogLevel,
     Probe,
@@ -301,6 +302,7 @@ def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     known["status"] = Status(plain["status"])
     known["current"] = _step_from(plain["current"], apart) if plain["current"] else None
     known["debug_step_ids"] = tuple(plain["debug_step_ids"])
+    known["left_behind"] = tuple(Leftover(**each) for each in plain["left_behind"])
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
     known["error"] = _error_from(plain["error"])

@@ -105,7 +105,7 @@ _OPEN_CLAIMS: Final = Statement(
     select(*_CLAIM_COLUMNS).where(or_(_C.last_sign < bindparam("silent_since"), _C.deadline <= bindparam("now")))
 )
 _FOREIGN_CLAIMS: Final = Statement(select(*_CLAIM_COLUMNS).where(_C.instance != bindparam("instance")))
-_CLEANUPS: Final = Statement(select(_E.id, _E.cleanup_number).where(_E.cleanup_number.is_not(None)).limit(bindparam("rows")))
+_CLEANUPS: Final = Statement(select(_E.id).where(_E.cleanup_number.is_not(None)).limit(bindparam("rows")))
 _UNFINISHED: Final = Statement(
     select(_E.id).where(_E.end_time.is_(None), _E.id > bindparam("after")).order_by(_E.id).limit(bindparam("rows"))
 )
@@ -267,10 +267,10 @@ class SqlExecutionStore:
         (found,) = await self._database.read([Query(_FOREIGN_CLAIMS, {"instance": instance})])
         return [OpenClaim(*row) for row in found]
 
-    async def cleanups(self, count: int) -> Sequence[tuple[str, int]]:
+    async def cleanups(self, count: int) -> Sequence[str]:
         """See `ExecutionStore`."""
         (found,) = await self._database.read([Query(_CLEANUPS, {"rows": count})])
-        return [(execution_id, number) for execution_id, number in found]
+        return [execution_id for (execution_id,) in found]
 
     async def unfinished(self, after: str, count: int) -> Sequence[str]:
         """Return ids of executions that have not ended, in their order, behind the one named; asked by a restore only."""
@@ -319,7 +319,7 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
         "runnable_since": current.work.since if current is not None and runnable else None,
         "lane": save.lane,
         "not_before": current.work.not_before if current is not None and runnable else None,
-        "cleanup_number": current.number if current is not None and current.cleanup_pending else None,
+        "cleanup_number": head.left_behind[0].number if head.left_behind else None,
         "body": dump_head(head, large),
     }
 

@@ -28,8 +28,21 @@ class Pool:
         self._clock = clock
         self._silence = silence_seconds
         self._running: dict[Attempt, asyncio.Task[None] | None] = {}
+        self._in_hand: set[str] = set()
         self._used: dict[str, set[str]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
+
+    def take(self, nonce: str) -> None:
+        """Note that a claim is about to be asked for by this nonce."""
+        self._in_hand.add(nonce)
+
+    def let_go(self, nonce: str) -> None:
+        """Note that nothing is done under a claim any more, and that no session is open for it."""
+        self._in_hand.discard(nonce)
+
+    def has_in_hand(self, nonce: str) -> bool:
+        """Return whether something may still be done under a claim, or a session be open for it. What is not known here was never begun, or is over."""
+        return nonce in self._in_hand
 
     def begin(self, attempt: Attempt) -> None:
         """Take note of an attempt that begins."""
@@ -40,6 +53,8 @@ class Pool:
     def end(self, attempt: Attempt) -> None:
         """Take note of its end."""
         self._running.pop(attempt, None)
+        if attempt.grant.nonce is not None and not attempt.is_stuck:
+            self.let_go(attempt.grant.nonce)
 
     async def sign_forever(self) -> None:
         """Give a sign of life for everything that runs, six times in the time after which it would count as lost."""

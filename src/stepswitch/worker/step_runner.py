@@ -29,7 +29,7 @@ from stepswitch.worker.patience import STORE_PAUSES, until_stored
 
 LET_GO_SECONDS: Final = 10.0
 """How long a step type that was cancelled gets to close its session."""
-LEFT_BEHIND: Final = "the step type did not let go: its session at the target may be open as long as this service runs"
+LEFT_BEHIND: Final = "the step type does not let go: its session at the target may be open until it does, or this service ends"
 CLAIM_AFTER_SECONDS: Final = 0.1
 """How long a step that is safe by its type runs without a stored claim: most have ended by then, and cost one commit (docs/decisions/0006)."""
 
@@ -39,6 +39,14 @@ _log = structlog.get_logger("stepswitch.worker")
 
 class Attempts(Protocol):
     """Who keeps an eye on what runs: the pool."""
+
+    def take(self, nonce: str) -> None:
+        """Take note of a claim that is about to be asked for."""
+        ...
+
+    def let_go(self, nonce: str) -> None:
+        """Take note that nothing is done under it any more, and no session open."""
+        ...
 
     def begin(self, attempt: Attempt) -> None:
         """Take note of an attempt that begins."""
@@ -75,7 +83,7 @@ class StepRunner:
             outcome = bounded(await self._run_patiently(attempt), self._around.output_bytes, attempt.mask)
             reach(CrashPoint.ATTEMPT_ENDED)
             await attempt.step_log.close()
-            await until_stored(self._around.clock, partial(self._claims.report, attempt.grant, outcome))
+            await until_stored(self._around.clock, partial(self._report, attempt, outcome))
             reach(CrashPoint.ATTEMPT_REPORTED)
         except asyncio.CancelledError:
             await self._let_go(attempt, outcome)
@@ -92,11 +100,16 @@ class StepRunner:
         earlier asking may have been stored, the sign that is stored may be as old as that: then one is given anew before it counts.
         """
         nonce = self._around.ids.new()
+        self._attempts.take(nonce)
+        grant: Grant | Reply = Reply.STALE
         try:
             grant, asked = await self._granted(lambda: self._claims.claim(task, self._instance, nonce))
         except asyncio.CancelledError:
             await self._to_the_end(self._give_back(task, nonce))  # the claim may have been stored; nothing was opened yet
             raise
+        finally:
+            if not isinstance(grant, Grant) or grant.nonce is None:
+                self._attempts.let_go(nonce)
         return Attempt(grant, self._around, asked) if isinstance(grant, Grant) else None
 
     async def _granted(self, claim: Callable[[], Awaitable[Grant | Reply]]) -> tuple[Grant | Reply, float]:
@@ -124,7 +137,9 @@ class StepRunner:
         From now on it speaks by the nonce of that claim, whether that is stored by then or not.
         """
         if attempt.grant.nonce is None:
-            attempt.grant = replace(attempt.grant, nonce=self._around.ids.new())
+            nonce = self._around.ids.new()
+            self._attempts.take(nonce)
+            attempt.grant = replace(attempt.grant, nonce=nonce)
             attempt.claiming = asyncio.get_running_loop().create_task(self._store_claim(attempt))
 
     async def _store_claim(self, attempt: Attempt) -> None:
@@ -139,14 +154,17 @@ class StepRunner:
         await attempt.step_log.close(keep_trying=False)
         if outcome is not None:
             try:
-                await self._claims.report(attempt.grant, outcome)
+                await self._report(attempt, outcome)
             except (ServiceError, NotFoundError) as error:
                 _log.error("what a stopped step came to could not be stored", execution=attempt.execution_id, error=str(error))
         nonce = attempt.grant.nonce
         if outcome is None and nonce is not None and attempt.can_be_given_back:
             await self._to_the_end(self._give_back(attempt.grant.task, nonce))
-        elif not attempt.is_stuck:
-            await self._confirm_cleanup(attempt.grant.task)
+        elif nonce is not None and not attempt.is_stuck:
+            await self._confirm_cleanup(attempt.grant.task, nonce)
+
+    async def _report(self, attempt: Attempt, outcome: Outcome) -> Reply:
+        return await self._claims.report(attempt.grant, outcome, is_left_behind=attempt.is_stuck)
 
     async def _give_back(self, task: Task, nonce: str) -> None:
         """Let somebody else carry out a step of which nothing was sent, and say that no session is left where others have given it up already.
@@ -159,11 +177,11 @@ class StepRunner:
             _log.error("a step of which nothing was sent could not be given back", execution=task.execution_id, error=str(error))
             reply = Reply.STALE
         if reply is Reply.STALE:
-            await self._confirm_cleanup(task)
+            await self._confirm_cleanup(task, nonce)
 
-    async def _confirm_cleanup(self, task: Task) -> None:
+    async def _confirm_cleanup(self, task: Task, nonce: str) -> None:
         """Say that nothing is left at the target. Where the store does not take that, it is said again until it does; no place is held meanwhile."""
-        confirm = partial(self._claims.cleaned_up, task.execution_id, task.number)
+        confirm = partial(self._claims.cleaned_up, task.execution_id, nonce)
         try:
             await confirm()
         except NotFoundError:
@@ -207,7 +225,6 @@ class StepRunner:
         try:
             if not await self._ends_in_time(running, attempt):
                 attempt.is_closed = True
-                await _stop(running, attempt, clock)
                 return timed_out(grant.time_limit_seconds, may_have_acted=attempt.sent and not grant.safe)
             return _bug(attempt, None, self._around.ids.new()) if running.cancelled() else running.result()
         except FencedError as error:
@@ -218,6 +235,14 @@ class StepRunner:
         finally:
             attempt.is_closed = True
             await _stop(running, attempt, clock)
+            if attempt.is_stuck and attempt.grant.nonce is not None:
+                self._begin(self._outlast(running, attempt.grant.task, attempt.grant.nonce))
+
+    async def _outlast(self, running: "asyncio.Task[Outcome]", task: Task, nonce: str) -> None:
+        """Wait, however long it takes, for a step type that did not let go, and say then that nothing is left of its session."""
+        await asyncio.wait([running])
+        self._attempts.let_go(nonce)
+        await self._confirm_cleanup(task, nonce)
 
     async def _ends_in_time(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> bool:
         """Return whether `running` ends within its time limit; one that has no claim is given one if it does not end soon."""
@@ -266,7 +291,7 @@ async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock
         attempt.is_stuck = True
         _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
         attempt.step_log.note(LEFT_BEHIND, LogLevel.WARN)
-    elif not running.cancelled():
+    elif running.done() and not running.cancelled():
         running.exception()
 
 

@@ -69,7 +69,9 @@ class Answers:
         logs, step_logs = _logs_by_step(view.logs)
         answer = self._head(view, root, fields)
         snapshot_of = self._step_snapshots(view, root, fields)
-        answer["stepExecutions"] = [_step(step, snapshot_of(step, of), step_logs.get(step.number, _NO_LOGS)) for step, of in view.steps]
+        answer["stepExecutions"] = [
+            _step(step, snapshot_of(step, of), step_logs.get(step.number, _NO_LOGS), view.head) for step, of in view.steps
+        ]
         answer["logs"] = logs
         return encode(fields.of(answer))
 
@@ -95,7 +97,7 @@ class Answers:
     async def _steps(self, rows: Rows, view: ExecutionView, root: Root, fields: Fields) -> AsyncIterator[bytes]:
         of_step, snapshot_of = fields.inside("stepExecutions"), self._step_snapshots(view, root, fields)
         async for step, of, logs in rows.steps(with_logs=fields.shows("stepExecutions", "logs")):
-            yield encode(of_step.of(_step(step, snapshot_of(step, of), [_line(entry) for entry in logs])))
+            yield encode(of_step.of(_step(step, snapshot_of(step, of), [_line(entry) for entry in logs], view.head)))
 
     def _head(self, view: ExecutionView, root: Root, fields: Fields) -> dict[str, Any]:
         head = view.head
@@ -144,7 +146,7 @@ class Answers:
         return lambda step, of: text(of).step(step.step_id)
 
 
-def _step(step: StepExecution, snapshot: Any, logs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def _step(step: StepExecution, snapshot: Any, logs: Sequence[Mapping[str, str]], head: Head) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "stepSnapshot": snapshot,
         "state": step.state,
@@ -165,7 +167,7 @@ def _step(step: StepExecution, snapshot: Any, logs: Sequence[Mapping[str, str]])
         answer["result"] = step.result
     if step.error is not None:
         answer["error"] = _error(step.error)
-    if step.cleanup_pending:
+    if head.left_behind and any(each.number == step.number for each in head.left_behind):
         answer["cleanupPending"] = True
     if step.probe is not None:
         answer["probe"] = _probe(step.probe)
