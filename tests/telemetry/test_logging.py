@@ -60,3 +60,15 @@ def test_a_request_that_a_stop_cuts_is_a_sentence_and_no_trace(capsys: pytest.Ca
     assert "a request was cut by the stop of the service" in logged
     assert "CancelledError" not in logged
     assert logged.count("Traceback") == logged.count("ZeroDivisionError: ") == 1
+
+
+@pytest.mark.parametrize(
+    "said", ["\x1b[2J", "\x1b]0;title\x07", "a\nb", "a\r\nb", "\x9b2J", "a\u2028b", "\u202eturned", "\x1b[2J\n2026 [info] forged"]
+)
+def test_what_others_say_writes_no_line_of_its_own_and_acts_on_no_terminal(said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for form in ("text", "json"):
+        set_up_logging("info", form)
+        structlog.get_logger("stepswitch").warning("somebody said something", what=said, several=[said])
+        lines = capfd.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].isprintable(), ascii(lines[0])

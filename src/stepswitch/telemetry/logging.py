@@ -51,6 +51,17 @@ def _without_cuts(record: logging.LogRecord) -> bool:
     return True
 
 
+def _legible(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Write signs that a terminal would obey as what they are called: what others say is logged too. The ends of lines are seen to where it is written."""
+    return {name: _escaped(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text)
+
+
 def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
     """Log from `level` upwards, as text for people or as one JSON object a line."""
     numeric = logging.getLevelNamesMapping()[level.upper()]
@@ -65,7 +76,7 @@ def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    traces: list[structlog.typing.Processor] = [plain] if form == "json" else []
+    traces: list[structlog.typing.Processor] = [plain] if form == "json" else [_legible]
     structlog.configure(
         processors=[*shared, *traces, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
