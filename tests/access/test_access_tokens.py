@@ -140,6 +140,7 @@ def forged(real: OidcProvider) -> dict[str, str]:
         "wants something understood": real.sign(real.claims(), {"crit": ["typ"]}),
         "names a key with a number": f"{part({'alg': 'RS256', 'typ': 'at+jwt', 'kid': 7})}.{body}.{signature}",
         "a name with a colon": real.sign(real.claims(sub="new", preferred_username="a:b")),
+        "a name that is too long": real.sign(real.claims(sub="new", preferred_username="a" * 250)),
         "a name with a slash": real.sign(real.claims(sub="new", preferred_username="a/b")),
         "too long": real.sign(real.claims(more="x" * 40_000)),
         "two dots": "..",

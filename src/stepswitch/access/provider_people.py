@@ -12,12 +12,14 @@ from stepswitch.access.vouched import Vouched, VouchedAccounts
 from stepswitch.domain.errors import NotAuthenticatedError
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.callers import DEFAULT_TENANT
-from stepswitch.engine.names_of_people import name_faults
+from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.privileges import role_name
 from stepswitch.engine.records import Account
 
 LONGEST_SUBJECT: Final = 512
+_NUMBER: Final = 4
+"""What stands in a name beside label and name: the `:`, and a number where the name is another one's."""
 RolesByName = Mapping[str, tuple[str, ...]]
 
 
@@ -37,7 +39,7 @@ class PeopleRules:
         """Return what somebody is called here; raises NotAuthenticatedError where that is no name."""
         given = claim(claims, self.name_claim)
         name = given if isinstance(given, str) and given else str(claims["sub"])
-        if name_faults("", name) or ":" in name:
+        if name_faults("", name) or ":" in name or len(self.label) + len(name) > LONGEST_NAME - _NUMBER:
             raise NotAuthenticatedError(f"nobody can be called {name[:80]!r} here: choose another claim with oidc_name_claim")
         return f"{self.label}:{name}"
 
