@@ -80,6 +80,8 @@ class StillQueue:
         self.first = 0
         self.busy = 0
         self.counted = 0
+        self.tenants: dict[str, int] = {}
+        self.kept: dict[str, int] = {}
 
     async def runnable(self, after: Runnable | None, count: int, due: Due = ANY) -> Sequence[Runnable]:
         return ()
@@ -89,6 +91,12 @@ class StillQueue:
 
     async def counts(self) -> Mapping[str, int]:
         return {"default": self.first}
+
+    async def under_way_of(self, tenant: str) -> int:
+        return self.tenants.get(tenant, 0)
+
+    async def stored(self, tenant: str) -> int:
+        return self.kept.get(tenant, 0)
 
     async def under_way(self) -> int:
         self.counted += 1

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.cli.loading import load_settings
 from stepswitch.domain.errors import SettingsError
+from stepswitch.engine.quotas import Quota
 from tests.cli.calling import Caller
 
 
@@ -126,6 +128,24 @@ def test_roles_of_groups_are_a_table_in_a_file_and_json_in_a_variable(file: Path
     settings = load_settings({}, file)
     assert settings.oidc_roles == {"noc shift": ("Operations", "own")}
     assert settings.oidc_client_roles == {"robot": ("Workflow Executor",)}
+
+
+def test_limits_of_tenants_are_tables_in_a_file_and_json_in_a_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("tenant_queued_executions = 5\n[tenant_limits.north]\nqueued_executions = 7\n")
+    assert load_settings({}, file).tenant_limits == {"north": {"queued_executions": 7}}
+    quotas = quotas_of(load_settings({}, file))
+    assert (quotas.of("north"), quotas.of("south")) == (Quota(queued_executions=7), Quota(queued_executions=5))
+    monkeypatch.setenv("STEPSWITCH_TENANT_LIMITS", '{"south": {"file_bytes": 0}}')
+    assert quotas_of(load_settings({}, file)).of("south") == Quota(queued_executions=5, file_bytes=0)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["{", "[]", '{"t": 5}', '{"t": {"files": 5}}', '{"t": {"file_bytes": -1}}', '{"t": {"file_bytes": true}}']
+)
+def test_limits_of_tenants_that_are_none_are_refused_with_their_names(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("STEPSWITCH_TENANT_LIMITS", wrong)
+    with pytest.raises(SettingsError, match="each with some of queued_executions, stored_executions, file_bytes"):
+        load_settings({})
 
 
 @pytest.mark.parametrize("wrong", ["{", "[]", '{"g": "Operations"}', '{"g": [1]}', "null"])

@@ -119,6 +119,15 @@ async def test_what_waits_and_what_is_carried_out_are_counted(executions: SqlExe
     assert (await queue.counts(), await queue.under_way()) == ({"default": 4, "elsewhere": 1}, 6)
 
 
+async def test_what_one_tenant_has_is_counted_apart(executions: SqlExecutionStore, queue: SqlQueueStore) -> None:
+    for number in range(4):
+        await stand(executions, f"e{number}", tenant="elsewhere" if number == 3 else "default")
+    await executions.create(save_of(head("running", current=claimed())), SNAPSHOT)
+    await executions.create(save_of(head("paused", current=step(state=StepState.WAITING_BEFORE))), SNAPSHOT)
+    assert [await queue.under_way_of(tenant) for tenant in ("default", "elsewhere", "nobody's")] == [4, 1, 0]
+    assert [await queue.stored(tenant) for tenant in ("default", "elsewhere", "nobody's")] == [5, 1, 0]
+
+
 async def many(database: Database, count: int) -> None:
     """Let so many executions stand in the queue, without what they are made of."""
     columns = (
@@ -141,7 +150,7 @@ async def test_nobody_counts_further_than_is_said(database: Database, queue: Sql
     assert (await queue.counts(), await queue.under_way()) == ({"t": COUNTED_PLACES + 1}, COUNTED_PLACES + 500)
 
 
-@pytest.mark.parametrize("asked", [queues._RUNNABLE, queues._COUNT_BETWEEN, queues._COUNTS, queues._COUNT_ALL])
+@pytest.mark.parametrize("asked", [queues._RUNNABLE, queues._COUNT_BETWEEN, queues._COUNTS, queues._COUNT_ALL, queues._COUNT_OF_TENANT])
 def test_the_queue_is_read_from_its_index_alone_and_in_its_order(path: Path, asked: Statement) -> None:
     compiled = asked.element.compile(dialect=DIALECT).params
     connection = connect(path)

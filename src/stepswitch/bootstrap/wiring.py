@@ -18,6 +18,7 @@ from stepswitch.bootstrap.credentials import wire_credentials
 from stepswitch.bootstrap.directory import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.identity import check_identity, identity_of, logins_of, warn_of_roles
 from stepswitch.bootstrap.keys import open_keys
+from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
@@ -233,7 +234,7 @@ class _Disk:
 def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk) -> Service:
     data_dir, database, ids, secrets = disk.data_dir, disk.database, TimeOrderedIds(), Masking()
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
-    files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes)
+    files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes, quotas := quotas_of(settings))
     conductor = Conductor(store, snapshots := Snapshots(store, secret_digest=database.sealer.digest), rules, clock)
     dispatcher = _dispatcher(settings, clock, conductor)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
@@ -247,8 +248,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     backlog = Backlog(lists=lists, clock=clock, **line)
     views = Views(snapshots=snapshots, secrets=secrets, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
-    executions = Executions(conductor=conductor, intake=Intake(queue, clock, settings.max_queued_executions), **use_cases)
-    repeats = _repeats(data_dir, database, executions, use_cases)
+    conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
+    repeats = _repeats(data_dir, database, executions := Executions(conductor=conductor, intake=intake, **use_cases), use_cases)
     return Service(
         settings=settings,
         clock=clock,

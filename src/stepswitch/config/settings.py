@@ -42,6 +42,26 @@ def _are_texts(given: object) -> bool:
     return isinstance(given, list | tuple) and all(isinstance(each, str) for each in given)
 
 
+def _limits(given: object) -> object:
+    """Return limits by tenants; a variable gives them as JSON, a file of settings as a table."""
+    try:
+        table = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        table = None
+    if not isinstance(table, dict) or not all(_are_limits(each) for each in table.values()):
+        message = f"Input should be a table of limits by tenants, in a variable as JSON, each with some of {', '.join(TENANT_LIMITS)}"
+        raise PydanticCustomError("limits_by_tenant", message)
+    return table
+
+
+def _are_limits(given: object) -> bool:
+    if not isinstance(given, dict) or not set(given) <= set(TENANT_LIMITS):
+        return False
+    return all(type(each) is int and each >= 0 for each in given.values())
+
+
+TENANT_LIMITS: Final = ("queued_executions", "stored_executions", "file_bytes")
+LimitsByTenant = Annotated[dict[str, dict[str, int]], NoDecode, BeforeValidator(_limits)]
 RolesByName = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_table)]
 _LARGER: Final[Mapping[str, Sequence[str]]] = {
     "multipart_limit_bytes": ("file_limit_bytes",),
@@ -221,6 +241,20 @@ class Settings(BaseSettings):
     )
     max_queued_executions: int = Field(
         100_000, ge=1, description="Executions that wait or run at once, paused ones apart; whoever wants another one is answered 503."
+    )
+    tenant_queued_executions: int | None = Field(
+        None, ge=0, description="The same of each tenant, beside the limit of all; unset is no limit."
+    )
+    tenant_stored_executions: int | None = Field(
+        None, ge=0, description="Executions that each tenant may have, ended ones too; one more is answered 400. Unset is no limit."
+    )
+    tenant_file_bytes: int | None = Field(
+        None, ge=0, description="Bytes that the files of each tenant may take; one that would be over is answered 400. Unset is no limit."
+    )
+    tenant_limits: LimitsByTenant = Field(
+        {},
+        description="Limits of single tenants, in place of those of all, as in "
+        '`{"north": {"queued_executions": 100, "stored_executions": 10000, "file_bytes": 1073741824}}`.',
     )
     body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes; one that brings files is limited apart.")
     file_limit_bytes: int = Field(50 * MIB, ge=1024, description="Largest file, in bytes.")

@@ -25,6 +25,12 @@ class QueueStore(Protocol):
     async def under_way(self) -> int:
         """Return how many there are in all, together with the executions whose step is being carried out."""
 
+    async def under_way_of(self, tenant: str) -> int:
+        """Return that of one tenant."""
+
+    async def stored(self, tenant: str) -> int:
+        """Return how many executions a tenant has, ended ones too."""
+
 
 class Refill(Protocol):
     """One reading of what was left in the store, oldest first. Always ended."""

@@ -86,7 +86,7 @@ class Executions:
     ) -> ExecutionView:
         """Queue an execution and return it with its step execution 0; raises NotFoundError, NotPermittedError, or InvalidRequestError with every fault.
 
-        Raises OverloadedError where too many wait. When this returns, the execution is on disk, and `mark` with it. Raises VersionConflictError where a mark of that name is there already.
+        Raises OverloadedError where too many wait, and InvalidRequestError where the tenant may have no more. When this returns, the execution is on disk, and `mark` with it. Raises VersionConflictError where a mark of that name is there already.
         """
         origin = _Origin(execution_id or self._ids.new(), mark)
         stored = await self._catalogue.get(caller, request.workflow_id)
@@ -106,11 +106,11 @@ class Executions:
 
     async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin") -> ExecutionView:
         await self._refuse_faults(caller, request, compiled.workflow)
-        await self._intake.admit()
+        admission = await self._intake.admit(caller.tenant)
         try:
             return self._views.fresh(await self._begin(caller, request, compiled, origin))
         finally:
-            self._intake.settled()
+            admission.settled()
 
     async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, workflow: Workflow) -> None:
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]

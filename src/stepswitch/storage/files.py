@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, delete, exists, func, insert, not_, select
 from stepswitch.domain.errors import CommitInDoubtError, StoreError, TooLargeError
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Ids
+from stepswitch.engine.quotas import NO_QUOTAS, Quotas, check_file_space
 from stepswitch.engine.records import StoredFile
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
@@ -28,6 +29,7 @@ _F = files.c
 PAGE: Final = 500
 CHUNK: Final = 256 * 1024
 _INSERT: Final = Statement(insert(files))
+_SPACE: Final = Statement(select(func.coalesce(func.sum(_F.size), 0)).where(_F.tenant == bindparam("tenant")))
 _FIND: Final = Statement(select(_F.sha256, _F.body).where(_F.tenant == bindparam("tenant"), _F.id == bindparam("id")))
 _UNUSED: Final = select(_F.id, _F.sha256).where(not_(exists().where(file_uses.c.file_id == _F.id)))
 _UNUSED_PAGE: Final = Statement(_UNUSED.where(_F.id > bindparam("after")).order_by(_F.id).limit(PAGE))
@@ -41,7 +43,8 @@ _UNFINISHED: Final = ".part"
 class DiskFileStore:
     """Files in a directory, their rows in the database. Made once, by the process that holds the data directory."""
 
-    def __init__(self, directory: Path, database: Database, ids: Ids, limit_bytes: int) -> None:
+    def __init__(self, directory: Path, database: Database, ids: Ids, limit_bytes: int, quotas: Quotas = NO_QUOTAS) -> None:
+        self._quotas = quotas
         self._directory = directory
         self._database = database
         self._ids = ids
@@ -57,18 +60,27 @@ class DiskFileStore:
             left.unlink(missing_ok=True)
 
     async def put(self, tenant: str, name: str, content: AsyncIterator[bytes]) -> StoredFile:
-        """See `FileStore`; raises StoreError where there is no room on the disk."""
+        """See `FileStore`; raises StoreError where there is no room on the disk, InvalidRequestError where the tenant may have no more."""
         file_id = self._ids.new()
         part = self._directory / f"{file_id}{_UNFINISHED}"
+        await self._check_space(tenant, 1)  # before a file of any size is taken
         try:
             digest, size = await self._receive(part, name, content)
             file = StoredFile(file_id, tenant, name, digest, size)
             async with self._one_by_one:
+                await self._check_space(tenant, size)
                 await self._keep(part, file)
                 self._held[file.id] += 1
         finally:
             part.unlink(missing_ok=True)
         return file
+
+    async def _check_space(self, tenant: str, size: int) -> None:
+        """Raise InvalidRequestError where a tenant has no room for a file of so many bytes. Each file counts, also where the disk has its content once."""
+        limit = self._quotas.of(tenant).file_bytes
+        if limit is not None:
+            (((used,),),) = await self._database.read([Query(_SPACE, {"tenant": tenant})])
+            check_file_space(tenant, int(used), size, limit)
 
     async def _receive(self, part: Path, name: str, content: AsyncIterator[bytes]) -> tuple[str, int]:
         """Write `content` to `part` and to the disk; return its hash and size."""
@@ -90,7 +102,7 @@ class DiskFileStore:
             await asyncio.to_thread(self._settle, part, file.sha256)
         reach(CrashPoint.FILE_RENAMED)
         body = dump_row({"name": file.name, "size": file.size})
-        row = {"id": file.id, "tenant": file.tenant, "sha256": file.sha256, "body": body}
+        row = {"id": file.id, "tenant": file.tenant, "sha256": file.sha256, "size": file.size, "body": body}
         try:
             await self._database.write([Op(_INSERT, row, 1)])
         except CommitInDoubtError:

@@ -47,6 +47,15 @@ _COUNT_BETWEEN: Final = Statement(
 _FIRST: Final = select(_E.tenant).where(_IN_LINE).order_by(_E.runnable_since, _E.id).limit(COUNTED_PLACES + 1).subquery()
 _COUNTS: Final = Statement(select(_FIRST.c.tenant, func.count()).group_by(_FIRST.c.tenant))
 _COUNT_ALL: Final = Statement(select(func.count()).where(_IN_LINE))
+_COUNT_OF_TENANT: Final = Statement(
+    select(func.count()).where(_IN_LINE, _E.tenant == bindparam("tenant")).with_hint(executions, "INDEXED BY executions_runnable", "sqlite")
+)
+_COUNT_CLAIMS_OF_TENANT: Final = Statement(
+    select(func.count()).select_from(claims.join(executions, _E.id == claims.c.execution_id)).where(_E.tenant == bindparam("tenant"))
+)
+_COUNT_STORED: Final = Statement(
+    select(func.count()).where(_E.tenant == bindparam("tenant")).with_hint(executions, "INDEXED BY executions_by_id", "sqlite")
+)
 _COUNT_CLAIMS: Final = Statement(select(func.count()).select_from(claims))
 
 
@@ -85,3 +94,14 @@ class SqlQueueStore:
         """See `QueueStore`."""
         (((waiting,),), ((running,),)) = await self._database.read([Query(_COUNT_ALL, {}), Query(_COUNT_CLAIMS, {})])
         return int(waiting + running)
+
+    async def under_way_of(self, tenant: str) -> int:
+        """See `QueueStore`."""
+        of_tenant = {"tenant": tenant}
+        counts = await self._database.read([Query(_COUNT_OF_TENANT, of_tenant), Query(_COUNT_CLAIMS_OF_TENANT, of_tenant)])
+        return sum(int(count) for ((count,),) in counts)
+
+    async def stored(self, tenant: str) -> int:
+        """See `QueueStore`."""
+        (((count,),),) = await self._database.read([Query(_COUNT_STORED, {"tenant": tenant})])
+        return int(count)

@@ -273,8 +273,10 @@ files: Final = Table(
     Column("id", String, primary_key=True),
     Column("tenant", String, nullable=False),
     Column("sha256", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("files_by_content", "sha256"),
+    Index("files_by_tenant", "tenant", "size"),
 )
 
 credentials: Final = Table(

@@ -98,10 +98,12 @@ def _files() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("files_by_content", "files", ["sha256"])
+    op.create_index("files_by_tenant", "files", ["tenant", "size"])
     op.create_table(
         "file_uses",
         sa.Column("file_id", sa.String(), nullable=False),
