@@ -352,6 +352,7 @@ BODIES: Final[dict[str, Callable[[Asked], Any]]] = {
     "changeCredential": lambda asked: {"description": f"changed for {asked.own.mark}"},
     "login": _login,
     "loginSingular": _login,
+    "openDeviceSession": lambda asked: {"deviceCode": f"code of {asked.own.mark}"},
     "trustHostKey": lambda asked: {"host": "192.0.2.1", "publicKey": KEY},
     "scanHostKeys": lambda asked: {"host": "127.0.0.1", "port": 1},
 }
