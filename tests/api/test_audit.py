@@ -1,5 +1,6 @@
 """Risk: somebody changes something, or is refused something, and the audit trail does not have it, has it twice, or has a secret."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +12,14 @@ import pytest
 from stepswitch.api.operation import OWN_ROOT, Audit, Operation
 from stepswitch.api.operations import served
 from stepswitch.bootstrap.server import application
-from stepswitch.engine.audit import Entry
-from stepswitch.engine.audit_trail import AuditTrail, check_chain
+from stepswitch.engine.audit import Actor, Entry, written_time
+from stepswitch.engine.audit_trail import LOOK_SECONDS, AuditTrail, check_chain
 from stepswitch.storage.audit import SqlAuditStore
 from tests.api.house import KEY, PLAIN, TENANT
 from tests.api.real import real_service
 from tests.api.test_who_may import Office, body_of, of, open_office
 from tests.domain.documents import document
-from tests.engine.scripted import open_house
+from tests.engine.scripted import ANN, open_house
 
 PASSWORD = "long enough"
 NOOP = {"name": "n", "version": "1", "schemaVersion": "3.0", "startStepId": "a", "steps": {"a": {"type": "NOOP"}}}
@@ -383,3 +384,39 @@ async def test_an_administrator_of_a_tenant_sees_that_tenant_and_no_other(watche
         lines = (await watched.office.client.get(path, headers=elsewhere)).text
         assert "creator" not in lines
         assert "stranger" in lines
+
+
+# --- what the service does by itself ---
+
+
+async def test_old_records_go_by_themselves_where_the_settings_say_so_and_that_is_recorded(tmp_path: Path) -> None:
+    async with open_house(tmp_path, start=False) as house:
+        trail = SqlAuditStore(house.service._database)
+        for number in range(5):
+            await trail.append(Entry("createUser", house.clock.now() + number, "default", "ann", Actor.SESSION))
+    async with open_house(tmp_path, start=False, audit_retention_days=30) as house:
+        house.clock.jump(31 * 86_400)
+        house.service._background.append(asyncio.get_running_loop().create_task(house.service.audit.run()))
+        await house.clock.until_sleeping_for(LOOK_SECONDS)
+        await house.clock.advance(LOOK_SECONDS)
+        trail = SqlAuditStore(house.service._database)
+        await house.clock.until_sleeping_for(LOOK_SECONDS)
+        (left,) = await trail.behind(0, 10)
+        record = json.loads(left.record.text)
+        assert (record["operation"], record["actor"], record["tenant"]) == ("pruneAudit", {"kind": "system", "session": "", "user": ""}, "")
+        assert (record["after"]["why"], record["after"]["number"]) == ("audit_retention_days", 6)
+        check = await check_chain(trail)
+        assert (check.finding, check.missing, check.count) == (None, 6, 1)
+
+
+async def test_what_the_retention_removes_is_recorded_with_why(tmp_path: Path) -> None:
+    async with open_house(tmp_path, start=False) as house:
+        view = await house.create(document(), debug_step_ids=("a",))
+        await house.service.steering.abort(ANN, view.head.id, "")
+        house.clock.jump(31 * 86_400)
+        assert await house.service.conductor.remove_expired(view.head.id)
+        trail = SqlAuditStore(house.service._database)
+        record = json.loads((await trail.behind(await trail.newest() - 1, 1))[0].record.text)
+        assert (record["operation"], record["object"]["id"], record["tenant"]) == ("removeExpiredExecution", view.head.id, "default")
+        assert (record["actor"]["kind"], record["before"]["status"], record["before"]["creationUser"]) == ("system", "ABORTED", "ann")
+        assert record["before"]["retainedTil"] < written_time(house.clock.now())

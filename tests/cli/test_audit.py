@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,85 @@ def test_a_restore_is_recorded_and_the_chain_goes_on(stepswitch: Caller, data: P
     assert stepswitch("backup", tmp_path / "copy", "--data-dir", data).exit == 0
     assert stepswitch("restore", tmp_path / "copy", "--data-dir", tmp_path / "new").exit == 0
     checked = stepswitch("audit", "verify", "--head", before, "--data-dir", tmp_path / "new")
-    assert (checked.exit, checked.out.splitlines()[0]) == (0, "whole: 8 records, up to number 8")
+    assert (checked.exit, checked.out.splitlines()[0]) == (0, "whole: 9 records, up to number 9")
     last = exported(stepswitch, tmp_path / "new")[-1]
     assert (last["operation"], last["actor"]["kind"]) == ("restore", "command line")
     assert set(last["after"]) == {"epoch", "backedUpAt"}
+
+
+# --- pruning ---
+
+
+def verified(stepswitch: Caller, data: Path, *options: str) -> dict[str, Any]:
+    called = stepswitch("audit", "verify", "--json", *options, "--data-dir", data)
+    assert called.exit == 0, called.err
+    found: dict[str, Any] = json.loads(called.out)
+    return found
+
+
+@pytest.fixture
+def aged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stepswitch: Caller) -> Path:
+    """A data directory in which three things were done long ago and four lately."""
+    data = tmp_path / "aged"
+    data.mkdir()
+    names = iter("abcdefg")
+    with monkeypatch.context() as patch:
+        patch.setattr("stepswitch.system.SystemClock.now", lambda _: 1_700_000_000_000)
+        for _ in range(3):
+            assert stepswitch("role", "add", next(names), "--privilege", "Workflow Read", "--data-dir", data).exit == 0
+    for name in names:
+        assert stepswitch("role", "add", name, "--privilege", "Workflow Read", "--data-dir", data).exit == 0
+    return data
+
+
+LATELY = "2025-01-01"
+
+
+def test_what_is_pruned_is_exported_first_recorded_and_what_is_left_is_proven(stepswitch: Caller, aged: Path, tmp_path: Path) -> None:
+    before, whole = verified(stepswitch, aged), exported(stepswitch, aged)
+    out = tmp_path / "old.jsonl"
+    done = stepswitch("audit", "prune", "--before", LATELY, "--export", out, "--data-dir", aged)
+    assert done.exit == 0, done.err
+    old = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["record"] for line in old] == whole[: len(old)]
+    assert len(old) == 3
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    left = exported(stepswitch, aged)
+    assert left[:-1] == whole[len(old) :]
+    assert (left[-1]["operation"], left[-1]["object"]["id"]) == ("pruneAudit", f"records up to {len(old)}")
+    assert (left[-1]["after"]["number"], left[-1]["after"]["hash"]) == (len(old), old[-1]["hash"])
+    after = verified(stepswitch, aged, "--head", before["head"])
+    assert (after["pruned"], after["records"], after["broken"]) == (len(old), 8 - len(old), None)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--before", "2020-01-01"), "say --export FILE"),
+        (("--before", "2020-01-01", "--exported", "--export", "x"), "one of the two"),
+        (("--before", "2999-01-01", "--exported"), "lies in the future"),
+    ],
+)
+def test_nothing_is_pruned_unless_somebody_says_that_it_is_kept_elsewhere(
+    stepswitch: Caller, data: Path, options: tuple[str, ...], told: str
+) -> None:
+    done = stepswitch("audit", "prune", *options, "--data-dir", data)
+    assert done.exit == 2
+    assert told in done.err
+    assert len(exported(stepswitch, data)) == 7
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_removed(stepswitch: Caller, aged: Path, tmp_path: Path) -> None:
+    out = tmp_path / "old.jsonl"
+    out.write_text("mine")
+    done = stepswitch("audit", "prune", "--before", LATELY, "--export", out, "--data-dir", aged)
+    assert (done.exit, out.read_text()) == (2, "mine")
+    assert "nothing was removed" in done.err
+    assert len(exported(stepswitch, aged)) == 7
+
+
+def test_a_backup_is_recorded_before_it_is_made(stepswitch: Caller, data: Path, tmp_path: Path) -> None:
+    assert stepswitch("backup", tmp_path / "copy", "--data-dir", data).exit == 0
+    record = exported(stepswitch, data)[-1]
+    assert (record["operation"], record["object"]) == ("backup", {"id": str(tmp_path / "copy"), "kind": "backup", "name": ""})
+    assert exported(stepswitch, tmp_path / "copy")[-1] == record

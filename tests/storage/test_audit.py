@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from stepswitch.domain.canonical import canonical_json
-from stepswitch.domain.errors import StoreError, VersionConflictError
-from stepswitch.engine.audit import LARGEST_CHANGE_BYTES, LONGEST_TEXT, MOST_ITEMS, Actor, Entry, Judgement, Thing
+from stepswitch.domain.errors import CallerError, StoreError, VersionConflictError
+from stepswitch.engine.audit import LARGEST_CHANGE_BYTES, LONGEST_TEXT, MOST_ITEMS, Actor, Entry, Judgement, Thing, written_time
 from stepswitch.engine.audit_chain import BEGINNING, Break, ChainCheck, chained
-from stepswitch.engine.audit_ports import Wanted
+from stepswitch.engine.audit_ports import PRUNE, Wanted
+from stepswitch.engine.audit_pruning import Pruning, checked, declare, finish, to_prune
 from stepswitch.engine.audit_trail import check_chain
 from stepswitch.engine.records import Account, TrustedKey
 from stepswitch.storage import audit as audit_module
@@ -316,3 +317,114 @@ def test_nothing_is_a_whole_chain() -> None:
     assert check.end() is None
     assert (check.count, check.head) == (0, BEGINNING)
     assert ChainCheck("f" * 64).end() is not None
+
+
+# --- pruning ---
+
+
+async def pruned_to(trail: SqlAuditStore, last: int) -> None:
+    """Declare that the records up to one are to go, as the command does."""
+    pruning = Pruning(await trail.oldest(), last)
+    await declare(trail, pruning, await checked(trail, pruning), entry(99, operation=PRUNE))
+
+
+async def test_what_is_left_after_a_pruning_is_proven_by_its_record(trail: SqlAuditStore) -> None:
+    head = await ten(trail)
+    noted = (await trail.behind(6, 1))[0].record.hash
+    await pruned_to(trail, 7)
+    assert await finish(trail) == 7
+    check = await check_chain(trail, head)
+    assert (check.finding, check.missing, check.count, check.number) == (None, 7, 4, 11)
+    assert (await check_chain(trail, noted)).finding is None, "it is the hash that the record says"
+    said = json.loads((await trail.behind(10, 1))[0].record.text)
+    assert said["object"] == {"id": "records up to 7", "kind": "audit trail", "name": ""}
+    assert (said["after"]["first"], said["after"]["number"], said["after"]["hash"]) == (1, 7, noted)
+
+
+async def test_a_pruning_that_is_interrupted_anywhere_leaves_what_is_whole_and_goes_on(trail: SqlAuditStore) -> None:
+    await ten(trail)
+    await pruned_to(trail, 7)
+    for gone in range(8):
+        check = await check_chain(trail)
+        assert (check.finding, check.missing, check.count) == (None, gone, 11 - gone)
+        assert await trail.remove(1) == (gone < 7)
+    await pruned_to(trail, 9)
+    assert await finish(trail) == 2
+    check = await check_chain(trail)
+    assert (check.finding, check.missing, check.count) == (None, 9, 3)
+
+
+async def test_a_smaller_pruning_beside_a_larger_one_takes_nothing_back(trail: SqlAuditStore) -> None:
+    await ten(trail)
+    first, second = Pruning(1, 7), Pruning(1, 3)
+    heads = [await checked(trail, each) for each in (first, second)]
+    for each, head in zip((first, second), heads, strict=True):
+        await declare(trail, each, head, entry(99, operation=PRUNE))
+    assert await finish(trail) == 7
+    assert (await check_chain(trail)).finding is None
+
+
+@pytest.mark.parametrize("number", [8, 10, 11])
+async def test_nothing_that_was_not_pruned_can_be_removed(trail: SqlAuditStore, path: Path, number: int) -> None:
+    await ten(trail)
+    await pruned_to(trail, 7)
+    connection = sqlite3.connect(path)
+    with pytest.raises(sqlite3.IntegrityError, match="audit trail"):
+        connection.execute(f"DELETE FROM audit WHERE number = {number}")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statements", "number", "kind"),
+    [
+        (["DELETE FROM audit WHERE number <= 8"], 1, Break.MISSING),
+        (["UPDATE audit_start SET number = 8", "DELETE FROM audit WHERE number <= 8"], 1, Break.MISSING),
+        (["DELETE FROM audit_start"], 1, Break.MISSING),
+        (["DELETE FROM audit WHERE number = 11"], 1, Break.MISSING),
+        (["UPDATE audit SET record = replace(record, '\"number\":7', '\"number\":6') WHERE number = 11"], 1, Break.MISSING),
+        (["UPDATE audit SET user = 'eve' WHERE number = 9"], 9, Break.CHANGED),
+        (["UPDATE audit SET previous = hash WHERE number = 8"], 8, Break.CHANGED),
+        (["UPDATE audit SET record = replace(record, 'before', 'behind') WHERE number = 11"], 11, Break.CHANGED),
+    ],
+)
+async def test_whatever_is_touched_after_a_pruning_is_found(
+    trail: SqlAuditStore, path: Path, statements: list[str], number: int, kind: Break
+) -> None:
+    await ten(trail)
+    await pruned_to(trail, 7)
+    await finish(trail)
+    _rewritten(path, *statements)
+    finding = (await check_chain(trail)).finding
+    assert finding is not None
+    assert (finding.number, finding.kind) == (number, kind)
+
+
+async def test_a_trail_that_is_broken_is_not_pruned(trail: SqlAuditStore, path: Path) -> None:
+    await ten(trail)
+    _rewritten(path, "UPDATE audit SET user = 'eve' WHERE number = 4")
+    with pytest.raises(CallerError, match="broken, and nothing was removed: record 4 was changed"):
+        await pruned_to(trail, 7)
+    assert (await trail.oldest(), await trail.newest()) == (1, 10)
+
+
+async def test_lists_begin_where_the_trail_does(trail: SqlAuditStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_module, "WINDOW", 2)
+    await ten(trail)
+    await pruned_to(trail, 7)
+    await finish(trail)
+    found, on = await trail.page(Wanted(outcome="allowed"), 0, 11, 10)
+    assert ([record.number for record in found], on) == ([8, 9], 9)
+    found, before = await trail.backwards(Wanted(outcome="allowed"), 10, 10)
+    assert ([record.number for record in found], before) == ([9, 8], 0)
+
+
+async def test_only_what_is_older_goes_and_what_is_still_to_be_sent_stays(trail: SqlAuditStore) -> None:
+    assert (await to_prune(trail, written_time(NOW), None)).count == 0, "there is no record yet"
+    await ten(trail)
+    cut = written_time(NOW + 5)
+    assert await to_prune(trail, cut, None) == Pruning(1, 5)
+    assert await to_prune(trail, cut, "syslog") == Pruning(1, 0, 5)
+    await trail.note_sent("syslog", 3)
+    assert await to_prune(trail, cut, "syslog") == Pruning(1, 3, 2)
+    assert (await to_prune(trail, written_time(NOW - 5), None)).count == 0
+    assert await to_prune(trail, written_time(NOW + 500), None) == Pruning(1, 10)

@@ -1,5 +1,6 @@
 """The one room that knows every concrete class. Everything that starts the service, or a part of it, starts here."""
 
+from stepswitch.bootstrap.auditing import prune_audit
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.beside import People, open_audit, open_host_keys, open_people
 from stepswitch.bootstrap.credentials import open_credentials
@@ -24,6 +25,7 @@ __all__ = [
     "open_people",
     "open_rehearsals",
     "open_service",
+    "prune_audit",
     "reseal_alone",
     "restore",
     "serve",

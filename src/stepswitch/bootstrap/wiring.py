@@ -14,6 +14,7 @@ from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.provider import Provider
 from stepswitch.access.provider_logins import ProviderLogins
 from stepswitch.access.sessions import Sessions, new_api_token
+from stepswitch.bootstrap.auditing import kept_records
 from stepswitch.bootstrap.credentials import wire_credentials
 from stepswitch.bootstrap.directory import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.identity import check_identity, identity_of, logins_of, warn_of_roles
@@ -314,7 +315,7 @@ def _people(settings: Settings, database: SqliteDatabase, clock: Clock, people: 
     sessions = Sessions(store, passwords, clock, hours, access_tokens=vouched, directory=people.directory, people=people.current)
     users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
-    trail = AuditTrail(SqlAuditStore(database), clock)
+    trail = AuditTrail(SqlAuditStore(database), clock, kept_records(settings))
     forwarder = _forwarder(settings, trail, clock)
     return _People(
         accounts=sessions,

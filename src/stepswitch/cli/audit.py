@@ -4,6 +4,7 @@ Works on the data directory, also beside a running service.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,6 +14,7 @@ import typer
 from stepswitch.cli.administration import Url, service_at
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.listing import TIME_FORMATS, write_json
+from stepswitch.cli.people import recorded
 from stepswitch.cli.places import refuse_missing
 from stepswitch.domain.errors import SettingsError
 
@@ -27,6 +29,7 @@ DataDir = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML); STEPSWITCH_CONFIG names one too.")]
 _LINES_AT_ONCE: Final = 500
+PRUNE: Final = "pruneAudit"
 
 
 @app.command()
@@ -49,9 +52,11 @@ def verify(
     finding = check.finding
     if as_json:
         broken = None if finding is None else {"number": finding.number, "kind": finding.kind.value, "message": finding.text}
-        write_json({"records": check.count, "number": check.number, "head": check.head, "broken": broken})
+        write_json({"records": check.count, "pruned": check.missing, "number": check.number, "head": check.head, "broken": broken})
     elif finding is None:
         typer.echo(f"whole: {check.count} record{'' if check.count == 1 else 's'}, up to number {check.number}")
+        if check.missing:
+            typer.echo(f"pruned: the records up to number {check.missing}, as a record says: `stepswitch audit export --operation {PRUNE}`")
         typer.echo(f"head: {check.head}")
     else:
         complain(f"broken ({finding.kind.value}): {finding.text}")
@@ -92,6 +97,42 @@ def export(
 
     wanted = Wanted(since=_time(since), until=_time(until), user=user, operation=operation, thing=about, outcome=outcome)
     asyncio.run(_exported(_directory(data_dir, config), wanted))
+
+
+@app.command()
+def prune(
+    *,
+    before: Annotated[datetime, typer.Option(formats=TIME_FORMATS, help="Remove what happened before.", show_default=False)],
+    export: Annotated[Path | None, typer.Option("--export", metavar="FILE", help="Write what is removed to this new file first.")] = None,
+    exported: Annotated[bool, typer.Option("--exported", help="It was exported already: remove it.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Remove the beginning of the audit trail, and record that.
+
+    The record says up to which record it went, and the hash of that, so that `stepswitch audit verify` still proves the rest. What is still to be sent
+    to the syslog server of the settings stays. A pruning that was interrupted is completed by the next one.
+    """
+    from stepswitch.bootstrap import prune_audit  # noqa: PLC0415 - loads everything
+    from stepswitch.cli.loading import load_settings  # noqa: PLC0415
+
+    if exported is (export is not None):
+        raise SettingsError(
+            "say --export FILE, which writes what is removed to a file first, or --exported, where that was done: one of the two"
+        )
+    time = _time(before)
+    if time is None or before.astimezone() > datetime.now().astimezone():
+        raise SettingsError("--before lies in the future; only what is old is removed")
+    settings = load_settings({"data_dir": data_dir}, config)
+    refuse_missing(settings.data_dir)
+    entry = replace(recorded(PRUNE), after={"before": time, "exportedTo": None if export is None else export.name})
+    done = asyncio.run(prune_audit(settings, time, entry, export))
+    if done.count:
+        typer.echo(f"removed: {done.count} record{'' if done.count == 1 else 's'}, up to number {done.last}; that is recorded")
+    else:
+        typer.echo("nothing was removed: there is nothing that old")
+    if done.kept:
+        typer.echo(f"{done.kept} more stay until they are sent on to the syslog server")
 
 
 def _directory(data_dir: Path | None, config: Path | None) -> Path:

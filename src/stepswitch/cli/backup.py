@@ -2,13 +2,18 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepswitch.cli.exits import complain
 from stepswitch.cli.people import recorded
 from stepswitch.cli.places import refuse_missing
+from stepswitch.domain.errors import StepswitchError
 from stepswitch.domain.execution import ENDED, Status
+
+if TYPE_CHECKING:
+    from stepswitch.engine.audit import Entry
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Data directory of the service. [default: as in the settings: stepswitch-data]", show_default=False)
@@ -32,9 +37,27 @@ def backup(
 
     settings = load_settings({"data_dir": data_dir}, config)
     refuse_missing(settings.data_dir)
+    _record(settings.data_dir, target)
     made = back_up(settings.data_dir, target)
     size = made.database_bytes + sum(made.files.values())
     typer.echo(f"{target}: {size / 2**20:,.1f} MiB, {len(made.files)} file{'' if len(made.files) == 1 else 's'}, read back and found whole")
+
+
+def _record(directory: Path, target: Path) -> None:
+    """Record a backup before it is made; one of a database that takes nothing any more is made all the same."""
+    from stepswitch.engine.audit import Thing  # noqa: PLC0415 - loads what --help does not need
+
+    try:
+        asyncio.run(_append(directory, recorded("backup", Thing("backup", str(target)))))
+    except StepswitchError as error:
+        complain(f"the backup is not in the audit trail: {error}")
+
+
+async def _append(directory: Path, entry: "Entry") -> None:
+    from stepswitch.bootstrap import open_audit  # noqa: PLC0415 - loads everything
+
+    async with open_audit(directory) as store:
+        await store.append(entry)
 
 
 def restore(

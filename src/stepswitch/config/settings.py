@@ -216,6 +216,12 @@ class Settings(BaseSettings):
     audit_syslog: str | None = Field(
         None, description="Syslog server that the audit trail is sent on to: `udp://host:514`, `tcp://host:601` or `tls://host:6514`."
     )
+    audit_retention_days: float | None = Field(
+        None,
+        gt=0,
+        le=36_500,
+        description="Days that a record of the audit trail is kept; unset is for ever. What is still to be sent on stays longer.",
+    )
     audit_syslog_ca_file: Path | None = Field(
         None, description="Certificates that the syslog server's own is checked against; those of the system unless set."
     )

@@ -62,13 +62,17 @@ def searched_of(record: Mapping[str, Any]) -> tuple[object, ...]:
 class ChainCheck:
     """Goes through a chain from its start to its end, in constant memory."""
 
-    def __init__(self, expected_head: str | None = None) -> None:
+    def __init__(self, expected_head: str | None = None, pruned: tuple[int, str] | None = None) -> None:
+        self._pruned = pruned
+        """Up to which record the beginning may be missing, and the hash of that: the record of a pruning says so, and stands in the chain itself."""
+        self.missing = 0
+        """So many records are missing at the beginning."""
         self.number = 0
         self.head = BEGINNING
         self.count = 0
         self.finding: Finding | None = None
         self._expected = expected_head
-        self._is_found = expected_head in (None, BEGINNING)
+        self._is_found = expected_head in (None, BEGINNING) or (pruned is not None and expected_head == pruned[1])
 
     def begin_behind(self, record: Record) -> None:
         """Take a record on trust, and check what comes after it."""
@@ -90,17 +94,26 @@ class ChainCheck:
         """Return what is broken, now that there are no more records; None where nothing is."""
         if self.finding is None and not self._is_found:
             text = "no record has the hash that was noted: records are missing at the end, or all of it was written anew"
+            text += f"; it may be that of one of the {self.missing} that were pruned" if self.missing else ""
             self.finding = Finding(self.number, Break.HEAD_UNKNOWN, text)
         return self.finding
 
     def _fault_of(self, stored: Stored) -> Finding | None:
-        record, expected = stored.record, self.number + 1
+        record = stored.record
+        if self.number == 0 and record.number > 1 and self._pruned is not None and record.number <= self._pruned[0] + 1:
+            self.missing = self.number = record.number - 1
+            self.head = self._pruned[1] if record.number == self._pruned[0] + 1 else record.previous
+        expected = self.number + 1
         if record.number != expected:
             last = record.number - 1
             text = f"record {last} is missing" if last == expected else f"records {expected} to {last} are missing"
             return Finding(expected, Break.MISSING, text)
         if chained(record.number, record.previous, record.text) != record.hash:
             return self._changed_or_moved(record)
+        if self._pruned is not None and record.number == self._pruned[0] and record.hash != self._pruned[1]:
+            return Finding(
+                record.number, Break.CHANGED, f"record {record.number} was changed: the record of the pruning up to it says another hash"
+            )
         if record.previous != self.head:
             text = f"record {record.number} does not follow record {self.number}: its number was kept, and what stands before it was not"
             return Finding(record.number, Break.OUT_OF_ORDER, text)

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from stepswitch.engine.audit import Entry, Record
 from stepswitch.engine.audit_chain import Stored
+
+PRUNE: Final = "pruneAudit"
+PRUNED_UP_TO: Final = "records up to "
+"""What the record of a pruning is about: this, and a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,15 @@ class Wanted:
     outcome: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What the record of a pruning says: up to which record it went, and the hash of that; `by` is the number of the record itself."""
+
+    number: int
+    hash: str
+    by: int
+
+
 class AuditStore(Protocol):
     """The audit trail. What changes something else is written by the store of that, in the same transaction."""
 
@@ -29,6 +42,21 @@ class AuditStore(Protocol):
 
     async def newest(self) -> int:
         """Return the number of the last record; 0 where there is none."""
+
+    async def oldest(self) -> int:
+        """Return the number of the first record that is there; 0 where there is none."""
+
+    async def last_before(self, time: str) -> int:
+        """Return the number of the record before the first one of that time or later: all up to it are older."""
+
+    async def prune(self, number: int, entry: Entry) -> None:
+        """Declare that the records up to `number` are to go, and record that in the same transaction. They are there until `remove` has removed them."""
+
+    async def pruned(self) -> "Pruned | None":
+        """Return up to where the trail was pruned the last time, as the record of it says; None where it was not, or where no record says so."""
+
+    async def remove(self, count: int) -> int:
+        """Remove up to `count` of the records that are to go, the oldest first; return how many those were."""
 
     async def behind(self, number: int, count: int) -> Sequence[Stored]:
         """Return up to `count` records behind `number`, in their order."""

@@ -9,14 +9,16 @@ from typing import Final
 
 import structlog
 
-from stepswitch.domain.errors import NotFoundError, StoreError
-from stepswitch.engine.audit import Actor, Entry, Judgement, Record
+from stepswitch.domain.errors import CallerError, NotFoundError, StoreError
+from stepswitch.engine.audit import Actor, Entry, Judgement, Record, written_time
 from stepswitch.engine.audit_chain import ChainCheck
-from stepswitch.engine.audit_ports import AuditStore
+from stepswitch.engine.audit_ports import PRUNE, AuditStore
+from stepswitch.engine.audit_pruning import checked, declare, finish, to_prune
 from stepswitch.engine.ports import Clock
 
 MINUTE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 5.0
+PRUNING_SECONDS: Final = 86_400.0
 PAGE: Final = 1_000
 MOST_CALLERS: Final = 50
 """Callers that are told apart in one minute, by address, operation and status too; refusals beyond that are counted together."""
@@ -24,6 +26,14 @@ OTHERS: Final = "many"
 """What the operation is called of refusals that are counted together."""
 _Key = tuple[object, ...]
 _log = structlog.get_logger("stepswitch.audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long records are kept; what was not sent to the syslog server that is called so stays longer."""
+
+    milliseconds: int
+    sent_to: str | None = None
 
 
 @dataclass(slots=True)
@@ -35,7 +45,9 @@ class _Sum:
 class AuditTrail:
     """Records what no store writes with a change of its own."""
 
-    def __init__(self, store: AuditStore, clock: Clock) -> None:
+    def __init__(self, store: AuditStore, clock: Clock, kept: "Kept | None" = None) -> None:
+        self._kept = kept
+        self._next_pruning = float("-inf")
         self._store = store
         self._clock = clock
         self._sums: dict[_Key, _Sum] = {}
@@ -82,10 +94,25 @@ class AuditTrail:
                 await self._append(replace(each.last, count=each.count))
 
     async def run(self) -> None:
-        """Record what was counted, for ever."""
+        """Record what was counted, and remove what is kept no longer, for ever."""
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             await self.settle()
+            if self._kept is not None and self._clock.monotonic() >= self._next_pruning:
+                self._next_pruning = self._clock.monotonic() + PRUNING_SECONDS
+                await self._prune(self._kept)
+
+    async def _prune(self, kept: "Kept") -> None:
+        """Remove what is older than it is kept; a fault is logged, and the next day tries again."""
+        before = written_time(self._clock.now() - kept.milliseconds)
+        entry = Entry(PRUNE, self._clock.now(), "", "", Actor.SYSTEM, after={"before": before, "why": "audit_retention_days"})
+        try:
+            pruning = await to_prune(self._store, before, kept.sent_to)
+            if pruning.count:
+                await declare(self._store, pruning, await checked(self._store, pruning), entry)
+            await finish(self._store)
+        except (StoreError, CallerError) as error:
+            _log.error("old records of the audit trail were not removed", error=str(error))
 
     async def _append(self, entry: Entry) -> None:
         try:
@@ -100,7 +127,8 @@ def _of_others(entry: Entry) -> Entry:
 
 async def check_chain(store: AuditStore, expected_head: str | None = None, since: int = 1) -> ChainCheck:
     """Return what a chain is like from record `since` on, page by page; see `ChainCheck.end`. What comes while it is read is read too."""
-    check = ChainCheck(expected_head)
+    pruned = await store.pruned()
+    check = ChainCheck(expected_head, None if pruned is None else (pruned.number, pruned.hash))
     if since > 1:
         check.begin_behind(await _before(store, since))
     while rows := await store.behind(check.number, PAGE):

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepswitch.domain.events import Change, Event, SetFile, SetValues
 from stepswitch.domain.execution import Head
-from stepswitch.engine.audit import Entry, Thing, changed, written_time
+from stepswitch.engine.audit import Actor, Entry, Thing, changed, written_time
 
 
 def thing_of(head: Head) -> Thing:
@@ -20,6 +20,12 @@ def thing_of(head: Head) -> Thing:
 def created(head: Head) -> dict[str, Any]:
     """Return what is said of a new execution."""
     return {"workflowId": head.workflow_id, "contextType": head.context_type.value, "assignments": list(head.assignments)}
+
+
+def expired(head: Head, now: int) -> Entry:
+    """Return the record of a removal by the service itself, and why."""
+    why = {"status": head.status.value, "creationUser": head.creation_user, "retainedTil": written_time(head.retained_til)}
+    return Entry("removeExpiredExecution", now, head.tenant, "", Actor.SYSTEM, thing=thing_of(head), before=why, status=204)
 
 
 def _told(head: Head) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from stepswitch.domain.events import Change, Decision, Event, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.audit import Entry
+from stepswitch.engine.audited_executions import expired
 from stepswitch.engine.audited_executions import saved as saved_entry
 from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
@@ -203,7 +204,7 @@ class Conductor:
                 return True
             if is_left_behind(head):
                 return False
-            await self._delete(execution_id)
+            await self._delete(execution_id, expired(head, self._clock.now()))
             self._tell(Committed(execution_id, is_gone=True))
             return True
 

@@ -4,19 +4,20 @@ Where a record stands in the chain is decided in the one transaction that writes
 also where a command writes beside a running service.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import String, bindparam, cast, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from stepswitch.engine.audit import Entry, Record
 from stepswitch.engine.audit_chain import Stored
-from stepswitch.engine.audit_ports import Wanted
+from stepswitch.engine.audit_ports import PRUNE, PRUNED_UP_TO, Pruned, Wanted
 from stepswitch.storage.audit_rows import SEARCHED
 from stepswitch.storage.database import Database, Op, Query, Statement
-from stepswitch.storage.tables import audit, audit_readers
+from stepswitch.storage.tables import audit, audit_readers, audit_start
 
 WINDOW: Final = 5_000
 """Records that one page of a search looks through at most."""
@@ -24,6 +25,22 @@ _A = audit.c
 _LAST: Final = select(func.max(_A.number)).scalar_subquery()
 _RECORD: Final = (_A.number, _A.previous, _A.hash, _A.record)
 _NEWEST: Final = Statement(select(_LAST))
+_OLDEST: Final = Statement(select(func.min(_A.number)))
+_START: Final = select(func.coalesce(func.max(audit_start.c.number), 0)).scalar_subquery()
+_PUT_START = upsert(audit_start)
+_DECLARE: Final = Statement(
+    _PUT_START.on_conflict_do_update(index_elements=["place"], set_={"number": func.max(audit_start.c.number, _PUT_START.excluded.number)})
+)
+_PRUNED: Final = Statement(
+    select(audit_start.c.number, _A.number, _A.record)
+    .join_from(audit_start, audit, _A.object == bindparam("prefix") + cast(audit_start.c.number, String))
+    .where(_A.operation == PRUNE)
+    .order_by(_A.number.desc())
+    .limit(1)
+)
+_REMOVE: Final = Statement(
+    delete(audit).where(_A.number <= _START, _A.number < select(func.min(_A.number)).scalar_subquery() + bindparam("rows"))
+)
 _BEHIND: Final = Statement(
     select(*_RECORD, *(_A[name] for name in SEARCHED)).where(_A.number > bindparam("after")).order_by(_A.number).limit(bindparam("rows"))
 )
@@ -70,6 +87,34 @@ class SqlAuditStore:
         (((number,),),) = await self._database.read([Query(_NEWEST)])
         return number or 0
 
+    async def oldest(self) -> int:
+        """See `AuditStore`."""
+        (((number,),),) = await self._database.read([Query(_OLDEST)])
+        return number or 0
+
+    async def last_before(self, time: str) -> int:
+        """See `AuditStore`."""
+        (((first,),),) = await self._database.read([Query(_FIRST_SINCE, {"since": time})])
+        return await self.newest() if first is None else int(first) - 1
+
+    async def prune(self, number: int, entry: Entry) -> None:
+        """See `AuditStore`."""
+        await write_audited(self._database, [Op(_DECLARE, {"place": 1, "number": number}, 1)], entry)
+
+    async def pruned(self) -> Pruned | None:
+        """See `AuditStore`."""
+        (found,) = await self._database.read([Query(_PRUNED, {"prefix": PRUNED_UP_TO})])
+        if not found:
+            return None
+        number, by, text = found[0]
+        said = json.loads(text)["after"]
+        return Pruned(number, str(said.get("hash")), by) if said.get("number") == number else None
+
+    async def remove(self, count: int) -> int:
+        """See `AuditStore`."""
+        (removed,) = await self._database.write([Op(_REMOVE, {"rows": count})])
+        return removed
+
     async def behind(self, number: int, count: int) -> Sequence[Stored]:
         """See `AuditStore`."""
         (found,) = await self._database.read([Query(_BEHIND, {"after": number, "rows": count})])
@@ -80,6 +125,8 @@ class SqlAuditStore:
         if wanted.since is not None and after == 0:  # each other page goes on behind one; the search for the place looks at all before it
             (((first,),),) = await self._database.read([Query(_FIRST_SINCE, {"since": wanted.since})])
             after = until if first is None else first - 1
+        if after == 0:
+            after = max(0, await self.oldest() - 1)
         last = until if _is_indexed(wanted) else min(until, after + WINDOW)
         found = await self._found(wanted, after + 1, last, count)
         return found, found[-1].number if len(found) == count else last
@@ -89,10 +136,11 @@ class SqlAuditStore:
         if wanted.until is not None:
             (((last,),),) = await self._database.read([Query(_LAST_UNTIL, {"until": wanted.until})])
             before = min(before, (last or 0) + 1)
-        first = 1 if _is_indexed(wanted) else max(1, before - WINDOW)
+        oldest = max(1, await self.oldest())
+        first = oldest if _is_indexed(wanted) else max(oldest, before - WINDOW)
         found = await self._found(wanted, first, before - 1, count, is_backwards=True)
         reached = found[-1].number if len(found) == count else first
-        return found, 0 if reached <= 1 else reached
+        return found, 0 if reached <= oldest else reached
 
     async def _found(self, wanted: Wanted, first: int, last: int, count: int, *, is_backwards: bool = False) -> list[Record]:
         asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) is not None}

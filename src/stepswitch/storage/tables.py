@@ -319,7 +319,15 @@ audit: Final = Table(
     Index("audit_by_user", "user"),
     Index("audit_by_object", "object"),
 )
-"""Who did what: a chain without gaps, in the order of commits. Triggers refuse every UPDATE and DELETE, and an INSERT anywhere but at the end."""
+"""Who did what: a chain without gaps, in the order of commits. Triggers refuse every UPDATE, a DELETE of what was not pruned, and an INSERT anywhere but at the end."""
+
+audit_start: Final = Table(
+    "audit_start",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+)
+"""Up to which record the trail was pruned: one row, where it was. The triggers let records up to there be removed, and a record says that they were."""
 
 audit_readers: Final = Table(
     "audit_readers",

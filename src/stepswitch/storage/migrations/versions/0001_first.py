@@ -327,7 +327,11 @@ def _data_keys() -> None:
 
 _REFUSALS = {
     "audit_is_never_changed": ("UPDATE", "1", "a record of the audit trail is never changed"),
-    "audit_is_never_removed": ("DELETE", "1", "a record of the audit trail is never removed"),
+    "audit_is_never_removed": (
+        "DELETE",
+        "OLD.number > (SELECT coalesce(max(number), 0) FROM audit_start)",
+        "a record of the audit trail that was not pruned is never removed",
+    ),
     "audit_grows_at_its_end": (
         "INSERT",
         "NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM audit)",
@@ -354,6 +358,12 @@ def _audit() -> None:
     )
     for column in ("time", "user", "object"):
         op.create_index(f"audit_by_{column}", "audit", [column])
+    op.create_table(
+        "audit_start",
+        sa.Column("place", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("place"),
+    )
     for name, (event, condition, reason) in _REFUSALS.items():
         op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON audit WHEN {condition} BEGIN SELECT RAISE(ABORT, '{reason}'); END")
     op.create_table(
