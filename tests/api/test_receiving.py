@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from stepswitch.api import receiving
+from stepswitch.api import request_bodies
 from stepswitch.api.limits import Limits
 from stepswitch.api.receiving import SMALL_BYTES, Room
 from stepswitch.api.request_bodies import Body, BodyLimits
@@ -230,7 +230,7 @@ async def read(body: Body) -> bytes:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "SMALL_BYTES", 0)
+    monkeypatch.setattr(request_bodies, "SMALL_BYTES", 0)
 
 
 @pytest.mark.usefixtures("small")

@@ -42,22 +42,3 @@ class Room:
     def give_back(self, size: int) -> None:
         """Give back what was taken."""
         self._taken -= size
-
-
-class Share:
-    """What one body has of the room."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._size = SMALL_BYTES
-
-    def grow(self, size: int) -> None:
-        """Have room for a body of that size; raises OverloadedError where there is none."""
-        if size > self._size:
-            self._room.take(size - self._size)
-            self._size = size
-
-    def give_back(self) -> None:
-        """Give back all of it; a second time that does nothing."""
-        self._room.give_back(self._size - SMALL_BYTES)
-        self._size = SMALL_BYTES

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.types import Message, Receive
 
-from stepswitch.api.receiving import Room, Share
+from stepswitch.api.receiving import SMALL_BYTES, Room
 from stepswitch.api.wire.multipart import is_multipart
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooLargeError, UnsupportedEncodingError
 
@@ -41,7 +41,9 @@ class Body:
         """How long it says to be, as it comes."""
         self._got = 0
         self._is_at_end = False
-        self._share = Share(room)
+        self._room = room
+        self._has = SMALL_BYTES
+        """How long it may be with the room that it has."""
         self.is_turned_away = False
         """Whether there was no room for it, so that the rest of it is not wanted."""
 
@@ -58,8 +60,9 @@ class Body:
         self._limit = limits.in_parts if said.in_parts else limits.whole
         if said.codings and said.is_packed():
             self._receive = _Unpacked(self._receive)
-        self._said = said.length() if said.lengths else 0
-        self.limit_to(self._limit)
+        if said.lengths:
+            self._said = said.length()
+            self.limit_to(self._limit)
 
     def limit_to(self, limit: int) -> None:
         """Take no more than `limit` bytes from now on; raises TooLargeError where it says to be longer."""
@@ -74,7 +77,9 @@ class Body:
 
     async def __call__(self) -> Message:
         """Return the next message of ASGI; raises TooLargeError, OverloadedError, and InvalidRequestError where it cannot be unpacked."""
-        if not self._got:  # before anything is taken; not before an operation wants it, which is after the caller is known
+        if (
+            not self._got and self._said > self._has
+        ):  # before anything is taken; not before an operation wants it, which is after the caller is known
             self._grow(self._said)
         message = await self._receive()
         if message["type"] == "http.request":
@@ -82,17 +87,20 @@ class Body:
             self._got += len(message.get("body", b""))
             if self._got > self._limit:
                 raise _too_large(self._limit)
-            self._grow(self._got)
+            if self._got > self._has:
+                self._grow(self._got)
         return message
 
     def _grow(self, size: int) -> None:
         self.is_turned_away = True
-        self._share.grow(size)
+        self._room.take(size - self._has)
         self.is_turned_away = False
+        self._has = size
 
     def settle(self) -> None:
         """Give the room back that it has had, whatever became of it."""
-        self._share.give_back()
+        self._room.give_back(self._has - SMALL_BYTES)
+        self._has = SMALL_BYTES
 
 
 class _Said:
