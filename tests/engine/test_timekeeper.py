@@ -10,7 +10,7 @@ from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine import timekeeper as timekeeper_module
 from stepswitch.engine.records import RequestKind, RequestMark, Session
-from stepswitch.engine.timekeeper import FOR_EVER, PORTIONS, QUIET_AFTER_JUMP_SECONDS
+from stepswitch.engine.timekeeper import FOR_EVER, PORTIONS, QUIET_AFTER_JUMP_SECONDS, REMOVING_SECONDS
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.commits import SqlCommitLog
 from tests.domain.documents import JsonObject, document
@@ -263,6 +263,32 @@ async def test_what_is_not_cleaned_up_stays_and_keeps_nobody_else_from_being_rem
     await rig.clock.advance(60)
     await keeper.look()
     assert await rig.store.load(left) is None
+
+
+async def test_what_takes_long_to_remove_keeps_nobody_from_watching_claims(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = rig.timekeeper()
+    monkeypatch.setattr(timekeeper_module, "AT_ONCE", 2)
+    expired = [await ended(rig, 1) for _ in range(6)]
+    remove = rig.conductor.remove_expired
+
+    async def remove_slowly(execution_id: str) -> bool:
+        await rig.clock.advance(REMOVING_SECONDS)
+        return await remove(execution_id)
+
+    async def left() -> int:
+        return len([each for each in expired if await rig.store.load(each) is not None])
+
+    monkeypatch.setattr(rig.conductor, "remove_expired", remove_slowly)
+    await rig.clock.advance(QUIET_AFTER_JUMP_SECONDS)
+    execution = await claimed(rig)
+    await keeper.look()
+    assert await left() == 4
+    await rig.clock.advance(31)
+    await keeper.look()
+    assert await result_of(rig, execution) is Result.UNKNOWN
+    assert await left() == 2
+    await keeper.look()
+    assert await left() == 0
 
 
 async def test_after_a_jump_of_the_clock_nothing_is_removed_for_ten_minutes(rig: Rig) -> None:

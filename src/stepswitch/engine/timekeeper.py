@@ -25,8 +25,10 @@ from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore,
 from stepswitch.engine.records import OpenClaim
 
 PAGE: Final = 500
-LOST_AT_ONCE: Final = 100
+AT_ONCE: Final = 100
 """So many saves share a commit."""
+REMOVING_SECONDS: Final = 2.0
+"""How long a round may remove what has expired: claims are to be watched meanwhile. The next round goes on."""
 PORTIONS: Final = 200
 """Of old commits that are forgotten in one round: twice what a busy service adds until the next one."""
 MARKS_KEPT_MS: Final = 24 * 3_600_000
@@ -100,8 +102,8 @@ class Timekeeper:
         """Go on after a start: whatever can run is dispatched, whatever another instance held is lost (it is dead: we hold its lock), and the disk is tidied."""
         await self._wake_up()
         foreign = await self._store.foreign_claims(self._instance)
-        for start in range(0, len(foreign), LOST_AT_ONCE):
-            lost = foreign[start : start + LOST_AT_ONCE]
+        for start in range(0, len(foreign), AT_ONCE):
+            lost = foreign[start : start + AT_ONCE]
             await asyncio.gather(*(self._lose(claim, "the service stopped while this step was being carried out") for claim in lost))
         await self._confirm_cleanups(of_others=True)
         if self._files is not None:
@@ -140,7 +142,8 @@ class Timekeeper:
             await self._confirm_cleanups()
         if moment >= max(self._next_retention, self._quiet_until):
             self._next_retention = moment + self._rhythm.retention_seconds
-            await self._retain()
+            if not await self._retain(moment):
+                self._next_retention = moment
 
     async def _lose_claims(self) -> None:
         if self._claims.has_refused_within(self._rhythm.silence_seconds):
@@ -183,8 +186,8 @@ class Timekeeper:
         """
         seen: set[str] = set()
         while found := sorted(set(await self._store.cleanups(PAGE + len(seen))) - seen):
-            for start in range(0, len(found), LOST_AT_ONCE):
-                await asyncio.gather(*(self._confirm_cleanup(each, of_others=of_others) for each in found[start : start + LOST_AT_ONCE]))
+            for start in range(0, len(found), AT_ONCE):
+                await asyncio.gather(*(self._confirm_cleanup(each, of_others=of_others) for each in found[start : start + AT_ONCE]))
             seen.update(found)
 
     async def _confirm_cleanup(self, execution_id: str, *, of_others: bool) -> None:
@@ -198,20 +201,32 @@ class Timekeeper:
         """Have everything found that could run and that nobody holds; what is queued or running already is not queued twice."""
         await self._backlog.fill()
 
-    async def _retain(self) -> None:
+    async def _retain(self, moment: float) -> bool:
+        """Remove what nobody keeps any longer; return whether that was all."""
         now = self._clock.now()
         await self._accounts.end_expired_sessions(now)
-        staying: set[str] = set()
-        """What is damaged, and what is not yet cleaned up."""
-        while expired := set(await self._store.expired(now, PAGE + len(staying))) - staying:
-            for execution_id in sorted(expired):
-                with _left_alone_where_damaged(execution_id, staying):
-                    if not await self._conductor.remove_expired(execution_id):
-                        staying.add(execution_id)
+        is_all = await self._remove_expired(now, moment + REMOVING_SECONDS)
         await self._forget_commits(now - KEPT_MILLISECONDS)
         if self._files is not None:
             await self._files.sweep()
         await self._forget_requests(now - MARKS_KEPT_MS)
+        return is_all
+
+    async def _remove_expired(self, now: int, end: float) -> bool:
+        """Remove executions until all are gone that can be, or it is time to look after others; return whether all are."""
+        staying: set[str] = set()
+        """What is damaged, and what is not yet cleaned up."""
+        while expired := sorted(set(await self._store.expired(now, PAGE + len(staying))) - staying):
+            for start in range(0, len(expired), AT_ONCE):
+                if self._clock.monotonic() >= end:
+                    return False
+                await asyncio.gather(*(self._remove(each, staying) for each in expired[start : start + AT_ONCE]))
+        return True
+
+    async def _remove(self, execution_id: str, staying: set[str]) -> None:
+        with _left_alone_where_damaged(execution_id, staying):
+            if not await self._conductor.remove_expired(execution_id):
+                staying.add(execution_id)
 
     async def _forget_commits(self, before: int) -> None:
         """Forget what nobody may resume from any more. What a long stop has left takes several rounds: claims are to be watched meanwhile."""
