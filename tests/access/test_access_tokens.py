@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from joserfc import jwk, jwt
+from joserfc import jwk, jws, jwt
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.provider import AGAIN_SECONDS, FRESH_SECONDS, LONGEST_SECONDS, Provider, ProviderPlace, is_safe_address, usable_keys
@@ -86,7 +86,11 @@ def header_of(token: str) -> dict[str, Any]:
 
 
 def part(value: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    return encoded(json.dumps(value).encode())
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def forged(real: OidcProvider) -> dict[str, str]:
@@ -142,6 +146,9 @@ def forged(real: OidcProvider) -> dict[str, str]:
         "a name with a colon": real.sign(real.claims(sub="new", preferred_username="a:b")),
         "a name that is too long": real.sign(real.claims(sub="new", preferred_username="a" * 250)),
         "a name with a slash": real.sign(real.claims(sub="new", preferred_username="a/b")),
+        "names an algorithm with a list": f"{part({'alg': ['RS256'], 'typ': 'at+jwt', 'kid': key.kid})}.{body}.{signature}",
+        "a header without end": f"{encoded(b'[' * 5_000)}.{body}.{signature}",
+        "claims without end": jws.serialize_compact(header_of(good), b"[" * 8_000, key),
         "too long": real.sign(real.claims(more="x" * 40_000)),
         "two dots": "..",
         "no JSON": "a.b.c",

@@ -96,7 +96,7 @@ class ProviderTokens:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SecurityWarning)  # of the name EdDSA; which algorithms are believed is said above
                 return header, jwt.decode(token, key, registry=registry).claims
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise NotAuthenticatedError(f"the token is not one that the provider has signed: {type(error).__name__}") from None
 
     async def _key(self, kid: str | None, algorithm: str) -> Any:
@@ -132,10 +132,11 @@ def _header(token: str, registry: jws.JWSRegistry, algorithms: Collection[str]) 
     """Return the header of what looks like a token that may be believed."""
     try:
         header = jws.extract_compact(token.encode(), registry=registry).headers()
-    except (JoseError, ValueError, TypeError) as error:
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise NotAuthenticatedError(f"this is no signed token: {type(error).__name__}") from None
-    if header.get("alg") not in algorithms:
-        raise NotAuthenticatedError(f"tokens with the algorithm {str(header.get('alg'))[:20]!r} are not believed")
+    algorithm = str(header.get("alg"))
+    if algorithm not in algorithms:
+        raise NotAuthenticatedError(f"tokens with the algorithm {algorithm[:20]!r} are not believed")
     if "crit" in header or "b64" in header:
         raise NotAuthenticatedError("the token wants something understood that is not")
     if not isinstance(header.get("kid", ""), str):
