@@ -439,6 +439,8 @@ async def test_a_provider_that_is_away_is_found_again_and_what_it_said_counts_fo
         (httpx.Response(200, json={"issuer": "https://other.example.net"}), "calls itself 'https://other.example.net'"),
         (httpx.Response(200, json={"issuer": "{issuer}"}), "says no jwks_uri"),
         (httpx.Response(200, json={"issuer": "{issuer}", "jwks_uri": "http://example.net/keys"}), "only https is asked"),
+        (httpx.Response(200, json={"issuer": "{issuer}", "jwks_uri": "https://example.net/\r\nX: y"}), "only https is asked"),
+        (httpx.Response(200, json={"issuer": "{issuer}", "jwks_uri": "https://xn--a/"}), "cannot be reached"),
         (httpx.Response(200, text="<html>"), "no JSON object"),
         (httpx.Response(200, text="[" * 100_000), "no JSON object"),
         (httpx.Response(200, text="x" * 1_100_000), "more than"),

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -342,6 +343,28 @@ async def test_a_code_opens_nothing_unless_the_provider_says_so_and_why_is_told(
         answer = await asked(browser, "x")
         assert code_of(answer) == (400, code)
         assert told in answer.json()["errors"][0]["message"]
+
+
+async def test_a_provider_that_says_nonsense_of_itself_is_one_that_is_away(
+    real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = real.service.provider_logins
+    assert isinstance(logins, ProviderLogins)
+    said = await logins._provider.said()
+
+    async def post(*_: Any) -> tuple[int, dict[str, Any]]:
+        return 200, {"device_code": "d", "user_code": "u", "verification_uri": "https://example.net", "expires_in": float("inf")}
+
+    def say(**other: Any) -> None:
+        logins._provider._said = replace(said, metadata={**said.metadata, **other})
+
+    monkeypatch.setattr(logins._provider, "post", post)
+    for address in ("https://example.net/\r\nSet-Cookie: a=b", "https://example.net/\u20ac", "http://example.net", 7, None):
+        say(authorization_endpoint=address)
+        assert code_of(await browser.here.get(LOGIN)) == (503, "PROVIDER_UNAVAILABLE"), address
+    for methods in (None, 7, ["client_secret_post"]):
+        say(token_endpoint_auth_methods_supported=methods)
+        assert code_of(await browser.here.post(f"{LOGIN}/device")) == (503, "PROVIDER_UNAVAILABLE"), methods
 
 
 async def test_too_many_logins_at_once_are_503(real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

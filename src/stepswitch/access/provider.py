@@ -153,7 +153,7 @@ class Provider:
                 status = answer.status_code
         except TimeoutError:
             raise ProviderError(f"the provider {self.issuer} does not answer within {LIMIT_SECONDS:g} seconds") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: a name that no machine can have
             raise ProviderError(f"the provider {self.issuer} cannot be reached: {error or type(error).__name__}") from None
         try:
             body = json.loads(content or b"{}")
@@ -180,7 +180,8 @@ def is_safe_address(address: str) -> bool:
         host = parsed.hostname or ""
     except ValueError:
         return False
-    return bool(host) and (parsed.scheme == "https" or (parsed.scheme == "http" and _is_here(host))) and "@" not in parsed.netloc
+    is_plain = address.isascii() and address.isprintable() and " " not in address
+    return is_plain and bool(host) and (parsed.scheme == "https" or (parsed.scheme == "http" and _is_here(host))) and "@" not in parsed.netloc
 
 
 def _is_here(host: str) -> bool:

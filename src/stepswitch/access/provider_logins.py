@@ -146,7 +146,7 @@ class ProviderLogins:
             raise _not_completed(f"the provider lets nobody log in on a device: {_word(given.get('error'))}")
         try:
             return _device_login(given)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise self._away(f"the provider {self._provider.issuer} answers a login on a device with what is none") from None
 
     async def finish_on_device(self, device_code: str, address: str, act: Act | None) -> tuple[str, Session]:
@@ -193,8 +193,8 @@ class ProviderLogins:
 
     async def _posted(self, said: Said, url: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         """Send a form as the client that we are: with its secret where it has one, in the way that the provider understands."""
-        known = said.metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        if self._client.secret and "client_secret_basic" in known:
+        known = said.metadata.get("token_endpoint_auth_methods_supported")
+        if self._client.secret and (not isinstance(known, list) or "client_secret_basic" in known):
             login = quote(self._client.client_id, safe=""), quote(self._client.secret, safe="")  # RFC 6749, 2.3.1
             return await self._provider.post(url, form, login)
         secret = {"client_secret": self._client.secret} if self._client.secret else {}
