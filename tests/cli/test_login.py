@@ -194,8 +194,9 @@ def test_a_wrong_address_is_a_sentence(stepswitch: Caller, exit_code: int, url: 
     assert "hunter2" not in called.err
 
 
-def test_an_open_connection_is_warned_about(stepswitch: Caller) -> None:
-    called = stepswitch("login", "http://stepswitch.invalid", "-u", "admin")
+@pytest.mark.parametrize("host", ["stepswitch.invalid", "127.stepswitch.invalid"])
+def test_an_open_connection_is_warned_about(stepswitch: Caller, host: str) -> None:
+    called = stepswitch("login", f"http://{host}", "-u", "admin")
     assert called.err.startswith("warning: this connection is not encrypted")
 
 

@@ -218,15 +218,16 @@ async def test_a_service_without_tls_is_told(office: Office) -> None:
 
 
 async def test_a_proxy_is_not_asked_for_this_machine(naps: Naps, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Impostor(FOUND, FOUND) as impostor, Impostor(FOUND) as proxy:
+    async with Impostor(FOUND, FOUND) as impostor, Impostor(FOUND, FOUND) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
         for url in (impostor.url, impostor.url.replace("127.0.0.1", "localhost")):
             async with StepswitchClient(url, token="t", pacing=naps.pacing) as client:
                 await get(client)
-        async with StepswitchClient("http://stepswitch.example.net", token="t", pacing=naps.pacing) as client:
-            await get(client)
-    assert (len(impostor.requests), len(proxy.requests)) == (2, 1)
+        for url in ("http://stepswitch.example.net", "http://127.example.net"):
+            async with StepswitchClient(url, token="t", pacing=naps.pacing) as client:
+                await get(client)
+    assert (len(impostor.requests), len(proxy.requests)) == (2, 2)
 
 
 async def test_a_token_that_cannot_be_sent_is_not_shown(naps: Naps) -> None:

@@ -1,6 +1,5 @@
 """How people and their groups are found in a directory, and which roles the groups mean. Built by `bootstrap`, used by `directory_talk` and `directory_people`."""
 
-import ipaddress
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from stepswitch.access.directory_text import Name, escaped, read_name, value_of
+from stepswitch.domain.this_machine import is_this_machine
 from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.privileges import role_name
 
@@ -42,10 +42,7 @@ class DirectoryServer:
     @property
     def is_here(self) -> bool:
         """Whether it is on this machine."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_this_machine(self.host)
 
     @property
     def label(self) -> str:

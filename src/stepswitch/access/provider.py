@@ -5,7 +5,6 @@ no need of it: what it said last counts on, for a day.
 """
 
 import asyncio
-import ipaddress
 import json
 import ssl
 import warnings
@@ -20,6 +19,7 @@ import structlog
 from joserfc import jwk
 from joserfc.errors import JoseError
 
+from stepswitch.domain.this_machine import is_this_machine
 from stepswitch.engine.ports import Clock
 
 LIMIT_SECONDS: Final = 10.0
@@ -145,7 +145,7 @@ class Provider:
             async with (
                 asyncio.timeout(LIMIT_SECONDS),
                 httpx.AsyncClient(
-                    timeout=LIMIT_SECONDS, verify=self._trusted, trust_env=not _is_here(urlsplit(url).hostname or "")
+                    timeout=LIMIT_SECONDS, verify=self._trusted, trust_env=not is_this_machine(urlsplit(url).hostname or "")
                 ) as client,
                 client.stream(method, url, **more) as answer,
             ):
@@ -181,15 +181,12 @@ def is_safe_address(address: str) -> bool:
     except ValueError:
         return False
     is_plain = address.isascii() and address.isprintable() and " " not in address
-    return is_plain and bool(host) and (parsed.scheme == "https" or (parsed.scheme == "http" and _is_here(host))) and "@" not in parsed.netloc
-
-
-def _is_here(host: str) -> bool:
-    """Return whether that is this machine itself, where no proxy has to be asked, and TLS hides nothing from anybody."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return (
+        is_plain
+        and bool(host)
+        and (parsed.scheme == "https" or (parsed.scheme == "http" and is_this_machine(host)))
+        and "@" not in parsed.netloc
+    )
 
 
 def _checked_address(given: object, name: str) -> str:

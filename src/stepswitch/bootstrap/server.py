@@ -23,6 +23,7 @@ from stepswitch.bootstrap.tls import LOOK_SECONDS, Certificates, certificates_of
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError, StoreError
+from stepswitch.domain.this_machine import is_this_machine
 from stepswitch.steps.host_keys import fingerprint, parse_public_key, scan
 from stepswitch.storage.sqlite_faults import said_at_start
 from stepswitch.telemetry.logging import set_up_logging
@@ -101,7 +102,7 @@ async def _serve(settings: Settings) -> int:
 
 
 def _warn_of_plain_text(settings: Settings) -> None:
-    if settings.tls_certificate is None and not settings.host.startswith("127.") and settings.host not in ("::1", "localhost"):
+    if settings.tls_certificate is None and not is_this_machine(settings.host):
         _log.warning("others can reach this service without TLS: passwords go over the network readable", host=settings.host)
 
 

@@ -130,7 +130,7 @@ def _password(question: str) -> str:
 
 
 def _warn_where_not_encrypted(url: str) -> None:
-    from stepswitch.client.transport import is_this_machine  # noqa: PLC0415
+    from stepswitch.client.transport import is_here  # noqa: PLC0415
 
-    if url.startswith("http:") and not is_this_machine(url):
+    if url.startswith("http:") and not is_here(url):
         complain("warning: this connection is not encrypted; whoever is in between can read the password and everything else")

@@ -19,6 +19,7 @@ import httpx
 from stepswitch.client.errors import ConnectionBrokenError, NotAuthenticatedError, UnavailableError, UnreachableError
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.refusals import as_error, strange, told
+from stepswitch.domain.this_machine import is_this_machine
 
 TOKEN_HEADER: Final = "x-hm-authorization"
 SESSIONS: Final = "/hybridity/api/sessions"
@@ -85,7 +86,7 @@ class Transport:
         self._http = httpx.AsyncClient(
             base_url=self.url,
             verify=_trusting(self.url, tls),
-            trust_env=not is_this_machine(self.url),
+            trust_env=not is_here(self.url),
             limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=KEPT_SECONDS),
             headers={"user-agent": "stepswitch-client", "accept": "*/*"},
         )
@@ -266,10 +267,9 @@ def _trusting(url: str, tls: ssl.SSLContext | None) -> ssl.SSLContext | bool:
     return (tls or ssl.create_default_context()) if url.startswith("https:") else False
 
 
-def is_this_machine(url: str) -> bool:
+def is_here(url: str) -> bool:
     """Return whether a proxy, which the environment may name for everything, must not be asked: its `localhost` is another one."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return is_this_machine(urlsplit(url).hostname or "")
 
 
 def _parts(files: Files, body: bytes | None, stack: ExitStack) -> list[tuple[str, Any]]:
