@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stepswitch.bootstrap.identity import check_identity, client_of
+from stepswitch.bootstrap.identity import client_of
+from stepswitch.bootstrap.people import check_people
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
@@ -146,12 +147,22 @@ async def test_without_a_provider_its_tokens_are_none(tmp_path: Path, provider: 
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_label": "ldap"}, ["whom the directory knows"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_client_secret": "s"}, ["oidc_client_secret is set and"]),
         ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_tenant": "a/b"}, ["oidc_tenant is 'a/b'"]),
-        ({"oidc_issuer": "https://a.example.net", "oidc_audience": "a", "oidc_ca_file": "/nowhere"}, ["oidc_ca_file: no certificates"]),
+        (
+            {
+                "oidc_issuer": "https://a.example.net",
+                "oidc_audience": "a",
+                "oidc_client_id": "c",
+                "oidc_client_secret_file": "/nowhere/secret",
+                "oidc_ca_file": "/nowhere",
+                "oidc_tenant": "a/b",
+            },
+            ["oidc_tenant is 'a/b'", "oidc_ca_file: no certificates", "oidc_client_secret_file: /nowhere/secret cannot be read"],
+        ),
     ],
 )
 def test_every_fault_of_the_settings_is_a_sentence(settings: dict[str, Any], faults: list[str]) -> None:
     with pytest.raises(SettingsError) as raised:
-        check_identity(Settings.model_validate(settings))
+        check_people(Settings.model_validate(settings))
     lines = str(raised.value).splitlines()
     assert len(lines) == len(faults)
     assert all(fault in line for fault, line in zip(faults, lines, strict=True))

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from stepswitch.bootstrap.directory import wire_people
+from stepswitch.bootstrap import open_service
+from stepswitch.bootstrap.people import check_people, wire_people
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
 from tests.access.account_store import DictAccountStore, HandClock
@@ -24,7 +25,7 @@ RIGHT: dict[str, Any] = {
 def faults(**changes: Any) -> list[str]:
     given = {name: value for name, value in {**RIGHT, **changes}.items() if value is not None}
     try:
-        wire_people(Settings.model_validate(given), DictAccountStore(), HandClock())
+        check_people(Settings.model_validate(given))
     except SettingsError as error:
         return str(error).splitlines()
     return []
@@ -86,6 +87,14 @@ def test_each_fault_of_the_settings_is_told_in_a_sentence_of_its_own(changes: di
 
 def test_all_faults_are_told_at_once() -> None:
     assert len(faults(ldap_url="x://y", ldap_user_filter="(", ldap_roles={}, ldap_password=None)) >= 4
+
+
+async def test_a_service_whose_directory_is_set_wrongly_makes_nothing_and_says_what_is_wrong_elsewhere_too(tmp_path: Path) -> None:
+    given = {**RIGHT, "ldap_roles": {}, "oidc_audience": "a", "data_dir": tmp_path / "data"}
+    with pytest.raises(SettingsError, match="ldap_roles is empty") as raised:
+        await open_service(Settings.model_validate(given))
+    assert "oidc_audience is set and oidc_issuer is not" in str(raised.value)
+    assert not (tmp_path / "data").exists()
 
 
 def test_the_password_of_the_service_account_is_shown_nowhere(tmp_path: Path) -> None:

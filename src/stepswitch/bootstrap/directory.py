@@ -1,7 +1,6 @@
-"""The directory that knows users, wired as the settings want it, and whoever knows what somebody is now. Called by `wiring`."""
+"""The directory that knows users, wired as the settings want it. Called by `people`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,9 +10,7 @@ from stepswitch.access.directory import Directory
 from stepswitch.access.directory_people import Belief, DirectoryPeople
 from stepswitch.access.directory_rules import DN, USERNAME, DirectoryRules, DirectoryServer, Encryption, ServiceAccount
 from stepswitch.access.directory_text import read_name
-from stepswitch.access.people import CurrentPeople
 from stepswitch.config.settings import Settings
-from stepswitch.domain.errors import SettingsError
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.names_of_people import name_faults
 from stepswitch.engine.ports import Clock
@@ -24,29 +21,18 @@ _PORTS: Final = {"ldap": 389, "ldaps": 636}
 _log = structlog.get_logger("stepswitch")
 
 
-@dataclass(frozen=True, slots=True)
-class WiredPeople:
-    """Who logs people in by the directory, None where there is none, and who knows what everybody is now."""
-
-    directory: DirectoryPeople | None
-    current: CurrentPeople
-
-
-def wire_people(settings: Settings, store: AccountStore, clock: Clock) -> WiredPeople:
-    """Return them; raises SettingsError with every fault, each on a line of its own."""
-    if faults := list(_faults(settings)):
-        raise SettingsError("\n".join(faults))
+def directory_of(settings: Settings, store: AccountStore, clock: Clock) -> DirectoryPeople | None:
+    """Return who logs people in by the directory, None where there is none."""
     if settings.ldap_url is None:
-        return WiredPeople(None, CurrentPeople(store, None))
+        return None
     service = None
     if settings.ldap_bind_dn is not None:
         service = ServiceAccount(settings.ldap_bind_dn, settings.ldap_password, settings.ldap_password_file)
     directory = Directory(_server(settings, settings.ldap_url), _rules(settings), service, clock)
-    people = DirectoryPeople(store, directory, clock, Belief(settings.ldap_refresh_minutes, settings.ldap_trust_minutes))
-    return WiredPeople(people, CurrentPeople(store, people))
+    return DirectoryPeople(store, directory, clock, Belief(settings.ldap_refresh_minutes, settings.ldap_trust_minutes))
 
 
-async def warn_of_missing_roles(settings: Settings, store: AccountStore) -> None:
+async def warn_of_groups(settings: Settings, store: AccountStore) -> None:
     """Say in the log which roles the settings give to groups of the directory that are not there: nobody may do anything by them."""
     named = {role_name(role) for roles in settings.ldap_roles.values() for role in roles}
     missing = sorted(named - ROLES.keys() - {role.name for role in await store.roles(settings.ldap_tenant)})
@@ -77,7 +63,8 @@ def _rules(settings: Settings) -> DirectoryRules:
     )
 
 
-def _faults(settings: Settings) -> Iterator[str]:
+def directory_faults(settings: Settings) -> Iterator[str]:
+    """Yield each fault of what the settings say of a directory, as a sentence."""
     if settings.ldap_url is None:
         given = [name for name in sorted(settings.model_fields_set) if name.startswith(PREFIX) and getattr(settings, name)]
         yield from (f"{name} is set and ldap_url is not: there is no directory that it could be about" for name in given)

@@ -1,4 +1,4 @@
-"""The provider of logins, wired as the settings want it. Called by `wiring`."""
+"""The provider of logins, wired as the settings want it. Called by `people` and `wiring`."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -37,16 +37,8 @@ class Identity:
     access_tokens: AccessTokens
 
 
-def check_identity(settings: Settings) -> None:
-    """Raise SettingsError with every fault of what the settings say of a provider, each on a line of its own, before anything is made."""
-    if faults := list(_faults(settings)):
-        raise SettingsError("\n".join(faults))
-    _trusted(settings)
-    client_of(settings)
-
-
 def identity_of(settings: Settings, store: AccountStore, clock: Clock) -> Identity | None:
-    """Return what the settings name, None where nobody vouches for anybody; raises SettingsError as `check_identity` does."""
+    """Return what the settings name, None where nobody vouches for anybody; raises SettingsError where its certificates cannot be read."""
     if settings.oidc_issuer is None:
         return None
     provider = Provider(ProviderPlace(settings.oidc_issuer, _trusted(settings)), clock)
@@ -110,7 +102,8 @@ def _people_rules(settings: Settings) -> PeopleRules:
     )
 
 
-def _faults(settings: Settings) -> Iterator[str]:
+def provider_faults(settings: Settings) -> Iterator[str]:
+    """Yield each fault of what the settings say of a provider, as a sentence."""
     issuer = settings.oidc_issuer
     if issuer is None:
         given = [name for name in sorted(settings.model_fields_set) if name.startswith(PREFIX) and getattr(settings, name)]
@@ -132,6 +125,11 @@ def _faults(settings: Settings) -> Iterator[str]:
         )
     if name_faults("", settings.oidc_tenant):
         yield f"oidc_tenant is {settings.oidc_tenant!r}, which no tenant can be called"
+    for read in (_trusted, client_of):
+        try:
+            read(settings)
+        except SettingsError as error:
+            yield str(error)
 
 
 def _client_faults(settings: Settings) -> Iterator[str]:

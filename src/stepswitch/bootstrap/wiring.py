@@ -16,9 +16,9 @@ from stepswitch.access.provider_logins import ProviderLogins
 from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.auditing import kept_records
 from stepswitch.bootstrap.credentials import wire_credentials
-from stepswitch.bootstrap.directory import WiredPeople, warn_of_missing_roles, wire_people
-from stepswitch.bootstrap.identity import check_identity, identity_of, logins_of, warn_of_roles
+from stepswitch.bootstrap.identity import logins_of
 from stepswitch.bootstrap.keys import open_keys
+from stepswitch.bootstrap.people import WiredPeople, check_people, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
@@ -159,7 +159,7 @@ async def open_service(
 
     `tell_password` is told the password of the user admin, where this start makes it up.
     """
-    check_identity(settings)
+    check_people(settings)
     data_dir = DataDir(settings.data_dir)
     data_dir.acquire()
     try:
@@ -177,7 +177,6 @@ async def open_service(
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
         service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
         await service.cut_answers.recall()
-        await warn_of_roles(settings, SqlAccountStore(database))
         await warn_of_missing_roles(settings, SqlAccountStore(database))
         # Last, so that nothing can fail any more once its password was told.
         first = Entry("createUser", clock.now(), "", "", Actor.SYSTEM)
@@ -309,9 +308,8 @@ class _People(TypedDict):
 
 def _people(settings: Settings, database: SqliteDatabase, clock: Clock, people: WiredPeople) -> _People:
     store, passwords = SqlAccountStore(database), Passwords()
-    identity = identity_of(settings, store, clock)
+    identity, hours = people.identity, settings.session_hours
     vouched = None if identity is None else identity.access_tokens
-    hours = settings.session_hours
     sessions = Sessions(store, passwords, clock, hours, access_tokens=vouched, directory=people.directory, people=people.current)
     users = Users(store, passwords, sessions.forget, sessions.attempts)
     logins = Logins(store, users, clock, new_api_token, sessions.forget)
