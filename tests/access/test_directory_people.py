@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from stepswitch.access.accounts import Passwords, ensure_admin
 from stepswitch.access.directory import Directory
 from stepswitch.access.directory_people import AGAIN_SECONDS, Belief, DirectoryPeople
-from stepswitch.access.directory_rules import DirectoryRules, DirectoryServer, Encryption, ServiceAccount
+from stepswitch.access.directory_rules import DirectoryEntry, DirectoryRules, DirectoryServer, Encryption, ServiceAccount
 from stepswitch.access.people import CurrentPeople
 from stepswitch.access.sessions import Sessions
 from stepswitch.domain.errors import NotAuthenticatedError, OverloadedError, ProviderUnavailableError, TooManyAttemptsError
@@ -203,6 +203,23 @@ async def test_who_is_gone_is_logged_out_everywhere_after_five_minutes(slapd: Sl
     assert not house.store.sessions
     assert not await AccountRoles(house.current).roles_of("default", f"ldap:{name}")
     await house.refused(name)
+
+
+async def test_what_is_said_of_another_entry_is_said_of_nobody(slapd: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
+    slapd.add_person("asked-for", "right", SHIFT)
+    slapd.add_person("answered", "right", DESIGN)
+    house = House(slapd)
+    token = await house.login("asked-for")
+    other = await house.directory.check("answered", "right")
+    assert other is not None
+
+    async def look(_: str) -> DirectoryEntry:
+        return other
+
+    monkeypatch.setattr(house.directory, "look", look)
+    house.clock.time += 5 * MINUTE
+    with pytest.raises(NotAuthenticatedError):
+        await house.sessions.authenticate(token)
 
 
 async def test_who_is_called_otherwise_stays_who_he_is(slapd: Slapd) -> None:

@@ -94,7 +94,7 @@ class DirectoryPeople:
             if self._is_trusted(account):
                 return account
             raise
-        vouched = None if found is None else self._vouched(found, asked_at)
+        vouched = None if found is None or found.id != account.subject_id else self._vouched(found, asked_at)
         try:
             if vouched is None:
                 return await self._gone(account, asked_at)
