@@ -359,6 +359,36 @@ async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: Hous
     assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
 
 
+async def test_whoever_is_cancelled_twice_closes_the_session_all_the_same_before_he_says_so(house: House) -> None:
+    task = await house.begin()
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        context.mark_sent()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closing.set()
+            await may_close.wait()
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("x", "ann", None))
+    running.cancel()
+    await closing.wait()
+    for _ in range(2):
+        running.cancel()
+        await house.clock.settle()
+    assert not running.done()
+    assert await house.store.cleanups(10) == [task.execution_id]
+    may_close.set()
+    await asyncio.wait_for(asyncio.wait([running]), 30)
+    assert running.cancelled()
+    assert await house.store.cleanups(10) == []
+
+
 async def test_a_step_that_timed_out_and_does_not_let_go_is_left_behind_until_it_does(house: House) -> None:
     task = await house.begin(policy={"timeoutSeconds": 60})
     lets_go = asyncio.Event()

@@ -220,7 +220,6 @@ class StepRunner:
 
     async def _run(self, attempt: Attempt) -> Outcome:
         grant = attempt.grant
-        clock = self._around.clock
         running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt, self._around))
         try:
             if not await self._ends_in_time(running, attempt):
@@ -234,15 +233,38 @@ class StepRunner:
             return _bug(attempt, error, self._around.ids.new()) if ran_out is None else Outcome(Result.FAILED, error=ran_out)
         finally:
             attempt.is_closed = True
-            await _stop(running, attempt, clock)
-            if attempt.is_stuck and attempt.grant.nonce is not None:
-                self._begin(self._outlast(running, attempt.grant.task, attempt.grant.nonce))
+            await self._stop(running, attempt)
 
-    async def _outlast(self, running: "asyncio.Task[Outcome]", task: Task, nonce: str) -> None:
+    async def _stop(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> None:
+        """Cancel a step type and wait until it has closed its session; one that does not is left behind after a while.
+
+        Whoever cancels once more meanwhile waits for the same: a session that is open must not count as closed.
+        """
+        limit = asyncio.get_running_loop().create_task(self._around.clock.sleep(LET_GO_SECONDS))
+        cancelled: asyncio.CancelledError | None = None
+        is_asked = running.cancel()
+        while is_asked and not (running.done() or limit.done()):
+            try:
+                await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        limit.cancel()
+        if not running.done():
+            attempt.is_stuck = True
+            _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
+            attempt.step_log.note(LEFT_BEHIND, LogLevel.WARN)
+            self._begin(self._outlast(running, attempt.grant))
+        elif not running.cancelled():
+            running.exception()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _outlast(self, running: "asyncio.Task[Outcome]", grant: Grant) -> None:
         """Wait, however long it takes, for a step type that did not let go, and say then that nothing is left of its session."""
         await asyncio.wait([running])
-        self._attempts.let_go(nonce)
-        await self._confirm_cleanup(task, nonce)
+        if grant.nonce is not None:
+            self._attempts.let_go(grant.nonce)
+            await self._confirm_cleanup(grant.task, grant.nonce)
 
     async def _ends_in_time(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> bool:
         """Return whether `running` ends within its time limit; one that has no claim is given one if it does not end soon."""
@@ -277,22 +299,6 @@ async def _call(step_type: StepType, attempt: Attempt, around: Surroundings) -> 
         if not isinstance(name, str) or not isinstance(value, str | int | float):
             raise TypeError(f"a step type gave an output {name!r} of type {type(value).__name__}")
     return replace(outcome, outputs=inputs.hidden_in(outcome.outputs)) if inputs.opened else outcome
-
-
-async def _stop(running: "asyncio.Task[Outcome]", attempt: Attempt, clock: Clock) -> None:
-    """Cancel a step type and wait until it has closed its session; one that does not is left behind after a while."""
-    limit = asyncio.get_running_loop().create_task(clock.sleep(LET_GO_SECONDS))
-    try:
-        if running.cancel():
-            await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        limit.cancel()
-    if not running.done() and not attempt.is_stuck:
-        attempt.is_stuck = True
-        _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
-        attempt.step_log.note(LEFT_BEHIND, LogLevel.WARN)
-    elif running.done() and not running.cancelled():
-        running.exception()
 
 
 def _fenced(attempt: Attempt, error: FencedError) -> Outcome:
