@@ -158,10 +158,15 @@ def completes(stage: Stage, execution_id: str, commands: Sequence[str] = TOLD) -
 
 
 def waits_in_doubt(stage: Stage, execution_id: str) -> Json:
-    """Return an execution that the stop of the service has left in doubt."""
-    execution = stage.settled(execution_id)
+    """Return an execution that the stop of the service has left in doubt, once the start has also said that nothing is left at the target."""
+    stage.settled(execution_id)
+    execution: Json = stage.until(lambda: _without_leftovers(stage.execution(execution_id)))
     last = execution["stepExecutions"][-1]
     assert (execution["status"], last["state"]) == ("PAUSED", "waitingAfterExecution")
     assert (last["result"], last["error"]["code"]) == ("UNKNOWN", "LOST")
     assert said(execution, "lost: the service stopped while this step was being carried out") == 1
     return execution
+
+
+def _without_leftovers(execution: Json) -> Json | None:
+    return None if any("cleanupPending" in step for step in execution["stepExecutions"]) else execution
