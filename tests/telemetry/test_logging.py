@@ -72,3 +72,15 @@ def test_what_others_say_writes_no_line_of_its_own_and_acts_on_no_terminal(said:
         lines = capfd.readouterr().err.splitlines()
         assert len(lines) == 1, lines
         assert lines[0].isprintable(), ascii(lines[0])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_trace_with_what_others_said_acts_on_no_terminal(form: Literal["text", "json"], capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("info", form)
+    try:
+        raise ValueError("\x1b[2J\x9b2J\u202eturned")  # noqa: TRY301 # as a step type does with what a device said
+    except ValueError:
+        structlog.get_logger("stepswitch").exception("it failed")
+    lines = capfd.readouterr().err.splitlines()
+    assert "turned" in lines[-1]
+    assert all(each.isprintable() for each in lines), ascii(lines)

@@ -76,7 +76,7 @@ def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    traces: list[structlog.typing.Processor] = [plain] if form == "json" else [_legible]
+    traces: list[structlog.typing.Processor] = [plain] if form == "json" else [structlog.processors.format_exc_info, _legible]
     structlog.configure(
         processors=[*shared, *traces, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
