@@ -334,7 +334,8 @@ async def test_being_disabled_here_counts_whatever_the_provider_says(real: OidcP
     house.sessions.forget("oidc:ann")
     assert "is disabled" in str(await house.refused(token))
     assert house.store.known["oidc:ann"].is_disabled
-    await house.refused(real.sign(real.claims(groups=["designers"], iat=int(time.time()) + 5)))
+    for groups in (["designers"], None):
+        assert "is disabled" in str(await house.refused(real.sign(real.claims(groups=groups, iat=int(time.time()) + 5))))
 
 
 async def test_a_claim_says_the_tenant_where_the_settings_name_one(real: OidcProvider) -> None:

@@ -245,6 +245,30 @@ async def test_what_the_provider_tells_only_when_asked_is_asked_for(tmp_path: Pa
             assert (body["username"], body["roles"]) == ("oidc:bob", ["Workflow Designer"])
 
 
+async def test_what_the_provider_tells_when_asked_is_of_who_logs_in_and_changes_nothing_that_it_has_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OidcProvider(userinfoOnly=True) as shy:
+        async with real_service(tmp_path, **settings_of(shy)) as real, Browser(real) as browser:
+            logins = real.service.provider_logins
+            assert isinstance(logins, ProviderLogins)
+            get, said = logins._provider.get, dict[str, Any]()
+
+            async def changed(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
+                status, body = await get(url, token)
+                return status, body if token is None else body | said
+
+            monkeypatch.setattr(logins._provider, "get", changed)
+            said["sub"] = "somebody else's"
+            assert code_of(await browser.log_in("bob")) == (401, "NOT_AUTHENTICATED")
+            del said["sub"]
+            said["iat"] = 2**40
+            assert (await browser.log_in("bob")).status_code == 302
+            account = await logins._store.account("oidc:bob")
+            assert account is not None
+            assert account.told_at < 2**40 * 1000
+
+
 async def test_while_the_provider_is_away_nobody_logs_in_through_it_and_everybody_is_told(tmp_path: Path) -> None:
     away = OidcProvider()
     async with real_service(tmp_path, **settings_of(away)) as real, Browser(real) as browser:
@@ -365,6 +389,15 @@ async def test_a_provider_that_says_nonsense_of_itself_is_one_that_is_away(
     for methods in (None, 7, ["client_secret_post"]):
         say(token_endpoint_auth_methods_supported=methods)
         assert code_of(await browser.here.post(f"{LOGIN}/device")) == (503, "PROVIDER_UNAVAILABLE"), methods
+
+
+async def test_sessions_that_nobody_fetches_fill_no_memory(real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepswitch.access.provider_logins.MOST_TICKETS", 1)
+    assert (await browser.log_in("ann")).status_code == 302
+    async with Browser(real) as later:
+        assert (await later.log_in("bob")).status_code == 302
+        assert code_of(await browser.session()) == (401, "NOT_AUTHENTICATED")
+        assert (await later.session()).status_code == 200
 
 
 async def test_too_many_logins_at_once_are_503(real: Real, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
