@@ -43,11 +43,13 @@ def test_every_json_example_can_be_read() -> None:
     assert all(isinstance(json.loads(example), dict) for example in examples)
 
 
-def test_every_decision_is_in_the_index() -> None:
+def test_every_decision_is_in_the_index_and_can_be_found_on_the_pages() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     records = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
     assert not [name for name in records if f"]({name})" not in index]
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert not [name for name in records if f": decisions/{name}\n" not in navigation]
 
 
 def test_the_built_pages_load_nothing_from_elsewhere(tmp_path: Path) -> None:
