@@ -188,6 +188,37 @@ def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_removed(stepswit
     assert len(exported(stepswitch, aged)) == 7
 
 
+def test_an_export_and_its_name_are_on_the_disk_before_anything_is_removed(
+    stepswitch: Caller, aged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[Path, int]] = []
+    monkeypatch.setattr("stepswitch.bootstrap.auditing.to_disk", lambda path: written.append((path, _newest(aged))))
+    out = tmp_path / "old.jsonl"
+    assert stepswitch("audit", "prune", "--before", LATELY, "--export", out, "--data-dir", aged).exit == 0
+    assert written == [(out, 7), (tmp_path, 7)], "the record of the pruning is the eighth"
+    assert _newest(aged) == 8
+
+
+def test_a_pruning_that_is_refused_leaves_no_half_an_export(stepswitch: Caller, aged: Path, tmp_path: Path) -> None:
+    connection = sqlite3.connect(aged / DATABASE)
+    connection.execute("DROP TRIGGER audit_is_never_changed")
+    connection.execute("UPDATE audit SET user = 'eve' WHERE number = 2")
+    connection.commit()
+    connection.close()
+    out = tmp_path / "old.jsonl"
+    done = stepswitch("audit", "prune", "--before", LATELY, "--export", out, "--data-dir", aged)
+    assert done.exit != 0
+    assert "broken, and nothing was removed: record 2 was changed" in done.err
+    assert (out.exists(), len(exported(stepswitch, aged))) == (False, 7)
+
+
+def _newest(data: Path) -> int:
+    connection = sqlite3.connect(data / DATABASE)
+    ((number,),) = connection.execute("SELECT max(number) FROM audit")
+    connection.close()
+    return int(number)
+
+
 def test_a_backup_is_recorded_before_it_is_made(stepswitch: Caller, data: Path, tmp_path: Path) -> None:
     assert stepswitch("backup", tmp_path / "copy", "--data-dir", data).exit == 0
     record = exported(stepswitch, data)[-1]

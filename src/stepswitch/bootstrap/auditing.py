@@ -13,6 +13,7 @@ from stepswitch.engine.audit import Entry, Record
 from stepswitch.engine.audit_ports import AuditStore
 from stepswitch.engine.audit_pruning import Pruning, checked, declare, finish, to_prune
 from stepswitch.engine.audit_trail import Kept
+from stepswitch.storage.backup import to_disk
 from stepswitch.telemetry.syslog import destination_of
 
 
@@ -58,14 +59,15 @@ def _exporting(path: Path | None) -> Iterator[TextIO | None]:
         yield None
         return
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
-            try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as out:
                 yield out
-                out.flush()
-                os.fsync(out.fileno())
-            except BaseException:
-                path.unlink()
-                raise
+            to_disk(path)
+            to_disk(path.parent)
+        except BaseException:
+            path.unlink()
+            raise
     except FileExistsError:
         raise SettingsError(f"{path} exists and is not overwritten; nothing was removed") from None
     except OSError as error:
