@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.executions import queued_response
 from stepswitch.api.services import Call, json_response
-from stepswitch.api.steering import reason_of
+from stepswitch.api.steering import NO_WILL, reason_of, why_and_when
 from stepswitch.api.wire.bodies import parsed_json
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_states, wanted_tags
@@ -72,8 +72,8 @@ async def detach_from_workflow(call: Call) -> Response:
 
 async def attach_to_execution(call: Call) -> Response:
     """Add a file to an execution; answer with how it is named now."""
-    will, wrong = noted(partial(both, partial(reason_of, call), partial(wanted_states, call.request)))
-    reason, seen = will or ("", None)
+    will, wrong = noted(partial(why_and_when, call))
+    reason, seen = will or NO_WILL
     to = await call.services.steering.attachable(call.caller, _execution_id(call), seen)
     async with _received(call, (), "file", wrong) as received:
         file = _only_file(received)

@@ -77,9 +77,8 @@ class Body:
 
     async def __call__(self) -> Message:
         """Return the next message of ASGI; raises TooLargeError, OverloadedError, and InvalidRequestError where it cannot be unpacked."""
-        if (
-            not self._got and self._said > self._has
-        ):  # before anything is taken; not before an operation wants it, which is after the caller is known
+        # Before anything is taken; not before an operation wants it, which is after the caller is known.
+        if not self._got and self._said > self._has:
             self._grow(self._said)
         message = await self._receive()
         if message["type"] == "http.request":

@@ -5,10 +5,10 @@ is meant alone. The answer's `ETag` names the state that it shows.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from starlette.responses import Response, StreamingResponse
@@ -21,7 +21,7 @@ from stepswitch.api.wire.requests import change_order, existing_id, values_order
 from stepswitch.api.wire.together import beside_body, both
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
-from stepswitch.engine.steering import Seen
+from stepswitch.engine.steering import ChangeOrder, Seen, ValuesOrder
 from stepswitch.engine.views import ExecutionView, state_of
 
 REASON_HEADER: Final = "x-stepswitch-reason"
@@ -30,16 +30,15 @@ LOGGED_REASON: Final = 200
 """So much of a reason stands in the service's own log, where a line is to stay one."""
 CLEANUP_SECONDS: Final = 10.0
 """How long a deletion waits for a session to be closed that an abort has cut."""
-_NO_WILL: Final = ("", None)
+NO_WILL: Final[tuple[str, Seen]] = ("", None)
 """Of a request whose headers are refused."""
+_Order = TypeVar("_Order", bound=ChangeOrder | ValuesOrder)
 _log = structlog.get_logger("stepswitch.api")
 
 
 async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
-    will, order, wrong = await beside_body(partial(_why_and_when, call), read_json_as(call.request, change_order))
-    reason, seen = will or _NO_WILL
-    order = replace(order, faults=(*wrong, *order.faults))
+    order, reason, seen = await _ordered(call, change_order)
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason, seen)
     return await _steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
 
@@ -101,9 +100,7 @@ async def pause_execution(call: Call) -> Response:
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
-    will, order, wrong = await beside_body(partial(_why_and_when, call), read_json_as(call.request, values_order))
-    reason, seen = will or _NO_WILL
-    order = replace(order, faults=(*wrong, *order.faults))
+    order, reason, seen = await _ordered(call, values_order)
     return await _steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 
@@ -135,10 +132,17 @@ async def read_vro_login(call: Call) -> Response:
 
 def _will(call: Call) -> tuple[str, str, Seen]:
     """Return which execution is steered, why, and in which states alone."""
-    return _execution_id(call), *_why_and_when(call)
+    return _execution_id(call), *why_and_when(call)
 
 
-def _why_and_when(call: Call) -> tuple[str, Seen]:
+async def _ordered(call: Call, reader: Callable[[object], _Order]) -> tuple[_Order, str, Seen]:
+    """Return what a body asks for, with what is wrong in the headers among its faults, and why and when that is meant."""
+    will, order, wrong = await beside_body(partial(why_and_when, call), read_json_as(call.request, reader))
+    return replace(order, faults=(*wrong, *order.faults)), *(will or NO_WILL)
+
+
+def why_and_when(call: Call) -> tuple[str, Seen]:
+    """Return the reason, and the states that a request is meant for; raises InvalidRequestError with the faults of both."""
     return both(partial(reason_of, call), partial(wanted_states, call.request))
 
 

@@ -29,7 +29,6 @@ DataDir = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML); STEPSWITCH_CONFIG names one too.")]
 _LINES_AT_ONCE: Final = 500
-PRUNE: Final = "pruneAudit"
 
 
 @app.command()
@@ -56,6 +55,8 @@ def verify(
     elif finding is None:
         typer.echo(f"whole: {check.count} record{'' if check.count == 1 else 's'}, up to number {check.number}")
         if check.missing:
+            from stepswitch.engine.audit_ports import PRUNE  # noqa: PLC0415 - loads what --help does not need
+
             typer.echo(f"pruned: the records up to number {check.missing}, as a record says: `stepswitch audit export --operation {PRUNE}`")
         typer.echo(f"head: {check.head}")
     else:
@@ -115,6 +116,7 @@ def prune(
     """
     from stepswitch.bootstrap import prune_audit  # noqa: PLC0415 - loads everything
     from stepswitch.cli.loading import load_settings  # noqa: PLC0415
+    from stepswitch.engine.audit_ports import PRUNE  # noqa: PLC0415
 
     if exported is (export is not None):
         raise SettingsError(

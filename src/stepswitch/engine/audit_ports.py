@@ -52,7 +52,7 @@ class AuditStore(Protocol):
     async def prune(self, number: int, entry: Entry) -> None:
         """Declare that the records up to `number` are to go, and record that in the same transaction. They are there until `remove` has removed them."""
 
-    async def pruned(self) -> "Pruned | None":
+    async def pruned(self) -> Pruned | None:
         """Return up to where the trail was pruned the last time, as the record of it says; None where it was not, or where no record says so."""
 
     async def remove(self, count: int) -> int:

@@ -45,7 +45,7 @@ class _Sum:
 class AuditTrail:
     """Records what no store writes with a change of its own."""
 
-    def __init__(self, store: AuditStore, clock: Clock, kept: "Kept | None" = None) -> None:
+    def __init__(self, store: AuditStore, clock: Clock, kept: Kept | None = None) -> None:
         self._kept = kept
         self._next_pruning = float("-inf")
         self._store = store
@@ -102,7 +102,7 @@ class AuditTrail:
                 self._next_pruning = self._clock.monotonic() + PRUNING_SECONDS
                 await self._prune(self._kept)
 
-    async def _prune(self, kept: "Kept") -> None:
+    async def _prune(self, kept: Kept) -> None:
         """Remove what is older than it is kept; a fault is logged, and the next day tries again."""
         before = written_time(self._clock.now() - kept.milliseconds)
         entry = Entry(PRUNE, self._clock.now(), "", "", Actor.SYSTEM, after={"before": before, "why": "audit_retention_days"})
