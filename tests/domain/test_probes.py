@@ -77,6 +77,43 @@ def test_a_doubt_is_looked_into_before_anything_else_follows(lost: bool) -> None
     assert one.said("its probe looks whether it was done")
 
 
+def test_a_look_that_is_given_back_is_taken_by_whoever_comes_next() -> None:
+    one = doubtful()
+    one.claim()
+    assert one.give_back().reply is Reply.DONE
+    assert (one.at, one.step.look_number, one.step.work.state) == (("a", S.EXECUTED), 1, S.EXECUTABLE)
+    assert one.claim() is Reply.STALE
+    assert one.claim("other") is Reply.GRANTED
+    one.report(Result.SUCCEEDED, DONE, nonce="other")
+    assert one.at == ("b", S.EXECUTABLE)
+
+
+@pytest.mark.parametrize("is_left_behind", [False, True])
+def test_a_look_that_does_not_let_go_of_the_target_is_said_to_be_left_behind(*, is_left_behind: bool) -> None:
+    one = in_doubt(life("a", a=upgrade()), lost=False)
+    one.claim()
+    step, found = one.step, Outcome(Result.SUCCEEDED, DONE)
+    one.apply(Reported(one.new_id(), step.number, step.attempt, "n0.1", found, look=1, is_left_behind=is_left_behind))
+    assert (one.status, one.left) == (Status.COMPLETED, ["n0.1"] if is_left_behind else [])
+
+
+def test_a_look_that_is_lost_may_have_left_something_behind_as_its_attempt_may() -> None:
+    one = doubtful()
+    one.claim()
+    one.lose()
+    assert (one.step.look_number, one.left) == (2, ["n0", "n0.1"])
+
+
+def test_who_gives_an_attempt_back_that_is_looked_into_is_told_that_it_is_over() -> None:
+    """Only then does he say that his session is closed."""
+    one = life("a", a=upgrade())
+    one.claim()
+    attempt = one.step
+    one.lose()
+    assert one.step.look_number == 1
+    assert one.give_back(of=attempt).reply is Reply.STALE
+
+
 def test_the_probe_says_done_and_the_way_goes_on_as_after_success() -> None:
     one = looks(doubtful(), DONE)
     assert one.story == [("a", S.FINISHED, Result.SUCCEEDED), ("b", S.EXECUTABLE, None)]

@@ -418,8 +418,10 @@ async def test_a_step_that_timed_out_and_does_not_let_go_is_left_behind_until_it
 
 
 @pytest.mark.parametrize("step_type", ["ASK", "SAFE"])
-async def test_nothing_is_in_hand_of_a_step_that_has_ended(house: House, step_type: str) -> None:
-    await house.done(await house.begin(step_type))
+async def test_nothing_is_in_hand_of_a_step_that_has_ended_or_that_somebody_else_has(house: House, step_type: str) -> None:
+    task = await house.begin(step_type)
+    await house.done(task)
+    await house.runner.carry_out(copy_of(task))
     assert house.pool._in_hand == set()
 
 
@@ -528,6 +530,7 @@ async def test_a_claim_that_is_on_its_way_when_the_service_stops_is_given_back(h
     assert house.ask.runs == 0
     assert (await house.step(task)).state is StepState.EXECUTABLE
     assert await house.store.open_claims(2**62, 0) == []
+    assert house.pool._in_hand == set()
 
 
 async def test_what_the_store_does_not_take_back_stays_claimed(house: House) -> None:
