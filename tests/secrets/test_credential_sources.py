@@ -159,6 +159,11 @@ async def test_a_kubeconfig_says_where_and_with_which_token(tmp_path: Path) -> N
         assert "cannot be reached" in await refused(config(stranger, f"token: {ACCOUNT_TOKEN}"), source)
         for cluster in (here.replace("https", "http"), here + ", insecure-skip-tls-verify: true"):
             assert "without TLS" in await refused(config(cluster, f"token: {ACCOUNT_TOKEN}"), source)
+        for token in ("secret\nb", "secret\0", "secreté"):
+            (tmp_path / "token").write_text(token, encoding="utf-8")
+            said = await refused(config(here, "tokenFile: token"), source)
+            assert "characters that no token has" in said
+            assert "secret" not in said.replace("the secret", "")
         assert "has no token" in await refused(config(here, "exec: {command: aws}"), source)
         (tmp_path / "config").write_text("]: no yaml")
         assert "cannot be used" in await refused(sources(cluster=Cluster(tmp_path / "config", {})), source)

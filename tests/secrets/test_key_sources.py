@@ -115,6 +115,23 @@ async def test_vault_wraps_and_unwraps_and_is_told_only_what_it_needs(tmp_path: 
             await source.unwrap(wrapped, 2)
 
 
+@pytest.mark.parametrize("token", ["hvs.secret\nb", "hvs.secret\x00", "hvs.secreté"])
+async def test_a_token_that_cannot_be_sent_is_not_shown(tmp_path: Path, token: str) -> None:
+    (tmp_path / "token").write_text(token, encoding="utf-8")
+    async with open_vault() as server:
+        for vault in (Vault(server.address, token=token), Vault(server.address, token_file=tmp_path / "token")):
+            with pytest.raises(SettingsError, match="characters that no token has") as refused:
+                await VaultKey(vault, "stepswitch").wrap(DATA_KEY, 1)
+            assert "secret" not in str(refused.value)
+        assert server.asked == []
+
+
+@pytest.mark.parametrize("address", ["https://xn--a", "http://[::1", "http://127.0.0.1:1"])
+async def test_an_address_at_which_nobody_can_be_is_named(address: str) -> None:
+    with pytest.raises(SettingsError, match="Vault cannot be reached at"):
+        await VaultKey(Vault(address, token=TOKEN), "stepswitch").wrap(DATA_KEY, 1)
+
+
 async def test_what_vault_refuses_is_said_in_its_own_words_and_without_the_token() -> None:
     async with open_vault() as server:
         good = VaultKey(Vault(server.address, token=TOKEN), "stepswitch")

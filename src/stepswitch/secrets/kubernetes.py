@@ -19,6 +19,7 @@ import yaml
 
 from stepswitch.domain.errors import CredentialError, ErrorCode
 from stepswitch.engine.credential_records import KubernetesValue
+from stepswitch.secrets.tokens import can_be_sent
 
 LIMIT_SECONDS: Final = 10.0
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
@@ -141,11 +142,13 @@ def _decoded(data: object) -> str | None:
 
 
 async def _get(access: _Access, path: str, place: str) -> dict[str, Any]:
+    if not can_be_sent(access.token):
+        raise _unavailable("the token for Kubernetes has characters that no token has")
     headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
     try:
         async with httpx.AsyncClient(timeout=LIMIT_SECONDS, verify=access.trusted) as client:
             answer = await client.get(access.server + path, headers={"Accept": "application/json", **headers})
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise _unavailable(f"Kubernetes cannot be reached at {access.server}: {error or type(error).__name__}") from None
     try:
         plain = answer.json() if len(answer.content) <= LARGEST_ANSWER else None

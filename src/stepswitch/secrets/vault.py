@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from stepswitch.domain.errors import SettingsError
+from stepswitch.secrets.tokens import can_be_sent
 
 LIMIT_SECONDS: Final = 10.0
 
@@ -45,9 +46,10 @@ class Vault:
             trusted = await asyncio.to_thread(self._trusted)  # reads every certificate of the machine, which takes a while
             async with httpx.AsyncClient(timeout=LIMIT_SECONDS, verify=trusted) as client:
                 answer = await client.request(method, url, json=body, headers=headers)
-                plain = answer.json() if answer.content else {}
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: an address that no machine can have
             raise SettingsError(f"Vault cannot be reached at {self.address}: {error or type(error).__name__}") from error
+        try:
+            plain = answer.json() if answer.content else {}
         except ValueError:
             raise SettingsError(f"Vault at {self.address} answers {answer.status_code} with what is no JSON") from None
         data = plain.get("data") if isinstance(plain, dict) else None
@@ -59,12 +61,15 @@ class Vault:
         return data
 
     def _token(self) -> str:
-        if self.token_file is None:
-            return self.token
-        try:
-            return self.token_file.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"the token file {self.token_file} cannot be read: {error}") from error
+        token = self.token
+        if self.token_file is not None:
+            try:
+                token = self.token_file.read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"the token file {self.token_file} cannot be read: {error}") from error
+        if not can_be_sent(token):
+            raise SettingsError("the token for Vault has characters that no token has")
+        return token
 
     def _trusted(self) -> ssl.SSLContext:
         try:
