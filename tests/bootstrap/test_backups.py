@@ -54,7 +54,7 @@ async def test_what_was_sent_after_the_backup_is_not_sent_again_unasked(tmp_path
     await again.open()
     try:
         await again.clock.advance(120)
-        view = await again.view(next_up)
+        view = await again.watch.until(again.service, next_up, lambda view: not view.head.left_behind)
         assert waits_for_a_person(view)
         ((step, _),) = view.steps
         assert (step.state, step.result) == (StepState.WAITING_AFTER, Result.UNKNOWN)
