@@ -50,13 +50,14 @@ class StepswitchApi(FastAPI):
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # nobody sets a provider up, and each request would look for one
             exception_handlers={HTTPException: _answer_http_error},
         )
         self._description = description
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request goes through: `limits`, then the routes. What FastAPI puts between them serves nobody here and costs a tenth."""
-        app: ASGIApp = ExceptionMiddleware(FixedPaths(self.router), handlers=self.exception_handlers)
+        app: ASGIApp = FixedPaths(self.router, ExceptionMiddleware(self.router, handlers=self.exception_handlers))
         for each in reversed(self.user_middleware):
             app = each.cls(app, *each.args, **each.kwargs)
         return app
@@ -67,10 +68,10 @@ class StepswitchApi(FastAPI):
 
 
 class FixedPaths:
-    """Finds the resource of a path that has no parameters at once; the router, which tries one route after the other, has the rest."""
+    """Finds the resource of a path that has no parameters at once; `others`, which try one route after the other, have the rest."""
 
-    def __init__(self, router: APIRouter) -> None:
-        self._router = router
+    def __init__(self, router: APIRouter, others: ASGIApp) -> None:
+        self._others = others
         routes = [route for route in router.routes if isinstance(route, Route) and isinstance(route.app, Resource)]
         self._resources = {route.path: route.app for route in routes if not route.param_convertors}
 
@@ -78,7 +79,7 @@ class FixedPaths:
         """Carry out one request."""
         resource = self._resources.get(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else None
         if resource is None:
-            await self._router(scope, receive, send)
+            await self._others(scope, receive, send)
         else:
             scope["path_params"] = {}
             await resource(scope, receive, send)

@@ -4,9 +4,10 @@ What somebody may not see is not there for him (NotFoundError); what he sees and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from stepswitch.domain.changed import changed
 from stepswitch.domain.errors import ElsewhereError, HiddenError, NotPermittedError
 from stepswitch.domain.execution import Head
 from stepswitch.engine.audit import NOTHING, Act, Actor, Entry, Thing
@@ -52,7 +53,7 @@ class Caller:
 
     def acting(self, act: Act) -> "Caller":
         """Return the caller with what he asks for now."""
-        return replace(self, act=act)
+        return changed(self, act=act)
 
     def entry(self, thing: Thing, before: Mapping[str, Any] = NOTHING, after: Mapping[str, Any] = NOTHING) -> Entry | None:
         """Return the record of what he asks for, of `thing`; None where it is not recorded."""

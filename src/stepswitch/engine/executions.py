@@ -105,19 +105,21 @@ class Executions:
             await self._files.settle(held)
 
     async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin") -> ExecutionView:
-        await self._refuse_faults(caller, request, compiled.workflow)
+        await self._refuse_faults(caller, request, compiled)
         admission = await self._intake.admit(caller.tenant)
         try:
             return self._views.fresh(await self._begin(caller, request, compiled, origin))
         finally:
             admission.settled()
 
-    async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, workflow: Workflow) -> None:
+    async def _refuse_faults(self, caller: Caller, request: ExecutionRequest, compiled: Compiled) -> None:
+        workflow = compiled.workflow
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
         faults += masked_faults("assignments", request.assignments, workflow)
         faults += await self._attachment_faults(caller, request.attachments)
-        placed = at_start(workflow, request.assignments, self._rules.types)
-        faults += await self._credentials.faults(caller, placed, request.workflow_id, workflow.name)
+        if compiled.is_confidential:  # else nothing is a password, and a credential stands for nothing else
+            placed = at_start(workflow, request.assignments, self._rules.types)
+            faults += await self._credentials.faults(caller, placed, request.workflow_id, workflow.name)
         faults += [replace(fault, code=ErrorCode.DRAFT) for fault in await self._catalogue.missing_files(caller, workflow.source)]
         if faults:
             raise InvalidRequestError(faults)

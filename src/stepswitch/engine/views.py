@@ -232,7 +232,7 @@ class Views:
         steps = [(step, snapshots[step.snapshot_id]) for step in all_steps]
         mask = Mask(self._secrets, head, [snapshots[head.snapshot_id], *(of for _, of in steps)], steps)
         masked = [(mask.step(step, of), of) for step, of in steps]
-        return replace(self._view(head, snapshots[head.snapshot_id], mask, place), steps=masked, logs=[mask.entry(entry) for entry in logs])
+        return changed(self._view(head, snapshots[head.snapshot_id], mask, place), steps=masked, logs=[mask.entry(entry) for entry in logs])
 
     def _view(self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
@@ -242,7 +242,7 @@ class Views:
             steps=(),
             logs=(),
             outputs=mask.values(outputs, compiled.secret_names),
-            waiting_for=tuple(replace(each, name=mask.text(each.name)) for each in self.waiting_for(head, compiled)),
+            waiting_for=tuple(changed(each, name=mask.text(each.name)) for each in self.waiting_for(head, compiled)),
             queue_position=place if head.status is Status.QUEUED else None,
             masker=self._secrets.masker,
             rows=rows,

@@ -45,10 +45,11 @@ def execution_request(body: object) -> ExecutionRequest:
         pause_at_failure=reader.flag("pauseAtFailure") or False,
         debug_step_ids=texts(reader, "debugStepIds"),
         retained_til=time_at(reader, "retainedTil"),
+        faults=reader.report.faults,  # the last, when all have been found
     )
-    if reader.source.get("workflowId") is None or not isinstance(reader.source["workflowId"], str):
+    if not isinstance(reader.source.get("workflowId"), str):
         _refuse_faults(reader)
-    return replace(request, faults=reader.report.faults)
+    return request
 
 
 def change_order(body: object) -> ChangeOrder:
