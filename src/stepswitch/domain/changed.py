@@ -4,12 +4,14 @@ A step execution has two dozen fields. `replace` hands each of them to `__init__
 from being written to; here they are copied slot by slot.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 __all__ = ["changed"]
 _T = TypeVar("_T")
-_SLOTS: Final[dict[type, tuple[list[tuple[Any, Any]], dict[str, Any]]]] = {}
-"""Of each type how its slots are copied, and how each is written."""
+_SLOTS: Final[dict[type, tuple[Callable[[Any], tuple[Any, ...]], dict[str, Any]]]] = {}
+"""Of each type how all its slots are read at once, and how each is written, in the same order."""
 
 if TYPE_CHECKING:
     from dataclasses import replace as changed  # a checker of types knows which fields it takes
@@ -23,10 +25,10 @@ else:
         kind = type(value)
         if kind not in _SLOTS:
             _SLOTS[kind] = _slots(kind)
-        copied, written = _SLOTS[kind]
+        read, written = _SLOTS[kind]
         copy = object.__new__(kind)
-        for read, write in copied:
-            write(copy, read(value))
+        for write, each in zip(written.values(), read(value), strict=True):
+            write(copy, each)
         try:
             for name, field in fields.items():
                 written[name](copy, field)
@@ -34,6 +36,7 @@ else:
             raise TypeError(f"{kind.__name__} has no field {error.args[0]}") from None
         return copy
 
-    def _slots(kind: type) -> tuple[list[tuple[Any, Any]], dict[str, Any]]:
-        members = {name: getattr(kind, name) for name in kind.__slots__}
-        return [(each.__get__, each.__set__) for each in members.values()], {name: each.__set__ for name, each in members.items()}
+    def _slots(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, Any]]:
+        names = kind.__slots__
+        read = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+        return read, {name: getattr(kind, name).__set__ for name in names}

@@ -114,13 +114,13 @@ def dispatch(p: Progress) -> None:
     """Ask for somebody to take the current step, or the look of its probe, as it is stored."""
     step = p.workflow.steps[p.step.step_id]
     if p.step.look is not None:
-        p.dispatch(TaskKind.STEP if probing.can_look(p.signature(step)) else TaskKind.TURN)
+        p.awaited = TaskKind.STEP if probing.can_look(p.signature(step)) else TaskKind.TURN
     else:
         _dispatch(p, step, _bind(p, step))
 
 
 def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
-    p.dispatch(TaskKind.STEP if _needs_worker(p.signature(step), bound) else TaskKind.TURN)
+    p.awaited = TaskKind.STEP if _needs_worker(p.signature(step), bound) else TaskKind.TURN
 
 
 def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
@@ -163,7 +163,7 @@ def run_inline(p: Progress, *, has_waited: bool = False) -> None:
             return  # the step that is next was begun just now, and stands behind all others with its task
         left -= 1
         p.start()
-        p.tasks.clear()
+        p.awaited = None
         report(p, outcome, StepEvent.CLAIMED, StepEvent.REPORTED)
         has_waited = False
 
@@ -342,7 +342,7 @@ def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
 
 def hold(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
     """Pause before the current step, which nobody has claimed."""
-    p.tasks.clear()
+    p.awaited = None
     p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
     _pause_before(p, reason, code)
 
@@ -374,6 +374,6 @@ def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
 
 def end(p: Progress, status: Status) -> None:
     """End the execution; its last step execution stays in the head."""
-    p.tasks.clear()
+    p.awaited = None
     p.end(status)
     p.log(f"ended {status}", LogLevel.INFO if status is Status.COMPLETED else LogLevel.ERROR)

@@ -89,7 +89,7 @@ def _stand(p: Progress, step: Step, look: Probe) -> bool:
     if p.head.pause_requested:
         hold(p)
     else:
-        p.dispatch(TaskKind.STEP)
+        p.awaited = TaskKind.STEP
     return True
 
 
@@ -114,7 +114,7 @@ def ended(step: StepExecution, now: int) -> StepExecution:
 def hold(p: Progress) -> None:
     """Pause before a look that nobody has taken."""
     look = _open(p)
-    p.tasks.clear()
+    p.awaited = None
     held = replace(look, state=advance(look.state, StepEvent.HELD))
     p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD), probe=held)
     p.pause(f"paused before the probe of step {p.step.step_id} ({p.step.number}) looks: somebody asked for a pause")

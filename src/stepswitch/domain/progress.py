@@ -28,7 +28,7 @@ class Progress:
     """
 
     __slots__ = (
-        "_values", "cancels", "clock", "current", "end_time", "head", "logs", "now", "rows", "rules", "status", "steps_begun", "tasks",
+        "_values", "awaited", "cancels", "clock", "current", "end_time", "head", "logs", "now", "rows", "rules", "status", "steps_begun",
         "workflow",
     )  # fmt: skip
 
@@ -44,7 +44,8 @@ class Progress:
         self.steps_begun = head.steps_begun
         self.rows: list[StepExecution] = []
         self.logs: list[LogEntry] = []
-        self.tasks: list[Task] = []
+        self.awaited: TaskKind | None = None
+        """Who has to go on with the current step; None is nobody."""
         self.cancels: list[Cancel] = []
         self._values: dict[str, Value] | None = None
 
@@ -90,28 +91,30 @@ class Progress:
         """Set fields of the head."""
         self.head = changed(self.head, **fields)  # type: ignore[arg-type] # the names are the head's own
 
-    def dispatch(self, kind: TaskKind) -> None:
-        """Ask for somebody to go on with the current step."""
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What that somebody is asked to do."""
+        if self.awaited is None:
+            return ()
         step = self.step
         work, look = (step, 0) if step.probe is None else (step.work, step.look_number)
         definition = self.workflow.steps[step.step_id]
         signature = self.signature(definition)
-        self.tasks.append(
-            Task(
-                execution_id=self.head.id,
-                number=step.number,
-                attempt=step.attempt,
-                kind=kind,
-                since=work.since,
-                not_before=work.not_before,
-                device=work.device,
-                site=step.site,
-                step_type=signature.name if signature is not None else definition.type,
-                epoch=self.head.epoch,
-                look=look,
-                tenant=self.head.tenant,
-            )
+        task = Task(
+            execution_id=self.head.id,
+            number=step.number,
+            attempt=step.attempt,
+            kind=self.awaited,
+            since=work.since,
+            not_before=work.not_before,
+            device=work.device,
+            site=step.site,
+            step_type=signature.name if signature is not None else definition.type,
+            epoch=self.head.epoch,
+            look=look,
+            tenant=self.head.tenant,
         )
+        return (task,)
 
     def cancel(self) -> None:
         """Ask for what is being carried out of the current step to be stopped, or forgotten where it is queued."""
@@ -164,4 +167,4 @@ class Progress:
             applied=applied,
             version=head.version + 1,
         )
-        return Decision(head, reply, tuple(self.rows), tuple(self.logs), tuple(self.tasks), tuple(self.cancels))
+        return Decision(head, reply, tuple(self.rows), tuple(self.logs), self.tasks, tuple(self.cancels))
