@@ -284,6 +284,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
         measured = asyncio.run(run(folder, arguments.rows, arguments.only))
     title = f"{arguments.rows} executions; aim {AIM_MS} ms"
     table = Table("page of 100", "slowest, ms", "median, ms", "CPU, ms", "rows", title=title)

@@ -1,6 +1,6 @@
 """What goes wrong in a schedule, and how often. Each kind of trouble is absent from many schedules, so that each also meets a quiet world."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from stepswitch.engine.crash_points import CrashPoint
@@ -41,6 +41,7 @@ class Weather:
 
 
 CALM = Weather()
+_AT_A_STOP = frozenset({CrashPoint.GIVEBACK_UNSAVED, CrashPoint.GIVEBACK_SAVED})
 
 
 def draw(random: Random) -> Weather:
@@ -52,7 +53,7 @@ def draw(random: Random) -> Weather:
     def mean(least: float, most: float, *, absent: float = 0.5) -> float | None:
         return None if random.random() < absent else least + random.random() * (most - least)
 
-    return Weather(
+    weather = Weather(
         seconds=60.0 + random.random() * 180.0,
         disorder=random.choice([0.0, 0.2, 1.0]),
         crash_seconds=mean(20.0, 120.0),
@@ -77,3 +78,5 @@ def draw(random: Random) -> Weather:
         deadly=rate(1.0),
         steering=rate(1.0, absent=0.2),
     )
+    # There is something to give back only where the service stops while a step is claimed and not sent: seldom, unless it stops often.
+    return replace(weather, stop_seconds=20.0) if weather.fatal_point in _AT_A_STOP else weather

@@ -66,8 +66,8 @@ def _rules(settings: Settings) -> DirectoryRules:
 def directory_faults(settings: Settings) -> Iterator[str]:
     """Yield each fault of what the settings say of a directory, as a sentence."""
     if settings.ldap_url is None:
-        given = [name for name in sorted(settings.model_fields_set) if name.startswith(PREFIX) and getattr(settings, name)]
-        yield from (f"{name} is set and ldap_url is not: there is no directory that it could be about" for name in given)
+        about = "there is no directory that it could be about"
+        yield from (f"{name} is set and ldap_url is not: {about}" for name in settings.given(PREFIX))
         return
     yield from _address_faults(settings, settings.ldap_url)
     yield from _service_faults(settings)

@@ -106,8 +106,8 @@ def provider_faults(settings: Settings) -> Iterator[str]:
     """Yield each fault of what the settings say of a provider, as a sentence."""
     issuer = settings.oidc_issuer
     if issuer is None:
-        given = [name for name in sorted(settings.model_fields_set) if name.startswith(PREFIX) and getattr(settings, name)]
-        yield from (f"{name} is set and oidc_issuer is not: there is no provider that it could be about" for name in given)
+        about = "there is no provider that it could be about"
+        yield from (f"{name} is set and oidc_issuer is not: {about}" for name in settings.given(PREFIX))
         return
     if not is_safe_address(issuer) or any(urlsplit(issuer)[3:]):
         yield f"oidc_issuer is {issuer!r}; it must be an address with https (or http on this machine), without query and fragment"

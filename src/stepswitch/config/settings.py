@@ -291,3 +291,7 @@ class Settings(BaseSettings):
             if size <= least:
                 raise PydanticCustomError("room", "Input should be over {name}, which is {least}", {"name": name, "least": least})
         return size
+
+    def given(self, prefix: str) -> list[str]:
+        """Return the names of all settings with this prefix that somebody has set to something."""
+        return [name for name in sorted(self.model_fields_set) if name.startswith(prefix) and getattr(self, name)]
