@@ -254,10 +254,17 @@ class Life:
                     self._refuse_heard(step.claim)
 
     def _refuse_heard(self, claim: Claim) -> None:
-        """Note a breach where, in calm weather, a worker was given up that was heard of a moment ago."""
+        """Note a breach where, in calm weather, a worker was given up that was heard of a moment ago.
+
+        Not at this very moment: one that has stood still, and is given up, may be heard again while that is being saved.
+        """
         for attempt in self.attempts if self.city.weather is CALM else ():
             silent = self.clock.monotonic() - attempt.last_sign
-            if attempt.grant.nonce == claim.nonce and silent < RHYTHM.silence_seconds / 2 and self.clock.now() < claim.deadline:
+            if (
+                attempt.grant.nonce == claim.nonce
+                and RHYTHM.look_seconds < silent < RHYTHM.silence_seconds / 2
+                and self.clock.now() < claim.deadline
+            ):
                 self.city.breaches.append(f"a worker was given up that was heard of {silent:.0f} s ago: {claim}")
 
     @property
