@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from stepswitch.domain.flow import MAX_LOSSES
 from tests.chaos.service import ROOT, ServiceProcess
 from tests.openssh import OpenSshServer
 
@@ -160,3 +161,4 @@ def check(accepted: dict[str, str], executions: dict[str, dict[str, Any]], comma
             assert (last["result"], last["error"]["code"]) == ("UNKNOWN", "LOST"), f"CHAOS_SEED={SEED}: {tag} waits for {last}"
             place = last["stepSnapshot"]["id"]
             assert done in WAITS[place], f"CHAOS_SEED={SEED}: {tag} waits at {place} and did {done}"
+            assert place != "count" or last["attempt"] == MAX_LOSSES, f"CHAOS_SEED={SEED}: {tag} waits at its script for {last}"

@@ -67,6 +67,8 @@ class City:
     """Those that are open, by the claim that they were opened under: those of a dead process are gone with it."""
     passwords: list[str] = field(default_factory=list)
     """Each that somebody was told for the first account."""
+    heard: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By the nonce of a claim when its worker was heard of the last two times, in seconds: with the claim, and with each sign of life."""
     breaches: list[str] = field(default_factory=list)
     """What may never happen, and has. Not raised, for the service outlives whatever a step type raises."""
 

@@ -256,16 +256,14 @@ class Life:
     def _refuse_heard(self, claim: Claim) -> None:
         """Note a breach where, in calm weather, a worker was given up that was heard of a moment ago.
 
-        Not at this very moment: one that has stood still, and is given up, may be heard again while that is being saved.
+        One that had been silent for too long by then may be given up all the same: it was heard again while that was being saved.
         """
         for attempt in self.attempts if self.city.weather is CALM else ():
-            silent = self.clock.monotonic() - attempt.last_sign
-            if (
-                attempt.grant.nonce == claim.nonce
-                and RHYTHM.look_seconds < silent < RHYTHM.silence_seconds / 2
-                and self.clock.now() < claim.deadline
-            ):
-                self.city.breaches.append(f"a worker was given up that was heard of {silent:.0f} s ago: {claim}")
+            if attempt.grant.nonce == claim.nonce and self.clock.now() < claim.deadline:
+                before, last = self.city.heard[claim.nonce]
+                silent = self.clock.monotonic() - last
+                if silent < RHYTHM.silence_seconds / 2 and last - before < RHYTHM.silence_seconds:
+                    self.city.breaches.append(f"a worker was given up that was heard of {silent:.0f} s ago: {claim}")
 
     @property
     def attempts(self) -> Sequence[Attempt]:

@@ -30,12 +30,16 @@ class Wire(Claims):
         self._city = city
 
     async def claim(self, task: Task, instance: str, nonce: str | None = None) -> Grant | Reply:
+        asked = self._now()
         answer = await self._ask(lambda: self._server.claim(task, instance, nonce))
+        self._hear(answer, asked)
         self._city.met[f"a claim was answered {answer if isinstance(answer, Reply) else Reply.GRANTED}"] += 1
         return answer
 
     async def claim_late(self, grant: Grant, instance: str) -> Grant | Reply:
+        asked = self._now()
         answer = await self._ask(lambda: self._server.claim_late(grant, instance))
+        self._hear(answer, asked)
         self._city.met[f"a late claim was answered {answer if isinstance(answer, Reply) else Reply.GRANTED}"] += 1
         return answer
 
@@ -51,14 +55,22 @@ class Wire(Claims):
         await self._ask(lambda: self._server.log(execution_id, entries, again=again, is_confidential=is_confidential), doubles=False)
 
     async def sign(self, nonces: Sequence[str]) -> Sequence[str]:
-        lost = self._city.lost.intersection(nonces)
+        lost, asked = self._city.lost.intersection(nonces), self._now()
         kept = await self._ask(lambda: self._server.sign(nonces))
+        self._city.heard |= {nonce: (self._city.heard[nonce][1], asked) for nonce in kept}
         if believed := lost.intersection(kept):
             self._city.breaches.append(f"a worker was told that its claim is stored, which had been declared lost: {sorted(believed)}")
         return kept
 
     async def cleaned_up(self, execution_id: str, nonce: str) -> None:
         await self._ask(lambda: self._server.cleaned_up(execution_id, nonce))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _hear(self, answer: Grant | Reply, asked: float) -> None:
+        if isinstance(answer, Grant) and answer.nonce is not None:
+            self._city.heard[answer.nonce] = (asked, asked)
 
     async def _ask(self, work: Callable[[], Coroutine[Any, Any, T]], *, doubles: bool = True) -> T:
         """Have `work` done at the other end; raises StoreError where the message or its answer gets lost."""
