@@ -118,4 +118,4 @@ def test_a_service_whose_log_nobody_reads_any_more_stops_when_it_is_told_to(tmp_
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_data_directory_that_cannot_be_is_a_sentence(stepswitch: Caller, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    assert f"the data directory {tmp_path / place} cannot be made" in _refused(stepswitch, ["--data-dir", tmp_path / place])
+    assert f"the data directory {tmp_path / place} cannot be made" in _refused(stepswitch, ["--port", 0, "--data-dir", tmp_path / place])
