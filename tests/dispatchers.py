@@ -1,7 +1,8 @@
 """A dispatcher that takes note of what it is told and starts nothing, and a queue that says what a test tells it."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from stepswitch.domain.events import Cancel, Task, TaskKind
 from stepswitch.engine.records import ANY, Due, Runnable, Waiting
@@ -47,7 +48,7 @@ class StillDispatcher:
     def is_busy(self, device: str) -> bool:
         return False
 
-    def place(self, step_type: str) -> str:
+    def place(self, step_type: str, tenant: str) -> str:
         return "worker"
 
     def in_line(self, tenant: str) -> int:
@@ -60,8 +61,8 @@ class StillRefill:
     def __init__(self, dispatcher: StillDispatcher) -> None:
         self._dispatcher = dispatcher
 
-    def crowded(self) -> Collection[str]:
-        return ()
+    def crowded(self) -> AbstractSet[str]:
+        return frozenset()
 
     def due_before(self, now: int) -> int:
         return 2**62

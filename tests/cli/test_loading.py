@@ -144,7 +144,7 @@ def test_limits_of_tenants_are_tables_in_a_file_and_json_in_a_variable(file: Pat
 )
 def test_limits_of_tenants_that_are_none_are_refused_with_their_names(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("STEPSWITCH_TENANT_LIMITS", wrong)
-    with pytest.raises(SettingsError, match="each with some of queued_executions, stored_executions, file_bytes"):
+    with pytest.raises(SettingsError, match="each with some of executions_at_once, queued_executions, stored_executions, file_bytes"):
         load_settings({})
 
 

@@ -16,8 +16,15 @@ async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """A function that opens a workplace with so many places; it is closed at the end."""
     made: list[Workplace] = []
 
-    def open_(steps: int = 2, per_device: int = 1, *, started: bool = True, by_type: Mapping[str, int] | None = None) -> Workplace:
-        workplace = Workplace(OPENERS[request.param], Places(steps, per_device, by_type or {}))
+    def open_(
+        steps: int = 2,
+        per_device: int = 1,
+        *,
+        started: bool = True,
+        by_type: Mapping[str, int] | None = None,
+        of_tenant: Mapping[str, int] | None = None,
+    ) -> Workplace:
+        workplace = Workplace(OPENERS[request.param], Places(steps, per_device, by_type or {}, (of_tenant or {}).get))
         made.append(workplace)
         if started:
             workplace.start()

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from stepswitch.domain.errors import DamagedError, StoreError
-from stepswitch.domain.events import Task
+from stepswitch.domain.events import Task, lane_of_tenant
 from stepswitch.engine.records import ANY, Due, Runnable
 
 
@@ -60,7 +60,8 @@ class Queue:
 
     def _is_wanted(self, one: Task, due: Due) -> bool:
         lane = self._lane(one)
-        return lane not in due.crowded and due.turns in (None, lane == "turn") and (one.not_before or 0) <= due.before
+        is_free = lane not in due.crowded and lane_of_tenant(one.tenant) not in due.crowded
+        return is_free and due.turns in (None, lane == "turn") and (one.not_before or 0) <= due.before
 
     async def runnable(self, after: Runnable | None, count: int, due: Due = ANY) -> Sequence[Runnable]:
         self.reads += 1
@@ -69,7 +70,7 @@ class Queue:
             raise StoreError("the database says no")
         line = self.tasks.behind(*((-1, "") if after is None else after.place))
         page = islice(filter(lambda each: self._is_wanted(each, due), line), count)
-        found = [Runnable(each.execution_id, each.since, self._lane(each)) for each in page]
+        found = [Runnable(each.execution_id, each.since, self._lane(each), each.tenant) for each in page]
         for _ in range(3):
             await asyncio.sleep(0)
         await self.gate.wait()  # what was read stays as it was read

@@ -17,14 +17,16 @@ from structlog.testing import capture_logs
 from stepswitch.dispatch.delays import Delays
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places, Room
-from stepswitch.domain.events import Cancel, Task, TaskKind
+from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_tenant
 from stepswitch.engine.backlog import Backlog
 from tests.clocks import FakeClock
 from tests.dispatch.queue_of_tasks import Queue
 from tests.dispatch.workplace import task, turn
 
-PLACES = Places(steps=3, per_device=1, by_type={"JS": 1})
-ROOM = Room(turns=4, steps=14, device=2, type=4)
+LIMITED = "small"
+"""A tenant that may have one step carried out at once."""
+PLACES = Places(steps=3, per_device=1, by_type={"JS": 1}, of_tenant={LIMITED: 1}.get)
+ROOM = Room(turns=4, steps=14, device=2, type=4, tenant=2)
 
 
 class Line:
@@ -78,6 +80,7 @@ class Line:
         self._numbers += 1
         name = f"e{self._numbers:05}"
         made = turn(name, self._numbers) if kind == "turn" else task(name, self._numbers, device=None if kind == "JS" else kind)
+        made = replace(made, tenant=LIMITED) if kind.startswith(LIMITED) else made
         made = replace(made, step_type="JS" if kind == "JS" else "", not_before=self.clock.now() + round(delay * 1000) if delay else None)
         self.queue.tasks[name] = made
         self.dispatcher.submit(made)
@@ -122,11 +125,12 @@ class Line:
 
     def lanes(self) -> Counter[str]:
         """Return how many of each lane are carried out."""
-        by_name = {each.execution_id: each.lane for each in self.begun}
-        return Counter(by_name[name] for name in self.running)
+        by_name = {each.execution_id: PLACES.lanes(each) for each in self.begun}
+        return Counter(lane for name in self.running for lane in by_name[name])
 
 
-KINDS = ("turn", "JS", *(f"r{number}" for number in range(12)))
+KINDS = ("turn", "JS", *(f"r{number}" for number in range(12)), *(f"{LIMITED} {number}" for number in range(4)))
+OF_LIMITED = lane_of_tenant(LIMITED)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -190,12 +194,13 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         held = self.line.dispatcher.held() - len(self.line.dispatcher._delays)
-        assert held <= ROOM.turns + ROOM.steps
+        assert held <= ROOM.turns + ROOM.steps + ROOM.of_lane(OF_LIMITED, PLACES)
         for kind, window in self.line.dispatcher._windows.items():
             entries = [each.task for each in self.line.dispatcher._queued.values() if each.task.kind is kind]
             entries = [each for each in entries if each.execution_id not in self.line.dispatcher._delays]
-            assert window._held == len(entries)
-            assert window._lanes == Counter(each.lane for each in entries)
+            assert window._held == len([each for each in entries if each.tenant != LIMITED])
+            assert window._lanes == Counter(lane for each in entries for lane in PLACES.lanes(each))
+            assert window._lanes[OF_LIMITED] <= ROOM.of_lane(OF_LIMITED, PLACES)
 
     @invariant()
     def nothing_runs_twice(self) -> None:
@@ -215,13 +220,14 @@ class AnyOrder(RuleBasedStateMachine):
     def nobody_waits_for_a_place_that_is_free(self) -> None:
         self.loop.run_until_complete(self.line.settle())
         lanes = self.line.lanes()
-        steps = sum(count for lane, count in lanes.items() if lane != "turn")
+        steps = sum(count for lane, count in lanes.items() if lane not in ("turn", OF_LIMITED))
+        assert lanes[OF_LIMITED] <= 1
         for waiting in self.line.queue.tasks.values():
             is_early = waiting.not_before is not None and waiting.execution_id in self.line.dispatcher._delays
             if waiting.lane == "turn" or is_early:
                 assert is_early or lanes["turn"] >= 1
                 continue
-            assert steps == PLACES.steps or lanes[waiting.lane] >= 1, f"{waiting} could run"
+            assert steps == PLACES.steps or any(lanes[lane] for lane in PLACES.lanes(waiting)), f"{waiting} could run"
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self._finish())
@@ -287,7 +293,7 @@ async def test_a_store_that_says_no_is_asked_again() -> None:
 
 
 async def test_what_comes_while_the_store_is_read_is_not_forgotten_and_not_read_again() -> None:
-    line = Line(room=Room(turns=200, steps=200, device=200, type=200))
+    line = Line(room=Room(turns=200, steps=200, device=200, type=200, tenant=200))
     await line.settle()
     for _ in range(300):
         line.add("turn")
@@ -386,7 +392,7 @@ async def test_more_delays_than_there_is_room_for_are_taken_from_the_store_as_so
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("stepswitch.dispatch.delays.ROOM", 6)
-    line = Line(Places(steps=50, per_device=50), Room(100, 100, 100, 100))
+    line = Line(Places(steps=50, per_device=50), Room(100, 100, 100, 100, 100))
     await line.settle()
     made = [line.add("r1", delay=10 + number) for number in range(30)]
     assert line.dispatcher.held() == 6

@@ -112,6 +112,57 @@ async def test_a_type_with_few_places_holds_up_no_other_type(opened: Open) -> No
     assert place.names == ["script0", "script1", "other", "script2"]
 
 
+async def test_a_tenant_with_few_places_holds_up_no_other_tenant(opened: Open) -> None:
+    place = opened(4, of_tenant={"small": 2})
+    await place.submit(*(task(f"small{number:02}", number, device=f"router{number}", tenant="small") for number in range(50)))
+    await place.submit(task("other", 99, tenant="large"), task("another", 100))
+    assert place.names == ["small00", "small01", "other", "another"]
+    waiting = place.dispatcher.waiting("small02")
+    assert waiting is not None
+    assert (waiting.kind, waiting.name) == ("place", "tenant")
+    await place.end("small01")
+    assert place.names[-1] == "small02"
+    while place.running:
+        for event in place.running.values():
+            event.set()
+        await place.clock.settle()
+    assert [name for name in place.names if name.startswith("small")] == [f"small{number:02}" for number in range(50)]
+
+
+async def test_turns_of_a_tenant_with_few_places_wait_for_none(opened: Open) -> None:
+    place = opened(4, of_tenant={"small": 1})
+    await place.submit(task("step", tenant="small"), task("waits", 1, tenant="small"))
+    await place.submit(*(replace(turn(f"turn{number}", number), tenant="small") for number in range(3)))
+    assert place.names == ["step", "turn0", "turn1", "turn2"]
+
+
+async def test_a_device_that_the_oldest_cannot_take_for_his_tenant_goes_to_the_next(opened: Open) -> None:
+    place = opened(9, of_tenant={"small": 1})
+    await place.submit(task("holds", 0, device="router", tenant="large"), task("works", 1, device="switch", tenant="small"))
+    await place.submit(task("e2", 2, device="router", tenant="small"), task("e3", 3, device="router", tenant="small"))
+    await place.submit(task("e4", 4, device="router", tenant="large"), task("e5", 5, device="router", tenant="large"))
+    assert place.names == ["holds", "works"]
+    await place.end("holds")
+    assert place.names[2:] == ["e4"]
+    await place.end("works")
+    assert place.names[2:] == ["e4"]
+    await place.end("e4")
+    assert place.names[2:] == ["e4", "e2"]
+    for name in ("e2", "e3", "e5"):
+        assert place.names[-1] == name
+        await place.end(name)
+    assert len(place.begun) == 6
+
+
+async def test_a_tenant_without_a_place_waits_until_it_is_taken_back(opened: Open) -> None:
+    place = opened(2, of_tenant={"none": 0})
+    await place.submit(*(task(f"e{number}", number, tenant="none") for number in range(9)), task("other", 10))
+    assert place.names == ["other"]
+    for number in range(9):
+        await place.cancel(f"e{number}")
+    assert not any(place.dispatcher.holds(f"e{number}") for number in range(9))
+
+
 async def test_a_waiter_that_was_cancelled_does_not_block_its_device(opened: Open) -> None:
     place = opened(2)
     await place.submit(task("first", 0, device="router"), task("gone", 2, device="router"), task("last", 3, device="router"))

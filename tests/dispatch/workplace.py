@@ -29,7 +29,7 @@ class Windowed(LocalDispatcher):
     """The real one with so little room that most of a long line is taken from a store, where everything stands until it begins."""
 
     def __init__(self, places: Places, clock: Clock) -> None:
-        super().__init__(places, clock, Room(turns=8, steps=20, device=3, type=4))
+        super().__init__(places, clock, Room(turns=8, steps=20, device=3, type=4, tenant=2))
         self._store = Queue()
         parts: Any = self._store
         self._backlog = Backlog(queue=parts, store=parts, lists=parts, conductor=parts, dispatcher=self, clock=clock, page=5)
@@ -126,8 +126,8 @@ class Workplace:
 
 
 def task(execution_id: str, since: int = 0, *, number: int = 0, device: str | None = None, not_before: int | None = None,
-         attempt: int = 1, kind: TaskKind = TaskKind.STEP) -> Task:  # fmt: skip
-    return Task(execution_id, number, attempt, kind, since, not_before, device)
+         attempt: int = 1, kind: TaskKind = TaskKind.STEP, tenant: str = "") -> Task:  # fmt: skip
+    return Task(execution_id, number, attempt, kind, since, not_before, device, tenant=tenant)
 
 
 def look(execution_id: str, number: int) -> Task:

@@ -36,7 +36,7 @@ MISTAKES: Final = (
     "a statement failed", "a device was not reached", "a device said no", "a device hung", "a connection was cut", "a session was stuck",
     "a step type raised", "a step type said nothing", "a process died of its step", "the process died", "the process was told to stop",
     "a backup was restored", "a worker of before the restore asked for its step", "a worker of before the restore reported",
-    "the process stood still", "a worker stood still", "the clock was set forward", "the clock was set back",
+    "somebody waited for another of the tenant", "the process stood still", "a worker stood still", "the clock was set forward", "the clock was set back",
 )  # fmt: skip
 ANSWERS: Final = (
     *(f"a claim was answered {reply}" for reply in ("granted", "busy", "stale")),

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from stepswitch.access import accounts
 from stepswitch.dispatch.local import TURNS_AT_ONCE, LocalDispatcher
+from stepswitch.dispatch.places import Places
 from stepswitch.domain import decide, flow, restoring, steering
 from stepswitch.domain.errors import CommitInDoubtError
 from stepswitch.domain.events import Claimed, Decision, Event, Reply
@@ -194,6 +195,31 @@ def a_device_takes_any_number_of_sessions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LocalDispatcher, "_is_free", lambda *_: True)
 
 
+def a_tenant_takes_any_number_of_places(patch: pytest.MonkeyPatch) -> None:
+    real = Places.of
+    patch.setattr(
+        Places, "of", lambda self, task: {lane: most for lane, most in real(self, task).items() if not lane.startswith("tenant ")}
+    )
+
+
+def what_is_free_is_offered_to_one_who_cannot_take_it(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is woken for its device and has to wait for its tenant keeps the device from all others that want it."""
+    real_take, real_wake = LocalDispatcher._take, LocalDispatcher._wake
+    taking: list[bool] = []
+
+    def take(self: LocalDispatcher, entry: Any) -> None:
+        taking.append(self._is_meant(entry))
+        real_take(self, entry)
+        taking.pop()
+
+    def wake(self: LocalDispatcher, *given: Any) -> None:
+        if not any(taking):
+            real_wake(self, *given)
+
+    patch.setattr(LocalDispatcher, "_take", take)
+    patch.setattr(LocalDispatcher, "_wake", wake)
+
+
 def everybody_waits_for_the_first_in_line(patch: pytest.MonkeyPatch) -> None:
     """A step whose device is busy keeps all that stand behind it from going on."""
 
@@ -205,7 +231,7 @@ def everybody_waits_for_the_first_in_line(patch: pytest.MonkeyPatch) -> None:
                 self._begin(entry)
         while self._run and self._steps and self._steps_running < self._places.steps:
             first = self._steps[0]
-            if self._is_meant(first) and not self._is_free(first.lane, self._places.of(first.task)):
+            if self._is_meant(first) and not all(self._is_free(*few) for few in self._places.of(first.task).items()):
                 return
             self._take(heapq.heappop(self._steps))
 
@@ -334,6 +360,8 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     whoever_is_stuck_counts_as_gone: {"device_stuck": 1.0, "steering": 0.7, "device_trouble": 0.6},
     nothing_is_masked: {},
     a_device_takes_any_number_of_sessions: {},
+    a_tenant_takes_any_number_of_places: {},
+    what_is_free_is_offered_to_one_who_cannot_take_it: {"device_trouble": 0.6},
     everybody_waits_for_the_first_in_line: {"device_trouble": 0.6},
     nobody_is_called_for_what_is_left_in_the_store: {"device_trouble": 0.6},
     one_step_of_an_edit_is_left_out: {"steering": 0.7},

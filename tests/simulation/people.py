@@ -1,4 +1,7 @@
-"""The people of a simulation: two of them create executions, look, and steer the same ones at once. They remember what they were told."""
+"""The people of a simulation: two of them create executions, look, and steer the same ones at once; a third has a tenant of her own.
+
+They remember what they were told.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from stepswitch.domain.errors import CallerError, ServiceError
 from stepswitch.domain.execution import ContextType, Head
-from stepswitch.engine.callers import Caller, administrator
+from stepswitch.engine.callers import DEFAULT_TENANT, Caller, administrator
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.steering import ChangeOrder, ValuesOrder
@@ -23,10 +26,13 @@ T = TypeVar("T")
 PATIENCE_SECONDS: Final = 60.0
 APPOINTMENT_SECONDS: Final = 5.0
 TRIES: Final = 4
-EXECUTIONS: Final = 8
-"""How many are created: enough to keep one another waiting."""
+NORTH: Final = "north"
+"""The tenant that may have one step carried out at a time."""
+EXECUTIONS: Final = {DEFAULT_TENANT: 7, NORTH: 3}
+"""How many are created by tenant: enough to keep one another waiting, of the same tenant and of the other."""
 FILE: Final = "notes.txt"
-ANN, BOB = (administrator(name) for name in ("ann", "bob"))
+ANN, BOB, EVE = administrator("ann"), administrator("bob"), administrator("eve", NORTH)
+PEOPLE: Final = (ANN, BOB, EVE)
 
 
 class GoneError(Exception):
@@ -55,7 +61,8 @@ class Act:
 class Memory:
     """What all people know together."""
 
-    accepted: list[str] = field(default_factory=list)
+    accepted: dict[str, list[str]] = field(default_factory=lambda: {tenant: [] for tenant in EXECUTIONS})
+    """The executions of each tenant."""
     secrets: list[str] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
@@ -63,6 +70,11 @@ class Memory:
     """Reason of an edit → the word that it put into the steps."""
     heard: list[str] = field(default_factory=list)
     """Everything that they were shown or told, errors included."""
+
+    @property
+    def all_accepted(self) -> list[str]:
+        """The executions of all tenants."""
+        return [each for accepted in self.accepted.values() for each in accepted]
 
 
 class Town(Protocol):
@@ -106,21 +118,22 @@ class Person:
         self._town = town
         self._city = city
         self._memory = memory
+        self._accepted = memory.accepted[caller.tenant]
         self._done = 0
 
     async def live(self) -> None:
         """Do things until cancelled."""
         while True:
             await sleep(self._city.random.random() * 8.0)
-            steers = self._memory.accepted and self._city.chance(self._city.weather.steering)
+            steers = self._accepted and self._city.chance(self._city.weather.steering)
             if steers and self._city.chance(0.5):
                 await self._steer(await self._appointment())
             elif steers:
-                await self._steer(self._city.random.choice(self._memory.accepted))
-            elif len(self._memory.accepted) < EXECUTIONS:
+                await self._steer(self._city.random.choice(self._accepted))
+            elif len(self._accepted) < EXECUTIONS[self._caller.tenant]:
                 await self._create()
-            elif self._memory.accepted:
-                await self._look(self._city.random.choice(self._memory.accepted))
+            elif self._accepted:
+                await self._look(self._city.random.choice(self._accepted))
 
     async def _create(self) -> None:
         random = self._city.random
@@ -140,7 +153,7 @@ class Person:
             queued = await self._try(lambda life: life.requests.create(self._caller, request, key, secret.encode()))
             if queued is not None:
                 self._hear(queued.view)
-                self._memory.accepted.append(queued.view.head.id)
+                self._accepted.append(queued.view.head.id)
                 if not self._city.chance(self._city.weather.message_doubled):
                     return
 
@@ -148,7 +161,7 @@ class Person:
         """Return the execution that everybody steers at the next full moment, when it is there."""
         now = asyncio.get_running_loop().time()
         await sleep(APPOINTMENT_SECONDS - now % APPOINTMENT_SECONDS)
-        names = self._memory.accepted or ["none is left"]
+        names = self._accepted or ["none is left"]
         return names[int(now / APPOINTMENT_SECONDS) % len(names)]
 
     async def _look(self, execution_id: str) -> None:
@@ -217,6 +230,11 @@ class Person:
     def _hear(self, answer: object) -> None:
         if isinstance(answer, ExecutionView):
             self._memory.heard.append(shown(answer))
+
+
+def somebody_of(head: Head) -> Caller:
+    """Return somebody who may see and steer an execution."""
+    return ANN if head.tenant == ANN.tenant else EVE
 
 
 def shown(view: ExecutionView) -> str:

@@ -16,7 +16,7 @@ from tests.domain.lives import TYPES
 from tests.simulation.devices import City, Told, encoded
 from tests.simulation.documents import EDITED, FIRST_WORD
 from tests.simulation.encounters import rules_in
-from tests.simulation.people import ANN, Act, Answer, ask, shown
+from tests.simulation.people import Act, Answer, ask, shown, somebody_of
 from tests.simulation.restoring import GHOST
 from tests.simulation.schedule import Schedule
 from tests.simulation.service import Life
@@ -134,14 +134,14 @@ async def files_are_whole(schedule: Schedule, stories: Mapping[str, Story]) -> N
     used = {file_id for story in stories.values() for file_id in story.head.attachments.values()}
     for story in stories.values():
         for key in story.head.attachments:
-            await ask(schedule, lambda life, name=story.head.id, key=key: _content(life, name, key))  # type: ignore[misc]
+            await ask(schedule, lambda life, head=story.head, key=key: _content(life, head, key))  # type: ignore[misc]
     await ask(schedule, lambda life: life.files.sweep())
     kept = {file_id for (file_id,) in schedule.disk.rows("SELECT id FROM files")}
     _hold(kept == used, f"there are the files {kept}, and {used} are wanted")
 
 
-async def _content(life: Life, execution_id: str, key: str) -> bytes:
-    return await life.files.read(await life.steering.attachment(ANN, execution_id, key))
+async def _content(life: Life, head: Head, key: str) -> bytes:
+    return await life.files.read(await life.steering.attachment(somebody_of(head), head.id, key))
 
 
 async def one_administrator_is_there(schedule: Schedule) -> None:
@@ -153,7 +153,7 @@ async def one_administrator_is_there(schedule: Schedule) -> None:
 
 def nothing_is_lost(schedule: Schedule, stories: Mapping[str, Story]) -> None:
     memory = schedule.memory
-    lost = set(memory.accepted) - stories.keys() - memory.deleted
+    lost = set(memory.all_accepted) - stories.keys() - memory.deleted
     _hold(not lost, f"accepted executions are lost: {lost}")
     for name, story in stories.items():
         _hold(story.head.status in ENDED, f"{name} is {story.head.status}")
@@ -252,7 +252,8 @@ def nothing_is_left_over(schedule: Schedule) -> None:
 
 async def no_secret_can_be_read(schedule: Schedule, stories: Mapping[str, Story]) -> None:
     """Neither what people were shown, nor the log of the service, nor what is shown of anything now has a secret in any form."""
-    shows = [shown(await ask(schedule, lambda life, name=name: life.views.execution(ANN, name))) for name in stories]  # type: ignore[misc]
+    heads = [story.head for story in stories.values()]
+    shows = [shown(await ask(schedule, lambda life, head=head: life.views.execution(somebody_of(head), head.id))) for head in heads]  # type: ignore[misc]
     stored = [entry.message for story in stories.values() for entry in story.logs]
     told = [*schedule.memory.heard, *map(str, schedule.said), *shows, *stored]
     forms = [form for secret in schedule.memory.secrets for form in (secret, encoded(secret))]

@@ -62,7 +62,8 @@ async def restore(backup: Backup, data: Path, city: City, memory: Memory, clock:
     await _let_know(database, rules_of(city, epoch), Restored(f"restored:{epoch}", epoch, backup.made_at), clock)
     await begin_epoch(database, epoch, clock.now(), backup.made_at)
     await database.close()
-    memory.accepted[:] = [each for each in memory.accepted if each in known]
+    for accepted in memory.accepted.values():
+        accepted[:] = [each for each in accepted if each in known]
     memory.acts[backup.acts :] = [replace(act, answer=_forgotten(act.answer)) for act in memory.acts[backup.acts :]]
     city.forgotten += city.told[backup.told :]
     del city.told[backup.told :]

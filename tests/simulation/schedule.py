@@ -25,7 +25,7 @@ from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.devices import City, Told
 from tests.simulation.loop import Node, SimulatedLoop, sleep
-from tests.simulation.people import ANN, BOB, GoneError, Memory, Person, ask
+from tests.simulation.people import PEOPLE, GoneError, Memory, Person, ask, somebody_of
 from tests.simulation.restoring import Backup, back_up, ghosts_of, restore
 from tests.simulation.service import Life
 from tests.simulation.watch import ATTENDED_SECONDS, FAIR_SECONDS, BrokenPromiseError, Watch, unattended, unfair
@@ -182,7 +182,7 @@ class Schedule:
     def _troubles(self) -> Sequence[Coroutine[Any, Any, None]]:
         weather = self.weather
         return [
-            *(Person(caller, self, self.city, self.memory).live() for caller in (ANN, BOB)),
+            *(Person(caller, self, self.city, self.memory).live() for caller in PEOPLE),
             self._again_and_again(weather.crash_seconds, self._crash),
             self._again_and_again(weather.stop_seconds, self._stop),
             self._again_and_again(weather.worker_freezes_seconds, self._freeze_worker),
@@ -307,9 +307,9 @@ class Schedule:
         for _ in range(RESUMES):
             if not (paused := await self._paused()):
                 return
-            await self._do_all(paused, lambda life, name: life.steering.resume(ANN, name, "at the end"))
+            await self._do_all(paused, lambda life, head: life.steering.resume(somebody_of(head), head.id, "at the end"))
             await self._settle()
-        await self._do_all(await self._paused(), lambda life, name: life.steering.abort(ANN, name, "at the very end"))
+        await self._do_all(await self._paused(), lambda life, head: life.steering.abort(somebody_of(head), head.id, "at the very end"))
 
     def _thaw(self) -> None:
         for node in self._still:
@@ -350,12 +350,12 @@ class Schedule:
             await self._until_it_lives()
             await sleep(LOOK_SECONDS)
 
-    async def _paused(self) -> Sequence[str]:
-        return [head.id for head in await self.heads("WHERE status = 'PAUSED'")]
+    async def _paused(self) -> Sequence[Head]:
+        return await self.heads("WHERE status = 'PAUSED'")
 
-    async def _do_all(self, names: Sequence[str], work: Callable[[Life, str], Coroutine[Any, Any, Any]]) -> None:
+    async def _do_all(self, heads: Sequence[Head], work: Callable[[Life, Head], Coroutine[Any, Any, Any]]) -> None:
         """Do the same to several executions in the same moment."""
-        await asyncio.gather(*(self._do(lambda life, name=name: work(life, name)) for name in names))  # type: ignore[misc]
+        await asyncio.gather(*(self._do(lambda life, head=head: work(life, head)) for head in heads))  # type: ignore[misc]
 
     async def _do(self, work: Callable[[Life], Coroutine[Any, Any, Any]]) -> None:
         """Have the service do something, which it has to, now that all is calm, unless a late wish of somebody else was faster."""

@@ -58,8 +58,8 @@ from tests.simulation.wire import WakeUps, Wire
 
 WORKERS: Final = 2
 LIMITS: Final = Limits(step_executions=12, inline_steps=3)
-PLACES: Final = Places(steps=4, per_device=1)
-ROOM: Final = Room(turns=2, steps=6, device=1, type=2)
+PLACES: Final = Places(steps=4, per_device=1, of_tenant={"north": 1}.get)
+ROOM: Final = Room(turns=2, steps=6, device=1, type=2, tenant=1)
 """So little that most of what waits has to be taken from the store."""
 RHYTHM: Final = Rhythm(look_seconds=2.0)
 MIB: Final = 1_048_576

@@ -68,7 +68,7 @@ def _run_alone(seed: int, empty: Path, directory: Path, weather_is: Mapping[str,
             faults += loop.bury()
         _refuse([fault for fault in faults if not isinstance(fault, KilledError)])
         told = len(schedule.city.told)
-        return Run(seed, loop.turns, schedule.lives, len(schedule.memory.accepted), told, schedule.trace(), schedule.city.met)
+        return Run(seed, loop.turns, schedule.lives, len(schedule.memory.all_accepted), told, schedule.trace(), schedule.city.met)
     except Exception as error:
         raise BrokenPromiseError(f"STEPSWITCH_SIMULATION_SEED={seed} breaks a promise: {error}\nin {weather}") from error
     finally:

@@ -1,8 +1,10 @@
 """Whoever looks every few seconds whether somebody works at what runs, and whether anybody waits for what is free."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from stepswitch.dispatch.places import TENANT
 from stepswitch.domain.execution import Head
 from stepswitch.domain.states import StepState
 from tests.simulation.service import PLACES, Life
@@ -33,15 +35,21 @@ class Watch:
 
 
 def unfair(life: Life) -> dict[str, str]:
-    """Return which executions wait for a device or a place that is free, and for what."""
-    busy = [task.device for task in life.dispatcher.under_way]
+    """Return which executions wait for a device or a place that is free, or one that their tenant may have, and for what."""
+    under_way = life.dispatcher.under_way
+    busy = [task.device for task in under_way]
+    of_tenants = Counter(task.tenant for task in under_way)
     found = {}
-    for execution_id in life.dispatcher._queued:
+    for execution_id, entry in life.dispatcher._queued.items():
+        most = PLACES.of_tenant(entry.task.tenant)
+        is_limited = most is not None and of_tenants[entry.task.tenant] >= most
         waiting = life.dispatcher.waiting(execution_id)
         if waiting is not None and waiting.kind == "device" and waiting.name not in busy:
             found[execution_id] = "it waits for a device that is free"
-        elif waiting is not None and waiting.kind == "place" and len(busy) < PLACES.steps:
+        elif waiting is not None and waiting.kind == "place" and len(busy) < PLACES.steps and not is_limited:
             found[execution_id] = "it waits for a place, and there are some"
+        elif waiting is not None and waiting.name == TENANT:
+            life.city.met["somebody waited for another of the tenant"] += 1
     for kind, window in life.dispatcher._windows.items():
         if window.wants_more and not life.backlog.is_reading:
             found[f"the queue of {kind}"] = "there is room for what is left in the store, and nobody takes it"

@@ -138,6 +138,9 @@ class WakeUps(LocalDispatcher):
             self.under_way.append(task)
             if task.device is not None and sum(each.device == task.device for each in self.under_way) > places.per_device:
                 city.breaches.append(f"more sessions than {places.per_device} at {task.device}")
+            most = places.of_tenant(task.tenant)
+            if most is not None and sum(each.tenant == task.tenant for each in self.under_way) > most:
+                city.breaches.append(f"more steps than {most} of the tenant {task.tenant}")
             try:
                 await carry_out(task)
             finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from stepswitch.domain.events import lane_of_tenant
 from stepswitch.domain.execution import COUNTED_PLACES, Head, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import Due, Runnable
@@ -77,6 +78,15 @@ async def test_crowded_lanes_and_the_other_kind_are_passed_over(executions: SqlE
     assert await names(queue, Due(turns=False)) == ["a", "c", "d", "e"]
     assert await names(queue, Due(turns=False, crowded=("device r1:22", "type JS"))) == ["d", "e"]
     assert await names(queue, Due(crowded={f"device x{number}" for number in range(LANES_PASSED + 50)})) == list(lanes)
+
+
+async def test_tenants_of_which_enough_is_held_are_passed_over(executions: SqlExecutionStore, queue: SqlQueueStore) -> None:
+    for name, tenant in {"a": "north", "b": "south", "c": "north", "d": "", "e": "turn"}.items():
+        await stand(executions, name, lane="device r1:22", tenant=tenant)
+    assert [each.tenant for each in await queue.runnable(None, 10)] == ["north", "south", "north", "", "turn"]
+    assert await names(queue, Due(crowded={lane_of_tenant("north")})) == ["b", "d", "e"]
+    assert await names(queue, Due(crowded={lane_of_tenant("south"), lane_of_tenant(""), "turn"})) == ["a", "c", "e"]
+    assert await names(queue, Due(crowded={lane_of_tenant("north"), "device r1:22"})) == []
 
 
 async def test_the_lane_stays_until_another_step_follows(executions: SqlExecutionStore, queue: SqlQueueStore) -> None:

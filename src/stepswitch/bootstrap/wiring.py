@@ -46,6 +46,7 @@ from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
 from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, RequestStore, Secrets, StepType
+from stepswitch.engine.quotas import Quotas
 from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
@@ -122,13 +123,14 @@ async def open_rehearsals() -> AsyncIterator[Rehearsals]:
         await rehearsals.close()
 
 
-def _places(settings: Settings) -> Places:
-    return Places(settings.steps_at_once, settings.sessions_per_device, {"JS": _scripts_at_once(settings)})
+def _places(settings: Settings, quotas: Quotas) -> Places:
+    by_type = {"JS": _scripts_at_once(settings)}
+    return Places(settings.steps_at_once, settings.sessions_per_device, by_type, lambda tenant: quotas.of(tenant).executions_at_once)
 
 
-def _dispatcher(settings: Settings, clock: Clock, conductor: Conductor) -> LocalDispatcher:
+def _dispatcher(settings: Settings, clock: Clock, conductor: Conductor, quotas: Quotas) -> LocalDispatcher:
     """Return the dispatcher of a conductor, with room for what its places can use soon."""
-    places = _places(settings)
+    places = _places(settings, quotas)
     dispatcher = LocalDispatcher(places, clock, Room.for_places(places))
     conductor.dispatch_through(dispatcher)
     return dispatcher
@@ -236,7 +238,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes, quotas := quotas_of(settings))
     conductor = Conductor(store, snapshots := Snapshots(store, secret_digest=database.sealer.digest), rules, clock)
-    dispatcher = _dispatcher(settings, clock, conductor)
+    dispatcher = _dispatcher(settings, clock, conductor, quotas)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds))
     people = wire_people(settings, SqlAccountStore(database), clock)

@@ -60,7 +60,7 @@ def _are_limits(given: object) -> bool:
     return all(type(each) is int and each >= 0 for each in given.values())
 
 
-TENANT_LIMITS: Final = ("queued_executions", "stored_executions", "file_bytes")
+TENANT_LIMITS: Final = ("executions_at_once", "queued_executions", "stored_executions", "file_bytes")
 LimitsByTenant = Annotated[dict[str, dict[str, int]], NoDecode, BeforeValidator(_limits)]
 RolesByName = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_table)]
 _LARGER: Final[Mapping[str, Sequence[str]]] = {
@@ -257,10 +257,15 @@ class Settings(BaseSettings):
     tenant_file_bytes: int | None = Field(
         None, ge=0, description="Bytes that the files of each tenant may take; one that would be over is answered 400. Unset is no limit."
     )
+    tenant_executions_at_once: int | None = Field(
+        None,
+        ge=0,
+        description="Executions of each tenant whose step is carried out at the same time; its others wait, and keep no other tenant waiting. Unset is no limit.",
+    )
     tenant_limits: LimitsByTenant = Field(
         {},
         description="Limits of single tenants, in place of those of all, as in "
-        '`{"north": {"queued_executions": 100, "stored_executions": 10000, "file_bytes": 1073741824}}`.',
+        '`{"north": {"executions_at_once": 10, "queued_executions": 100, "stored_executions": 10000, "file_bytes": 1073741824}}`.',
     )
     body_limit_bytes: int = Field(10 * MIB, ge=1024, description="Largest request body, in bytes; one that brings files is limited apart.")
     file_limit_bytes: int = Field(50 * MIB, ge=1024, description="Largest file, in bytes.")

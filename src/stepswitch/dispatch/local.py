@@ -15,10 +15,10 @@ from typing import Final
 import structlog
 
 from stepswitch.dispatch.delays import Delays
-from stepswitch.dispatch.places import NO_BOUND, Places, Room
+from stepswitch.dispatch.places import NO_BOUND, TENANT, Places, Room
 from stepswitch.dispatch.refill import LocalRefill
 from stepswitch.dispatch.window import Window
-from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_device
+from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_device, lane_of_tenant
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.records import Waiting
@@ -43,7 +43,7 @@ class _Entry:
     since: int
     arrival: int
     task: Task = field(compare=False)
-    lane: str = field(compare=False)
+    lanes: tuple[str, ...] = field(compare=False)
 
 
 _Heap = list[_Entry]
@@ -63,7 +63,7 @@ class LocalDispatcher:
         is_read = room is NO_BOUND
         self._windows = {
             TaskKind.TURN: Window(room.turns, lambda _: room.turns, is_read=is_read),
-            TaskKind.STEP: Window(room.steps, lambda lane: room.device if lane.startswith("device ") else room.type, is_read=is_read),
+            TaskKind.STEP: Window(room.steps, lambda lane: room.of_lane(lane, places), is_read=is_read),
         }
         self._delays = Delays(clock, self._line_up)
         self._stale = 0
@@ -79,7 +79,7 @@ class LocalDispatcher:
         self._turns: _Heap = []
         self._steps: _Heap = []
         self._by_lane: dict[str, _Heap] = {}
-        """Steps that wait for their device, or for a place of their type."""
+        """Steps that wait for their device, for a place of their type, or for one of their tenant."""
         self._busy: Counter[str] = Counter()
         self._turns_running = 0
         self._steps_running = 0
@@ -192,14 +192,17 @@ class LocalDispatcher:
             return Waiting("time", "delay", task.since, self._delays.until(execution_id))
         if task.device is not None and self.is_busy(task.device):
             return Waiting("device", task.device, task.since)
-        return Waiting("place", self.place(task.step_type), task.since)
+        return Waiting("place", self.place(task.step_type, task.tenant), task.since)
 
     def is_busy(self, device: str) -> bool:
         """See `Dispatcher`."""
         return self._busy[lane_of_device(device)] >= self._places.per_device
 
-    def place(self, step_type: str) -> str:
+    def place(self, step_type: str, tenant: str) -> str:
         """See `Dispatcher`."""
+        most = self._places.of_tenant(tenant)
+        if most is not None and not self._is_free(lane_of_tenant(tenant), most):
+            return TENANT
         return step_type if step_type in self._places.by_type else "worker"
 
     def running(self) -> Sequence[Task]:
@@ -214,25 +217,25 @@ class LocalDispatcher:
 
     def _queue(self, task: Task, *, is_new: bool) -> bool:
         """Let a task stand in line, or wait for its time; return False where it is left in the store."""
-        lane = task.lane
+        lanes = self._places.lanes(task)
         if task.not_before is not None and not task.has_waited and task.not_before > self._clock.now():
-            return self._delay(task, lane, task.not_before)
+            return self._delay(task, lanes, task.not_before)
         window = self._windows[task.kind]
-        if not (window.admits(task, lane) if is_new else window.enters(lane)):
+        if not (window.admits(task, lanes) if is_new else window.enters(lanes)):
             return False
-        entry = self._enqueue(task, lane)
+        entry = self._enqueue(task, lanes)
         heapq.heappush(self._turns if task.kind is TaskKind.TURN else self._steps, entry)
         self._pump()
         return True
 
-    def _delay(self, task: Task, lane: str, not_before: int) -> bool:
+    def _delay(self, task: Task, lanes: tuple[str, ...], not_before: int) -> bool:
         if self._stopped or not self._delays.add(task, not_before):
             return False
-        self._enqueue(task, lane)
+        self._enqueue(task, lanes)
         return True
 
-    def _enqueue(self, task: Task, lane: str) -> _Entry:
-        self._queued[task.execution_id] = entry = _Entry(task.since, next(self._arrivals), task, lane)
+    def _enqueue(self, task: Task, lanes: tuple[str, ...]) -> _Entry:
+        self._queued[task.execution_id] = entry = _Entry(task.since, next(self._arrivals), task, lanes)
         self._in_line[task.tenant] += 1
         return entry
 
@@ -258,7 +261,7 @@ class LocalDispatcher:
             self._delays.discard(task.execution_id)
             self._call_for_delays()
             return
-        self._windows[task.kind].goes(entry.lane)
+        self._windows[task.kind].goes(entry.lanes)
         self._stale += 1
         if self._stale > len(self._queued) + STALE_KEPT:
             self._clear_out()
@@ -284,25 +287,26 @@ class LocalDispatcher:
             self._take(heapq.heappop(self._steps))
 
     def _take(self, entry: _Entry) -> None:
-        """Start a step, or let it wait for its device, or for a place of its type, without a place among all."""
-        places = self._places.of(entry.task)
-        if not self._is_meant(entry):
-            self._wake(entry.lane, places)
-        elif not self._is_free(entry.lane, places):
-            heapq.heappush(self._by_lane.setdefault(entry.lane, []), entry)
-        else:
+        """Start a step, or let it wait for its device, or for a place of its type or its tenant, without a place among all."""
+        few = self._places.of(entry.task)
+        taken = next((lane for lane, places in few.items() if not self._is_free(lane, places)), None)
+        if taken is None and self._is_meant(entry):
             self._steps_running += 1
-            if places is not None:
-                self._busy[entry.lane] += 1
+            self._busy.update(few.keys())
             self._begin(entry)
+            return
+        if taken is not None and self._is_meant(entry):
+            heapq.heappush(self._by_lane.setdefault(taken, []), entry)
+        for lane, places in few.items():  # it may have been woken for one of them, which is left to the next
+            self._wake(lane, places)
 
-    def _is_free(self, lane: str, places: int | None) -> bool:
-        return places is None or self._busy[lane] < places
+    def _is_free(self, lane: str, places: int) -> bool:
+        return self._busy[lane] < places
 
     def _begin(self, entry: _Entry) -> None:
         task = entry.task
         self._unqueue(task)
-        self._windows[task.kind].goes(entry.lane)
+        self._windows[task.kind].goes(entry.lanes)
         self._executions[task.execution_id] += 1
         running = asyncio.ensure_future(self._run[task.kind](task))
         key = _key(task)
@@ -323,16 +327,17 @@ class LocalDispatcher:
             self._turns_running -= 1
         else:
             self._steps_running -= 1
-            places = self._places.of(task)
-            if places is not None:
-                _count_down(self._busy, entry.lane)
-                self._wake(entry.lane, places)
+            few = self._places.of(task)
+            for lane in few:
+                _count_down(self._busy, lane)
+            for lane, places in few.items():
+                self._wake(lane, places)
         again = self._again.pop(key, None)
         if again is not None:
             self.submit(again)
         self._pump()
 
-    def _wake(self, lane: str, places: int | None) -> None:
+    def _wake(self, lane: str, places: int) -> None:
         """Let the oldest task that waits for what has become free stand in line again."""
         if not self._is_free(lane, places):
             return

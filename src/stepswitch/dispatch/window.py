@@ -1,13 +1,14 @@
 """How much of what can run is held in memory; what there is no room for is left in the store until there is. Used by `local`.
 
-Tasks stand in lanes, those that want the same device in one. A lane holds what it can use soon, so that ten thousand tasks of a device
-that hangs keep nobody from standing in line; all lanes together have a bound too. Where something is left, whatever comes later is
-left as well: the order is that of the store.
+Tasks stand in lanes, those that want the same device in one, and those of a tenant with few places in another one besides. A lane holds
+what it can use soon, so that ten thousand tasks of a device that hangs keep nobody from standing in line; all lanes together have a bound
+too. Where something is left, whatever comes later is left as well: the order is that of the store.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from stepswitch.domain.events import Task
@@ -49,37 +50,41 @@ class Window:
         """Whether there is room for what is left in the store, so that it should be read."""
         return (self._overflows and self._is_airy()) or not all(map(self._is_crowded, self._left))
 
-    def admits(self, task: Task, lane: str) -> bool:
+    def admits(self, task: Task, lanes: Collection[str]) -> bool:
         """Return whether a task that is new may stand in line; it is counted then."""
-        if not self._overflows and lane not in self._left and self.enters(lane):
+        if not self._overflows and self._left.isdisjoint(lanes) and self.enters(lanes):
             return True
         self.left[task.tenant] += 1
-        if self._refill is not None and not self._refill.keeps(task, lane):
-            self._refill.leaves(lane if lane in self._left else None)
+        if self._refill is not None and not self._refill.keeps(task, lanes):
+            self._refill.leaves(self._left.intersection(lanes))
         return False
 
-    def enters(self, lane: str) -> bool:
-        """Count a task of a lane in; return False where there is no room for it."""
-        if self.is_full:
+    def enters(self, lanes: Collection[str]) -> bool:
+        """Count a task that stands in these lanes in; return False where there is no room for it."""
+        counts = len(lanes) == 1
+        crowded: set[str] = set()
+        if counts and self.is_full:
             self._overflows = True
-        elif self._lanes[lane] >= self._lane_room(lane):
-            self._left.add(lane)
         else:
-            self._lanes[lane] += 1
-            self._held += 1
-            return True
+            crowded = {lane for lane in lanes if self._lanes[lane] >= self._lane_room(lane)}
+            if not crowded:
+                self._lanes.update(lanes)
+                self._held += counts
+                return True
+            self._left |= crowded
         if self._refill is not None:
-            self._refill.leaves(None if self.is_full else lane)
+            self._refill.leaves(crowded)
         return False
 
-    def goes(self, lane: str) -> None:
+    def goes(self, lanes: Collection[str]) -> None:
         """Count a task out that is carried out now, or taken back."""
-        self._held -= 1
-        self._lanes[lane] -= 1
-        if (self._overflows and self._is_airy()) or (lane in self._left and not self._is_crowded(lane)):
+        self._held -= len(lanes) == 1
+        self._lanes.subtract(lanes)
+        if (self._overflows and self._is_airy()) or any(lane in self._left and not self._is_crowded(lane) for lane in lanes):
             self.has_room.set()
-        if not self._lanes[lane]:
-            del self._lanes[lane]
+        for lane in lanes:
+            if not self._lanes[lane]:
+                del self._lanes[lane]
 
     def refill(self) -> "Refilling":
         """Begin to take in what was left, from its oldest on."""
@@ -116,16 +121,14 @@ class Refilling:
         self.overflows = False
         self.meanwhile: dict[str, Task] = {}
 
-    def keeps(self, task: Task, lane: str) -> bool:
+    def keeps(self, task: Task, lanes: Collection[str]) -> bool:
         """Return whether a task that came meanwhile is kept at hand until the end."""
-        if lane in self.skipped or len(self.meanwhile) >= MEANWHILE:
+        if not self.skipped.isdisjoint(lanes) or len(self.meanwhile) >= MEANWHILE:
             return False
         self.meanwhile[task.execution_id] = task
         return True
 
-    def leaves(self, lane: str | None) -> None:
-        """Take note that something was left again: of a lane that is full, or of any where all are full together."""
-        if lane is None:
-            self.overflows = True
-        else:
-            self.left.add(lane)
+    def leaves(self, lanes: AbstractSet[str]) -> None:
+        """Take note that something was left again: of lanes that are full, or, where that are none, because all are full together."""
+        self.left |= lanes
+        self.overflows = self.overflows or not lanes

@@ -238,6 +238,11 @@ def lane_of_device(device: str) -> str:
     return f"device {hashlib.blake2b(device.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
 
 
+def lane_of_tenant(tenant: str) -> str:
+    """Return what those stand in line for whose tenant may have a few steps carried out at once."""
+    return f"tenant {tenant}"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Somebody has to go on with an execution. `since` is the order, `not_before` the earliest moment, both in milliseconds.

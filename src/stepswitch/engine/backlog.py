@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import structlog
 
 from stepswitch.domain.errors import DamagedError, StoreError
-from stepswitch.domain.events import Task, TaskKind
+from stepswitch.domain.events import Task, TaskKind, lane_of_tenant
 from stepswitch.domain.execution import Head
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.dispatching import Dispatcher, QueueStore, Refill
@@ -93,7 +93,8 @@ class Backlog:
             crowded = refill.crowded()
             due = Due(kind is TaskKind.TURN, crowded, refill.due_before(self._clock.now()))
             page = await self._queue.runnable(after, self._page, due)
-            wanted = [each.execution_id for each in page if each.lane not in crowded and not self._dispatcher.is_queued(each.execution_id)]
+            free = (each for each in page if crowded.isdisjoint((each.lane, lane_of_tenant(each.tenant))))
+            wanted = [each.execution_id for each in free if not self._dispatcher.is_queued(each.execution_id)]
             for task in await self._tasks(wanted):
                 if not refill.take(task):
                     return False

@@ -3,7 +3,8 @@
 Implemented in `storage` and `dispatch`, chosen in `bootstrap`, and proven by one conformance suite each.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from stepswitch.domain.events import Cancel, Task, TaskKind
@@ -35,8 +36,8 @@ class QueueStore(Protocol):
 class Refill(Protocol):
     """One reading of what was left in the store, oldest first. Always ended."""
 
-    def crowded(self) -> Collection[str]:
-        """Return the lanes of which enough is held, so that they can be passed over."""
+    def crowded(self) -> AbstractSet[str]:
+        """Return the lanes of which enough is held, so that they can be passed over; those of tenants among them."""
 
     def due_before(self, now: int) -> int:
         """Return until when a task may be due that can still be taken; now where no other can wait for its time here."""
@@ -85,8 +86,8 @@ class Dispatcher(TaskTaker, Protocol):
     def is_busy(self, device: str) -> bool:
         """Return whether all sessions that a device may have are taken."""
 
-    def place(self, step_type: str) -> str:
-        """Return what somebody waits for who waits for a place for a step of this type: the type, where few of it may run at once, else `worker`."""
+    def place(self, step_type: str, tenant: str) -> str:
+        """Return what somebody waits for who waits for a place for a step of this type: `tenant`, where as many of the tenant run as may, the type, where few of it may run at once, else `worker`."""
 
     def in_line(self, tenant: str) -> int:
         """Return about how many tasks of a tenant wait, here and in the store."""

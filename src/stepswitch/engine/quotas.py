@@ -14,6 +14,8 @@ from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 class Quota:
     """The limits of one tenant; None is no limit."""
 
+    executions_at_once: int | None = None
+    """Executions whose step is carried out at the same time; turns, for which nobody is needed, apart."""
     queued_executions: int | None = None
     stored_executions: int | None = None
     file_bytes: int | None = None

@@ -78,7 +78,7 @@ WHOLE_LOG: Final = LogPage()
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Which executions are wanted of those that could run: turns, or steps, or both (None); no lane that is `crowded`; due by then."""
+    """Which executions are wanted of those that could run: turns, or steps, or both (None); no lane that is `crowded`, that of a tenant neither; due by then."""
 
     turns: bool | None = None
     crowded: Collection[str] = ()
@@ -96,6 +96,7 @@ class Runnable:
     since: int
     lane: str = field(default="", compare=False)
     """What its step stands in line for, as in `Task.lane`; empty where nobody has said."""
+    tenant: str = field(default="", compare=False)
 
     @property
     def place(self) -> tuple[int, str]:

@@ -257,7 +257,7 @@ class Views:
             return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
         if head.current is None or self._dispatcher.holds(head.id):
             return ()
-        place = self._dispatcher.place(compiled.workflow.steps[head.current.step_id].type)
+        place = self._dispatcher.place(compiled.workflow.steps[head.current.step_id].type, head.tenant)
         return (self._waiting_in_the_store(head.current.work, place),)
 
     def _waiting_in_the_store(self, work: StepExecution | Probe, place: str) -> WaitingFor:

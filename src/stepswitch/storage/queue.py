@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import and_, bindparam, case, func, literal, or_, select, tuple_
+from sqlalchemy import BindParameter, and_, bindparam, case, func, literal, or_, select, tuple_
 
+from stepswitch.domain.events import lane_of_tenant
 from stepswitch.domain.execution import COUNTED_PLACES
 from stepswitch.engine.records import ANY, Due, Runnable
 from stepswitch.storage.database import Database, Query, Statement
@@ -22,14 +23,16 @@ _E = executions.c
 _IN_LINE: Final = _E.runnable_since.is_not(None)
 _place: Final = tuple_(_E.runnable_since, _E.id)
 _LANE: Final = func.coalesce(_E.lane, "")
+_PASSED: Final[list[BindParameter[str]]] = [bindparam(f"lane{place}") for place in range(LANES_PASSED)]
 _RUNNABLE: Final = Statement(
-    select(_E.id, _E.runnable_since, _LANE)
+    select(_E.id, _E.runnable_since, _LANE, _E.tenant)
     .where(
         _IN_LINE,
         _place > tuple_(bindparam("since"), bindparam("id")),
         or_(bindparam("turns") == -1, case((_LANE == TURN, 1), else_=0) == bindparam("turns")),
         or_(_E.not_before.is_(None), _E.not_before <= bindparam("before")),
-        _LANE.not_in([bindparam(f"lane{place}") for place in range(LANES_PASSED)]),
+        _LANE.not_in(_PASSED),
+        literal(lane_of_tenant("")).concat(_E.tenant).not_in(_PASSED),
     )
     .order_by(_E.runnable_since, _E.id)
     .limit(bindparam("rows"))
