@@ -82,6 +82,21 @@ async def test_what_is_on_its_way_to_the_disk_counts_before_it_is_there() -> Non
     assert await admitted(intake, 5) == 1
 
 
+async def test_what_came_to_the_disk_behind_the_count_still_counts() -> None:
+    queue, clock = SlowQueue(), FakeClock()
+    intake = Intake(queue, clock, 1)
+    queue.gate.set()
+    admission = await intake.admit("default")
+    queue.gate.clear()
+    await clock.advance(COUNT_SECONDS)
+    asking = asyncio.create_task(admitted(intake, 1))  # counts none, for the first is not there yet
+    await clock.settle()
+    queue.busy = 1
+    admission.settled()
+    queue.gate.set()
+    assert await asking == 0
+
+
 async def test_those_who_come_while_it_is_counted_wait_for_the_count_and_share_what_is_left() -> None:
     queue, clock = SlowQueue(), FakeClock()
     intake = Intake(queue, clock, 10)
@@ -167,6 +182,19 @@ async def test_a_tenant_that_is_refused_takes_no_place_of_the_others() -> None:
             await intake.admit("north")
     for _ in range(10):
         await intake.admit("south")
+
+
+async def test_who_is_refused_by_one_limit_takes_no_place_of_another() -> None:
+    queue, clock = StillQueue(), FakeClock()
+    queue.tenants["north"] = 1
+    intake = Intake(queue, clock, 10, Quotas(Quota(queued_executions=1, stored_executions=5)))
+    for _ in range(9):
+        with pytest.raises(OverloadedError):
+            await intake.admit("north")
+    queue.tenants["north"] = 0
+    for _ in range(2 * 5):
+        await clock.advance(COUNT_SECONDS)
+        (await intake.admit("north")).settled()
 
 
 async def test_without_limits_nothing_is_counted_of_a_tenant() -> None:

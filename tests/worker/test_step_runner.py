@@ -519,6 +519,21 @@ async def test_a_script_that_had_its_claim_is_given_back(house: House) -> None:
     assert (step.state, step.losses) == (StepState.EXECUTABLE, 0)
 
 
+async def test_a_script_is_in_hand_from_its_claim_to_its_end(house: House) -> None:
+    task = await house.begin("SAFE")
+    house.safe.script = _Forever(sent=False)
+    running = house.carry_out(task)
+    await house.safe.started.wait()
+    await house.clock.advance(CLAIM_AFTER_SECONDS)
+    head = await house.notes.until_head(task.execution_id, lambda head: head.status is Status.RUNNING)
+    assert head.current is not None
+    assert head.current.claim is not None
+    assert house.pool.has_in_hand(head.current.claim.nonce)
+    running.cancel()
+    await asyncio.wait([running])
+    assert house.pool._in_hand == set()
+
+
 async def test_a_claim_that_is_on_its_way_when_the_service_stops_is_given_back(house: House) -> None:
     task = await house.begin()
     gate = house.database.held = asyncio.Event()

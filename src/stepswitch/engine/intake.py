@@ -33,7 +33,6 @@ class Gate:
         self._told = told
         self.known = most
         """At most so many there are, with those that are on their way to the disk; nobody knows before the first count."""
-        self._let_in = 0
         self._on_their_way = 0
         self._next_count = float("-inf")
         self._is_stale = False
@@ -48,13 +47,17 @@ class Gate:
         if self.known >= self.most:
             return False
         self.known += 1
-        self._let_in += 1
         self._on_their_way += 1
         return True
 
     def settled(self) -> None:
         """Take note that one that was let in is on the disk, or will never be."""
         self._on_their_way -= 1
+
+    def withdrawn(self) -> None:
+        """Take note that one that was let in is refused by somebody else, so that its place is free again."""
+        self._on_their_way -= 1
+        self.known -= 1
 
     def look_again(self) -> None:
         """Count as soon as somebody asks: there may be fewer."""
@@ -65,9 +68,8 @@ class Gate:
             if self._clock.monotonic() < self._next_count and not self._is_stale:
                 return
             self._is_stale = False
-            uncounted, let_in = self._on_their_way, self._let_in
-            counted = await self._ask()
-            self.known = counted + uncounted + self._let_in - let_in
+            uncounted = self._on_their_way  # nobody is let in meanwhile, and who comes to the disk meanwhile may not be counted
+            self.known = await self._ask() + uncounted
             self._next_count = self._clock.monotonic() + COUNT_SECONDS
 
     def _tell(self) -> None:
@@ -99,7 +101,7 @@ class Intake:
         try:
             await self._admit(tenant, admission)
         except BaseException:
-            admission.settled()
+            admission.withdrawn()
             raise
         return admission
 
@@ -152,3 +154,8 @@ class Admission:
         """Take note that it is on the disk, or will never be."""
         for gate in self._gates:
             gate.settled()
+
+    def withdrawn(self) -> None:
+        """Give back the places that were taken: it is refused."""
+        for gate in self._gates:
+            gate.withdrawn()
