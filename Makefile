@@ -14,7 +14,7 @@ SCHEDULES ?= 10000
 EXAMPLES ?= 40
 LISTED ?= 1000000
 
-.PHONY: help setup servers demo test check format lint types layers docs secrets advisories dist bench chaos simulate fuzz reference constraints clean
+.PHONY: help setup servers demo test check format lint types layers docs secrets advisories dist bench compare chaos simulate fuzz reference constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench: $(INSTALLED) ## measure, beside what the same machine gives without the s
 	$(BIN)/python -m benchmarks.flood --mib 32
 	$(BIN)/python -m benchmarks.backlog
 
+compare: $(INSTALLED) ## measure beside other engines of durable execution, Restate and DBOS, which it installs into .compare
+	tools/setup_engines.sh $(VENV) .compare
+	$(BIN)/python -m benchmarks.others
+
 chaos: setup ## kill the service at many random moments and count what every device was told
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200
 
@@ -80,7 +84,7 @@ constraints: ## write constraints.txt anew, with the newest versions that pyproj
 	tools/make_constraints.sh
 
 clean: ## remove all that was made here
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf $(VENV) .compare build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 servers: $(INSTALLED)

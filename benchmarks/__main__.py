@@ -58,7 +58,7 @@ def baselines() -> Iterator[int]:
         yield port
 
 
-async def _prepare(port: int) -> tuple[str, dict[int, str]]:
+async def prepare(port: int) -> tuple[str, dict[int, str]]:
     """Log in and store the workflows; return the token and their ids by number of steps."""
     connection = await Connection.open(port)
     _, headers, _ = await connection.send(request("POST", "/hybridity/api/sessions", {"username": "admin", "password": PASSWORD}))
@@ -85,7 +85,7 @@ async def _ended(port: int, execution_ids: list[str], token: str) -> None:
     await connection.close()
 
 
-async def _throughput(port: int, create: bytes, token: str, times: int, connections: int) -> tuple[Load, float]:
+async def throughput(port: int, create: bytes, token: str, times: int, connections: int) -> tuple[Load, float]:
     """Return the load of the creates, and executions per second until the last one has ended."""
     begun = time.perf_counter()
     load = await run(port, repeat(create, times), connections)
@@ -127,14 +127,14 @@ def measure_stepswitch(times: int, connections: int, baseline: int) -> list[Meas
 
 
 def _measure(process: Server, times: int, connections: int, baseline: int) -> tuple[list[Measured], int]:
-    token, ids = uvloop.run(_prepare(process.port))
+    token, ids = uvloop.run(prepare(process.port))
     create = {steps: request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[steps]}, token) for steps in ids}
-    uvloop.run(_throughput(process.port, create[10], token, times // 4, connections))
+    uvloop.run(throughput(process.port, create[10], token, times // 4, connections))
     idle = uvloop.run(_idle(process.port, create[10], token, 100))
     before = process.cpu_seconds()
-    load, ten = uvloop.run(_throughput(process.port, create[10], token, times, connections))
+    load, ten = uvloop.run(throughput(process.port, create[10], token, times, connections))
     cpu = (process.cpu_seconds() - before) / times * 1000
-    _, one = uvloop.run(_throughput(process.port, create[1], token, times, connections))
+    _, one = uvloop.run(throughput(process.port, create[1], token, times, connections))
     held = request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[10], "debugStepIds": ["s0"]}, token)
     lines = [
         *uvloop.run(_compared(baseline, process.port, held, times, connections)),

@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import pwd
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import psutil
 
@@ -21,8 +25,8 @@ class Server:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Return the CPU that it and its children have used."""
-        return sum(sum(each.cpu_times()[:2]) for each in (self.process, *self.process.children(recursive=True)))
+        """Return the CPU that it and its children have used, with those that have ended."""
+        return sum(sum(each.cpu_times()[:4]) for each in (self.process, *self.process.children(recursive=True)))
 
     def peak_mib(self) -> float:
         """Return the most memory that it ever had at once, in MiB."""
@@ -50,13 +54,37 @@ def free_port() -> int:
 @contextmanager
 def server(arguments: Sequence[str], port: int, **variables: str) -> Iterator[Server]:
     """Run a Python module or script until the block ends; raises RuntimeError where it does not listen within 30 s."""
-    process = subprocess.Popen([sys.executable, *arguments], env={**os.environ, **variables})
-    try:
-        asyncio.run(_listens(port, process))
-        yield Server(port, psutil.Process(process.pid))
-    finally:
-        process.terminate()
-        process.wait(60)
+    with program([sys.executable, *arguments], port, variables) as started:
+        yield started
+
+
+@contextmanager
+def program(
+    command: Sequence[str | Path],
+    port: int,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    user: str | None = None,
+    log: Path | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[Server]:
+    """Run a program until the block ends: as this user, with all that it says going to `log`, where they are given; `stop` ends it.
+
+    Raises RuntimeError where it does not listen within 30 s.
+    """
+    with log.open("ab") if log else nullcontext() as said:
+        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=said, stderr=said, **as_user(user))
+        try:
+            asyncio.run(_listens(port, process))
+            yield Server(port, psutil.Process(process.pid))
+        finally:
+            process.send_signal(stop)
+            process.wait(60)
+
+
+def as_user(name: str | None) -> dict[str, Any]:
+    """Return what `subprocess` has to be told so that a program runs as this user; nothing where there is none."""
+    return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []} if name else {}
 
 
 async def _listens(port: int, process: "subprocess.Popen[bytes]") -> None:
