@@ -52,6 +52,7 @@ from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
@@ -332,6 +333,7 @@ class House:
                 provider_logins=None,
                 users=Users(DictAccountStore(), Passwords()),
                 roles=Roles(DictAccountStore()),
+                usages=cast("Usages", None),  # nobody counts here
                 credentials=Credentials(self.credentials, DictAccountStore(), self.sources, self.clock),
                 logins=Logins(DictAccountStore(), Users(DictAccountStore(), Passwords()), self.clock, new_api_token, lambda _: None),
                 files=cast("FileStore", OneFile()),

@@ -213,6 +213,8 @@ class Asked:
             return f"?attachmentId={self._of('file')}"
         if self.operation.id == "forgetHostKeys":
             return "?host=192.0.2.1"
+        if self.operation.id == "listUsage" and (self.act.pick or self.act.of_other):
+            return f"?tenantId={self.whose.tenant}"
         if self.operation.id == "compareRevisions":
             return "?with=1"
         if self.operation.id == "listWorkflowExecutions" and self.act.pick == 1:

@@ -132,6 +132,7 @@ ROWS: Final[dict[str, Two | str]] = {
     "changeCredential": Two("source.value", "If-Match", body={"source": {"kind": "stored"}}, headers=NO_TAG),
     "removeCredential": ONE_VALUE,
     "checkCredential": ONLY_NAMED,
+    "listUsage": ONE_VALUE,
     "listHostKeys": TAKES_NOTHING,
     "trustHostKey": Two("host", "port", body={"host": " ", "port": 0, "publicKey": "x"}),
     "forgetHostKeys": Two("host", "port", query={"port": "0"}),

@@ -60,6 +60,8 @@ FOR_THE_SERVICE: Final = {
     "queue._COUNT_ALL": "the intake",
     "queue._RUNNABLE": "the dispatcher",
     "requests._PRUNE": "after their time",
+    "usage._OF_EACH": "for administrators of the tenant default, who look after everybody",
+    "usage._TENANTS": "whether there is one of a name; the names are told to administrators of the tenant default",
     "requests._SINCE": "recalled at a start, each with whose it is",
 }
 """Nobody who asks is shown what these find: the service works with it."""

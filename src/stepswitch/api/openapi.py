@@ -59,6 +59,7 @@ _TAGS: Final = {
     "Steering": "What people do to executions.",
     "Sessions": "Login and logout.",
     "Users": "Who can log in, and with which roles.",
+    "Tenants": "How much of what it may have each of them has.",
     "Audit": "Who did what.",
     "Host keys": "The servers that are trusted.",
     "Service": "The service itself.",

@@ -15,6 +15,7 @@ from stepswitch.api.provider_operations import PROVIDER_OPERATIONS
 from stepswitch.api.rehearsal_operations import REHEARSAL_OPERATIONS
 from stepswitch.api.steering_operations import EXECUTION_ID, OWN_STEERING_OPERATIONS, STEERING_OPERATIONS
 from stepswitch.api.stream_operations import STREAM_OPERATIONS
+from stepswitch.api.usage_operations import USAGE_OPERATIONS
 from stepswitch.api.user_operations import USER_OPERATIONS
 from stepswitch.api.wire import host_key_models, models, service_models
 
@@ -105,6 +106,7 @@ OTHER_OPERATIONS: Final = (
     *PROVIDER_OPERATIONS,
     *AUDIT_OPERATIONS,
     *CREDENTIAL_OPERATIONS,
+    *USAGE_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", service_models.Health, refusals=(500, 503),

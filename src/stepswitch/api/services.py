@@ -25,6 +25,7 @@ from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import ExecutionView, Views
 from stepswitch.engine.watchers import Watchers
@@ -69,6 +70,7 @@ class ApiServices:
     provider_logins: ProviderLogins | None
     users: Users
     roles: Roles
+    usages: Usages
     logins: Logins
     credentials: Credentials
     files: FileStore

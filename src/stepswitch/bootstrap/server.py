@@ -51,6 +51,7 @@ def application(service: Service) -> StepswitchApi:
             provider_logins=service.provider_logins,
             users=service.users,
             roles=service.roles,
+            usages=service.usages,
             credentials=service.credentials,
             logins=service.logins,
             files=service.files,

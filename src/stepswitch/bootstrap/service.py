@@ -31,6 +31,7 @@ from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Timekeeper
+from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.engine.watchers import Watchers
@@ -68,6 +69,7 @@ class Service:
     provider_logins: ProviderLogins | None
     users: Users
     roles: Roles
+    usages: Usages
     logins: Logins
     host_keys: HostKeyStore
     credentials: Credentials

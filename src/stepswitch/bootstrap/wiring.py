@@ -53,6 +53,7 @@ from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.trust import TrustedHosts
+from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
 from stepswitch.secrets.key_keeper import KeyKeeper
@@ -73,6 +74,7 @@ from stepswitch.storage.lists import SqlListStore
 from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
+from stepswitch.storage.usage import SqlUsageStore
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.telemetry.audit_forwarder import AuditForwarder
 from stepswitch.telemetry.syslog import Origin, destination_of
@@ -269,6 +271,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         feed=_feed(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
         **_people(settings, database, clock, people),
+        usages=Usages(SqlUsageStore(database), dispatcher, quotas, clock),
         host_keys=keys,
         credentials=named.keepers,
         files=files,

@@ -15,6 +15,7 @@ from stepswitch.cli import (
     execution_watch,
     health,
     password,
+    tenant,
     workflow,
     workflow_files,
     workflow_rehearse,
@@ -72,4 +73,5 @@ def _group(commands: Commands, text: str) -> typer.Typer:
 HEALTH: Final = remote(health.health)
 PASSWORD: Final = remote(password.password)
 WORKFLOW: Final = _group(_OF_WORKFLOWS, "See and change the workflows of a service.")
+TENANT: Final = _group({"usage": tenant.usage}, "See how much the tenants of a service use of what they may have.")
 EXECUTION: Final = _group(_OF_EXECUTIONS, "Start, see and steer the executions of a service.")

@@ -38,9 +38,11 @@ from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, Tak
 from stepswitch.client.selection import Selection, compare
 from stepswitch.client.service import StepswitchClient
 from stepswitch.client.sessions import UserSession
+from stepswitch.client.tenants import Amount, TenantUsage
 from stepswitch.client.users import Role, User
 
 __all__ = [
+    "Amount",
     "ApiError",
     "ApiFault",
     "AuditSelection",
@@ -87,6 +89,7 @@ __all__ = [
     "StepswitchClient",
     "StrangeAnswerError",
     "TakenStep",
+    "TenantUsage",
     "TooLargeError",
     "TrustedHostKey",
     "UnavailableError",

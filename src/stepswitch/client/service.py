@@ -17,6 +17,7 @@ from stepswitch.client.host_keys import HostKeys
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.refusals import CODE_HEADER
 from stepswitch.client.sessions import Sessions
+from stepswitch.client.tenants import Tenants
 from stepswitch.client.transport import Call, Credentials, Transport
 from stepswitch.client.users import Roles, Users
 from stepswitch.client.workflows import OWN_ROOT, Workflows
@@ -56,6 +57,7 @@ class StepswitchClient:
         self.host_keys = HostKeys(self._transport)
         self.users = Users(self._transport)
         self.roles = Roles(self._transport)
+        self.tenants = Tenants(self._transport)
         self.sessions = Sessions(self._transport)
         self.audit = AuditTrail(self._transport)
         self.credentials = NamedCredentials(self._transport)
