@@ -6,6 +6,7 @@ from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Lost, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status, StepError
 from stepswitch.domain.states import StepState as S
+from stepswitch.domain.step_types import StepSignature, collect
 from tests.domain.documents import JsonObject, document
 from tests.domain.lives import Life, life, steps
 
@@ -120,6 +121,16 @@ def test_whoever_is_lost_may_have_left_something_behind_until_somebody_confirms(
     one.clean_up("n0")
     assert not one.left
     assert [entry.step for entry in one.logs if entry.message == "its session at the target is closed"] == [0]
+
+
+def test_of_a_script_that_was_lost_nobody_says_that_it_had_a_target_or_a_session_there() -> None:
+    types = collect((StepSignature("SCRIPT", "Only computes.", always_safe=True, only_computes=True),))
+    one = Life(document(steps=steps("a", of="SCRIPT")), types=types).is_lost().is_lost().is_lost()
+    assert one.said("nobody can say what it came to: ")
+    for nonce in list(one.left):
+        one.clean_up(nonce)
+    assert [entry.step for entry in one.logs if entry.message == "nothing of it goes on any more"] == [0, 1, 2]
+    assert not one.said("target")
 
 
 def test_what_a_lost_attempt_left_behind_is_not_forgotten_when_the_next_one_runs() -> None:

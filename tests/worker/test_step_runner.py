@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.patience import STORE_PAUSES
-from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, LET_GO_SECONDS
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, LET_GO_SECONDS, STILL_COMPUTES
 from tests.worker.house import LIMIT, SILENCE, House, copy_of, succeed
 
 GIVEN_BACK = "given back: nothing was sent, and whoever had taken it stops"
@@ -130,7 +131,11 @@ async def test_a_time_limit_leaves_doubt_only_where_something_was_sent(
     assert "60 s" in step.error.message
 
 
-async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place_and_its_log_says_so(house: House) -> None:
+@pytest.mark.parametrize(("only_computes", "said"), [(False, LEFT_BEHIND), (True, STILL_COMPUTES)])
+async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place_and_its_log_says_so(
+    house: House, only_computes: bool, said: str
+) -> None:
+    house.ask.signature = replace(house.ask.signature, only_computes=only_computes)
     task = await house.begin(policy={"timeoutSeconds": 60})
     never = asyncio.get_running_loop().create_future()
 
@@ -148,7 +153,7 @@ async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place
     await house.clock.advance(LET_GO_SECONDS)
     await running
     assert (await house.step(task)).result is Result.UNKNOWN
-    assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
+    assert [entry.message for entry in await house.logged(task)].count(said) == 1
     never.cancel()
 
 

@@ -270,7 +270,7 @@ def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
     if not gone:
         return Decision(p.head, Reply.STALE)
     p.change(left_behind=tuple(each for each in p.head.left_behind if each.nonce != event.nonce))
-    p.log("its session at the target is closed", step=gone[0].number)
+    p.log("nothing of it goes on any more" if gone[0].only_computes else "its session at the target is closed", step=gone[0].number)
     return p.decision(event.id)
 
 

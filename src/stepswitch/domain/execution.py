@@ -118,6 +118,8 @@ class Leftover:
     number: int
     nonce: str
     instance: str
+    only_computes: bool = False
+    """Whether it is of a type that opens no session anywhere (a script): then it may go on computing, and no more."""
 
 
 @dataclass(frozen=True, slots=True)

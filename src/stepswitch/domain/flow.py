@@ -331,7 +331,8 @@ def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
     p.cancel()
     p.leave_behind()
     p.log(f"lost: {reason}", LogLevel.WARN, p.step.number)
-    doubt = StepError(code, f"nobody can say whether the target acted: {reason}")
+    unknown = "what it came to" if p.only_computes else "whether the target acted"
+    doubt = StepError(code, f"nobody can say {unknown}: {reason}")
     step = p.workflow.steps[p.step.step_id]
     p.current = changed(p.step, losses=p.step.losses + 1, result=Result.UNKNOWN, error=doubt)
     if is_safe(p, step) and p.step.losses < MAX_LOSSES:

@@ -79,6 +79,12 @@ class Progress:
         """Return what the type of `step` declares; None where it is not installed (any more)."""
         return self.rules.types.find(step.type)
 
+    @property
+    def only_computes(self) -> bool:
+        """Whether the current step acts on nothing outside (a script): it has no target, and no session there."""
+        signature = self.signature(self.workflow.steps[self.step.step_id])
+        return signature is not None and signature.only_computes
+
     def bound(self, step: Step) -> Bound:
         """Return the inputs of `step` as they are now."""
         return bind(step, self.values, self.signature(step))
@@ -124,7 +130,8 @@ class Progress:
         """Note that what is being carried out may leave something at its target, until somebody confirms that it is gone."""
         claim = self.step.work.claim
         if claim is not None:
-            self.change(left_behind=(*self.head.left_behind, Leftover(self.step.number, claim.nonce, claim.instance)))
+            left = Leftover(self.step.number, claim.nonce, claim.instance, self.only_computes)
+            self.change(left_behind=(*self.head.left_behind, left))
 
     def start(self, at: int | None = None) -> None:
         """Note that somebody took a step, now or at a moment before: what was queued runs."""

@@ -39,7 +39,9 @@ HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
 TRIES: Final = 20
 """How often a decision is made again because somebody else saved first, before it is called a fault of the store."""
 NOTHING: Final[Values] = {}
-_LEFT_BEHIND: Final = "the session of a step is not known to be closed yet; delete the execution once no step says cleanupPending any more"
+_LEFT_BEHIND: Final = (
+    "what a step may have left behind is not known to be gone yet; delete the execution once no step says cleanupPending any more"
+)
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.conductor")
 

@@ -30,6 +30,7 @@ from stepswitch.worker.patience import STORE_PAUSES, until_stored
 LET_GO_SECONDS: Final = 10.0
 """How long a step type that was cancelled gets to close its session."""
 LEFT_BEHIND: Final = "the step type does not let go: its session at the target may be open until it does, or this service ends"
+STILL_COMPUTES: Final = "the step type does not let go: it may go on computing until it does, or this service ends"
 CLAIM_AFTER_SECONDS: Final = 0.1
 """How long a step that is safe by its type runs without a stored claim: most have ended by then, and cost one commit (docs/decisions/0006)."""
 
@@ -252,7 +253,8 @@ class StepRunner:
         if not running.done():
             attempt.is_stuck = True
             _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
-            attempt.step_log.note(LEFT_BEHIND, LogLevel.WARN)
+            only_computes = self._types[attempt.grant.step_type].signature.only_computes
+            attempt.step_log.note(STILL_COMPUTES if only_computes else LEFT_BEHIND, LogLevel.WARN)
             self._begin(self._outlast(running, attempt.grant))
         elif not running.cancelled():
             running.exception()
