@@ -6,17 +6,19 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
+import structlog
 from argon2 import PasswordHasher
 from joserfc import jwk, jws, jwt
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.provider import AGAIN_SECONDS, FRESH_SECONDS, LONGEST_SECONDS, Provider, ProviderPlace, is_safe_address, usable_keys
-from stepswitch.access.provider_access import AccessTokens
+from stepswitch.access.provider_access import QUIET_SECONDS, AccessTokens
 from stepswitch.access.provider_people import PeopleRules, ProviderPeople, claim
 from stepswitch.access.provider_tokens import ALGORITHMS, ProviderTokens, TokenRules
 from stepswitch.access.sessions import Sessions
@@ -24,6 +26,7 @@ from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, NotPermit
 from stepswitch.engine.credential_rules import AccountRoles
 from stepswitch.engine.privileges import Privilege, grant
 from stepswitch.engine.records import Account
+from stepswitch.telemetry.logging import set_up_logging
 from tests.access.account_store import DictAccountStore
 from tests.clocks import FakeClock
 from tests.oidc.provider import AUDIENCE, PEOPLE, OidcProvider, new_keys
@@ -464,3 +467,42 @@ def test_only_what_nobody_in_between_can_read_is_asked() -> None:
     assert all(map(is_safe_address, ("https://a.example.net/x", "http://127.0.0.1:1/", "http://localhost", "http://[::1]:2")))
     strange = ("http://example.net", "ftp://localhost", "https://", "https://u:p@example.net", "http://127.example.net", "http://[", "")
     assert [each for each in strange if is_safe_address(each)] == []
+
+
+def signed(real: OidcProvider, claims: dict[str, Any], header: dict[str, Any] | None = None) -> str:
+    """Return a token with whatever JSON can say: halves of characters, too."""
+    whole = {"alg": real.algorithm, "kid": real.keys[0].kid, "typ": "at+jwt", **(header or {})}
+    body = f"{part(whole)}.{part(claims)}"
+    registry = jws.JWSRegistry.algorithms[real.algorithm]
+    return f"{body}.{encoded(registry.sign(body.encode(), real.keys[0]))}"
+
+
+ODD = "x\r\n2026-11-26 00:00:00 [info     ] a login succeeded user=admin\x1b[2J\x9b2J\u2028\u202e\ud800\0"
+"""What would begin a line of its own in a log, be obeyed by a terminal, turn what follows around, or cannot be written at all."""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_no_claim_of_a_token_writes_a_line_of_its_own_in_the_log(
+    real: OidcProvider, form: Literal["text", "json"], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that the provider has signed: names and groups are what people there have typed."""
+    house = House(real, replace(ROLES, tenant_claim="tenant"))
+    claims = [{name: odd} for name in (*real.claims(), "nbf", "cnf", "typ") for odd in (ODD, [ODD], {ODD: ODD})]
+    long = {"exp": int(time.time()) + 3600}
+    tokens = [signed(real, real.claims(**(long | each))) for each in claims]
+    tokens += [signed(real, real.claims(), {name: ODD}) for name in ("typ", "kid", "crit", ODD)]
+    tokens += [f"{part({'alg': ODD, 'typ': 'at+jwt'})}.{part(real.claims())}.{'A' * 40}", f"{encoded(ODD[:-2].encode())}.e30.e30"]
+    await house.provider.said()
+    set_up_logging("debug", form)
+    try:
+        for token in tokens:
+            await house.clock.advance(QUIET_SECONDS)
+            with suppress(NotAuthenticatedError):
+                await house.sessions.authenticate(token)
+    finally:
+        structlog.reset_defaults()
+    lines = capfd.readouterr().err.splitlines()
+    assert sum("an access token was refused" in line for line in lines) > len(tokens) // 2
+    assert all(line.isprintable() for line in lines), [ascii(line) for line in lines if not line.isprintable()]
+    assert not [line for line in lines if line.startswith(ODD[3:13]) and "a login succeeded" in line[:60]]
+    assert not [name for name in house.store.known if not name.isprintable()]

@@ -59,7 +59,7 @@ class House:
         service = ServiceAccount(SERVICE, password) if has_service else None
         self.directory = Directory(DirectoryServer(**place), rules, service, self.clock)
         self.people = DirectoryPeople(self.store, self.directory, self.clock, Belief(5, 60))
-        self.current = CurrentPeople(self.store, self.people)
+        self.current = CurrentPeople(self.store, self.people, None)
         self.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self.sessions = Sessions(self.store, self.passwords, self.clock, directory=self.people, people=self.current)
 
@@ -333,7 +333,7 @@ async def test_nobody_is_believed_any_more_where_there_is_no_directory_any_more(
     slapd.add_person("orphan", "right", SHIFT)
     house = House(slapd)
     token = await house.login("orphan")
-    without = Sessions(house.store, house.passwords, house.clock, people=CurrentPeople(house.store, None))
+    without = Sessions(house.store, house.passwords, house.clock, people=CurrentPeople(house.store, None, None))
     with pytest.raises(NotAuthenticatedError):
         await without.authenticate(token)
     with pytest.raises(NotAuthenticatedError):
@@ -453,3 +453,83 @@ async def test_nobody_comes_in_where_the_filter_fits_several(slapd: Slapd) -> No
         slapd.add_person(name, "right", SHIFT, mail="twins@example.net")
     house = House(slapd, replace(SEARCHED, user_filter="(mail={username})"))
     await house.refused("twins@example.net")
+
+
+# --- what somebody is called ---
+
+BY_MAIL = replace(SEARCHED, user_filter="(mail={username})")
+
+
+async def test_of_several_names_the_one_that_was_typed_counts_else_the_first_by_the_alphabet(slapd: Slapd) -> None:
+    dn = slapd.add_person("many-c", "right", SHIFT, mail="many@example.net")
+    slapd.give(dn, "uid", "many-c", "many-B", "many-d")
+    for typed, name in (("many-d", "many-d"), ("MANY-b", "many-B")):
+        assert (await House(slapd).sessions.login(typed, "right"))[1].user == f"ldap:{name}"
+    house = House(slapd, BY_MAIL)
+    assert (await house.sessions.login("many@example.net", "right"))[1].user == "ldap:many-B"
+    slapd.give(dn, "uid", "many-c", "many-a")
+    assert (await house.sessions.login("many@example.net", "right"))[1].user == "ldap:many-B", "who has a name here keeps it"
+
+
+async def test_groups_that_name_people_count_by_each_of_their_names_at_the_login_and_later(slapd: Slapd) -> None:
+    """As groups of POSIX do, with `memberUid`; here the description stands for it."""
+    slapd.give(slapd.add_group("design"[::-1]), "description", "by-name-b")
+    rules = replace(SEARCHED, group_filter="(description={username})", roles={"design"[::-1]: ("Workflow Designer",)})
+    dn = slapd.add_person("by-name-a", "right")
+    slapd.give(dn, "uid", "by-name-a", "by-name-b", "by-name-c")
+    for typed in ("by-name-a", "by-name-b", "by-name-c"):
+        house = House(slapd, rules)
+        token = await house.login(typed)
+        house.clock.time += 5 * MINUTE
+        assert await house.roles(token) == {Privilege.WORKFLOW_READ, Privilege.WORKFLOW_DESIGN}
+    slapd.give(dn, "uid", "by-name-a", "by-name-c")
+    house.clock.time += 5 * MINUTE
+    with pytest.raises(NotAuthenticatedError):
+        await house.sessions.authenticate(token)
+
+
+async def test_who_has_no_name_there_is_refused_with_a_sentence_and_who_loses_it_later_goes_on(
+    slapd: Slapd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dn = slapd.add_person("numbered", "right", SHIFT)
+    for rules in (SEARCHED, replace(PLACED, roles={SHIFT: ("Operations",)})):
+        house = House(slapd, replace(rules, name_attribute="employeeNumber"))
+        await house.refused("numbered")
+        assert not house.store.known
+        said = capsys.readouterr().out
+        assert "says no name that anybody could have here (ldap_name_attribute)" in said
+        assert ("attribute=employeeNumber" in said, dn in said) == (True, True)
+    slapd.give(dn, "employeeNumber", "4711")
+    token, session = await house.sessions.login("numbered", "right")
+    assert session.user == "ldap:4711"
+    slapd.give(dn, "employeeNumber")
+    house.clock.time += 5 * MINUTE
+    assert (await house.sessions.authenticate(token)).user == "ldap:4711"
+
+
+async def test_somebody_is_called_as_it_is_written_there_however_he_types_it(slapd: Slapd) -> None:
+    slapd.add_person("Mixed.Case", "right", SHIFT)
+    house = House(slapd)
+    for typed in ("mixed.case", "MIXED.CASE", "Mixed.Case", "ldap:mixed.CASE"):
+        assert (await house.sessions.login(typed, "right"))[1].user == "ldap:Mixed.Case"
+    dn = slapd.add_person("spaced", "right", SHIFT)
+    slapd.give(dn, "cn", "Ann  O'Neill \\, née Ünal")
+    house = House(slapd, replace(SEARCHED, user_filter="(cn={username})", name_attribute="CN"))
+    for typed in ("Ann  O'Neill \\, née Ünal", "ann o'neill \\, NÉE ünal"):
+        assert (await house.sessions.login(typed, "right"))[1].user == "ldap:Ann  O'Neill \\, née Ünal"
+    assert len(house.store.known) == 1
+    await house.refused(" ann o'neill \\, née ünal")
+
+
+NO_NAMES = (" blank", "blank ", "a/b", "a:b", "ldap:ann", "line\nfeed", "bell\a", "\x9b", "\u202egnol", "..", "x" * 250)
+
+
+async def test_what_nobody_can_be_called_here_is_no_name_and_another_one_counts(slapd: Slapd) -> None:
+    dn = slapd.add_person("odd", "right", SHIFT, mail="odd@example.net")
+    for number, name in enumerate(NO_NAMES):
+        slapd.give(dn, "description", name)
+        house = House(slapd, replace(BY_MAIL, name_attribute="description"))
+        await house.refused("odd@example.net")
+        assert not house.store.known, ascii(name)
+        slapd.give(dn, "description", name, f"zoë {number}", "0xdead")
+        assert (await house.sessions.login("odd@example.net", "right"))[1].user == "ldap:0xdead", ascii(name)

@@ -55,6 +55,14 @@ class Browser:
         """Return the answer with the session."""
         return await self.here.post(f"{LOGIN}/session")
 
+    async def leave(self, address: str) -> str:
+        """Log out at the provider; return the path with which that sends the browser back to the service."""
+        answer = await self.there.get(address)
+        assert answer.status_code == 200, answer.text
+        answer = await self._form(answer, {"logout": "yes"})
+        assert answer.status_code in (302, 303), answer.text
+        return str(answer.headers["location"]).removeprefix(PUBLIC)
+
     async def enter(self, address: str, button: str = "confirm") -> None:
         """Open the address that a device shows, confirm the code (or "abort"), and log in where that is asked for."""
         answer = await self._form(await self.there.get(address), {})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from stepswitch.bootstrap.checks import check_settings
 from stepswitch.bootstrap.identity import client_of
-from stepswitch.bootstrap.people import check_people
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
@@ -162,7 +162,7 @@ async def test_without_a_provider_its_tokens_are_none(tmp_path: Path, provider: 
 )
 def test_every_fault_of_the_settings_is_a_sentence(settings: dict[str, Any], faults: list[str]) -> None:
     with pytest.raises(SettingsError) as raised:
-        check_people(Settings.model_validate(settings))
+        check_settings(Settings.model_validate(settings))
     lines = str(raised.value).splitlines()
     assert len(lines) == len(faults)
     assert all(fault in line for fault, line in zip(faults, lines, strict=True))

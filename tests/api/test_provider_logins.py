@@ -18,6 +18,9 @@ from tests.oidc.provider import AUDIENCE, CLIENT, OidcProvider
 ROLES = {"oidc_roles": {"noc-shift": ["Operations"], "designers": ["Workflow Designer"]}}
 
 
+LOGOUT: Final = f"{LOGIN}/logout"
+
+
 def settings_of(provider: OidcProvider, **more: Any) -> dict[str, Any]:
     client = {"oidc_client_id": CLIENT["id"], "oidc_client_secret": CLIENT["secret"]}
     return {"oidc_issuer": provider.issuer, "oidc_audience": AUDIENCE, "public_url": PUBLIC, **client, **ROLES, **more}
@@ -300,6 +303,100 @@ async def test_a_session_is_fetched_within_a_minute(real: Real, browser: Browser
     late = type("Late", (), {"monotonic": lambda _: ticket.until + 0.1})()
     monkeypatch.setattr(logins, "_clock", late)
     assert code_of(await browser.session()) == (401, "NOT_AUTHENTICATED")
+
+
+async def test_whom_a_provider_vouched_for_that_the_settings_name_no_more_is_nobody_at_once(provider: OidcProvider, tmp_path: Path) -> None:
+    async with real_service(tmp_path, **settings_of(provider)) as real, Browser(real) as browser:
+        assert (await browser.log_in("ann")).status_code == 302
+        session = (await browser.session()).headers["x-hm-authorization"]
+    access = provider.sign(provider.claims())
+    other = settings_of(provider, oidc_issuer="http://127.0.0.1:1")
+    named = "oidc:ann"
+    for given, status in (({}, 401), (other, 401), (settings_of(provider), 200)):
+        async with real_service(tmp_path, **given) as real:
+            own = real.client.headers.pop("x-hm-authorization")
+            for token in (session, access):
+                headers = {"Authorization": f"Bearer {token}"}
+                assert (await real.client.get(f"{PLAIN}/workflow", headers=headers)).status_code == status, (given, token)
+            real.client.headers["x-hm-authorization"] = own
+            (kept,) = [each for each in (await real.client.get(f"{OWN}/users")).json() if each["username"] == named]
+            assert kept == {"username": named, "tenantId": "default", "roles": ["Operations"], "isDisabled": False}
+
+
+# --- logging out there, too ---
+
+
+async def entered(browser: Browser, who: str) -> dict[str, str]:
+    """Return the headers of somebody who has just logged in."""
+    assert (await browser.log_in(who)).status_code == 302
+    return {"x-hm-authorization": (await browser.session()).headers["x-hm-authorization"]}
+
+
+async def test_who_logs_out_here_and_there_is_somebody_new_to_both(real: Real, browser: Browser, provider: OidcProvider) -> None:
+    bob = await entered(browser, "bob")
+    assert (await browser.log_in()).status_code == 302, "the provider still knows him, and asks nobody who he is"
+    assert (await browser.session()).json()["username"] == "oidc:bob"
+    answer = await browser.here.post(LOGOUT, params={"returnTo": "/docs?tab=1#here"}, headers=bob)
+    assert (answer.status_code, list(answer.json()), answer.headers["cache-control"]) == (200, ["address"], "no-store")
+    assert code_of(await browser.here.get(f"{PLAIN}/workflow", headers=bob)) == (401, "NOT_AUTHENTICATED")
+    address = answer.json()["address"]
+    asked = dict(parse_qsl(urlsplit(address).query))
+    assert asked.keys() == {"client_id", "post_logout_redirect_uri", "state"}
+    assert (asked["client_id"], asked["post_logout_redirect_uri"]) == (CLIENT["id"], f"{PUBLIC}{LOGOUT}/callback")
+    assert bob["x-hm-authorization"] not in address
+    back = await browser.leave(address)
+    assert back.startswith(f"{LOGOUT}/callback?")
+    came = await browser.here.get(back)
+    assert (came.status_code, came.headers["location"], came.content) == (302, "/docs?tab=1#here", b"")
+    assert (await browser.log_in()).status_code == 302
+    assert (await browser.session()).json()["username"] == "oidc:ann", "the provider has asked anew who that is"
+    (ended,) = [each for each in await records(real) if each["operation"] == "logoutAtProvider"]
+    assert (ended["actor"]["user"], ended["object"]["kind"], ended["outcome"]) == ("oidc:bob", "session", "allowed")
+
+
+async def test_nobody_is_sent_elsewhere_after_a_logout(browser: Browser) -> None:
+    ann = await entered(browser, "ann")
+    for path in NOWHERE:
+        answer = await browser.here.post(LOGOUT, params={"returnTo": path}, headers=ann)
+        assert code_of(answer) == (400, "INVALID_VALUE")
+    assert (await browser.here.get(f"{OWN}/sessions", headers=ann)).status_code == 200, "nothing was changed"
+    states = [base64.urlsafe_b64encode(path.encode()).rstrip(b"=").decode() for path in NOWHERE]
+    for state in (*states, "%", "\u00e9", "A", "_w", "x" * 3_000, "https://evil.example.net"):
+        back = await browser.here.get(f"{LOGOUT}/callback", params={"state": state})
+        assert (back.status_code, back.headers["location"]) == (302, "/docs"), state
+    assert (await browser.here.get(f"{LOGOUT}/callback")).headers["location"] == "/docs"
+
+
+async def test_who_did_not_come_from_the_provider_is_not_sent_there(real: Real, browser: Browser, provider: OidcProvider) -> None:
+    admin = await real.login()
+    answer = await browser.here.post(LOGOUT, headers=admin)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert code_of(await browser.here.post(LOGOUT, headers=admin)) == (401, "NOT_AUTHENTICATED")
+    access = {"Authorization": f"Bearer {provider.sign(provider.claims())}"}
+    assert code_of(await browser.here.post(LOGOUT, headers=access)) == (403, "NOT_PERMITTED")
+
+
+async def test_a_provider_that_ends_no_sessions_or_is_away_keeps_nobody_from_logging_out(tmp_path: Path) -> None:
+    with OidcProvider(endsSessions=False) as staying:
+        async with real_service(tmp_path, **settings_of(staying)) as real, Browser(real) as browser:
+            logins = real.service.provider_logins
+            assert isinstance(logins, ProviderLogins)
+            for given in (None, "http://evil.example.net", "https://a:b@login.example.net", 7):
+                ann = await entered(browser, "ann")
+                said = logins._provider._said
+                assert said is not None
+                logins._provider._said = replace(said, metadata={**said.metadata, "end_session_endpoint": given})
+                answer = await browser.here.post(LOGOUT, headers=ann)
+                assert (answer.status_code, answer.json()) == (200, {}), given
+                assert (await browser.here.get(f"{PLAIN}/workflow", headers=ann)).status_code == 401
+            (ann, bob) = [await entered(browser, who) for who in ("ann", "bob")]
+            staying.stop()
+            assert (await browser.here.post(LOGOUT, headers=ann)).json() == {}
+    async with real_service(tmp_path, **settings_of(staying)) as real, Browser(real) as browser:  # which was not reached since it began
+        assert (await browser.here.post(LOGOUT, headers=bob)).json() == {}
+    async with real_service(tmp_path) as real, Browser(real) as browser:
+        assert (await browser.here.post(LOGOUT, headers=await real.login())).json() == {}
+        assert code_of(await browser.here.get(f"{LOGOUT}/callback")) == (404, "NOT_FOUND")
 
 
 # --- on a device that shows a code ---

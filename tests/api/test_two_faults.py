@@ -95,6 +95,8 @@ ROWS: Final[dict[str, Two | str]] = {
     "beginProviderLogin": ONE_VALUE,
     "finishProviderLogin": "what a browser is sent back with is one answer of the provider, and taken or refused as a whole",
     "openProviderSession": TAKES_NOTHING,
+    "logoutAtProvider": ONE_VALUE,
+    "finishProviderLogout": "what does not name a path leads to the usual one: it is no fault of who comes back",
     "beginDeviceLogin": TAKES_NOTHING,
     "openDeviceSession": Two("deviceCode", "other", body={"other": 1}),
     "validateWorkflow": "faults of a document are its answer, all of them, and no document at all is one fault",

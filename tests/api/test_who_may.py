@@ -80,6 +80,12 @@ class Vouched:
     async def session_of(self, ticket: str, address: str, act: Act | None) -> tuple[str, Session]:
         return await Tokens().login("oidc:somebody", "")
 
+    async def logout_address(self, user: str, return_to: str) -> str | None:
+        return "https://login.example.net/logout"
+
+    def logged_out(self, state: str) -> str | None:
+        return "/"
+
     async def begin_on_device(self) -> DeviceLogin:
         return DeviceLogin("device", "user", "https://login.example.net/device", None, 600, 5)
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from stepswitch.bootstrap import open_service
-from stepswitch.bootstrap.people import check_people, wire_people
+from stepswitch.bootstrap.checks import check_settings
+from stepswitch.bootstrap.people import wire_people
 from stepswitch.config.settings import Settings
 from stepswitch.domain.errors import SettingsError
 from tests.access.account_store import DictAccountStore, HandClock
@@ -25,7 +26,7 @@ RIGHT: dict[str, Any] = {
 def faults(**changes: Any) -> list[str]:
     given = {name: value for name, value in {**RIGHT, **changes}.items() if value is not None}
     try:
-        check_people(Settings.model_validate(given))
+        check_settings(Settings.model_validate(given))
     except SettingsError as error:
         return str(error).splitlines()
     return []

@@ -27,7 +27,12 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "login": DeviceLogin("WDJB-MJHT", "https://login.example.net", None, 0, 0, "d"),
 }
 """What parameters are given that are no text."""
-ELSEWHERE: Final = frozenset({"loginSingular", "logoutSingular", "beginProviderLogin", "finishProviderLogin", "openProviderSession"})
+ELSEWHERE: Final = frozenset(
+    {
+        *("loginSingular", "logoutSingular"),
+        *("beginProviderLogin", "finishProviderLogin", "openProviderSession", "logoutAtProvider", "finishProviderLogout"),
+    }
+)
 """Other ways to do what the client does, and what only a browser does."""
 
 

@@ -25,6 +25,7 @@ const provider = new Provider(issuer, {
     clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
     userinfo: { enabled: true },
+    rpInitiatedLogout: { enabled: told.endsSessions, logoutSource: (ctx, form) => { ctx.body = form; } },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => told.audience,

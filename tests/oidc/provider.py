@@ -60,8 +60,9 @@ class OidcProvider:
         self.port = _free_port()
         self.keys: Sequence[jwk.Key] = new_keys()
         self.algorithm = "RS256"
-        self.told: dict[str, Any] = {"userinfoOnly": False, "deviceSeconds": 600, **told}
+        self.told: dict[str, Any] = {"userinfoOnly": False, "endsSessions": True, "deviceSeconds": 600, **told}
         self.redirect_uris = ["http://127.0.0.1/stepswitch/api/v1/login/oidc/callback"]
+        self.logged_out_uris = ["http://127.0.0.1/stepswitch/api/v1/login/oidc/logout/callback"]
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -148,6 +149,7 @@ class OidcProvider:
             "client_id": CLIENT["id"],
             "client_secret": CLIENT["secret"],
             "redirect_uris": self.redirect_uris,
+            "post_logout_redirect_uris": self.logged_out_uris,
             "grant_types": ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"],
             "id_token_signed_response_alg": self.algorithm,
         }

@@ -12,6 +12,7 @@ import structlog
 
 from stepswitch.access.directory import Directory
 from stepswitch.access.directory_rules import DirectoryEntry
+from stepswitch.access.directory_text import PREFIX
 from stepswitch.access.vouched import Vouched, VouchedAccounts
 from stepswitch.domain.errors import OverloadedError, ProviderUnavailableError, VersionConflictError
 from stepswitch.engine.account_ports import AccountStore
@@ -20,8 +21,6 @@ from stepswitch.engine.passwords import LONGEST
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.records import DIRECTORY, Account, Ending
 
-PREFIX: Final = f"{DIRECTORY}:"
-"""How the names begin of those whom the directory knows."""
 AGAIN_SECONDS: Final = 30.0
 """How long nobody is looked at again after the directory could not be asked: a request does not wait for it each time."""
 _MINUTE: Final = 60_000
@@ -65,7 +64,11 @@ class DirectoryPeople:
             return None  # an empty password is no password: a directory would let in whoever has none, as nobody (RFC 4513, 5.1.2)
         asked_at = self._clock.now()
         found = await self._directory.check(name, password)
-        vouched = None if found is None else self._vouched(found, asked_at)
+        if found is not None and not found.name:
+            attribute = self._directory.rules.name_attribute
+            _log.warning("an entry says no name that anybody could have here (ldap_name_attribute)", attribute=attribute, dn=found.dn)
+            return None
+        vouched = None if found is None else self._vouched(found, f"{PREFIX}{found.name}", asked_at)
         return None if vouched is None else await self._accounts.account(vouched)
 
     async def current(self, account: Account) -> Account | None:
@@ -94,7 +97,7 @@ class DirectoryPeople:
             if self._is_trusted(account):
                 return account
             raise
-        vouched = None if found is None or found.id != account.subject_id else self._vouched(found, asked_at)
+        vouched = None if found is None or found.id != account.subject_id else self._vouched(found, account.name, asked_at)
         try:
             if vouched is None:
                 return await self._gone(account, asked_at)
@@ -117,15 +120,12 @@ class DirectoryPeople:
         nothing = Vouched(DIRECTORY, account.subject_id, account.name, account.tenant, (), asked_at)
         return await self._accounts.renewed(account, nothing, Ending.ALL)
 
-    def _vouched(self, found: DirectoryEntry, asked_at: int) -> Vouched | None:
-        """Return what the directory says of somebody; None where he has no business here, and the log says why."""
+    def _vouched(self, found: DirectoryEntry, name: str, asked_at: int) -> Vouched | None:
+        """Return what the directory says of somebody called `name`; None where he has no business here, and the log says why."""
         rules = self._directory.rules
-        roles, name = rules.roles_of(found.groups), f"{PREFIX}{found.name}"
+        roles = rules.roles_of(found.groups)
         if not roles:
             _log.warning("none of the groups of a user means a role (ldap_roles)", user=name, dn=found.dn, groups=found.groups[:20])
-            return None
-        if name_faults("", name) or ":" in found.name:
-            _log.warning("nobody can be called so here: choose another attribute with ldap_name_attribute", name=found.name, dn=found.dn)
             return None
         return Vouched(DIRECTORY, found.id, name, rules.tenant, roles, asked_at)
 

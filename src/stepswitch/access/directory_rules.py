@@ -1,7 +1,7 @@
 """How people and their groups are found in a directory, and which roles the groups mean. Built by `bootstrap`, used by `directory_talk` and `directory_people`."""
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -69,7 +69,10 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """Somebody in the directory: `id` stays the same for good, `name` is what he is called, `groups` are the names of the entries of his groups."""
+    """Somebody in the directory: `id` stays the same for good, `groups` are the names of the entries of his groups.
+
+    `name` is what he is called: of several names the one that was typed, else the first by the alphabet; empty where he has none that anybody could have.
+    """
 
     dn: str
     id: str
@@ -117,9 +120,11 @@ class DirectoryRules:
         """Return the filter that finds somebody again, whatever he is called now, as long as he is one of those who may log in."""
         return f"(&{(self.user_filter or ANYBODY).replace(USERNAME, '*')}({self.id_attribute}={escaped(value_of(entry_id))}))"
 
-    def filter_of_groups(self, dn: str, name: str) -> str:
-        """Return the filter that finds the groups of somebody."""
-        return self.group_filter.replace(DN, escaped(dn)).replace(USERNAME, escaped(name))
+    def filter_of_groups(self, dn: str, names: Sequence[str]) -> str:
+        """Return the filter that finds the groups of somebody, by any of his names."""
+        of_entry = self.group_filter.replace(DN, escaped(dn))
+        filters = dict.fromkeys(of_entry.replace(USERNAME, escaped(each)) for each in names or [""])
+        return "".join(filters) if len(filters) == 1 else f"(|{''.join(filters)})"
 
     def roles_of(self, groups: Iterable[str]) -> tuple[str, ...]:
         """Return the roles that groups mean, in the order of the settings. One is called by the name of its entry, or by its own where it stands right below `group_base`."""

@@ -30,7 +30,7 @@ from stepswitch.access.directory_rules import (
     Encryption,
     ServiceAccount,
 )
-from stepswitch.access.directory_text import text_of
+from stepswitch.access.directory_text import folded, name_of, text_of
 
 MOST_GROUPS: Final = 1_000
 _REFUSED: Final = frozenset(
@@ -185,15 +185,15 @@ class Talk:
 
     def _entry(self, found: dict[str, Any], username: str) -> DirectoryEntry:
         rules, dn = self._rules, str(found["dn"])
-        ids, names = _values(found, rules.id_attribute), [text_of(each) for each in _values(found, rules.name_attribute)]
+        ids, names = _values(found, rules.id_attribute), _names(_values(found, rules.name_attribute))
         if len(ids) != 1:
             raise DirectoryFaultError(
                 f"the entry {dn!r} shows no {rules.id_attribute}, which tells people apart for good (ldap_id_attribute)"
             )
-        name = next((each for each in names if each.casefold() == username.casefold()), names[0] if names else username)
+        name = next((each for each in names if folded(each) == folded(username)), names[0] if names else "")
         groups = [text_of(each) for each in _values(found, rules.member_of)] if rules.member_of else []
         if rules.group_base:
-            wanted = rules.filter_of_groups(dn, name)
+            wanted = rules.filter_of_groups(dn, names)
             groups += [str(each["dn"]) for each in self._search(rules.group_base, SUBTREE, wanted, ["1.1"], most=MOST_GROUPS)]
         return DirectoryEntry(dn, text_of(ids[0]), name, tuple(dict.fromkeys(groups)))
 
@@ -234,3 +234,8 @@ def _values(found: dict[str, Any], attribute: str) -> list[bytes]:
     """Return the values of an attribute, which is called by its name in any case."""
     raw = found["raw_attributes"]
     return next((list(values) for name, values in raw.items() if name.casefold() == attribute.casefold()), [])
+
+
+def _names(values: Sequence[bytes]) -> list[str]:
+    """Return what somebody can be called here, in an order that stays the same: a directory has none."""
+    return sorted(filter(None, map(name_of, values)), key=lambda name: (folded(name), name))

@@ -4,12 +4,20 @@ Everything but letters, digits and a few signs is written as its bytes in hex, w
 """
 
 import re
+import unicodedata
 from typing import Final
+
+from stepswitch.engine.names_of_people import LONGEST_NAME, name_faults
+from stepswitch.engine.records import DIRECTORY
 
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.@")
 _PART: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9.-]*)\s*=((?:\\[0-9A-Fa-f]{2}|\\[^0-9A-Fa-f]|[^\\,+;\"])*)([,+;]|\Z)")
 _ESCAPE: Final = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\(.)", re.DOTALL)
 _HEX: Final = "0x"
+PREFIX: Final = f"{DIRECTORY}:"
+"""How the names begin of those whom the directory knows."""
+_NUMBER: Final = 3
+"""What stands behind a name that was another one's before."""
 Part = tuple[str, str]
 Name = tuple[frozenset[Part], ...]
 """A name of an entry, as it is compared: each part of its way to the root, of which most have one attribute."""
@@ -36,6 +44,20 @@ def read_name(text: str) -> Name | None:
         if not end:
             return tuple(parts)
     return None
+
+
+def folded(name: str) -> str:
+    """Return a name as directories compare it: in which case it was typed, and with how many blanks, does not matter."""
+    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+
+
+def name_of(value: bytes) -> str | None:
+    """Return the value of an attribute as what somebody is called, just as it stands there; None where nobody can be called so here."""
+    try:
+        name = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if ":" in name or name_faults("", name) or len(name) > LONGEST_NAME - len(PREFIX) - _NUMBER else name
 
 
 def text_of(value: bytes) -> str:

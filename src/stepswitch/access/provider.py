@@ -82,6 +82,11 @@ class Provider:
         """Why it could not be asked the last time, as a sentence; None where it could."""
         return self._failure
 
+    @property
+    def known(self) -> Said | None:
+        """What it said last, without asking it; None where it was never reached."""
+        return self._said
+
     async def run(self) -> None:
         """Ask it from time to time, until cancelled: keys that it has withdrawn do not count for long, and one that was away is found again."""
         while True:

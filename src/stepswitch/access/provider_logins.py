@@ -50,11 +50,12 @@ _log = structlog.get_logger("stepswitch.access")
 
 @dataclass(frozen=True, slots=True)
 class ClientRules:
-    """What this service is at the provider. `redirect_uri` is where a browser comes back to; None where none may begin."""
+    """What this service is at the provider. Browsers come back to `redirect_uri` from a login, and to `logged_out_uri` from a logout; None where none may begin."""
 
     client_id: str
     secret: str = field(default="", repr=False)
     redirect_uri: str | None = None
+    logged_out_uri: str | None = None
     scopes: str = "openid profile"
 
 
@@ -92,8 +93,7 @@ class ProviderLogins:
         """See the port."""
         if self._client.redirect_uri is None:
             raise NotFoundError("browsers do not log in through the provider here: public_url is not set")
-        if not is_local_path(return_to):
-            raise InvalidRequestError([Fault(ErrorCode.INVALID_VALUE, "returnTo", "is to be a path on this service, as in /docs")])
+        _check_return(return_to)
         secret = f"{secrets.token_urlsafe(32)}.{_encoded(return_to.encode())}"
         async with self._asked() as said:
             address = said.endpoint("authorization_endpoint")
@@ -107,7 +107,7 @@ class ProviderLogins:
             "code_challenge": _encoded(hashlib.sha256(_made_of(secret, "verifier").encode()).digest()),
             "code_challenge_method": "S256",
         }
-        return BegunLogin(f"{address}{'&' if '?' in address else '?'}{urlencode(wanted)}", secret)
+        return BegunLogin(_with(address, wanted), secret)
 
     async def finish(self, secret: str, answer: Mapping[str, str]) -> tuple[str, str]:
         """See the port."""
@@ -134,6 +134,27 @@ class ProviderLogins:
         if account is None or account.is_disabled:
             raise NotAuthenticatedError("no login through the provider waits for its session in this browser")
         return await self._sessions.open(account, address, act)
+
+    async def logout_address(self, user: str, return_to: str) -> str | None:
+        """See the port. It is not waited for: who logs out here is not held up by a provider that is away.
+
+        The provider is told who we are and not whose session it is, for which it would want the token of his login, which is not kept: it asks him.
+        """
+        _check_return(return_to)
+        account, said, uri = await self._store.account(user), self._provider.known, self._client.logged_out_uri
+        if account is None or account.source != self._provider.issuer or said is None or uri is None:
+            return None
+        try:
+            address = said.endpoint("end_session_endpoint")
+        except ProviderError:
+            return None
+        state = _encoded(return_to.encode())
+        return _with(address, {"client_id": self._client.client_id, "post_logout_redirect_uri": uri, "state": state})
+
+    def logged_out(self, state: str) -> str | None:
+        """See the port."""
+        path = _decoded(state)
+        return path if is_local_path(path) else None
 
     async def begin_on_device(self) -> DeviceLogin:
         """See the port."""
@@ -271,13 +292,18 @@ def is_local_path(path: str) -> bool:
     return is_plain and len(path) <= LONGEST_PATH and path.startswith("/") and not path.startswith("//")
 
 
+def _check_return(path: str) -> None:
+    if not is_local_path(path):
+        raise InvalidRequestError([Fault(ErrorCode.INVALID_VALUE, "returnTo", "is to be a path on this service, as in /docs")])
+
+
+def _with(address: str, query: Mapping[str, str]) -> str:
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
+
+
 def _return_of(secret: str) -> str:
     """Return where a browser wanted to go; it comes from its cookie, so it is looked at again."""
-    text = secret.partition(".")[2]
-    try:
-        path = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except ValueError:
-        path = ""
+    path = _decoded(secret.partition(".")[2])
     if not is_local_path(path):
         raise _not_completed("it was not begun here; begin again")
     return path
@@ -285,6 +311,14 @@ def _return_of(secret: str) -> str:
 
 def _encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _decoded(text: str) -> str:
+    """Return what `_encoded` made a text of; empty where it is none of that."""
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        return ""
 
 
 def _digest(ticket: str) -> str:

@@ -7,7 +7,6 @@ logout, or a change of the user, may have happened at another node or on the com
 import asyncio
 import hashlib
 import secrets
-import unicodedata
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any, Final
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
-from stepswitch.access.directory_people import PREFIX, DirectoryPeople
+from stepswitch.access.directory_people import DirectoryPeople
+from stepswitch.access.directory_text import PREFIX, folded
 from stepswitch.access.provider_access import AccessTokens
 from stepswitch.domain.errors import (
     ErrorCode,
@@ -257,7 +257,7 @@ def _hash(token: str) -> str:
 
 def _counted(username: str) -> str:
     """Return for whom failures count: for a directory, names in other cases and with other blanks are the same."""
-    return " ".join(unicodedata.normalize("NFKC", username).split()).casefold().removeprefix(PREFIX)
+    return folded(username).removeprefix(PREFIX)
 
 
 def _note(act: Act | None, account: Account | None) -> None:

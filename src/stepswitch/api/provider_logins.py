@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from stepswitch.api.recording import address_of
 from stepswitch.api.services import Call, json_response
-from stepswitch.api.sessions import opened
+from stepswitch.api.sessions import end_session, opened
 from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.requests import device_code
@@ -76,6 +76,19 @@ async def open_session(call: Call) -> Response:
     answer = opened(token, session)
     _TICKET.put(call, answer, "")
     return answer
+
+
+async def log_out(call: Call) -> Response:
+    """End the session of the token that was sent, and say where its browser can log out at the provider."""
+    logins, return_to = call.services.provider_logins, call.request.query_params.get("returnTo", RETURN)
+    address = None if logins is None else await logins.logout_address(call.caller.user, return_to)
+    await end_session(call)
+    return json_response(encode({} if address is None else {"address": address}), {"Cache-Control": "no-store"})
+
+
+async def come_back(call: Call) -> Response:
+    """Send a browser that comes back from a logout at the provider where it wanted to go."""
+    return _redirect(_logins(call).logged_out(call.request.query_params.get("state", "")) or RETURN)
 
 
 async def begin_on_device(call: Call) -> Response:

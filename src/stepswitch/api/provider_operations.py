@@ -48,6 +48,20 @@ PROVIDER_OPERATIONS: Final = (
         needs=needs.NOTHING, audit=Audit.CHANGE,
     ),
     Operation(
+        "logoutAtProvider", "POST", f"{_ROOT}/logout", provider_logins.log_out, _TAG, "Log out, at the provider too",
+        "Ends the session of the token that is sent, whoever it came from. Where it came from the provider of logins, and that ends sessions in a browser "
+        "(OpenID Connect RP-Initiated Logout), the answer has the `address` to send the browser to; it comes back to `…/logout/callback`, and from there goes on to "
+        "`returnTo`. Else the answer is empty. 403: it is an access token of the provider, which has no session here.",
+        service_models.ProviderLogout, parameters=(_said("returnTo", "A path on this service; `/docs` unless said.", 1024),), refusals=(400, 401, 403, 500, 503),
+        needs=needs.A_LOGIN, audit=Audit.CHANGE,
+    ),
+    Operation(
+        "finishProviderLogout", "GET", f"{_ROOT}/logout/callback", provider_logins.come_back, _TAG, "Come back from a logout at the provider",
+        f"Where the provider sends the browser. It goes on to the path of its logout, to `/docs` where that is not known. {_ABSENT}",
+        None, parameters=(_said("state", "What was sent along to the provider.", 2048),), refusals=(404, 500, 503),
+        answer_headers={"Location": _REDIRECT["Location"]}, redirects=True, needs=needs.NOTHING, audit=Audit.READ,
+    ),
+    Operation(
         "beginDeviceLogin", "POST", f"{_ROOT}/device", provider_logins.begin_on_device, _TAG, "Log in through the provider, without a browser",
         f"Answers with a code that somebody confirms at the provider, in a browser anywhere (RFC 8628). {_ABSENT}",
         service_models.DeviceLogin, refusals=(400, 404, 500, 503), needs=needs.NOTHING, audit=Audit.READ,

@@ -1,4 +1,4 @@
-"""Login and logout. Listed in `operations`; `token_of` is asked with every request."""
+"""Login and logout. Listed in `operations`; `token_of` is asked with every request, `provider_logins` uses the rest."""
 
 from typing import Final
 
@@ -46,6 +46,11 @@ def opened(token: str, session: Session) -> Response:
 
 async def logout(call: Call) -> Response:
     """End the session of the token that was sent."""
+    await end_session(call)
+    return Response(None, 204)
+
+
+async def end_session(call: Call) -> None:
+    """End the session of the token that was sent, on record."""
     entry = call.caller.entry(Thing("session", call.caller.session_id))
     await call.services.accounts.logout(token_of(call.request), entry)
-    return Response(None, 204)

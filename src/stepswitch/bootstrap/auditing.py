@@ -1,7 +1,8 @@
-"""How long the audit trail is kept, and the command that makes it shorter, wired. Called by `wiring`, and by `cli` through `bootstrap`."""
+"""Where the audit trail is sent on to, how long it is kept, and the command that makes it shorter, wired. Called by `checks`, `wiring`, and by `cli` through `bootstrap`."""
 
 import contextlib
 import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -15,6 +16,28 @@ from stepswitch.engine.audit_pruning import Pruning, checked, declare, finish, t
 from stepswitch.engine.audit_trail import Kept
 from stepswitch.storage.backup import to_disk
 from stepswitch.telemetry.syslog import destination_of
+
+
+def audit_faults(settings: Settings) -> Iterator[str]:
+    """Yield each fault of what the settings say of where the trail is sent on to, as a sentence."""
+    certificates = settings.audit_syslog_ca_file
+    if settings.audit_syslog is None:
+        if certificates is not None:
+            yield "audit_syslog_ca_file is set and audit_syslog is not: there is no syslog server that it could be about"
+        return
+    try:
+        destination = destination_of(settings.audit_syslog, certificates)
+    except SettingsError as error:
+        yield str(error)
+        return
+    if certificates is not None and destination.scheme != "tls":
+        yield f"audit_syslog_ca_file is set and audit_syslog is {destination.name}: without tls:// nobody looks at a certificate"
+    elif destination.scheme == "tls":
+        try:
+            destination.trusted()
+        except (OSError, ssl.SSLError) as error:
+            reason = getattr(error, "reason", None) or error.strerror or "unreadable"
+            yield f"audit_syslog_ca_file: no certificates can be read from {certificates}: {reason}"
 
 
 def kept_records(settings: Settings) -> Kept | None:

@@ -127,7 +127,7 @@ def _search_faults(settings: Settings) -> Iterator[str]:
         yield "ldap_user_base is not set: say below which entry users are"
     from stepswitch.access.directory_talk import is_filter  # noqa: PLC0415 # takes a while to load, and most installations have no directory
 
-    filters = {"ldap_user_filter": rules.filter_of("x"), "ldap_group_filter": rules.filter_of_groups("cn=x", "x")}
+    filters = {"ldap_user_filter": rules.filter_of("x"), "ldap_group_filter": rules.filter_of_groups("cn=x", ["x"])}
     for name, text in filters.items():
         if not is_filter(text):
             yield f"{name} is {getattr(settings, name)!r}, which is no filter as RFC 4515 has it"

@@ -23,7 +23,7 @@ from stepswitch.engine.privileges import ROLES, role_name
 from stepswitch.engine.records import DIRECTORY
 
 PREFIX: Final = "oidc_"
-CALLBACK: Final = "/stepswitch/api/v1/login/oidc/callback"
+_PLACE: Final = "/stepswitch/api/v1/login/oidc"
 _log = structlog.get_logger("stepswitch")
 
 
@@ -63,8 +63,14 @@ def client_of(settings: Settings) -> ClientRules | None:
     """Return what this service is at the provider; raises SettingsError where its secret cannot be read."""
     if settings.oidc_client_id is None:
         return None
-    redirect = None if settings.public_url is None else settings.public_url.rstrip("/") + CALLBACK
-    return ClientRules(settings.oidc_client_id, _secret(settings), redirect, settings.oidc_scopes)
+    place = None if settings.public_url is None else settings.public_url.rstrip("/") + _PLACE
+    return ClientRules(
+        settings.oidc_client_id,
+        _secret(settings),
+        redirect_uri=None if place is None else f"{place}/callback",
+        logged_out_uri=None if place is None else f"{place}/logout/callback",
+        scopes=settings.oidc_scopes,
+    )
 
 
 async def warn_of_roles(settings: Settings, store: AccountStore) -> None:

@@ -1,11 +1,12 @@
-"""The keys of stored passwords, wired: where they come from, and the database that is encrypted with them. Called by `wiring`, `backups` and `cli`."""
+"""The keys of stored passwords, wired: where they come from, and the database that is encrypted with them. Called by `wiring`, `backups`, `checks` and `cli`."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from stepswitch.config.settings import Settings
+from stepswitch.domain.errors import KeyMissingError, SettingsError
 from stepswitch.engine.ports import Clock
 from stepswitch.secrets.data_keys import DataKeys
 from stepswitch.secrets.key_choice import KeyChoice
@@ -21,6 +22,19 @@ from stepswitch.system import SystemClock
 def key_choice(settings: Settings) -> KeyChoice:
     """Return which key-encryption key the settings name."""
     return KeyChoice(settings.secrets_key, DataDir(settings.data_dir).secrets_key, os.environ, vault_of(settings))
+
+
+def key_faults(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the key that the settings name, as a sentence. Whether one that is missing can be made is for whoever opens the database."""
+    choice = key_choice(settings)
+    if choice.makes_its_own:
+        return  # it is in the data directory, which is looked at later
+    try:
+        choice.source()
+    except KeyMissingError:
+        return
+    except SettingsError as error:
+        yield str(error)
 
 
 def vault_of(settings: Settings) -> Vault | None:

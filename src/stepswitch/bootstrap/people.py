@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from stepswitch.access.directory_people import DirectoryPeople
 from stepswitch.access.people import CurrentPeople
-from stepswitch.bootstrap.directory import directory_faults, directory_of, warn_of_groups
-from stepswitch.bootstrap.identity import Identity, identity_of, provider_faults, warn_of_roles
+from stepswitch.bootstrap.directory import directory_of, warn_of_groups
+from stepswitch.bootstrap.identity import Identity, identity_of, warn_of_roles
 from stepswitch.config.settings import Settings
-from stepswitch.domain.errors import SettingsError
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.ports import Clock
 
@@ -21,16 +20,10 @@ class WiredPeople:
     current: CurrentPeople
 
 
-def check_people(settings: Settings) -> None:
-    """Raise SettingsError with every fault of what the settings say of a directory and of a provider, each on a line of its own, before anything is made."""
-    if faults := [*provider_faults(settings), *directory_faults(settings)]:
-        raise SettingsError("\n".join(faults))
-
-
 def wire_people(settings: Settings, store: AccountStore, clock: Clock) -> WiredPeople:
     """Return them for settings that were checked."""
     directory = directory_of(settings, store, clock)
-    return WiredPeople(directory, identity_of(settings, store, clock), CurrentPeople(store, directory))
+    return WiredPeople(directory, identity_of(settings, store, clock), CurrentPeople(store, directory, settings.oidc_issuer))
 
 
 async def warn_of_missing_roles(settings: Settings, store: AccountStore) -> None:

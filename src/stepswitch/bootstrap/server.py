@@ -16,6 +16,7 @@ import uvloop
 
 from stepswitch.api.app import StepswitchApi, create_app
 from stepswitch.api.services import ApiServices, HostKeyTools
+from stepswitch.bootstrap.checks import check_settings
 from stepswitch.bootstrap.open_files import room_for_connections
 from stepswitch.bootstrap.protocol import BoundedConfig, BoundedProtocol, Bounds
 from stepswitch.bootstrap.service import Service
@@ -78,6 +79,7 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings) -> int:
+    check_settings(settings)
     certificates = certificates_of(settings)
     listener = listen(settings)  # before the first start makes an account: one that fails must leave nothing behind
     try:

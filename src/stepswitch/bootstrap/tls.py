@@ -1,6 +1,7 @@
-"""TLS as the settings want it: the certificate that the service shows, renewed while it runs, and those that clients must show. Called by `server`."""
+"""TLS as the settings want it: the certificate that the service shows, renewed while it runs, and those that clients must show. Called by `server` and `checks`."""
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,14 @@ def certificates_of(settings: Settings) -> Certificates | None:
                 raise SettingsError(f"{name} is set and tls_certificate is not: without a certificate there is no TLS")
         return None
     return Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+
+
+def tls_faults(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with what the settings name, as a sentence."""
+    try:
+        certificates_of(settings)
+    except SettingsError as error:
+        yield str(error)
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:

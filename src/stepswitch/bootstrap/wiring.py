@@ -15,10 +15,11 @@ from stepswitch.access.provider import Provider
 from stepswitch.access.provider_logins import ProviderLogins
 from stepswitch.access.sessions import Sessions, new_api_token
 from stepswitch.bootstrap.auditing import kept_records
+from stepswitch.bootstrap.checks import check_settings
 from stepswitch.bootstrap.credentials import wire_credentials
 from stepswitch.bootstrap.identity import logins_of
 from stepswitch.bootstrap.keys import open_keys
-from stepswitch.bootstrap.people import WiredPeople, check_people, warn_of_missing_roles, wire_people
+from stepswitch.bootstrap.people import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
 from stepswitch.config.settings import Settings
@@ -163,7 +164,7 @@ async def open_service(
 
     `tell_password` is told the password of the user admin, where this start makes it up.
     """
-    check_people(settings)
+    check_settings(settings)
     data_dir = DataDir(settings.data_dir)
     data_dir.acquire()
     try:

@@ -151,6 +151,17 @@ class ProviderLogins(Protocol):
         """Return a new token with its session for a ticket, once; raises NotAuthenticatedError."""
         ...
 
+    async def logout_address(self, user: str, return_to: str) -> str | None:
+        """Return where to send the browser of somebody who logs out here, so that he can do so at the provider, too; it comes back to the path `return_to`.
+
+        None where he did not come from the provider, or that ends no sessions. Raises InvalidRequestError where the path leads elsewhere.
+        """
+        ...
+
+    def logged_out(self, state: str) -> str | None:
+        """Return the path to go on to for a browser that has come back from a logout at the provider; None where its state names none."""
+        ...
+
     async def begin_on_device(self) -> DeviceLogin:
         """Return a code for somebody to confirm."""
         ...

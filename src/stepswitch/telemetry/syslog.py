@@ -54,6 +54,10 @@ class Destination:
         """What it is called."""
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    def trusted(self) -> ssl.SSLContext:
+        """Return what its certificate is checked with; raises OSError where the file of the authorities cannot be read."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
 
 class Line(Protocol):
     """A way to a server that is open."""
@@ -127,7 +131,7 @@ async def open_line(destination: Destination) -> Line:
     async with asyncio.timeout(SEND_SECONDS):
         if destination.scheme == "udp":
             return await Datagrams.to(destination)
-        context = ssl.create_default_context(cafile=destination.ca_file) if destination.scheme == "tls" else None
+        context = destination.trusted() if destination.scheme == "tls" else None
         return Stream(*await asyncio.open_connection(destination.host, destination.port, ssl=context))
 
 

@@ -21,6 +21,12 @@ class SessionResponse(Structure):
     expires_at: Time = must("When the session ends.")
 
 
+class ProviderLogout(Structure):
+    """What is left to do of a logout."""
+
+    address: str = maybe("Where to send the browser, so that it logs out at the provider.", examples=["https://login.example.net/logout?…"])
+
+
 class DeviceLogin(Structure):
     """A login that somebody confirms at the provider."""
 
