@@ -8,8 +8,10 @@ import errno
 
 from stepswitch.domain.errors import ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, PlainValues, Result, StepError
+from stepswitch.domain.networks import Address, Networks
 from stepswitch.domain.secrecy import CUT
 from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
+from stepswitch.domain.urls import Url, joined, read_url
 from stepswitch.domain.values import Plain, ValueType
 from stepswitch.engine.ports import HostKeys, StepContext, StepType
 
@@ -21,10 +23,12 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS,
 __all__ = [
     "CUT",
     "ENTRY_POINT_GROUP",
+    "Address",
     "ErrorCode",
     "HostKeys",
     "InputSpec",
     "LogLevel",
+    "Networks",
     "Outcome",
     "OutputSpec",
     "Result",
@@ -33,9 +37,15 @@ __all__ = [
     "StepSignature",
     "StepType",
     "TargetError",
+    "Url",
     "Value",
     "ValueType",
     "Values",
+    "exhausted",
+    "failed",
+    "joined",
+    "read_url",
+    "unknown",
 ]
 
 

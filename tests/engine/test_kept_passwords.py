@@ -103,6 +103,9 @@ def test_an_edit_of_something_else_keeps_every_password(change: Callable[[JsonOb
         lambda sent: sent["steps"]["a"]["inBindings"].update(hostKey={"type": "string", "defaultValue": "SHA256:mine"}),
         lambda sent: sent["steps"]["a"]["inBindings"].update(virtualMachine={"type": "virtualMachine", "defaultValue": "vm"}),
         lambda sent: sent["steps"]["a"]["inBindings"].update(vimLocation={"type": "vimLocation", "defaultValue": "v"}),
+        lambda sent: sent["steps"]["a"]["inBindings"].update(url={"type": "string", "defaultValue": "https://mine/"}),
+        lambda sent: sent["steps"]["a"]["inBindings"].update(verify={"type": "boolean", "defaultValue": False}),
+        lambda sent: sent["steps"]["a"]["inBindings"].update(caCertificate={"type": "string", "defaultValue": "mine"}),
         lambda sent: sent["inputs"]["host"].update(defaultValue="mine"),
     ],
 )

@@ -16,6 +16,7 @@ from stepswitch.engine.callers import administrator
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
+from tests.examples.cell_api import CellApi
 from tests.examples.router import running_router, set_up
 from tests.openssh import OpenSshServer
 
@@ -37,12 +38,18 @@ def router() -> Iterator[OpenSshServer]:
 
 @pytest.fixture
 async def service(tmp_path: Path, router: OpenSshServer) -> AsyncIterator[Service]:
-    opened = await open_service(load_settings({"data_dir": tmp_path / "data"}))
+    opened = await open_service(load_settings({"data_dir": tmp_path / "data", "http_allowed_networks": "127.0.0.1"}))
     for host in ("127.0.0.1", "127.0.0.2"):
         await opened.host_keys.trust(TrustedKey(host, router.port, router.host_public_key, "tester", 0))
     await opened.start()
     yield opened
     await opened.stop(grace_seconds=0)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[CellApi]:
+    async with CellApi() as opened:
+        yield opened
 
 
 class Stopped:
@@ -57,9 +64,12 @@ class Stopped:
 
 
 @pytest.mark.parametrize(("path", "expected"), RUNS)
-async def test_an_example_does_what_its_page_says(service: Service, router: OpenSshServer, path: Path, expected: dict[str, Any]) -> None:
+async def test_an_example_does_what_its_page_says(
+    service: Service, router: OpenSshServer, api: CellApi, path: Path, expected: dict[str, Any]
+) -> None:
     set_up(router, expected.get("router", {}))
-    view = await _execute(service, router, _document(path), expected)
+    api.set_up(expected.get("api", {}))
+    view = await _execute(service, router, api, _document(path), expected)
     story = "\n".join(f"{entry.step} {entry.level} {entry.message}" for entry in view.logs)
     assert [step.step_id for step, _ in view.steps] == expected["way"], story
     assert (view.head.status, dict(view.outputs)) == (expected["status"], expected["outputs"]), story
@@ -78,11 +88,14 @@ def test_there_are_enough_examples_and_each_is_described() -> None:
     assert not [path.name for path in DOCUMENTS if f"]({path.name})" not in page]
 
 
-async def _execute(service: Service, router: OpenSshServer, document: dict[str, Any], expected: dict[str, Any]) -> ExecutionView:
+async def _execute(
+    service: Service, router: OpenSshServer, api: CellApi, document: dict[str, Any], expected: dict[str, Any]
+) -> ExecutionView:
     stopped = Stopped()
     service.observe(stopped)
     checked = await service.catalogue.create(SOMEBODY, document)
-    known = {"host": router.host, "port": router.port, "user": router.user, "password": router.password, **expected.get("inputs", {})}
+    target = {"host": router.host, "port": router.port, "user": router.user, "password": router.password, "api": api.url("")}
+    known = {**target, **expected.get("inputs", {})}
     options = expected.get("options", {})
     request = ExecutionRequest(
         workflow_id=checked.workflow.id,

@@ -24,7 +24,15 @@ def taken(name: str, kind: str = "string") -> JsonObject:
     return {"type": kind, "exportName": name}
 
 
-def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonObject:
+def asking(api: str, **inputs: JsonObject) -> JsonObject:
+    """Return a step that asks an API which says everything back, in a way that was not expected; the way goes on at `fail`."""
+    return {
+        "type": "HTTP", "nextStepId": "fail", "policy": {"onFailureStepId": "fail"},
+        "inBindings": {"method": text("POST"), "expectedStatus": text("299"), "url": text(f"{api}/?k={{{{plain}}}}"), **inputs},
+    }  # fmt: skip
+
+
+def hunted(secrets: dict[str, str], *, host: str, port: int, user: str, api: str) -> JsonObject:
     """Return a workflow whose way ends at a script that fails and quotes what it was given."""
     login = {
         "hostNameOrIP": text(host),
@@ -67,9 +75,19 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonO
                 "outBindings": {"text": {"name": "said", "type": "string"}},
             },
             "print": {
-                "type": "TCA_SSH", "nextStepId": "fail",
+                "type": "TCA_SSH", "nextStepId": "ask",
                 "inBindings": {**login, "cmd": text(_PRINT)},
                 "outBindings": {"printed": {"name": "outputText", "type": "password"}, "result": {"name": "errorText", "type": "string"}},
+            },
+            "ask": {
+                **asking(
+                    api,
+                    username=text(user),
+                    password=taken("assigned", "password"),
+                    headers=text('{"X-Key": "{{plain}}"}'),
+                    body=taken("token", "password"),
+                ),
+                "outBindings": {"result": {"name": "body", "type": "string"}},
             },
             "fail": {
                 "type": "JS", "nextStepId": "end",
@@ -84,7 +102,7 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str) -> JsonO
     }  # fmt: skip
 
 
-def telling(*, host: str, port: int, user: str) -> JsonObject:
+def telling(*, host: str, port: int, user: str, api: str) -> JsonObject:
     """Return a workflow whose steps take credentials and tell of them what they can; the last one fails with them."""
     names = ("stored", "variable", "file", "vault", "cluster")
     given = {name: taken(name, "password") for name in names}
@@ -104,19 +122,23 @@ def telling(*, host: str, port: int, user: str) -> JsonObject:
                 "outBindings": {"text": {"name": "said", "type": "string"}, "kept": {"name": "pw", "type": "password"}},
             },
             "print": {
-                "type": "TCA_SSH", "nextStepId": "fail",
+                "type": "TCA_SSH", "nextStepId": "ask",
                 "inBindings": {
                     "hostNameOrIP": text(host), "port": {"type": "number", "defaultValue": port}, "username": text(user),
                     "password": taken("login", "password"), "stdin": taken("text"), "cmd": text("cat; base64"),
                 },
                 "outBindings": {"result": {"name": "outputText", "type": "string"}},
             },
+            "ask": {
+                **asking(api, url=text(f"{api}/"), username=text(user), password=taken("file", "password"), body=taken("vault", "password")),
+                "outBindings": {"result": {"name": "headers", "type": "string"}},
+            },
             "fail": {"type": "JS", "inBindings": {"script": text(f"throw new Error({whole})"), **given}},
         },
     }  # fmt: skip
 
 
-def waiting(*, host: str, port: int, user: str) -> JsonObject:
+def waiting(*, host: str, port: int, user: str, api: str) -> JsonObject:
     """Return a workflow that stays at its device until somebody cuts it."""
     return {
         "name": "waiting", "version": "1", "schemaVersion": "3.0", "startStepId": "wait",

@@ -13,6 +13,7 @@ import pytest
 from stepswitch.cli.main import main
 from tests.certificates import own_certificate
 from tests.chaos.service import PASSWORD, ROOT, ServiceProcess
+from tests.hunt.echo import EchoServer
 from tests.hunt.planted import Hunt
 from tests.openssh import OpenSshServer
 from tests.secrets.kubernetes_server import FakeKubernetes, open_kubernetes
@@ -70,6 +71,7 @@ class Elsewhere:
         self._over: asyncio.Event | None = None
         self.vault, self.cluster = FakeVault(), FakeKubernetes()
         self.kubeconfig = place / "kubeconfig"
+        self.api = ""
 
     @contextmanager
     def up(self) -> Iterator[None]:
@@ -99,6 +101,7 @@ class Elsewhere:
                 f"clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{self.cluster.port}', certificate-authority: {public.name}}}}}]\n"
                 f"users: [{{name: u, user: {{token: {SECRETS['token for Kubernetes']}}}}}]\n"
             )
+            self.api = (await stack.enter_async_context(EchoServer())).url("")
             self._begun.set()
             await self._over.wait()
 
@@ -123,12 +126,12 @@ class House:
             STEPSWITCH_KUBERNETES_CONFIG=str(elsewhere.kubeconfig), STEPSWITCH_LDAP_URL=directory.tls_url,
             STEPSWITCH_LDAP_CA_FILE=str(directory.certificate), STEPSWITCH_LDAP_BIND_DN=SERVICE, STEPSWITCH_LDAP_PASSWORD=directory.password,
             STEPSWITCH_LDAP_USER_BASE=PEOPLE, STEPSWITCH_LDAP_USER_FILTER="(uid={username})", STEPSWITCH_LDAP_GROUP_BASE=GROUPS,
-            STEPSWITCH_LDAP_ROLES='{"shift": ["Operations"]}', STEPSWITCH_LDAP_REFRESH_MINUTES="0",
+            STEPSWITCH_LDAP_ROLES='{"shift": ["Operations"]}', STEPSWITCH_LDAP_REFRESH_MINUTES="0", STEPSWITCH_HTTP_ALLOWED_NETWORKS="127.0.0.1",
         )  # fmt: skip
         self.told = Told()
         self.client: httpx.Client | None = None
         self.secrets = {**SECRETS, "login at the device": device.password, "admin": PASSWORD, "service account": directory.password}
-        self.target: dict[str, Any] = {"host": device.host, "port": device.port, "user": device.user}
+        self.target: dict[str, Any] = {"host": device.host, "port": device.port, "user": device.user, "api": elsewhere.api}
 
     def begin(self) -> None:
         if self.client is not None:

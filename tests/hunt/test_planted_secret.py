@@ -94,7 +94,8 @@ def use_credentials(house: House) -> None:
     order = {"workflowId": workflow, "contextType": "NONE", "assignments": assigned, "pauseAtFailure": True}
     execution = house.ask("PUT", f"{ROOT}/workflowExecution", order)["id"]
     paused = house.until(execution, "PAUSED")
-    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED", "SUCCEEDED", "FAILED"], paused["stepExecutions"]
+    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED", "SUCCEEDED", "FAILED", "FAILED"], paused["stepExecutions"]
+    assert paused["stepExecutions"][2]["error"]["code"] == "UNEXPECTED_STATUS"
     changed = {"source": {"kind": "stored", "value": house.secrets["changed credential"]}}
     house.ask("PATCH", f"{OWN}/credentials/stored", changed)
     house.ask("POST", f"{ROOT}/workflowExecution/{execution}/retry")
@@ -148,7 +149,8 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     execution = plant(house)
     workflow = house.ask("GET", f"{ROOT}/workflowExecution/{execution}")["workflow"]["id"]
     paused = house.until(execution, "PAUSED")
-    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED"] * 4 + ["FAILED"], paused["stepExecutions"]
+    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED"] * 4 + ["FAILED"] * 2, paused["stepExecutions"]
+    assert paused["stepExecutions"][4]["error"]["code"] == "UNEXPECTED_STATUS"
     look_everywhere(house, workflow, execution)
     be_refused(house)
     rehearse(house)

@@ -3,20 +3,26 @@
 `test_suite` runs them. A step type that comes later is described by a class here, or in a plug-in's own tests, and added to `CASES`.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
-from stepswitch.plugin import ErrorCode, Result, StepType, Value
+from stepswitch.plugin import ErrorCode, Networks, Result, StepType, Value
+from stepswitch.steps.http import HttpStep
 from stepswitch.steps.javascript import JavaScriptStep
 from stepswitch.steps.noop import NoopStep
 from stepswitch.steps.ssh import SshStep
+from tests.certificates import own_certificate
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
 from tests.steps.contexts import RecordingContext
+from tests.steps.http_server import Asked, HttpServer, reply, says
 
 BEGUN: Final = "begun"
 """The log line by which a step that goes on for long says that it has begun."""
@@ -201,7 +207,62 @@ class SshCase(StepTypeCase):
         return Situation(self._inputs("printf 'a\\377b'"), outputs={"outputText": "a\ufffdb"})
 
 
-CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase)}
+class HttpCase(StepTypeCase):
+    """HTTP: a server that can cut its connections, and one whose certificate nobody trusts."""
+
+    name = "HTTP"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        self._target, self._cut = await self.closing.enter_async_context(HttpServer()), asyncio.Event()
+        place = Path(self.closing.enter_context(TemporaryDirectory()))
+        self._stranger = await self.closing.enter_async_context(HttpServer(own_certificate(place)[1]))
+        self._step = self._of()
+
+    def _of(self, **more: Any) -> HttpStep:
+        return HttpStep(networks=Networks.read(allowed="127.0.0.0/8,::1"), **more)
+
+    def succeeds(self) -> Situation:
+        url = self._target.on("/fine", reply(200, b"fine"))
+        return Situation({"url": url}, outputs={"statusCode": 200, "body": "fine"})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"method": "GET"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        inputs = {"url": self._stranger.url(), "username": "ann", "password": SECRET}
+        return Situation(inputs, Result.FAILED, ErrorCode.WRONG_CERTIFICATE)
+
+    def times_out(self) -> Situation:
+        self._step = self._of(silence_seconds=0.3)
+        return Situation({"url": self._target.stays("/stays"), "method": "POST"}, Result.UNKNOWN, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        async def hang_up(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._cut.wait()
+            writer.transport.abort()
+
+        url = self._target.on(f"/{BEGUN}", hang_up)
+        return Situation({"url": url, "method": "POST"}, Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+
+    def cut(self) -> None:
+        self._cut.set()
+
+    def goes_on(self) -> Situation:
+        return Situation({"url": self._target.stays(f"/{BEGUN}")})
+
+    def prints_much(self) -> Situation:
+        return Situation({"url": self._target.on("/much", reply(200, b"x" * 9 * 1024 * 1024))})
+
+    def prints_invalid_text(self) -> Situation:
+        url = self._target.on("/invalid", says(b"HTTP/1.1 200 a\xff\r\nX: \xff\r\n\r\na\xffb"))
+        return Situation({"url": url}, outputs={"body": "a\ufffdb"})
+
+
+CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase, HttpCase)}
 
 
 def names_with(situation: str) -> list[str]:

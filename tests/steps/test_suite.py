@@ -57,8 +57,7 @@ async def test_the_signature_is_well_formed(case: StepTypeCase) -> None:
     assert all(spec.types and spec.description.endswith(".") for spec in signature.inputs)
     assert all(spec.description.endswith(".") for spec in signature.outputs)
     assert not [spec.name for spec in signature.inputs if spec.required and spec.default is not None]
-    for named in (signature.device_input, signature.port_input):
-        assert named is None or signature.input(named) is not None
+    assert all(signature.input(named) is not None for named in signature.device_inputs)
 
 
 async def test_it_succeeds_again_and_again(case: StepTypeCase) -> None:

@@ -26,6 +26,7 @@ from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.execution import Limits
+from stepswitch.domain.networks import Networks
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepTypes, collect
 from stepswitch.engine.audit import Actor, Entry
@@ -104,6 +105,7 @@ def _step_types(settings: Settings) -> dict[str, StepType]:
         {
             "JS": {"kept_children": settings.javascript_processes, "max_children": _scripts_at_once(settings)},
             "TCA_SSH": {"sessions_per_device": settings.sessions_per_device},
+            "HTTP": {"networks": Networks.read(settings.http_denied_networks, settings.http_allowed_networks)},
         }
     )
 

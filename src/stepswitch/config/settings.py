@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from stepswitch.domain.networks import DENIED
+
 MIB = 1024 * 1024
 
 
@@ -232,6 +234,14 @@ class Settings(BaseSettings):
     javascript_processes: int = Field(2, ge=1, le=64, description="Warm child processes for JavaScript.")
     host_keys: Literal["strict", "accept-new"] = Field(
         "strict", description="Whether a host key that was never seen is refused or trusted."
+    )
+    http_denied_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        DENIED,
+        description="Addresses and networks that steps of type HTTP may not connect to, by whatever name. Where `127.0.0.1` or `::1` is among "
+        "them, no other address of this machine is open either.",
+    )
+    http_allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        "", description="Addresses and networks that are open to steps of type HTTP although they are among the denied ones."
     )
     strict_documents: bool = Field(default=False, description="Whether unknown fields of a workflow document are faults.")
     vro_login_details: bool = Field(

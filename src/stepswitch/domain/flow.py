@@ -145,7 +145,7 @@ def is_for_worker(p: Progress, *, has_waited: bool = False) -> bool:
 
 def _device(p: Progress, step: Step, inputs: Values) -> str | None:
     signature = p.signature(step)
-    return None if signature is None or signature.device_input is None else signature.device(inputs)
+    return None if signature is None else signature.device(inputs)
 
 
 def run_inline(p: Progress, *, has_waited: bool = False) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepswitch.domain.devices import Device
+from stepswitch.domain.urls import read_url
 from stepswitch.domain.values import Value, ValueType, to_text
 
 
@@ -61,6 +62,13 @@ class StepSignature:
     device_input: str | None = None
     """The input that names the host acted on; with `port_input` it makes the device that places are counted for."""
     port_input: str | None = None
+    url_input: str | None = None
+    """The input with a URL whose host and port are the device, where there is no `device_input`. Whoever connects reads it by `read_url`, too."""
+
+    @property
+    def device_inputs(self) -> tuple[str, ...]:
+        """The inputs that say where an attempt acts; none where it acts on no device."""
+        return tuple(name for name in (self.device_input, self.port_input, self.url_input) if name is not None)
 
     def input(self, name: str) -> InputSpec | None:
         """Return the input called `name`; None where the type has no such."""
@@ -88,10 +96,20 @@ class StepSignature:
             return Device(host)
 
     def _host_and_port(self, inputs: Mapping[str, Value]) -> tuple[str | None, Value | None]:
+        if self.url_input is not None:
+            return _of_url(inputs.get(self.url_input))
         host = inputs.get(self.device_input) if self.device_input is not None else None
         spec = self.input(self.port_input) if self.port_input else None
         port = inputs.get(self.port_input, spec.default if spec else None) if self.port_input else None
         return (host if isinstance(host, str) else None), port
+
+
+def _of_url(url: Value | None) -> tuple[str | None, Value | None]:
+    try:
+        read = read_url(url) if isinstance(url, str) else None
+    except ValueError:
+        read = None
+    return (None, None) if read is None else (read.host, read.port)
 
 
 DOCUMENTED_TYPES: Final = (

@@ -138,11 +138,11 @@ class _Uses:
         """Return where a step acts, as the one of a list; an empty one where nobody knows yet."""
         if signature is None:
             return ()
-        if signature.device_input is None:
+        if not signature.device_inputs:
             return (None,)
         for binding in step.in_bindings:
             read = {binding.export_name, *(binding.template.names if binding.template is not None else ())}
-            if binding.name in (signature.device_input, signature.port_input) and not read.isdisjoint(self._written):
+            if binding.name in signature.device_inputs and not read.isdisjoint(self._written):
                 return ()
         fit = {name: value for name, value in self._values.items() if isinstance(value, str | int | float | Reference)}
         target = signature.target(bind(step, fit, signature).inputs)

@@ -88,8 +88,8 @@ def _sent_elsewhere(document: JsonObject, stored: JsonObject, steps: StepEdits, 
             continue
         kind = value_at(sent, ("type",))
         signature = types.find(kind) if isinstance(kind, str) else None
-        names = () if signature is None else (signature.device_input, signature.port_input)
-        for keys in ((*keys, name) for keys in BINDINGS for name in names if name is not None):
+        names = () if signature is None else signature.device_inputs
+        for keys in ((*keys, name) for keys in BINDINGS for name in names):
             if _source(value_at(document, ("steps", step_id, *keys))) != _source(value_at(stored, ("steps", step_id, *keys))):
                 text = f"changes where the step acts, so that a stored password ({MASK}) cannot be kept; give the password itself"
                 faults.append(Fault(ErrorCode.INVALID_VALUE, f"steps.{shown(step_id)}.{'.'.join(keys)}", text))

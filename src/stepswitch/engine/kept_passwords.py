@@ -18,7 +18,7 @@ from stepswitch.domain.values import ValueType
 
 JsonObject = Mapping[str, Any]
 _SECTIONS: Final = ("inputs", "variables", "outputs")
-TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine")
+TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine", "url", "verify", "caCertificate")
 """The inputs that say where a step acts, and how it knows that it is there."""
 BINDINGS: Final = (("inBindings",), ("policy", "probe", "inBindings"))
 """Where in a step its inputs stand, and those of its probe: what a probe does not give it takes over from its step, the password too."""
