@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepswitch.api.operations import served
+from stepswitch.cli import signatures
 from stepswitch.domain.execution import Result, Status, Verdict
 from stepswitch.domain.states import TERMINAL, TRANSITIONS, StepEvent, StepState
 from stepswitch.engine.privileges import MEANINGS, ROLES, Privilege
-from stepswitch.plugin import ENTRY_POINT_GROUP, InputSpec, StepSignature
+from stepswitch.plugin import ENTRY_POINT_GROUP, StepSignature
 from tools import doubt_diagram
 from tools.state_diagram import draw
 
@@ -127,57 +128,38 @@ def states_page() -> str:
 # --- step types ------------------------------------------------------------------------------------------------------
 
 
+_TOLD_ELSEWHERE: Final = {
+    "Rehearsals carry": "[Rehearsals](../how-to/rehearse-workflows.md) carry",
+    "A probe takes": "A [probe](workflow-document.md#probe) takes",
+}
+
+
 def steps_page() -> str:
     """Return the page about the installed step types, made from what they declare of themselves."""
-    signatures = sorted((_signature(point.load()) for point in entry_points(group=ENTRY_POINT_GROUP) if _exists(point.module)), key=_name)
+    found = sorted((_signature(point.load()) for point in entry_points(group=ENTRY_POINT_GROUP) if _exists(point.module)), key=_name)
     return _page(
         "Step types",
-        "What each type of step takes and gives. Inputs that a type does not know are kept, ignored, and warned about. "
+        "What each type of step takes and gives; `stepswitch step-types` tells the same of what is installed. Inputs that a type does not know are kept, ignored, and warned about. "
         "Outputs are bound whether the step succeeds or not. How values get in and out: [the workflow document](workflow-document.md).",
-        *(_step(signature) for signature in signatures),
+        *(_step(signature) for signature in found),
     )
 
 
 def _step(signature: StepSignature) -> str:
-    facts = [
-        f"Also read as {', '.join(f'`{alias}`' for alias in signature.aliases)}." if signature.aliases else "",
-        "" if signature.inline else f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step says otherwise.",
-        "Running it twice never harms."
-        if signature.always_safe
-        else "It is never run twice unasked, unless its policy says `safeToRerun`.",
-        "[Rehearsals](../how-to/rehearse-workflows.md) carry it out." if signature.only_computes else "",
-        _probe(signature),
-    ]
-    inputs = [_input(spec, signature) for spec in signature.inputs]
-    outputs = [(f"`{spec.name}`", str(spec.type), spec.description) for spec in signature.outputs]
-    parts = [
-        f"## {signature.name}",
-        signature.description,
-        " ".join(filter(None, facts)),
-        "### Inputs" if inputs or signature.other_inputs else "",
-    ]
-    parts += [_table(("input", "type", "default", "meaning"), inputs)] if inputs else []
-    parts += ["Any other input may be given."] if signature.other_inputs else []
-    parts += ["### Outputs", _table(("output", "type", "meaning"), outputs)] if outputs else []
-    parts += ["Further outputs depend on what the step does."] if signature.other_outputs else []
+    said = " ".join(signatures.facts(signature, _code))
+    for word, place in _TOLD_ELSEWHERE.items():
+        said = said.replace(word, place)
+    inputs, outputs = signatures.input_rows(signature, _code), signatures.output_rows(signature, _code)
+    parts = [f"## {signature.name}", signature.description, said, "### Inputs" if inputs or signature.other_inputs else ""]
+    parts += [_table(signatures.INPUT_COLUMNS, inputs)] if inputs else []
+    parts += [signatures.OTHER_INPUTS] if signature.other_inputs else []
+    parts += ["### Outputs", _table(signatures.OUTPUT_COLUMNS, outputs)] if outputs else []
+    parts += [signatures.OTHER_OUTPUTS] if signature.other_outputs else []
     return "\n\n".join(filter(None, parts))
 
 
-def _probe(signature: StepSignature) -> str:
-    own = [f"`{spec.name}`" for spec in signature.inputs if spec.tells_what]
-    return f"A [probe](workflow-document.md#probe) takes over all of its inputs but {', '.join(own)}." if own else ""
-
-
-def _input(spec: InputSpec, signature: StepSignature) -> tuple[str, ...]:
-    alternatives = [other.name for other in signature.inputs if spec.one_of and other.one_of == spec.one_of]
-    given = (
-        "must be given" if spec.required else f"{' or '.join(f'`{name}`' for name in alternatives)} must be given" if alternatives else ""
-    )
-    default = f"`{_shown(spec.default)}`" if spec.default is not None else ""
-    meaning = " ".join(
-        filter(None, (spec.description, f"One of {', '.join(f'`{choice}`' for choice in spec.choices)}." if spec.choices else ""))
-    )
-    return (f"`{spec.name}`", " or ".join(map(str, spec.types)), given or default, meaning)
+def _code(text: str) -> str:
+    return f"`{text}`"
 
 
 def _signature(step_type: Callable[[], Any]) -> StepSignature:

@@ -25,6 +25,7 @@ from stepswitch.cli import (
     secrets,
     serve,
     session,
+    step_types,
     user,
     validate,
 )
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("validate")(validate.validate)
+app.command("step-types")(step_types.step_types)
 app.command("rehearse")(rehearse.rehearse)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
