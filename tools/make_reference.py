@@ -21,6 +21,7 @@ from stepswitch.domain.states import TERMINAL, TRANSITIONS, StepEvent, StepState
 from stepswitch.engine.privileges import MEANINGS, ROLES, Privilege
 from stepswitch.plugin import ENTRY_POINT_GROUP, StepSignature
 from tools import doubt_diagram
+from tools import inventory_page as inventory
 from tools.state_diagram import draw
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -94,6 +95,7 @@ def pages() -> dict[Path, str]:
         "settings.md": settings_page,
         "command-line.md": command_line_page,
         "privileges.md": privileges_page,
+        "inventory-file.md": inventory_page,
     }
     return {REFERENCE / name: page() for name, page in made.items()} | {EXPLANATION / "unknown.svg": doubt_diagram.draw()}
 
@@ -205,8 +207,8 @@ def privileges_page() -> str:
         "[users and roles](../how-to/users-and-roles.md). What somebody may not see is 404, what he sees and may not do is 403.",
         "## Privileges",
         _table(("privilege", "lets people"), [(f"`{each}`", MEANINGS[each]) for each in Privilege]),
-        "Whoever holds `Workflow Design` or `Workflow Execute` holds `Workflow Read` too, and with `Execution Operate` comes "
-        "`Execution Read`.",
+        "Whoever holds `Workflow Design` or `Workflow Execute` holds `Workflow Read` too, with `Execution Operate` comes "
+        "`Execution Read`, and with `Function Manage` comes `Inventory Read`.",
         "## Roles",
         "Each can also be written as `workflow-executor`, and so on.",
         _table(
@@ -219,6 +221,20 @@ def privileges_page() -> str:
         "## Operations",
         "The documented operations are served under the root with the tenant, too.",
         _table(("operation", "needs"), [(f"{each.method} `{path}`", each.needs.told) for path, each in operations]),
+    )
+
+
+def inventory_page() -> str:
+    """Return the page about inventory files, made from the structures of the API."""
+    parts = [f"## {name}\n\n{meaning}\n\n{_table(('field', 'is', '', 'meaning'), rows)}" for name, meaning, rows in inventory.tables()]
+    return _page(
+        "The inventory file",
+        "What an inventory says, in a file or through the API, which takes the same as JSON. [The inventory](../how-to/inventory.md) tells how to work with one. "
+        "A field that is not here is a fault; one that is null counts as one that is not there. Ids are chosen by whoever writes the inventory: "
+        "printable characters, 256 at most, none of them `/`.",
+        "A file is YAML in UTF-8, of which what JSON can say is read: `no`, `12:30`, `2026-01-01`, `0012` and `1e5` are texts, `12` and `-1.5` "
+        "are numbers, `true` and `false` are booleans. A name stands once in a map. Anchors and aliases can be used, tags cannot.",
+        *parts,
     )
 
 

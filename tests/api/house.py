@@ -30,6 +30,8 @@ from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
 from stepswitch.engine.intake import Intake
+from stepswitch.engine.inventories import Inventories
+from stepswitch.engine.inventory_ports import InventoryStore
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -335,6 +337,7 @@ class House:
                 roles=Roles(DictAccountStore()),
                 usages=cast("Usages", None),  # nobody counts here
                 credentials=Credentials(self.credentials, DictAccountStore(), self.sources, self.clock),
+                inventories=Inventories(cast("InventoryStore", None), self.credentials, self.clock),  # nobody has one here
                 logins=Logins(DictAccountStore(), Users(DictAccountStore(), Passwords()), self.clock, new_api_token, lambda _: None),
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,

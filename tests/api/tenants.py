@@ -24,6 +24,7 @@ from stepswitch.domain.errors import NotAuthenticatedError
 from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Account, Session
 from stepswitch.storage.accounts import SqlAccountStore
+from tests.api import inventories
 from tests.api.house import KEY
 from tests.engine.scripted import House
 
@@ -89,7 +90,7 @@ class Party:
         held = self.held.get(kind, [])
         if pick < len(held):
             return held[pick]
-        if kind in ("user", "role", "credential"):
+        if kind in ("user", "role", "credential", "entry"):
             return f"{kind}-{self.called}-{pick}"
         made = secrets.token_hex(12) if kind == "session" else str(uuid.uuid4())
         return self.made_up.setdefault((kind, pick), made)
@@ -195,6 +196,7 @@ class Asked:
             "username": self._of("user"),
             "role": self._of("role"),
             "credential": self._of("credential"),
+            **dict.fromkeys(inventories.NAMES, self._of("entry")),
             "sessionId": self._of("session"),
         }
         self.path = path.format(**names) + self._query()
@@ -320,6 +322,26 @@ def _credential(asked: Asked) -> dict[str, Any]:
     return {"name": asked.name("credential"), "roles": ["*"], "workflows": ["*"], "devices": ["*"], **said}
 
 
+def _inventory(asked: Asked) -> dict[str, Any]:
+    """Return an inventory in which everything is called so that the other tenant may ask for it."""
+    name, described = asked.own.thing("entry", 0), {"description": f"known to {asked.own.mark}"}
+    whole = {section: {name: dict(entry)} for section in inventories.WHOLE for entry in [inventories.WHOLE[section][inventories.SPARE]]}
+    for section in ("virtualMachines", "networkFunctions"):
+        whole[section][name]["vimLocation"] = name
+    whole["devices"][name]["addresses"] = [f"{asked.own.mark}.example"]
+    return {section: {name: entry | described} for section, entries in whole.items() for entry in entries.values()}
+
+
+def _entry(section: str) -> Callable[[Asked], dict[str, Any]]:
+    def entry(asked: Asked) -> dict[str, Any]:
+        found: dict[str, Any] = _inventory(asked)[section][asked.own.thing("entry", 0)]
+        if "vimLocation" in found:
+            found["vimLocation"] = asked.whose.thing("entry", 0)
+        return found | ({"addresses": [f"{asked.own.mark}-{asked.act.pick}.example"]} if section == "devices" else {})
+
+    return entry
+
+
 def _new_user(asked: Asked) -> dict[str, Any]:
     foreign = {"tenantId": asked.other.tenant} if asked.act.of_other else {}
     roles = [asked.whose.thing("role", 0)] if asked.act.pick else []
@@ -352,6 +374,8 @@ BODIES: Final[dict[str, Callable[[Asked], Any]]] = {
     "changeOwnPassword": lambda asked: {"oldPassword": f"{PASSWORD}!", "newPassword": f"{PASSWORD} {asked.own.mark}"},
     "createCredential": _credential,
     "changeCredential": lambda asked: {"description": f"changed for {asked.own.mark}"},
+    "replaceInventory": _inventory,
+    **{name: _entry(section) for name, section in zip(inventories.ENTRY_PUTS, inventories.WHOLE, strict=True)},
     "login": _login,
     "loginSingular": _login,
     "openDeviceSession": lambda asked: {"deviceCode": f"code of {asked.own.mark}"},
@@ -363,6 +387,7 @@ PLANTED: Final = (
     ("POST", f"{OWN_ROOT}/roles", 0),
     ("POST", f"{OWN_ROOT}/users", 0),
     ("POST", f"{OWN_ROOT}/credentials", 0),
+    ("PUT", f"{OWN_ROOT}/inventory", 0),
     ("POST", f"{OWN_ROOT}/tokens", 0),
     ("POST", f"{PLAIN}/workflow", 0),
     ("PUT", f"{PLAIN}/workflow", 2),

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from stepswitch.api.openapi import openapi_document
-from tests.api.real import PLAIN, Real, real_service
+from tests.api import inventories
+from tests.api.real import OWN, PLAIN, Real, real_service
 
 PATHS: Final = openapi_document("1")["paths"]
 OPERATIONS: Final = {each["operationId"]: (method, path, each) for path, methods in PATHS.items() for method, each in methods.items()}
@@ -81,6 +82,7 @@ def test_what_is_made_leads_on() -> None:
         "createOwnToken": {"endOwnSession"},
         "createRole": {"removeRole"},
         "createCredential": {"getCredential", "changeCredential", "removeCredential", "checkCredential"},
+        "putDevice": {"getDevice", "removeDevice"},
         "trustHostKey": {"forgetHostKeys"},
     }.items():  # fmt: skip
         assert {target for source, target in led if source == start} >= targets
@@ -122,6 +124,9 @@ class Walk:
             await self.start("createCredential")
         if "{credential}" in template:
             path["credential"] = (await self.start("createCredential")).body["name"]
+        if "/inventory" in template:
+            assert (await self.real.client.put(f"{OWN}/inventory", json=inventories.WHOLE)).status_code == 200
+            path |= inventories.NAMES
         if operation_id == "listHostKeys":
             await self.start("trustHostKey")
         if operation_id in ("listOwnSessions", "listSessionsOfUser"):
@@ -176,6 +181,7 @@ class Walk:
             "createCredential": {**CREDENTIAL, "name": f"credential{self.made}"},
             "changeCredential": {"description": "for people"},
             "scanHostKeys": {"host": "127.0.0.1", "port": self.ssh_port},
+            **inventories.BODIES,
             "trustHostKey": {"host": "127.0.0.1", "port": self.ssh_port, "publicKey": KEY},
         }.get(operation_id)
 

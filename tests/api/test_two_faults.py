@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from stepswitch.api.operations import served
+from tests.api import inventories
 from tests.api.real import OWN, PLAIN, Real, real_service
 
 JsonObject = dict[str, Any]
@@ -135,6 +136,10 @@ ROWS: Final[dict[str, Two | str]] = {
     "removeCredential": ONE_VALUE,
     "checkCredential": ONLY_NAMED,
     "listUsage": ONE_VALUE,
+    "getInventory": ONE_VALUE,
+    "replaceInventory": Two("devices.d.addresses", "other", body={"devices": {"d": {}}, "other": {}}),
+    **dict.fromkeys(inventories.ENTRY_READS + inventories.ENTRY_REMOVALS, ONE_VALUE),
+    **dict.fromkeys(inventories.ENTRY_PUTS, Two("If-Match", "other", body={"other": 1}, headers=NO_TAG)),
     "listHostKeys": TAKES_NOTHING,
     "trustHostKey": Two("host", "port", body={"host": " ", "port": 0, "publicKey": "x"}),
     "forgetHostKeys": Two("host", "port", query={"port": "0"}),
@@ -168,6 +173,7 @@ async def everything(real: Real) -> list[Any]:
         f"{OWN}/host-keys",
         f"{OWN}/sessions",
         f"{OWN}/credentials",
+        f"{OWN}/inventory",
     )
     lists = [(await real.client.get(path)).json() for path in paths]
     executions = [(await real.client.get(f"{PLAIN}/workflowExecution/{each['id']}")).json() for each in lists[1]]
@@ -272,6 +278,7 @@ async def test_two_faults_are_told_with_their_places_and_nothing_is_changed(tmp_
             "username": "admin",
             "revision": "1",
             "role": "none",
+            **inventories.NAMES,
         }
         before = await everything(real)
         untold = []

@@ -22,6 +22,7 @@ from stepswitch.engine.privileges import ROLES, Grant, Privilege, grant, grants_
 from stepswitch.engine.records import Account, Session
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.audit import SqlAuditStore
+from tests.api import inventories
 from tests.api.house import KEY, PLAIN
 from tests.domain.documents import document
 from tests.engine.scripted import open_house
@@ -121,6 +122,7 @@ class Office:
             username="worker",
             role="made",
             credential="made",
+            **inventories.NAMES,
             sessionId=self.session,
         )
         query = {"attachmentId": "file.txt"} if "attachments" in path else {"host": "192.0.2.1"} if "host-keys" in path else {}
@@ -161,6 +163,7 @@ def body_of(operation: Operation, workflow_id: str) -> dict[str, Any]:
         "changeCredential": {"description": "for people"},
         "trustHostKey": {"host": "192.0.2.1", "publicKey": KEY},
         "scanHostKeys": {"host": "127.0.0.1", "port": 1},
+        **inventories.BODIES,
     }
     if operation.request_media_type == "multipart/form-data":
         files = {"file" if "attachments" in operation.path else "files": ("file.txt", b"content")}
@@ -205,7 +208,7 @@ def expected(operation: Operation, person: Caller | None) -> int:
     if operation.id == "updateWorkflowFromExecution" and not is_own and Privilege.WORKFLOW_READ not in held:
         return 404  # of the workflow
     wanted = needs.of_others if is_execution and not is_own else needs.privilege
-    if operation.id in ("convertWorkflow", "validateWorkflow"):
+    if operation.id in ("convertWorkflow", "validateWorkflow", "getInventory", *inventories.ENTRY_READS):
         held = held_anywhere
     return ALLOWED if wanted in held else 403
 
@@ -266,7 +269,8 @@ def is_nothing_there(operation: Operation, answer: httpx.Response, want: int) ->
         "endOwnSession",
         "endSessionOfUser",
     )
-    if operation.id in ("getCredential", "changeCredential", "removeCredential", "checkCredential"):
+    may_be_gone = ("getCredential", "changeCredential", "removeCredential", "checkCredential")
+    if operation.id in (*may_be_gone, *inventories.ENTRY_READS, *inventories.ENTRY_REMOVALS):
         return want == ALLOWED and answer.status_code == 404
     return want == ALLOWED and asks and answer.status_code == 404 and operation.method in ("GET", "DELETE")
 
@@ -277,8 +281,11 @@ def test_the_roles_are_those_that_are_documented() -> None:
         "Workflow Designer": {read, design},
         "Workflow Executor": {read, execute},
         "System Administrator": set(Privilege),
-        "System Auditor": {read, Privilege.EXECUTION_READ},
-        "Operations": {read, execute, Privilege.EXECUTION_READ, Privilege.EXECUTION_OPERATE, Privilege.FUNCTION_MANAGE},
+        "System Auditor": {read, Privilege.EXECUTION_READ, Privilege.INVENTORY_READ},
+        "Operations": {
+            *(read, execute, Privilege.EXECUTION_READ, Privilege.EXECUTION_OPERATE),
+            *(Privilege.FUNCTION_MANAGE, Privilege.INVENTORY_READ),
+        },
     }
     assert grants_of(["workflow-executor", "SYSTEM-AUDITOR"], {}) == grants_of(["Workflow Executor", "System Auditor"], {})
     assert grants_of(["no such role"], {}) == ()

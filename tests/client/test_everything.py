@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from stepswitch.api.operations import served
 from stepswitch.client import ClientError, DeviceLogin, Pacing, StepswitchClient
+from stepswitch.domain.inventory import Section
 from tests.client.office import Impostor, Naps, answer
 
 ARGUMENTS: Final[dict[str, Any]] = {
@@ -24,6 +25,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "source": {},
     "workflows": [],
     "devices": [],
+    "section": Section.SITES,
     "login": DeviceLogin("WDJB-MJHT", "https://login.example.net", None, 0, 0, "d"),
 }
 """What parameters are given that are no text."""
@@ -38,7 +40,7 @@ ELSEWHERE: Final = frozenset(
 
 def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     """Yield a call of every method of the client and of its parts, and of each way in which one of them can be called."""
-    people = [client.users, client.roles, client.sessions, client.credentials, client.tenants]
+    people = [client.users, client.roles, client.sessions, client.credentials, client.tenants, client.inventory]
     for part in (client, client.workflows, client.executions, client.host_keys, client.audit, *people):
         for name, method in inspect.getmembers(part, inspect.ismethod):
             if not name.startswith("_") and name not in ("close", "iterate", "find", "wait", "follow"):
@@ -48,6 +50,10 @@ def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     yield lambda: client.workflows.create(document, workflow_id="w")
     yield lambda: client.login("ann", "p")
     yield lambda: client.executions.start("w", files={"f": b""})
+    for section in Section:
+        yield partial(client.inventory.get_entry, section, "x")
+        yield partial(client.inventory.put_entry, section, "x", document)
+        yield partial(client.inventory.remove_entry, section, "x")
     yield lambda: client.sessions.list("ann")
     yield lambda: client.sessions.end("s", "ann")
     yield lambda: client.sessions.create_token("t", username="ann")

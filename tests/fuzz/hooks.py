@@ -22,6 +22,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.generation.stateful import control
 from schemathesis.specs.openapi import stateful
 
+from tests.api import inventories
 from tests.fuzz.meaningful import ATTACHMENT, CREDENTIAL, WORKFLOW, bodies
 
 ID_LENGTH: Final = 36
@@ -65,6 +66,7 @@ class Supply:
             "username": self._user,
             "role": self._role,
             "credential": self._credential,
+            **dict.fromkeys(inventories.NAMES, self._entry),
         }
         self._names: dict[str, list[str]] = {kind: [] for kind in self._makers}
         self._made = 0
@@ -124,6 +126,11 @@ class Supply:
     def _credential(self) -> str:
         order = {"name": f"c{self._made}", **CREDENTIAL}
         return str(self._client.post("/stepswitch/api/v1/credentials", json=order).raise_for_status().json()["name"])
+
+    def _entry(self) -> str:
+        """Return what an entry of every kind is called."""
+        self._client.put("/stepswitch/api/v1/inventory", json=inventories.WHOLE).raise_for_status()
+        return inventories.SPARE
 
     def _post(self, path: str, part: str, value: Any) -> str:
         parts: list[tuple[str, tuple[str | None, str, str]]] = [

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from tests.api import inventories
+
 ATTACHMENT: Final = "hello.txt"
 STEP_IDS: Final = ("a", "b", "c")
 TEXT: Final = {"type": "string"}
@@ -130,6 +132,7 @@ def bodies() -> dict[str, st.SearchStrategy[Any]]:
         "createRole": st.builds(lambda name: {"name": name, "privileges": ["Workflow Read"], "workflowNames": ["core *"]}, NAMES),
         "createCredential": st.builds(lambda name: {"name": name, **CREDENTIAL}, NAMES),
         "changeCredential": st.sampled_from([{"description": "for people"}, {"devices": ["192.0.2.0/24:22"]}, {}]),
+        **{name: st.just(body) for name, body in inventories.BODIES.items()},
         "trustHostKey": st.just({"host": "127.0.0.1", "port": 1, "publicKey": KEY}),
         "scanHostKeys": st.just({"host": "127.0.0.1", "port": 1}),
     }

@@ -87,6 +87,7 @@ def use_credentials(house: House) -> None:
         house.ask("POST", f"{OWN}/credentials/{name}/check")
         house.ask("GET", f"{OWN}/credentials/{name}")
     house.said("POST", f"{OWN}/credentials", json={"name": "a/b", "source": {"kind": "stored", "value": house.secrets["refused"], "x": 1}})
+    house.said("PUT", f"{OWN}/inventory/devices/core-7", json={"addresses": ["core-7"], "login": {"password": house.secrets["refused"]}})
     house.ask("GET", f"{OWN}/credentials")
     workflow = house.ask("PUT", f"{ROOT}/workflow", telling(**house.target))["id"]
     house.ask("POST", f"{ROOT}/workflow/{workflow}", {**telling(**house.target), "version": "2"})

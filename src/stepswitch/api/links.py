@@ -35,6 +35,15 @@ _FILE: Final = {"attachmentId": "$response.body#/id"}
 _USER: Final = {"username": "$response.body#/username"}
 _USER_AGAIN: Final = {"username": f"{_FROM_PATH}username"}
 _SERVER: Final = {"host": "$response.body#/host", "port": "$response.body#/port"}
+_ENTRIES: Final = ("site", "vimLocation", "virtualMachine", "networkFunction", "networkService", "device")
+
+
+def _of_entry(parameter: str) -> tuple[_Leads, ...]:
+    name, again = parameter[0].upper() + parameter[1:], {parameter: f"{_FROM_PATH}{parameter}"}
+    read, put, remove = f"get{name}", f"put{name}", f"remove{name}"
+    return (_Leads((put,), again, (read, remove)), _Leads((read,), {**again, "If-Match": "$response.header.ETag"}, (put, remove)))
+
+
 _LEADS: Final = (
     _Leads(_CREATE, {"workflowId": "$response.body#/id"}, _OF_WORKFLOW),
     _Leads(_CREATE, {}, ("createWorkflowExecution",), {"workflowId": "$response.body#/id", "contextType": "NONE"}),
@@ -71,6 +80,8 @@ _LEADS: Final = (
     _Leads(
         ("getCredential",), {"credential": f"{_FROM_PATH}credential", "If-Match": "$response.header.ETag"}, ("changeCredential", "removeCredential")
     ),
+    _Leads(("getInventory",), {"If-Match": "$response.header.ETag"}, ("replaceInventory",)),
+    *(each for parameter in _ENTRIES for each in _of_entry(parameter)),
     _Leads(("scanHostKeys",), {}, ("trustHostKey",), {
         "host": "$request.body#/host", "port": "$request.body#/port", "publicKey": "$response.body#/0/publicKey",
     }),

@@ -95,5 +95,6 @@ WRITE_BACK: Final = Need(
     is_decided_later=True,
 )
 READ_LOGIN: Final = Need(Privilege.ADMINISTRATION, "Administration", Privilege.ADMINISTRATION, is_decided_later=True)
+READ_INVENTORY: Final = Need(Privilege.INVENTORY_READ, "Inventory Read")
 ADMINISTER: Final = Need(Privilege.ADMINISTRATION, "Administration")
 RUN_INSTALLATION: Final = Need(Privilege.ADMINISTRATION, "Administration, in the tenant `default`", of_installation=True)

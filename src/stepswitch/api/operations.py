@@ -7,6 +7,7 @@ from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTE
 from stepswitch.api.audit_operations import AUDIT_OPERATIONS
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.credential_operations import CREDENTIAL_OPERATIONS
+from stepswitch.api.inventory_operations import INVENTORY_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
 from stepswitch.api.login_operations import LOGIN_OPERATIONS
 from stepswitch.api.operation import OWN_ROOT, ROOTS, TAGS, Audit, Operation, Parameter
@@ -107,6 +108,7 @@ OTHER_OPERATIONS: Final = (
     *AUDIT_OPERATIONS,
     *CREDENTIAL_OPERATIONS,
     *USAGE_OPERATIONS,
+    *INVENTORY_OPERATIONS,
     Operation(
         "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", service_models.Health, refusals=(500, 503),

@@ -17,6 +17,7 @@ from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -73,6 +74,7 @@ class ApiServices:
     usages: Usages
     logins: Logins
     credentials: Credentials
+    inventories: Inventories
     files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools

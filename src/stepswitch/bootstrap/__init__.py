@@ -4,6 +4,7 @@ from stepswitch.bootstrap.auditing import prune_audit
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.beside import People, open_audit, open_host_keys, open_people
 from stepswitch.bootstrap.credentials import open_credentials
+from stepswitch.bootstrap.inventories import open_inventories
 from stepswitch.bootstrap.keys import has_service, key_choice, open_data_keys, reseal_alone
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
@@ -22,6 +23,7 @@ __all__ = [
     "open_credentials",
     "open_data_keys",
     "open_host_keys",
+    "open_inventories",
     "open_people",
     "open_rehearsals",
     "open_service",

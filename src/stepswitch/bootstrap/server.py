@@ -54,6 +54,7 @@ def application(service: Service) -> StepswitchApi:
             roles=service.roles,
             usages=service.usages,
             credentials=service.credentials,
+            inventories=service.inventories,
             logins=service.logins,
             files=service.files,
             host_keys=service.host_keys,

@@ -22,6 +22,7 @@ from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -73,6 +74,7 @@ class Service:
     logins: Logins
     host_keys: HostKeyStore
     credentials: Credentials
+    inventories: Inventories
     files: FileStore
     audit: AuditTrail
     _data_dir: DataDir

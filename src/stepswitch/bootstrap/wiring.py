@@ -18,6 +18,7 @@ from stepswitch.bootstrap.auditing import kept_records
 from stepswitch.bootstrap.checks import check_settings
 from stepswitch.bootstrap.credentials import wire_credentials
 from stepswitch.bootstrap.identity import logins_of
+from stepswitch.bootstrap.inventories import known_inventories, load_inventory, read_inventory_file, wire_inventories
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.people import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.quotas import quotas_of
@@ -167,6 +168,7 @@ async def open_service(
     `tell_password` is told the password of the user admin, where this start makes it up.
     """
     check_settings(settings)
+    inventory = await asyncio.to_thread(read_inventory_file, settings)
     data_dir = DataDir(settings.data_dir)
     data_dir.acquire()
     try:
@@ -184,6 +186,7 @@ async def open_service(
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
         service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
         await service.cut_answers.recall()
+        await load_inventory(service.inventories, inventory, clock)
         await warn_of_missing_roles(settings, SqlAccountStore(database))
         # Last, so that nothing can fail any more once its password was told.
         first = Entry("createUser", clock.now(), "", "", Actor.SYSTEM)
@@ -256,14 +259,14 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     views = Views(snapshots=snapshots, secrets=secrets, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
-    repeats = _repeats(data_dir, database, executions := Executions(conductor=conductor, intake=intake, **use_cases), use_cases)
+    repeats = _repeats(data_dir, database, conductor, intake, use_cases)
     return Service(
         settings=settings,
         clock=clock,
         ids=ids,
         rules=rules,
         catalogue=catalogue,
-        executions=executions,
+        executions=repeats["executions"],
         keyed_requests=KeyedRequests(**repeats),
         cut_answers=CutAnswers(**repeats),
         rehearsals=_rehearsals(settings, computing, secrets, use_cases),
@@ -277,6 +280,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         usages=Usages(SqlUsageStore(database), dispatcher, quotas, clock),
         host_keys=keys,
         credentials=named.keepers,
+        inventories=wire_inventories(database, clock),
         files=files,
         _data_dir=data_dir,
         _database=database,
@@ -290,9 +294,9 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     )
 
 
-def _repeats(data_dir: DataDir, database: SqliteDatabase, executions: Executions, shared: _UseCases) -> _Repeats:
+def _repeats(data_dir: DataDir, database: SqliteDatabase, conductor: Conductor, intake: Intake, shared: _UseCases) -> _Repeats:
     return _Repeats(
-        executions=executions,
+        executions=Executions(conductor=conductor, intake=intake, inventory=known_inventories(database), **shared),
         views=shared["views"],
         store=SqlRequestStore(database),
         digests=BodyDigests(digest_key(data_dir.digest_key)),

@@ -18,6 +18,7 @@ from stepswitch.cli import (
     demo,
     groups,
     host_key,
+    inventory,
     login,
     rehearse,
     role,
@@ -60,6 +61,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(role.app, name="role")
 app.add_typer(groups.TENANT, name="tenant")
 app.add_typer(credential.app, name="credential")
+app.add_typer(inventory.app, name="inventory")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(session.sessions, name="session")
 app.add_typer(session.tokens, name="token")

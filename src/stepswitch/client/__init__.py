@@ -32,6 +32,7 @@ from stepswitch.client.errors import (
     WaitTimeoutError,
 )
 from stepswitch.client.events import Event
+from stepswitch.client.inventory import InventoryPart
 from stepswitch.client.news import ExecutionNews, LogNews, News, Reset, StepNews
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, TakenStep
@@ -61,6 +62,7 @@ __all__ = [
     "Finding",
     "Health",
     "InvalidRequestError",
+    "InventoryPart",
     "LogEntry",
     "LogNews",
     "News",

@@ -14,6 +14,7 @@ from stepswitch.client.errors import ClientError, UnavailableError
 from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.executions import Executions
 from stepswitch.client.host_keys import HostKeys
+from stepswitch.client.inventory import InventoryAccess
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.refusals import CODE_HEADER
 from stepswitch.client.sessions import Sessions
@@ -61,6 +62,7 @@ class StepswitchClient:
         self.sessions = Sessions(self._transport)
         self.audit = AuditTrail(self._transport)
         self.credentials = NamedCredentials(self._transport)
+        self.inventory = InventoryAccess(self._transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -215,6 +215,10 @@ class Settings(BaseSettings):
         None,
         description="Kubeconfig with which credentials are read that are secrets of Kubernetes; unset is the service account of the pod.",
     )
+    inventory_file: Path | None = Field(
+        None,
+        description="YAML file with the inventory of the tenant `default`, loaded at a start unless it is as it was when it was loaded last.",
+    )
     audit_syslog: str | None = Field(
         None, description="Syslog server that the audit trail is sent on to: `udp://host:514`, `tcp://host:601` or `tls://host:6514`."
     )

@@ -1,4 +1,4 @@
-"""Where a step acts, and the patterns that say where a credential may be sent: names, addresses, networks. Called by `engine.credential_rules`.
+"""Where a step acts, and the patterns that say where a credential may be sent: names, addresses, networks. Called by `engine.credential_rules` and `inventory`.
 
 A pattern is compared with the host as the step was given it, never with what a name resolves to: whoever runs the name service would decide
 otherwise where a password goes. So a network covers addresses only, and a host name needs a pattern of its own.
@@ -68,6 +68,28 @@ def covers(pattern: str, device: Device) -> bool:
         return False
     name, wanted = (each.lower().removesuffix(".") for each in (device.host, host))
     return re.fullmatch("[^.]*".join(map(re.escape, wanted.split("*"))), name) is not None
+
+
+def unfit_address(text: str) -> str | None:
+    """Return why `text` is not the address of one device, with a port behind it or not; None where it is."""
+    if text and "*" not in text and "/" not in text and unfit_pattern(text) is None:
+        return None
+    return "is to be a host name or an address, with a port from 1 to 65535 or without: core-7.example.net, 192.0.2.7:830, [2001:db8::1]:22"
+
+
+def device_at(address: str) -> Device:
+    """Return the device at a fit address, its host written as `written_alike` does."""
+    host, port = _split(address)
+    return Device(written_alike(host), port)
+
+
+def written_alike(host: str) -> str:
+    """Return a host as everybody else's spelling of it is written: in small letters, an address in its shortest form."""
+    address = _address(host)
+    if address is None:
+        return host.lower().removesuffix(".")
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def _split(pattern: str) -> tuple[str, int | None]:

@@ -257,3 +257,13 @@ class ObjectReader:
                 hint = self.report.hint(str(field), known)
                 message = f"is a field that nobody knows: it is kept and means nothing{hint}"
                 self.report.warn(ErrorCode.UNKNOWN_FIELD, self.at(shown(str(field))), message)
+
+
+def refuse_unknown(reader: ObjectReader, known: frozenset[str]) -> None:
+    """Note a fault for each field of an object that is none of `known`."""
+    if reader.source.keys() <= known:
+        return
+    for field in reader.source:
+        if field not in known:
+            hint = reader.report.hint(str(field), known)
+            reader.fault(ErrorCode.UNKNOWN_FIELD, shown(str(field)), f"is no field that is known here{hint}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepswitch.domain.assignments import assigned_values, check_assignments, initial_values
+from stepswitch.domain.contexts import deduced
 from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.decide import begin
 from stepswitch.domain.document import Workflow
@@ -22,6 +23,7 @@ from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, at_start
 from stepswitch.engine.intake import Intake
+from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
@@ -70,8 +72,10 @@ class Executions:
         clock: Clock,
         ids: Ids,
         credentials: CredentialChecks = NO_CHECKS,
+        inventory: InventoryFinder = NO_INVENTORY,
     ) -> None:
         self._credentials = credentials
+        self._inventory = inventory
         self._catalogue = catalogue
         self._conductor = conductor
         self._intake = intake
@@ -93,6 +97,7 @@ class Executions:
         caller.check_may(Privilege.WORKFLOW_EXECUTE, stored)
         if request.context_type is not ContextType.NONE:
             caller.require(Privilege.FUNCTION_MANAGE)
+            request = await self._deduced(caller, request)
         compiled = await self._compile(stored)
         check_files(caller, compiled, request.attachments)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
@@ -103,6 +108,12 @@ class Executions:
             return await self._create(caller, request, compiled, origin)
         finally:
             await self._files.settle(held)
+
+    async def _deduced(self, caller: Caller, request: ExecutionRequest) -> ExecutionRequest:
+        """Return a request whose context says what the inventory knows of it."""
+        known = await self._inventory.of(caller.tenant)
+        found = deduced(known, request.context_type, request.context, request.assignments)
+        return replace(request, context=found.context, faults=(*request.faults, *found.faults))
 
     async def _create(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin") -> ExecutionView:
         await self._refuse_faults(caller, request, compiled)

@@ -22,6 +22,7 @@ class Privilege(StrEnum):
     EXECUTION_READ = "Execution Read"
     EXECUTION_OPERATE = "Execution Operate"
     FUNCTION_MANAGE = "Function Manage"
+    INVENTORY_READ = "Inventory Read"
     ADMINISTRATION = "Administration"
 
 
@@ -34,7 +35,8 @@ MEANINGS: Final[Mapping[Privilege, str]] = MappingProxyType(
         Privilege.EXECUTION_READ: "see the executions of others",
         Privilege.EXECUTION_OPERATE: "see and steer the executions of others",
         Privilege.FUNCTION_MANAGE: "create executions whose context is a VNF, a CNF or an NS",
-        Privilege.ADMINISTRATION: "everything: users, roles and credentials too, and, in the tenant `default`, the trusted host keys",
+        Privilege.INVENTORY_READ: "see the inventory: what there is, where it is, and how it is reached",
+        Privilege.ADMINISTRATION: "everything: users, roles, credentials and the inventory too, and, in the tenant `default`, the trusted host keys",
     }
 )
 IMPLIED: Final[Mapping[Privilege, frozenset[Privilege]]] = MappingProxyType(
@@ -42,6 +44,7 @@ IMPLIED: Final[Mapping[Privilege, frozenset[Privilege]]] = MappingProxyType(
         Privilege.WORKFLOW_DESIGN: frozenset({Privilege.WORKFLOW_READ}),
         Privilege.WORKFLOW_EXECUTE: frozenset({Privilege.WORKFLOW_READ}),
         Privilege.EXECUTION_OPERATE: frozenset({Privilege.EXECUTION_READ}),
+        Privilege.FUNCTION_MANAGE: frozenset({Privilege.INVENTORY_READ}),
         Privilege.ADMINISTRATION: frozenset(Privilege),
     }
 )
@@ -95,7 +98,7 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
             _role("Workflow Designer", Privilege.WORKFLOW_READ, Privilege.WORKFLOW_DESIGN),
             _role("Workflow Executor", Privilege.WORKFLOW_READ, Privilege.WORKFLOW_EXECUTE),
             _role(ADMINISTRATOR, Privilege.ADMINISTRATION),
-            _role("System Auditor", Privilege.WORKFLOW_READ, Privilege.EXECUTION_READ),
+            _role("System Auditor", Privilege.WORKFLOW_READ, Privilege.EXECUTION_READ, Privilege.INVENTORY_READ),
             _role(
                 "Operations",
                 Privilege.WORKFLOW_READ,

@@ -292,6 +292,15 @@ credentials: Final = Table(
 )
 """Credentials by their names; every body is encrypted, for it may hold the value itself."""
 
+inventories: Final = Table(
+    "inventories",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""What each tenant knows of its network, as one document; there is no secret in it."""
+
 data_keys: Final = Table(
     "data_keys",
     metadata,

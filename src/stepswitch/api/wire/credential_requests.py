@@ -3,10 +3,10 @@
 from dataclasses import fields
 from typing import Final
 
-from stepswitch.api.wire.requests import refuse_unknown, request_reader, texts
+from stepswitch.api.wire.requests import request_reader, texts
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.names import shown
-from stepswitch.domain.readers import ObjectReader
+from stepswitch.domain.readers import ObjectReader, refuse_unknown
 from stepswitch.engine.credential_records import KINDS, Source
 from stepswitch.engine.credentials import CredentialOrder
 

@@ -7,13 +7,13 @@ and put something else in its place.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from stepswitch.api.wire.requests import present_map, refuse_unknown, request_reader, texts
+from stepswitch.api.wire.requests import present_map, request_reader, texts
 from stepswitch.api.wire.times import format_time
 from stepswitch.domain.errors import ErrorCode, ValueMisfitError
 from stepswitch.domain.execution import ContextType, LogEntry, Result, Status, StepError, Verdict
 from stepswitch.domain.names import shown
 from stepswitch.domain.policies import MAX_SECONDS
-from stepswitch.domain.readers import ObjectReader
+from stepswitch.domain.readers import ObjectReader, refuse_unknown
 from stepswitch.domain.values import Plain
 from stepswitch.engine.budget import LARGE_BYTES, size_of_document
 from stepswitch.engine.divergences import Divergence, Taken

@@ -12,7 +12,7 @@ from stepswitch.domain.document import OwnerType
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, ValueMisfitError
 from stepswitch.domain.execution import ContextType
 from stepswitch.domain.names import MAX_NAME, shown, unfit_name
-from stepswitch.domain.readers import ObjectReader, Report
+from stepswitch.domain.readers import ObjectReader, Report, refuse_unknown
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.steering import ChangeOrder, ValuesOrder
 
@@ -186,16 +186,6 @@ def request_reader(body: object, known: frozenset[str], *required: str) -> Objec
     refuse_unknown(reader, known)
     reader.require(*required)
     return reader
-
-
-def refuse_unknown(reader: ObjectReader, known: frozenset[str]) -> None:
-    """Note a fault for each field that is none of `known`."""
-    if reader.source.keys() <= known:
-        return
-    for name in reader.source:
-        if name not in known:
-            hint = reader.report.hint(name, known)
-            reader.fault(ErrorCode.UNKNOWN_FIELD, shown(name), f"is no field that is known here{hint}")
 
 
 def _refuse_faults(reader: ObjectReader) -> None:

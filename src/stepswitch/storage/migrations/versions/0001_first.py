@@ -48,6 +48,7 @@ def upgrade() -> None:
     _requests()
     _people()
     _credentials()
+    _inventories()
     _epochs()
     _data_keys()
     _audit()
@@ -297,6 +298,17 @@ def _credentials() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("sealed_with", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "name"),
+    )
+
+
+def _inventories() -> None:
+    """Make the inventories."""
+    op.create_table(
+        "inventories",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant"),
     )
 
 
