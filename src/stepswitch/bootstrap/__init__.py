@@ -8,7 +8,8 @@ from stepswitch.bootstrap.inventories import open_inventories
 from stepswitch.bootstrap.keys import has_service, key_choice, open_data_keys, reseal_alone
 from stepswitch.bootstrap.server import application, serve
 from stepswitch.bootstrap.service import Service
-from stepswitch.bootstrap.wiring import installed_types, open_rehearsals, open_service
+from stepswitch.bootstrap.step_types import installed_types
+from stepswitch.bootstrap.wiring import open_rehearsals, open_service
 
 __all__ = [
     "People",

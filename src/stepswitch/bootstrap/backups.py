@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from stepswitch.bootstrap.keys import open_keys
-from stepswitch.bootstrap.wiring import installed_types, limits_of
+from stepswitch.bootstrap.step_types import installed_types
+from stepswitch.bootstrap.wiring import limits_of
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.nobody import Nobody
 from stepswitch.domain.events import Restored

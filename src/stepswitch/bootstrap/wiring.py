@@ -23,13 +23,12 @@ from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.people import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
+from stepswitch.bootstrap.step_types import computing_types, installed_types, scripts_at_once, step_types
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.execution import Limits
-from stepswitch.domain.networks import Networks
 from stepswitch.domain.rules import Rules
-from stepswitch.domain.step_types import StepTypes, collect
 from stepswitch.engine.audit import Actor, Entry
 from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.backlog import Backlog
@@ -50,7 +49,7 @@ from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
 from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.quotas import Quotas
-from stepswitch.engine.rehearsals import AT_ONCE, Rehearsals
+from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
@@ -62,7 +61,6 @@ from stepswitch.engine.views import Views
 from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.secrets.masking import Masking
 from stepswitch.secrets.sealing import Sealing
-from stepswitch.steps.registry import installed
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.audit import SqlAuditStore
 from stepswitch.storage.catalogue import SqlCatalogueStore
@@ -89,39 +87,15 @@ _Types = Mapping[str, StepType]
 _log = structlog.get_logger("stepswitch")
 
 
-SCRIPTS_PER_WARM_PROCESS: Final = 4
-"""Scripts at once for each child process that is kept warm."""
 SECONDS_WITHOUT_SERVICE: Final = 300.0
 """How long the rehearsals of one file may take together, where nobody waits for the same machine."""
-
-
-def installed_types(types: Mapping[str, StepType] | None = None) -> StepTypes:
-    """Return the signatures of the step types of this installation."""
-    found = installed() if types is None else types
-    return collect(tuple({each.signature.name: each.signature for each in found.values()}.values()))
-
-
-def _step_types(settings: Settings) -> dict[str, StepType]:
-    return installed(
-        {
-            "JS": {"kept_children": settings.javascript_processes, "max_children": _scripts_at_once(settings)},
-            "TCA_SSH": {"sessions_per_device": settings.sessions_per_device},
-            "HTTP": {"networks": Networks.read(settings.http_denied_networks, settings.http_allowed_networks)},
-        }
-    )
-
-
-def _computing(types: Mapping[str, StepType] | None = None) -> dict[str, StepType]:
-    """Return the step types that rehearsals carry out: their own, so that no execution waits for a place that one has taken."""
-    found = installed({"JS": {"kept_children": 1, "max_children": AT_ONCE}}) if types is None else types
-    return {name: step_type for name, step_type in found.items() if step_type.signature.only_computes}
 
 
 @asynccontextmanager
 async def open_rehearsals() -> AsyncIterator[Rehearsals]:
     """Give what rehearses workflows that are no catalogue's, with the limits that hold unless settings say otherwise."""
     rehearsals = Rehearsals(
-        computing=_computing(), rules=Rules(installed_types()), secrets=Masking(), clock=SystemClock(), seconds=SECONDS_WITHOUT_SERVICE
+        computing=computing_types(), rules=Rules(installed_types()), secrets=Masking(), clock=SystemClock(), seconds=SECONDS_WITHOUT_SERVICE
     )
     try:
         yield rehearsals
@@ -130,7 +104,7 @@ async def open_rehearsals() -> AsyncIterator[Rehearsals]:
 
 
 def _places(settings: Settings, quotas: Quotas) -> Places:
-    by_type = {"JS": _scripts_at_once(settings)}
+    by_type = {"JS": scripts_at_once(settings)}
     return Places(settings.steps_at_once, settings.sessions_per_device, by_type, lambda tenant: quotas.of(tenant).executions_at_once)
 
 
@@ -140,10 +114,6 @@ def _dispatcher(settings: Settings, clock: Clock, conductor: Conductor, quotas: 
     dispatcher = LocalDispatcher(places, clock, Room.for_places(places))
     conductor.dispatch_through(dispatcher)
     return dispatcher
-
-
-def _scripts_at_once(settings: Settings) -> int:
-    return settings.javascript_processes * SCRIPTS_PER_WARM_PROCESS
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -181,8 +151,8 @@ async def open_service(
     try:
         clock = clock or SystemClock()
         keeper = KeyKeeper(await open_keys(settings, database, sealing, clock), clock)
-        computing = _computing(types)
-        types = types or _step_types(settings)
+        computing = computing_types(types)
+        types = types or step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
         service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
         await service.cut_answers.recall()

@@ -1,0 +1,42 @@
+"""Chooses the step types of a service, with what the settings say of them. Called by `wiring`, and by whoever only reads what they declare."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from stepswitch.config.settings import Settings
+from stepswitch.domain.networks import Networks
+from stepswitch.domain.step_types import StepTypes, collect
+from stepswitch.engine.ports import StepType
+from stepswitch.engine.rehearsals import AT_ONCE
+from stepswitch.steps.registry import installed
+
+SCRIPTS_PER_WARM_PROCESS: Final = 4
+"""Scripts at once for each child process that is kept warm."""
+
+
+def installed_types(types: Mapping[str, StepType] | None = None) -> StepTypes:
+    """Return the signatures of the step types of this installation."""
+    found = installed() if types is None else types
+    return collect(tuple({each.signature.name: each.signature for each in found.values()}.values()))
+
+
+def step_types(settings: Settings) -> dict[str, StepType]:
+    """Return every installed step type by name and alias, as the settings want it."""
+    return installed(
+        {
+            "JS": {"kept_children": settings.javascript_processes, "max_children": scripts_at_once(settings)},
+            "TCA_SSH": {"sessions_per_device": settings.sessions_per_device},
+            "HTTP": {"networks": Networks.read(settings.http_denied_networks, settings.http_allowed_networks)},
+        }
+    )
+
+
+def computing_types(types: Mapping[str, StepType] | None = None) -> dict[str, StepType]:
+    """Return the step types that rehearsals carry out: their own, so that no execution waits for a place that one has taken."""
+    found = installed({"JS": {"kept_children": 1, "max_children": AT_ONCE}}) if types is None else types
+    return {name: step_type for name, step_type in found.items() if step_type.signature.only_computes}
+
+
+def scripts_at_once(settings: Settings) -> int:
+    """Return how many scripts may run at the same time."""
+    return settings.javascript_processes * SCRIPTS_PER_WARM_PROCESS
