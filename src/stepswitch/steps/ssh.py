@@ -1,6 +1,6 @@
 """The step type TCA_SSH: one command or script on an SSH server. Registered in `pyproject.toml`, called by the step runner.
 
-The parts: `ssh_inputs` reads what is asked, `connections` keeps sessions between the steps of an execution, `ssh_login` logs in,
+The parts: `ssh_inputs` and `login_inputs` read what is asked, `connections` keeps sessions between the steps of an execution, `ssh_login` logs in,
 `ssh_command` runs one command, `output` shows and keeps what it prints. Here they are put together, and the end is judged.
 """
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StepContext, StepError, StepSignature, Value, Values, failed
 from stepswitch.steps.connections import Connections, Holder, Lease, digest
 from stepswitch.steps.host_keys import fingerprint
+from stepswitch.steps.login_inputs import InputFaultError, LoginError, allowed_keys, server_name
 from stepswitch.steps.output import Output
 from stepswitch.steps.patterns import shortened
-from stepswitch.steps.ssh_inputs import SIGNATURE, InputFaultError, LoginError, Request, allowed_keys, read_request, server_name
+from stepswitch.steps.ssh_inputs import SIGNATURE, Request, read_request
 
 if TYPE_CHECKING:
     from stepswitch.steps.ssh_command import Ending, NotSentError, Run

@@ -17,8 +17,8 @@ import asyncssh
 
 from stepswitch.plugin import ErrorCode, HostKeys, TargetError, exhausted
 from stepswitch.steps.host_keys import algorithms, fingerprint, line_of, scan
+from stepswitch.steps.login_inputs import Login, LoginError, allowed_keys, server_name
 from stepswitch.steps.output import harmless
-from stepswitch.steps.ssh_inputs import Login, LoginError, allowed_keys, server_name
 
 _NO_KNOWN_HOSTS: Final[tuple[list[str], list[str], list[str]]] = ([], [], [])
 _REASON_CHARACTERS: Final = 200
