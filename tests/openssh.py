@@ -63,11 +63,21 @@ def missing() -> str | None:
 
 
 class OpenSshServer:
-    """An sshd with fresh keys and a fresh user. `start` skips the test where the machine has no OpenSSH."""
+    """An sshd with fresh keys and a fresh user. `start` skips the test where the machine has no OpenSSH.
+
+    `sftp` is what serves SFTP; None is a server without it, which has the SCP protocol alone.
+    """
 
     host: Final = "127.0.0.1"
 
-    def __init__(self, *, host_key_types: tuple[str, ...] = ("ed25519",), passwords: bool = True, more_settings: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        host_key_types: tuple[str, ...] = ("ed25519",),
+        passwords: bool = True,
+        sftp: str | None = "internal-sftp",
+        more_settings: str = "",
+    ) -> None:
         self.port = 0
         self.user = f"{_USER_PREFIX}{os.getpid()}x{secrets.token_hex(4)}"
         self.password = f"pw-{secrets.token_hex(8)}"
@@ -79,7 +89,7 @@ class OpenSshServer:
         self.directory = Path()
         self._host_key_types = host_key_types
         self._passwords = passwords
-        self._more_settings = more_settings
+        self._more_settings = more_settings if sftp is None else f"Subsystem sftp {sftp}\n{more_settings}"
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []

@@ -18,6 +18,8 @@ class Proxy:
         self._target = (target_host, target_port)
         self._flows = asyncio.Event()
         self._flows.set()
+        self._answers = asyncio.Event()
+        self._answers.set()
         self._changed = asyncio.Condition()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,9 +53,14 @@ class Proxy:
         """Hold back everything, in both directions, while the connections stay open."""
         self._flows.clear()
 
+    def hold_answers(self) -> None:
+        """Hold back what the server says, while it goes on to hear everything."""
+        self._answers.clear()
+
     def resume(self) -> None:
         """Forward again, beginning with what was held back."""
         self._flows.set()
+        self._answers.set()
 
     async def wait_until(self, *, connections: int = 0, open_connections: int | None = None, from_target: int = 0) -> None:
         """Return when so many connections were made, are open, and so many bytes came from the server; raises TimeoutError."""
@@ -91,6 +98,8 @@ class Proxy:
         try:
             while data := await reader.read(65536):
                 await self._flows.wait()
+                if not to_target:
+                    await self._answers.wait()
                 writer.write(data)
                 await writer.drain()
                 await self._note(to_target=len(data) if to_target else 0, from_target=0 if to_target else len(data))

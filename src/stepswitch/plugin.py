@@ -6,7 +6,7 @@ the built-in ones are registered by the same road.
 
 import errno
 
-from stepswitch.domain.errors import ErrorCode, TargetError
+from stepswitch.domain.errors import AttachmentError, ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, PlainValues, Result, StepError
 from stepswitch.domain.networks import Address, Networks
 from stepswitch.domain.secrecy import CUT
@@ -14,6 +14,7 @@ from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
 from stepswitch.domain.urls import Url, joined, read_url
 from stepswitch.domain.values import Plain, ValueType
 from stepswitch.engine.ports import HostKeys, StepContext, StepType
+from stepswitch.engine.records import StoredFile
 
 Value = Plain
 Values = PlainValues
@@ -24,6 +25,7 @@ __all__ = [
     "CUT",
     "ENTRY_POINT_GROUP",
     "Address",
+    "AttachmentError",
     "ErrorCode",
     "HostKeys",
     "InputSpec",
@@ -36,6 +38,7 @@ __all__ = [
     "StepError",
     "StepSignature",
     "StepType",
+    "StoredFile",
     "TargetError",
     "Url",
     "Value",

@@ -6,10 +6,10 @@ import pytest
 
 from stepswitch.domain import files
 from stepswitch.domain.errors import ErrorCode, StateConflictError
-from stepswitch.domain.events import Reply, SetFile
-from stepswitch.domain.execution import Status
+from stepswitch.domain.events import Reply, Reported, SetFile
+from stepswitch.domain.execution import Outcome, Result, Status
 from tests.domain.documents import document
-from tests.domain.lives import Life, life, steps
+from tests.domain.lives import Life, life, nonce_of, steps
 
 WORKFLOWS_OWN = {"say.js": {"id": "w1", "reference": "say.js"}}
 
@@ -138,3 +138,59 @@ def test_an_execution_has_a_bounded_number_of_files() -> None:
     one.set_file("one more", "f")
     over = life("a", files={**full, "more": "f"}, debug=("a",))  # brought along when it was made
     over.set_file("more", "g")
+
+
+def makes(one: Life, result: Result = Result.SUCCEEDED, **made: str) -> Reply:
+    """Let a worker report files that it made."""
+    step = one.step
+    return one.apply(Reported(one.new_id(), step.number, step.attempt, nonce_of(step), Outcome(result, files=made))).reply
+
+
+@pytest.mark.parametrize("result", [Result.SUCCEEDED, Result.FAILED, Result.UNKNOWN])
+def test_what_a_step_made_becomes_the_executions_with_its_report(result: Result) -> None:
+    one = life("a", "b", files={"own": "f1", "old": "f2"})
+    one.claim()
+    assert makes(one, result, old="f3", new="f4") is Reply.STORED
+    assert one.head.attachments == {"own": "f1", "old": "f3", "new": "f4"}
+    assert one.said("file old replaced by step a")
+    assert one.said("file new added by step a")
+
+
+def test_what_a_step_made_that_is_reported_after_it_was_given_up_is_taken_all_the_same() -> None:
+    one = life("a", "b", pause_at_failure=True)
+    one.claim()
+    lost = one.step
+    one.lose()
+    one.apply(Reported("late", lost.number, lost.attempt, nonce_of(lost), Outcome(Result.SUCCEEDED, files={"new": "f1"})))
+    assert (one.step.result, one.head.attachments) == (Result.SUCCEEDED, {"new": "f1"})
+
+
+def test_what_an_aborted_step_made_is_not_taken() -> None:
+    one = life("a", "b")
+    one.claim()
+    step = one.step
+    one.abort()
+    assert (
+        one.apply(Reported("late", step.number, step.attempt, nonce_of(step), Outcome(Result.SUCCEEDED, files={"new": "f1"}))).reply
+        is Reply.STALE
+    )
+    assert one.head.attachments == {}
+
+
+def test_a_step_that_makes_more_files_than_an_execution_may_have_fails_and_gives_none() -> None:
+    one = life("a", "b", files={f"k{number}": f"f{number}" for number in range(files.MOST)})
+    one.claim()
+    before = one.head.attachments
+    makes(one, new="one too many")
+    assert one.step.error is not None
+    assert (one.step.result, one.step.error.code) == (Result.FAILED, ErrorCode.TOO_LARGE)
+    assert one.head.attachments == before
+
+
+def test_a_step_cannot_replace_a_file_that_is_referred_to_by_its_id() -> None:
+    named = {"tool": {"type": "file", "defaultValue": "f1"}}
+    one = Life(document(steps=steps("a", "b", b={"inBindings": named})), files={"old": "f1"}, pause_at_failure=True)
+    one.claim()
+    makes(one, old="f2")
+    assert one.step.error is not None
+    assert (one.step.error.code, one.head.attachments) == (ErrorCode.FILE_IN_USE, {"old": "f1"})

@@ -87,7 +87,12 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str, api: str
                     headers=text('{"X-Key": "{{plain}}"}'),
                     body=taken("token", "password"),
                 ),
+                "nextStepId": "copy", "policy": {"onFailureStepId": "copy"},
                 "outBindings": {"result": {"name": "body", "type": "string"}},
+            },
+            "copy": {
+                "type": "TCA_SCP", "nextStepId": "fail", "policy": {"onFailureStepId": "fail"},
+                "inBindings": {**login, "sourcePath": text("/nowhere/{{plain}}"), "outFile": text("copied")},
             },
             "fail": {
                 "type": "JS", "nextStepId": "end",

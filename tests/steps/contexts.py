@@ -1,9 +1,13 @@
 """A context for one attempt that writes down what a step type does with it. Used by the tests of step types."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
 
-from stepswitch.plugin import HostKeys, LogLevel, StepContext, TargetError
+from stepswitch.plugin import AttachmentError, ErrorCode, HostKeys, LogLevel, StepContext, StoredFile
+
+PIECE_BYTES: Final = 64 * 1024
 
 
 class RecordingHostKeys(HostKeys):
@@ -28,7 +32,7 @@ class RecordingHostKeys(HostKeys):
 class RecordingContext(StepContext):
     """What the runner gives to a step type, with everything that was done with it open to look at.
 
-    `lines` are the log lines as they came, `sent` whether `mark_sent` was called. `files` names the inputs that are bound as
+    `lines` are the log lines as they came, `made` the files that it attached, `sent` whether `mark_sent` was called. `files` names the inputs that are bound as
     type file, `declared` all inputs that the step declares (those that have a value need not be repeated).
     """
 
@@ -39,12 +43,16 @@ class RecordingContext(StepContext):
         host_keys: Mapping[tuple[str, int], Sequence[str]] | None = None,
         accept_new: bool = False,
         execution_id: str = "execution-1",
+        attempt: str = "0-1",
+        file_limit_bytes: int = 64 * 1024 * 1024,
         time_limit_seconds: float = 10.0,
         output_limit_bytes: int = 1_048_576,
         files: frozenset[str] | set[str] = frozenset(),
         declared: Sequence[str] = (),
     ) -> None:
         self.attachments = dict(attachments or {})
+        self.made: dict[str, bytes] = {}
+        self.largest_piece = 0
         self.lines: list[tuple[LogLevel, str]] = []
         self.log_is_full = False
         self.sent = False
@@ -52,6 +60,8 @@ class RecordingContext(StepContext):
         self.declared = tuple(declared)
         self.recorded_host_keys = RecordingHostKeys(host_keys or {}, accept_new=accept_new)
         self._execution_id = execution_id
+        self._attempt = attempt
+        self._file_limit_bytes = file_limit_bytes
         self._time_limit_seconds = time_limit_seconds
         self._output_limit_bytes = output_limit_bytes
         self._written = asyncio.Event()
@@ -59,6 +69,10 @@ class RecordingContext(StepContext):
     @property
     def execution_id(self) -> str:
         return self._execution_id
+
+    @property
+    def attempt_name(self) -> str:
+        return f"{self._execution_id}-{self._attempt}"
 
     @property
     def time_limit_seconds(self) -> float:
@@ -82,8 +96,26 @@ class RecordingContext(StepContext):
 
     async def attachment(self, key: str) -> bytes:
         if key not in self.attachments:
-            raise TargetError(f"there is no attachment called {key!r}")
+            raise AttachmentError(ErrorCode.UNKNOWN_ATTACHMENT, f"there is no attachment called {key!r}")
         return self.attachments[key]
+
+    async def attached(self, key: str) -> StoredFile:
+        return _stored(key, await self.attachment(key))
+
+    async def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
+        content = self.attachments[file.name]
+        for start in range(0, len(content), PIECE_BYTES):
+            yield content[start : start + PIECE_BYTES]
+
+    async def attach(self, key: str, content: AsyncIterator[bytes]) -> StoredFile:
+        kept = bytearray()
+        async for piece in content:
+            self.largest_piece = max(self.largest_piece, len(piece))
+            kept += piece
+            if len(kept) > self._file_limit_bytes:
+                raise AttachmentError(ErrorCode.TOO_LARGE, f"the file {key} is over the limit of {self._file_limit_bytes} bytes")
+        self.made[key] = bytes(kept)
+        return _stored(key, self.made[key])
 
     def mark_sent(self) -> None:
         self.sent = True
@@ -108,3 +140,7 @@ class RecordingContext(StepContext):
                     return found
                 self._written.clear()
                 await self._written.wait()
+
+
+def _stored(key: str, content: bytes) -> StoredFile:
+    return StoredFile(f"id-of-{key}", "default", key, hashlib.sha256(content).hexdigest(), len(content))

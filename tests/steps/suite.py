@@ -5,7 +5,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
-from stepswitch.plugin import ErrorCode, Networks, Result, StepType, Value
+from stepswitch.plugin import ErrorCode, Networks, Result, StepType, StoredFile, Value
 from stepswitch.steps.http import HttpStep
 from stepswitch.steps.javascript import JavaScriptStep
 from stepswitch.steps.noop import NoopStep
+from stepswitch.steps.scp import ScpStep
 from stepswitch.steps.ssh import SshStep
 from tests.certificates import own_certificate
 from tests.openssh import OpenSshServer
@@ -262,7 +263,69 @@ class HttpCase(StepTypeCase):
         return Situation({"url": url}, outputs={"body": "a\ufffdb"})
 
 
-CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase, HttpCase)}
+class ScpCase(StepTypeCase):
+    """TCA_SCP: the same server behind the same proxy. It prints nothing; a cut before its rename is no doubt."""
+
+    name = "TCA_SCP"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        self._target = self._server()
+        self._step = ScpStep(connect_seconds=5.0, stall_seconds=5.0)
+        self._held = asyncio.Event()
+        self._proxy = await self.closing.enter_async_context(Proxy(self._target.host, self._target.port))
+
+    def context(self, **more: Any) -> RecordingContext:
+        keys = {(self._proxy.host, self._proxy.port): self._target.host_public_keys}
+        return _Sending(attachments={"a": b"content"}, files={"inFile"}, host_keys=keys, **more)
+
+    def _inputs(self, **more: Value) -> dict[str, Value]:
+        return self._target.inputs(port=self._proxy.port, inFile="a", destinationPath="suite", **more)
+
+    def succeeds(self) -> Situation:
+        return Situation(self._inputs(), outputs={"result": "suite", "bytes": 7})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"inFile": "a"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        return Situation(self._inputs(password=SECRET), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        self._proxy.hold_answers()
+        self._step = ScpStep(connect_seconds=0.3)
+        return Situation(self._inputs(), Result.FAILED, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        return Situation(self._inputs(), Result.FAILED, ErrorCode.CONNECTION_CUT, context={"held": self._held})
+
+    def cut(self) -> None:
+        self._proxy.cut()
+        self._held.set()
+
+    def goes_on(self) -> Situation:
+        return Situation(self._inputs(), context={"held": self._held})
+
+
+class _Sending(RecordingContext):
+    """Gives a file piece by piece; with `held`, half of it before and half after that is set."""
+
+    def __init__(self, *, held: asyncio.Event | None = None, **more: Any) -> None:
+        super().__init__(**more)
+        self._held = held
+
+    async def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
+        async for piece in super().pieces(file):
+            yield piece[:3]
+            if self._held is not None:
+                await self._held.wait()
+            yield piece[3:]
+
+
+CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase, ScpCase, HttpCase)}
 
 
 def names_with(situation: str) -> list[str]:

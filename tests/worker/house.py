@@ -212,7 +212,8 @@ class House:
         for observed in (self.conductor, self.claims):
             observed.observe(self.notes)
         self.conductor.observe(self.pool)
-        self.files = DiskFileStore(directory / "files", self.database, ids, 1_048_576)
+        self.directory = directory / "files"
+        self.files = DiskFileStore(self.directory, self.database, ids, 1_048_576)
         around = Surroundings(
             claims=self.claims,
             files=self.files,
@@ -231,14 +232,17 @@ class House:
         """Return the worker's side of the conductor as a process has it that begins now."""
         return Claims(**self._parts)
 
-    async def begin(self, step_type: str = "ASK", *, attachments: dict[str, str] | None = None, **step: Any) -> Task:
-        """Store an execution of one step; return the task that follows."""
+    async def begin(
+        self, step_type: str = "ASK", *, attachments: dict[str, str] | None = None, own: dict[str, Any] | None = None, **step: Any
+    ) -> Task:
+        """Store an execution of one step, whose workflow has its `own` files; return the task that follows."""
         document = {
             "name": "n",
             "version": "1",
             "schemaVersion": "3.0",
             "startStepId": "a",
             "inputs": {"secret": {"type": "password"}},
+            "attachments": own or {},
             "steps": {"a": {"type": step_type, **step}},
         }
         compiled = compile_snapshot("default", document)

@@ -19,7 +19,8 @@
     ├── WorkflowError           the document, or the values that it met, are at fault
     │   └── ValueMisfitError
     ├── TargetError             the device, host or service that a step acts on
-    │   └── CredentialError         a credential that may not be used there, or cannot be opened
+    │   ├── CredentialError         a credential that may not be used there, or cannot be opened
+    │   └── AttachmentError         a file that a step wants and is not there, or makes and cannot be kept
     └── ServiceError            ours: the machine, the store or a bug
         ├── OverloadedError         503 with Retry-After
         │   └── ProviderUnavailableError the provider of logins, or the directory, cannot be asked
@@ -125,6 +126,12 @@ class ErrorCode(StrEnum):
     NON_ZERO_EXIT = "NON_ZERO_EXIT"
     KILLED_BY_SIGNAL = "KILLED_BY_SIGNAL"
     PATTERN_FAILED = "PATTERN_FAILED"
+    NO_SUCH_FILE = "NO_SUCH_FILE"
+    NOT_A_FILE = "NOT_A_FILE"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    NO_SPACE = "NO_SPACE"
+    COPY_REFUSED = "COPY_REFUSED"
+    COPY_DIFFERS = "COPY_DIFFERS"
     CREDENTIAL_REFUSED = "CREDENTIAL_REFUSED"
     CREDENTIAL_UNAVAILABLE = "CREDENTIAL_UNAVAILABLE"
     # The execution.
@@ -278,6 +285,14 @@ class TargetError(StepswitchError):
 
 class CredentialError(TargetError):
     """A credential may not be used where it is named, or cannot be opened now; nothing was sent."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AttachmentError(TargetError):
+    """A file of the execution that a step asks for is not there, or one that it made cannot be kept."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)

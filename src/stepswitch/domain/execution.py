@@ -94,12 +94,16 @@ class StepError:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt did, as a value. `truncated` names the outputs that were cut to the limit."""
+    """What one attempt did, as a value. `truncated` names the outputs that were cut to the limit.
+
+    `files` (key → id) are files that it made: they become the execution's with the report, in one save.
+    """
 
     result: Result
     outputs: PlainValues = field(default_factory=dict)
     error: StepError | None = None
     truncated: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The rows of the table in `workflow-semantics`, section 5, in its order; the guar
 from collections.abc import Mapping
 from typing import Final
 
-from stepswitch.domain import probing
+from stepswitch.domain import files, probing
 from stepswitch.domain.bindings import Bound, write
 from stepswitch.domain.changed import changed
 from stepswitch.domain.conditions import choose
@@ -186,7 +186,7 @@ def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | Non
     """Note what an attempt came to, write what it binds, and go where it leads."""
     old = p.step
     step = p.workflow.steps[old.step_id]
-    written, outcome = _write_outputs(p, step, outcome)
+    written, outcome = _write_outputs(p, step, files.take_made(p, outcome))
     succeeded = outcome.result is Result.SUCCEEDED
     p.current = changed(
         old,
@@ -208,6 +208,7 @@ def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | Non
 def replace_doubt(p: Progress, outcome: Outcome) -> None:
     """Put what a late report says in the place of UNKNOWN, without going on."""
     step = p.workflow.steps.get(p.step.step_id)
+    outcome = files.take_made(p, outcome)
     written: dict[str, Value] = {}
     if step is not None:
         written, outcome = _write_outputs(p, step, outcome)

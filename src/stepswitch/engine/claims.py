@@ -37,6 +37,8 @@ class Grant:
     declared_inputs: tuple[str, ...]
     file_inputs: frozenset[str]
     attachments: Mapping[str, str]
+    fixed_files: frozenset[str]
+    """The keys of those of its files that belong to the workflow: no step may put another in their place."""
     time_limit_seconds: float
     safe: bool
     """Whether running it again can harm nobody, so that a time limit that passed is FAILED and not UNKNOWN."""
@@ -130,6 +132,7 @@ class Claims:
             declared_inputs=tuple(binding.name for binding in bindings),
             file_inputs=frozenset(binding.name for binding in bindings if binding.type is ValueType.FILE),
             attachments=head.attachments,
+            fixed_files=frozenset(compiled.workflow.attachments),
             time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id, is_look=task.look > 0),
             safe=always_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
             mask=Mask(self._secrets, head, [compiled]),

@@ -1,12 +1,14 @@
 """A step that only computes, carried out where there is no worker: the `StepContext` of a rehearsal. Made by `rehearsals`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from stepswitch.domain.document import Step
+from stepswitch.domain.errors import AttachmentError, ErrorCode
 from stepswitch.domain.execution import LogLevel
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.ports import HostKeys
+from stepswitch.engine.records import StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class ComputingContext:
     say: Callable[[str, LogLevel], None]
     read: Callable[[str], Awaitable[bytes]]
     execution_id: str = "rehearsal"
+
+    @property
+    def attempt_name(self) -> str:
+        """See `StepContext`: nothing is made elsewhere."""
+        return self.execution_id
 
     @property
     def host_keys(self) -> HostKeys:
@@ -37,6 +44,18 @@ class ComputingContext:
     async def attachment(self, key: str) -> bytes:
         """See `StepContext`."""
         return await self.read(key)
+
+    async def attached(self, key: str) -> StoredFile:
+        """See `StepContext`: what only computes reads its files whole."""
+        raise AttachmentError(ErrorCode.UNKNOWN_ATTACHMENT, f"a rehearsal has no file {key!r} in pieces")
+
+    async def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """See `StepContext`."""
+        yield await self.read(file.name)
+
+    async def attach(self, key: str, content: AsyncIterator[bytes]) -> StoredFile:  # noqa: ARG002 - the port's
+        """See `StepContext`: what only computes makes no files."""
+        raise AttachmentError(ErrorCode.INVALID_VALUE, f"a rehearsal keeps no file {key!r}")
 
     def is_file(self, name: str) -> bool:
         """See `StepContext`."""

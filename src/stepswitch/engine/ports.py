@@ -242,6 +242,13 @@ class StepContext(Protocol):
         """The execution that it runs for: sessions may be kept for it, and for nobody else."""
 
     @property
+    def attempt_name(self) -> str:
+        """A name for what the attempt makes elsewhere, of execution, step number and attempt: `execution_id`, a dash, and the rest.
+
+        Whatever bears the name of the execution and another rest was left behind by an earlier attempt.
+        """
+
+    @property
     def time_limit_seconds(self) -> float:
         """How long this attempt may take; the runner cancels it then."""
 
@@ -264,7 +271,21 @@ class StepContext(Protocol):
         """
 
     async def attachment(self, key: str) -> bytes:
-        """Return the content of the attachment called `key`; raises TargetError where there is none."""
+        """Return the content of the attachment called `key`; raises AttachmentError where there is none."""
+
+    async def attached(self, key: str) -> StoredFile:
+        """Return what is known of the attachment called `key`, for `pieces`; raises AttachmentError where there is none."""
+
+    def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """Return the content of an attachment in pieces, for files that need not be in memory whole."""
+
+    async def attach(self, key: str, content: AsyncIterator[bytes]) -> StoredFile:
+        """Store a file, piece by piece, that becomes the attachment `key` of the execution where the outcome names it in `files`.
+
+        It does so with the report and in the same save; a file that is not named there, or whose report does not count, is removed.
+        It takes the place of a file that a step or a person gave the execution, never of one of the workflow. Raises AttachmentError
+        where it cannot be kept, and what `content` raises.
+        """
 
     def is_file(self, name: str) -> bool:
         """Return whether the input called `name` was bound as type file: its value is then the key of an attachment."""

@@ -1,19 +1,21 @@
 """One attempt at a step as its step type sees it: the implementation of `StepContext`. Made by `step_runner`."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from stepswitch.domain.errors import ErrorCode, StoreError, TargetError
+from stepswitch.domain.errors import AttachmentError, ErrorCode, StoreError, TargetError
 from stepswitch.domain.execution import LogEntry, LogLevel
 from stepswitch.domain.secrecy import CUT
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.credential_use import NO_CREDENTIALS, OpensCredentials
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, Ids
+from stepswitch.engine.records import StoredFile
+from stepswitch.worker.made_files import MadeFiles
 
 FLUSH_AT_BYTES: Final = 256 * 1024
 """A step that logs faster than it is written waits when so much is behind."""
@@ -162,6 +164,7 @@ class Attempt:
         self.is_closed = False
         self.is_stuck = False
         self.step_log = StepLog(grant, around)
+        self.made = MadeFiles(grant, around.files)
         self._around = around
 
     @property
@@ -173,6 +176,12 @@ class Attempt:
     def execution_id(self) -> str:
         """See `StepContext`."""
         return self.grant.task.execution_id
+
+    @property
+    def attempt_name(self) -> str:
+        """See `StepContext`."""
+        task = self.grant.task
+        return f"{task.execution_id}-{task.number}-{task.attempt}" + (f"-{task.look}" if task.look else "")
 
     @property
     def time_limit_seconds(self) -> float:
@@ -208,11 +217,27 @@ class Attempt:
 
     async def attachment(self, key: str) -> bytes:
         """See `StepContext`."""
+        return await self._around.files.read(await self.attached(key))
+
+    async def attached(self, key: str) -> StoredFile:
+        """See `StepContext`."""
         file_id = _file_id(self.grant.attachments, key)
         file = await self._around.files.find(self.grant.tenant, file_id) if file_id else None
         if file is None:
-            raise TargetError(f"there is no attachment {key!r}")
-        return await self._around.files.read(file)
+            raise AttachmentError(ErrorCode.UNKNOWN_ATTACHMENT, f"there is no attachment {key!r}")
+        return file
+
+    def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """See `StepContext`."""
+        return self._around.files.stream(file)
+
+    async def attach(self, key: str, content: AsyncIterator[bytes]) -> StoredFile:
+        """See `StepContext`; raises FencedError where the attempt is over by then, so that nobody would let go of the file."""
+        file = await self.made.add(key, content)
+        if self.is_closed:
+            await self.made.settle()
+            raise FencedError("the attempt is over; what it made is not kept")
+        return file
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Let nothing that is said from now on show these secrets."""

@@ -93,6 +93,7 @@ class StepRunner:
             if attempt.claiming is not None:
                 attempt.claiming.cancel()
             self._attempts.end(attempt)
+            await attempt.made.settle()
 
     async def _claim(self, task: Task) -> Attempt | None:
         """Return the attempt that is ours; None where it is somebody else's or over.
@@ -297,6 +298,7 @@ async def _call(step_type: StepType, attempt: Attempt, around: Surroundings) -> 
     outcome = await step_type.run(inputs.values, attempt)
     if not isinstance(outcome, Outcome):
         raise TypeError(f"a step type returned {type(outcome).__name__} in place of an outcome")
+    attempt.made.check(outcome.files)
     for name, value in outcome.outputs.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float):
             raise TypeError(f"a step type gave an output {name!r} of type {type(value).__name__}")

@@ -1,0 +1,116 @@
+"""Risk: a stop in the middle of a copy leaves half a file under its final name, a part of one for ever, or loses or doubles what was fetched."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from stepswitch.engine.crash_points import CrashPoint
+from tests.chaos.stage import Json, Stage, waits_in_doubt
+from tests.chaos.test_crash_points import sweep
+
+P = CrashPoint
+SCRIPT: Final = b"echo told by what was fetched\n"
+
+
+@pytest.fixture
+def place(stage: Stage) -> Iterator[Path]:
+    path = stage.server.work / "copies"
+    path.mkdir()
+    (path / "script").write_bytes(SCRIPT)
+    for each in (path, path / "script"):
+        shutil.chown(each, stage.server.user)
+    yield path
+    shutil.rmtree(path)
+
+
+def step(stage: Stage, kind: str, bindings: Json, **more: Any) -> Json:
+    login: Json = {
+        "hostNameOrIP": {"type": "string", "defaultValue": stage.server.host},
+        "port": {"type": "number", "defaultValue": stage.server.port},
+        "username": {"type": "string", "defaultValue": stage.server.user},
+        "password": {"type": "password", "defaultValue": stage.server.password},
+    }
+    return {"type": kind, "inBindings": {**login, **bindings}, **more}
+
+
+def workflow(steps: Json, **more: Any) -> Json:
+    return {"name": "copies", "version": "1", "schemaVersion": "3.0", "startStepId": next(iter(steps)), "steps": steps, **more}
+
+
+def fetching(stage: Stage, place: Path) -> Json:
+    """Return a workflow that fetches a script, and runs what it has fetched."""
+    source = {"sourcePath": {"type": "string", "defaultValue": str(place / "script")}}
+    fetch = step(stage, "TCA_SCP", source, nextStepId="run", outBindings={"got": {"name": "result", "type": "file"}})
+    run = step(
+        stage, "TCA_SSH", {"script": {"type": "file", "exportName": "got"}}, outBindings={"said": {"name": "outputText", "type": "string"}}
+    )
+    variables = {"got": {"type": "file"}}
+    return workflow({"fetch": fetch, "run": run}, variables=variables, outputs={"said": {"type": "string"}})
+
+
+def fetched(stage: Stage, execution_id: str) -> bytes:
+    answer = stage.call("GET", f"/workflowExecution/{execution_id}/attachments?attachmentId=script")
+    assert answer.status_code == 200
+    return answer.content
+
+
+def has_used_it(stage: Stage, execution_id: str) -> None:
+    execution = stage.settled(execution_id)
+    assert (execution["status"], execution["outputs"]) == ("COMPLETED", {"said": "told by what was fetched\n"})
+    assert list(execution["attachments"]) == ["script"]
+    assert fetched(stage, execution_id) == SCRIPT
+    sweep(stage)
+    assert [path.read_bytes() for path in stage.files] == [SCRIPT]
+
+
+@pytest.mark.parametrize("point", [P.FILE_RENAMED, P.FILE_SAVED, P.REPORT_UNSAVED])
+def test_what_was_fetched_and_not_reported_is_gone_and_fetched_again(stage: Stage, place: Path, point: CrashPoint) -> None:
+    stage.service.start(point)
+    workflow_id = str(stage.ok("PUT", "/workflow", fetching(stage, place))["id"])
+    stage.fatal(lambda: stage.queue(workflow_id))
+    stage.service.start()
+    execution_id = stage.only_execution()
+    assert not waits_in_doubt(stage, execution_id).get("attachments")
+    sweep(stage)
+    stage.until(lambda: not stage.files)
+    stage.ok("POST", f"/workflowExecution/{execution_id}/retry")
+    has_used_it(stage, execution_id)
+
+
+def test_what_was_reported_is_there_and_goes_with_its_execution(stage: Stage, place: Path) -> None:
+    stage.service.start(P.REPORT_SAVED)
+    workflow_id = str(stage.ok("PUT", "/workflow", fetching(stage, place))["id"])
+    stage.fatal(lambda: stage.queue(workflow_id))
+    stage.service.start()
+    execution_id = stage.only_execution()
+    has_used_it(stage, execution_id)
+    stage.ok("DELETE", f"/workflowExecution/{execution_id}")
+    stage.until(lambda: not stage.files)
+
+
+def test_a_stop_before_the_rename_leaves_the_old_file_and_the_next_attempt_tidies_up(stage: Stage, place: Path) -> None:
+    stage.service.start(P.SEND_MARKED)
+    parts = [("workflow", (None, json.dumps(sending(stage, place)), "application/json")), ("files", ("new", b"new"))]
+    answer = stage.call("POST", "/workflow", files=parts)
+    stage.fatal(lambda: stage.queue(str(answer.json()["id"])))
+    assert (place / "script").read_bytes() == SCRIPT
+    assert len([each for each in place.iterdir() if each.name.endswith(".part")]) == 1
+    stage.service.start()
+    execution_id = stage.only_execution()
+    waits_in_doubt(stage, execution_id)
+    stage.ok("POST", f"/workflowExecution/{execution_id}/retry")
+    assert stage.settled(execution_id)["status"] == "COMPLETED"
+    assert [each.name for each in place.iterdir()] == ["script"]
+    assert (place / "script").read_bytes() == b"new"
+
+
+def sending(stage: Stage, place: Path) -> Json:
+    copy = {
+        "inFile": {"type": "file", "defaultValue": "new"},
+        "destinationPath": {"type": "string", "defaultValue": str(place / "script")},
+    }
+    return workflow({"send": step(stage, "TCA_SCP", copy)})
