@@ -1,6 +1,7 @@
 """Risk: a workflow that goes another way passes its rehearsal, or fails it without saying where and why, or not all of it at once."""
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from stepswitch.api.wire.rehearsals import shown_reports
 from stepswitch.domain.errors import InvalidRequestError
 from stepswitch.domain.execution import Outcome, Result, Status
+from stepswitch.domain.rules import Rules
+from stepswitch.domain.step_types import collect
 from stepswitch.engine.divergences import DivergenceKind as Kind
 from stepswitch.engine.ports import StepContext
 from stepswitch.plugin import ErrorCode, LogLevel, Values, failed
+from tests.domain.documents import TYPES
 from tests.engine.rehearsing import flow, rehearse, sentences, ssh, stage, told, way
 
 NOOP: Final = {"type": "NOOP"}
@@ -250,6 +254,20 @@ async def test_an_attempt_over_its_time_limit_ends_as_the_service_lets_it_end(is
     (taken,) = report.way
     assert (taken.result, taken.error and taken.error.code, report.seconds) == (result, ErrorCode.TIMEOUT, 30)
     assert (await rehearse(workflow, results={"a": [{"seconds": 30}]})).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(("cmd", "limit", "lost"), [("show", Result.FAILED, ["a", "a"]), ("change", Result.UNKNOWN, ["a"])])
+async def test_a_type_may_be_safe_with_some_inputs_and_not_with_others(cmd: str, limit: Result, lost: list[str]) -> None:
+    types = collect(
+        tuple(replace(each, safe_when={"cmd": frozenset({"show"})}) for each in TYPES.by_name.values() if each.name == "TCA_SSH")
+    )
+    step = ssh(policy={"timeoutSeconds": 30})
+    step["inBindings"]["cmd"] = {"type": "string", "defaultValue": cmd}
+    workflow = flow("a", {"a": step})
+    (taken,) = (await rehearse(workflow, on=stage(rules=Rules(types)), results={"a": [{"seconds": 31}]})).way
+    assert taken.result is limit
+    report = await rehearse(workflow, on=stage(rules=Rules(types)), results={"a": [{"lost": True}, {}]})
+    assert [each.step_id for each in report.way] == lost
 
 
 async def test_an_attempt_that_is_lost_is_repeated_where_that_is_safe_and_in_doubt_elsewhere() -> None:

@@ -49,7 +49,10 @@ class Scripted:
     """A step type that does what a test tells it."""
 
     def __init__(self, name: str, *, always_safe: bool) -> None:
-        self.signature = StepSignature(name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe)
+        reads = {"action": frozenset({"read"})}
+        self.signature = StepSignature(
+            name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe, safe_when=reads
+        )
         self.script: Script = succeed
         self.runs = 0
         self.started = asyncio.Event()

@@ -131,6 +131,20 @@ async def test_a_time_limit_leaves_doubt_only_where_something_was_sent(
     assert "60 s" in step.error.message
 
 
+@pytest.mark.parametrize(("action", "expected"), [("read", Result.FAILED), ("change", Result.UNKNOWN)])
+async def test_a_time_limit_leaves_no_doubt_where_the_inputs_say_that_nothing_is_changed(
+    house: House, action: str, expected: Result
+) -> None:
+    bindings = {"action": {"type": "string", "defaultValue": action}}
+    task = await house.begin("ASK", policy={"timeoutSeconds": 60}, inBindings=bindings)
+    house.ask.script = _Forever(sent=True)
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.clock.advance(60)
+    await running
+    assert (await house.step(task)).result is expected
+
+
 @pytest.mark.parametrize(("only_computes", "said"), [(False, LEFT_BEHIND), (True, STILL_COMPUTES)])
 async def test_a_step_type_that_ignores_its_cancellation_does_not_hold_the_place_and_its_log_says_so(
     house: House, only_computes: bool, said: str

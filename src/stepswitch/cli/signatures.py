@@ -21,13 +21,19 @@ def facts(signature: StepSignature, mark: Mark = str) -> Sequence[str]:
     found = (
         f"Also read as {aliases}." if aliases else "",
         "" if signature.inline else f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step says otherwise.",
-        "Running it twice never harms."
-        if signature.always_safe
-        else f"It is never run twice unasked, unless its policy says {mark('safeToRerun')}.",
+        _reruns(signature, mark),
         "Rehearsals carry it out." if signature.only_computes else "",
         f"A probe takes over all of its inputs but {own}." if own else "",
     )
     return tuple(filter(None, found))
+
+
+def _reruns(signature: StepSignature, mark: Mark) -> str:
+    harmless, unasked = "running it twice never harms", f"is never run twice unasked, unless its policy says {mark('safeToRerun')}."
+    if signature.always_safe:
+        return f"{harmless.capitalize()}."
+    cases = [f"{mark(name)} is {' or '.join(map(mark, sorted(values)))}" for name, values in signature.safe_when.items()]
+    return f"Where {', or '.join(cases)}, {harmless}. Else it {unasked}" if cases else f"It {unasked}"
 
 
 def input_rows(signature: StepSignature, mark: Mark = str) -> Sequence[tuple[str, str, str, str]]:
@@ -48,6 +54,7 @@ def as_object(signature: StepSignature) -> Mapping[str, Any]:
         "aliases": list(signature.aliases),
         "timeLimitSeconds": None if signature.inline else signature.time_limit_seconds,
         "alwaysSafe": signature.always_safe,
+        "safeWhen": {name: sorted(values) for name, values in signature.safe_when.items()},
         "onlyComputes": signature.only_computes,
         "deviceInputs": list(signature.device_inputs),
         "inputs": [_input(spec) for spec in signature.inputs],

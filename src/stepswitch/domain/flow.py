@@ -44,7 +44,7 @@ def arrive(p: Progress, step_id: str) -> None:
 
 def _reason_to_hold(p: Progress, step: Step, *, visited: bool) -> tuple[str, ErrorCode | None] | None:
     """Return why the next step execution, one of `step`, has to wait for somebody; `visited` where this is no retry."""
-    if p.head.holds_unsafe and not is_safe(p, step):
+    if p.head.holds_unsafe and not _may_rerun(p, step, p.bound(step).inputs):
         return RESTORED_BEFORE, ErrorCode.RESTORED
     begun = p.steps_begun
     if begun >= p.head.steps_allowed:
@@ -263,7 +263,7 @@ def settle_failure(p: Progress, step: Step) -> None:
     """Go on from a step that was executed and did not succeed, by the first row of the table that fits."""
     result = p.step.result
     policy = step.policy
-    if _has_attempts_left(p, policy) and (result is Result.FAILED or is_safe(p, step)):
+    if _has_attempts_left(p, policy) and (result is Result.FAILED or is_safe(p)):
         retry(p, step, _retry_delay(p, policy))
         return
     if result is Result.UNKNOWN and probing.begin(p, step):
@@ -295,12 +295,14 @@ def _log_failure(p: Progress) -> None:
     p.log(f"ended {step.result}: {error}", LogLevel.ERROR, step.number)
 
 
-def is_safe(p: Progress, step: Step) -> bool:
-    """Whether the step may run again without anybody's word."""
+def is_safe(p: Progress) -> bool:
+    """Whether the step at which the execution stands may run again, with the inputs that it has, without anybody's word."""
+    return _may_rerun(p, p.workflow.steps[p.step.step_id], p.step.inputs)
+
+
+def _may_rerun(p: Progress, step: Step, inputs: Values) -> bool:
     signature = p.signature(step)
-    if signature is not None and signature.always_safe:
-        return True
-    return bool(step.policy.safe_to_rerun)
+    return bool(step.policy.safe_to_rerun) or (signature is not None and signature.is_safe(inputs))
 
 
 def _has_attempts_left(p: Progress, policy: Policy) -> bool:
@@ -336,7 +338,7 @@ def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
     doubt = StepError(code, f"nobody can say {unknown}: {reason}")
     step = p.workflow.steps[p.step.step_id]
     p.current = changed(p.step, losses=p.step.losses + 1, result=Result.UNKNOWN, error=doubt)
-    if is_safe(p, step) and p.step.losses < MAX_LOSSES:
+    if is_safe(p) and p.step.losses < MAX_LOSSES:
         retry(p, step)
     else:
         report(p, Outcome(Result.UNKNOWN, error=doubt), StepEvent.REPORTED)

@@ -39,7 +39,7 @@ def _lose(p: Progress, reason: str) -> None:
 
 
 def _hold_or_go_on(p: Progress) -> None:
-    if p.step.look is not None or flow.is_safe(p, p.workflow.steps[p.step.step_id]):
+    if p.step.look is not None or flow.is_safe(p):
         p.change(holds_unsafe=True)
         flow.dispatch(p)
     else:

@@ -5,7 +5,7 @@ Source: `workflow-semantics`, section 4.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from stepswitch.domain.devices import Device
@@ -54,6 +54,8 @@ class StepSignature:
     """Whether it gives outputs that it does not list (the keys of a script's object)."""
     always_safe: bool = False
     """Whether running it twice can never harm: then it begins without a stored claim, and gets one if it does not end soon."""
+    safe_when: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Values of inputs, as texts, with which running it twice can never harm (a read): its claim is stored first all the same."""
     inline: bool = False
     """Whether `decide` itself carries it out (NOOP)."""
     only_computes: bool = False
@@ -77,6 +79,10 @@ class StepSignature:
     def output(self, name: str) -> OutputSpec | None:
         """Return the output called `name`; None where the type has no such."""
         return next((spec for spec in self.outputs if spec.name == name), None)
+
+    def is_safe(self, inputs: Mapping[str, Value]) -> bool:
+        """Return whether an attempt with `inputs` may be made again without anybody's word."""
+        return self.always_safe or any(name in inputs and to_text(inputs[name]) in values for name, values in self.safe_when.items())
 
     def device(self, inputs: Mapping[str, Value]) -> str | None:
         """Return what an attempt with `inputs` acts on, as `host` or `host:port`; None where that cannot be said."""

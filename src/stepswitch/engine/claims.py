@@ -121,7 +121,7 @@ class Claims:
             raise AssertionError("a granted claim has a step execution")
         step = compiled.workflow.steps[current.step_id]
         signature = self._rules.types.find(step.type)
-        always_safe = signature is not None and signature.always_safe
+        is_safe = signature is not None and signature.is_safe(current.work.inputs)
         bindings = probe_bindings(step, signature) if task.look and signature is not None else step.in_bindings
         return Grant(
             task=replace(task, since=current.work.since),
@@ -134,7 +134,7 @@ class Claims:
             attachments=head.attachments,
             fixed_files=frozenset(compiled.workflow.attachments),
             time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id, is_look=task.look > 0),
-            safe=always_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
+            safe=is_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
             mask=Mask(self._secrets, head, [compiled]),
             is_confidential=head.is_confidential,
             started=self._clock.now(),
