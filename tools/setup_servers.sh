@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests talk to, OpenSSH's and OpenLDAP's, and curl, which the README uses. As root on Debian and its kin it installs what
+# Installs the real servers that the tests talk to, OpenSSH's, OpenLDAP's and yuma123's, and curl, which the README uses. As root on Debian and its kin it installs what
 # is missing, starts nothing and leaves nothing that would start by itself; elsewhere it says what to install and goes on.
 set -euo pipefail
 policy=/usr/sbin/policy-rc.d
@@ -44,6 +44,7 @@ provide() {
 
 provide sshd "The tests of SSH steps need OpenSSH's server" openssh-server ssh.service ssh.socket
 provide slapd "The tests of logins by a directory need OpenLDAP's server" slapd slapd.service
+provide netconfd "The tests of NETCONF steps need yuma123's server" netconfd netconfd.service
 provide curl "The test of the README needs curl" curl
 if [ "$(id -u)" -eq 0 ] && has sshd; then
     mkdir -p -m 0755 /run/sshd

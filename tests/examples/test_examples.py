@@ -1,4 +1,4 @@
-"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server."""
+"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server, or a real NETCONF one."""
 
 import asyncio
 import json
@@ -18,6 +18,7 @@ from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
 from tests.examples.cell_api import CellApi
 from tests.examples.router import running_router, set_up
+from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
@@ -33,6 +34,12 @@ SOMEBODY: Final = administrator("tester")
 @pytest.fixture(scope="module")
 def router() -> Iterator[OpenSshServer]:
     with running_router() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def netconfd() -> Iterator[Netconfd]:
+    with Netconfd() as server:
         yield server
 
 
@@ -65,9 +72,9 @@ class Stopped:
 
 @pytest.mark.parametrize(("path", "expected"), RUNS)
 async def test_an_example_does_what_its_page_says(
-    service: Service, router: OpenSshServer, api: CellApi, path: Path, expected: dict[str, Any]
+    request: pytest.FixtureRequest, service: Service, api: CellApi, path: Path, expected: dict[str, Any]
 ) -> None:
-    set_up(router, expected.get("router", {}))
+    router = await _device(request, service, expected)
     api.set_up(expected.get("api", {}))
     view = await _execute(service, router, api, _document(path), expected)
     story = "\n".join(f"{entry.step} {entry.level} {entry.message}" for entry in view.logs)
@@ -86,6 +93,19 @@ def test_there_are_enough_examples_and_each_is_described() -> None:
     page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert len(DOCUMENTS) >= 8
     assert not [path.name for path in DOCUMENTS if f"]({path.name})" not in page]
+
+
+async def _device(request: pytest.FixtureRequest, service: Service, expected: dict[str, Any]) -> OpenSshServer:
+    """Return what an example logs in to, as it has to be before: a router, or a NETCONF server with nothing configured."""
+    if expected.get("device") != "netconf":
+        router: OpenSshServer = request.getfixturevalue("router")
+        set_up(router, expected.get("router", {}))
+        return router
+    netconfd: Netconfd = request.getfixturevalue("netconfd")
+    netconfd.go_down()
+    netconfd.come_up()
+    await service.host_keys.trust(TrustedKey(netconfd.ssh.host, netconfd.ssh.port, netconfd.ssh.host_public_key, "tester", 0))
+    return netconfd.ssh
 
 
 async def _execute(

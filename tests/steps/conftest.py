@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from stepswitch.steps.netconf import NetconfStep
 from stepswitch.steps.ssh import SshStep
+from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
 
 
@@ -18,5 +20,18 @@ def server() -> Iterator[OpenSshServer]:
 @pytest_asyncio.fixture
 async def ssh() -> AsyncIterator[SshStep]:
     step = SshStep()
+    yield step
+    await step.close()
+
+
+@pytest.fixture(scope="session")
+def netconfd() -> Iterator[Netconfd]:
+    with Netconfd() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def netconf() -> AsyncIterator[NetconfStep]:
+    step = NetconfStep(lock_poll_seconds=0.05, sessions_per_device=10)
     yield step
     await step.close()

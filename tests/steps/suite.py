@@ -16,10 +16,12 @@ from typing import Any, Final, Self
 from stepswitch.plugin import ErrorCode, Networks, Result, StepType, StoredFile, Value
 from stepswitch.steps.http import HttpStep
 from stepswitch.steps.javascript import JavaScriptStep
+from stepswitch.steps.netconf import NetconfStep
 from stepswitch.steps.noop import NoopStep
 from stepswitch.steps.scp import ScpStep
 from stepswitch.steps.ssh import SshStep
 from tests.certificates import own_certificate
+from tests.netconf_devices import OK, ScriptedDevice, data, error
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
 from tests.steps.contexts import RecordingContext
@@ -325,7 +327,63 @@ class _Sending(RecordingContext):
             yield piece[3:]
 
 
-CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase, ScpCase, HttpCase)}
+class NetconfCase(StepTypeCase):
+    """NETCONF: a device that answers as a situation needs, behind a proxy that can be cut. What a real server does is shown with netconfd."""
+
+    name = "NETCONF"
+    _PAYLOAD: Final = '<system xmlns="urn:example:system"><name>r1</name></system>'
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        self._step = NetconfStep()
+        self._device = await self.closing.enter_async_context(ScriptedDevice())
+        self._proxy = await self.closing.enter_async_context(Proxy(self._device.host, self._device.port))
+        self._device.answer({"get-config": data(self._PAYLOAD)})
+
+    def context(self, **more: Any) -> RecordingContext:
+        return RecordingContext(host_keys={(self._proxy.host, self._proxy.port): [self._device.host_public_key]}, **more)
+
+    def _inputs(self, action: str, **more: Value) -> dict[str, Value]:
+        return self._device.inputs(port=self._proxy.port, action=action, **more)
+
+    def succeeds(self) -> Situation:
+        return Situation(self._inputs("merge", payload=self._PAYLOAD), outputs={"datastore": "candidate"})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"action": "get"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        return Situation(self._inputs("get", password=SECRET), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        self._step = NetconfStep(silence_seconds=0.3)
+        self._device.answer({"commit": None})
+        return Situation(self._inputs("merge", payload=self._PAYLOAD), Result.UNKNOWN, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        self._device.answer({"commit": error("no-error", BEGUN, severity="warning"), "get-config": None})
+        return Situation(self._inputs("merge", payload=self._PAYLOAD), Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def goes_on(self) -> Situation:
+        self._device.answer({"commit": [error("no-error", BEGUN, severity="warning"), OK], "get-config": [None, data(self._PAYLOAD)]})
+        return Situation(self._inputs("merge", payload=self._PAYLOAD))
+
+    def prints_much(self) -> Situation:
+        self._device.answer({"get": data("x" * 9 * 1024 * 1024)})
+        return Situation(self._inputs("get"))
+
+    def prints_invalid_text(self) -> Situation:
+        self._device.answer({"get": b"\n#4\n<a>\xff\n##\n"})
+        return Situation(self._inputs("get"), Result.FAILED, ErrorCode.NO_NETCONF)
+
+
+CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase, ScpCase, NetconfCase, HttpCase)}
 
 
 def names_with(situation: str) -> list[str]:

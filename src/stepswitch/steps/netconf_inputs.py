@@ -1,0 +1,192 @@
+"""What NETCONF takes and gives, and its inputs read into what is asked of a device. Called by `netconf` and its companions."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Value, Values, ValueType
+from stepswitch.steps.login_inputs import (
+    TEXT,
+    VIM_LOCATION,
+    InputFaultError,
+    Login,
+    attachment_of,
+    login_inputs,
+    needed,
+    read_login,
+    text_of,
+)
+
+NETCONF_PORT: Final = 830
+MAX_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
+LEAST_CONFIRMED_SECONDS: Final = 5
+MOST_CONFIRMED_SECONDS: Final = 3600
+_MOST_LOCK_SECONDS: Final = 3600
+_READS: Final = {"get": "get", "getconfig": "get-config", "get-config": "get-config"}
+_EDITS: Final = {"merge": "merge", "replace": "replace", "create": "create", "delete": "delete", "edit-config": None}
+"""The actions that change something, each with the operation that it puts on the payload's top elements."""
+_ACTIONS: Final = (*_READS, *_EDITS)
+
+
+class Datastore(StrEnum):
+    """A configuration of a device."""
+
+    RUNNING = "running"
+    CANDIDATE = "candidate"
+    STARTUP = "startup"
+
+
+SIGNATURE: Final = StepSignature(
+    name="NETCONF",
+    description="Reads or changes the configuration of a device over NETCONF. A change is read back and compared: an `ok` alone is no proof. "
+    "How that goes is told in [configure a device over NETCONF](../how-to/netconf.md).",
+    inputs=(
+        *login_inputs(NETCONF_PORT),
+        InputSpec(
+            "action",
+            TEXT,
+            "What to do. `get` reads configuration and state, `get-config` (or `getconfig`) the configuration; `merge`, `replace`, `create` and "
+            "`delete` change it, each at the payload's top elements unless the payload has its own marks; `edit-config` goes by these marks "
+            "alone, and merges where there are none.",
+            required=True,
+            choices=_ACTIONS,
+            tells_what=True,
+        ),
+        InputSpec(
+            "payload", TEXT, "What to change: XML, with or without its element `config`. An edit needs it, or `inFile`.", tells_what=True
+        ),
+        InputSpec("inFile", (ValueType.FILE,), "The same as a file in UTF-8.", tells_what=True),
+        InputSpec(
+            "filter",
+            TEXT,
+            "What to read: XML is a filter by subtree, anything else an XPath expression whose prefixes are names of modules. An element "
+            '`<filter type="xpath" select="…"/>` brings prefixes of its own.',
+            tells_what=True,
+        ),
+        InputSpec(
+            "datastore",
+            TEXT,
+            "Which configuration: `running`, `candidate`, or to read `startup`. Without it, reads take `running`, and edits the candidate where "
+            "the device has one.",
+            choices=tuple(map(str, Datastore)),
+            tells_what=True,
+        ),
+        InputSpec(
+            "dryRun",
+            (ValueType.BOOLEAN,),
+            "Whether to edit the candidate, let the device check it, show the difference, and discard it again.",
+            default=False,
+            tells_what=True,
+        ),
+        InputSpec(
+            "confirmedTimeout",
+            (ValueType.NUMBER,),
+            f"Seconds, {LEAST_CONFIRMED_SECONDS} to {MOST_CONFIRMED_SECONDS}, within which the change must be proven: else the device takes it back. Needs a candidate.",
+        ),
+        InputSpec("lockTimeout", (ValueType.NUMBER,), "Seconds to wait for a lock that somebody else holds.", default=30),
+        VIM_LOCATION,
+    ),
+    outputs=(
+        OutputSpec("output", ValueType.STRING, "The device's last reply to what was asked, as XML."),
+        OutputSpec("datastore", ValueType.STRING, "The configuration that was read or changed."),
+        OutputSpec(
+            "difference",
+            ValueType.STRING,
+            "Of a dry run: the lines that the change would remove (-) and add (+); empty where it changes nothing.",
+        ),
+    ),
+    time_limit_seconds=14_400.0,
+    device_input="hostNameOrIP",
+    port_input="port",
+    safe_when={"action": frozenset(_READS), "dryRun": frozenset({"true"})},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that one attempt was asked to do. `read` is `get` or `get-config`, and None where something is changed. Times are in seconds."""
+
+    login: Login
+    read: str | None
+    operation: str | None
+    payload: str = field(default="", repr=False)
+    payload_name: str = "payload"
+    filter: str = field(default="", repr=False)
+    datastore: Datastore | None = None
+    dry_run: bool = False
+    confirmed_seconds: float | None = None
+    lock_seconds: float = 30.0
+
+
+async def read_request(inputs: Values, context: StepContext) -> Request:
+    """Return what the inputs of a step ask for; raises InputFaultError with a sentence that shows no value."""
+    login = await read_login(inputs, context, NETCONF_PORT)
+    action = needed(inputs, "action")
+    if action not in _ACTIONS:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'action' must be one of {', '.join(_ACTIONS)}")
+    datastore = _datastore(text_of(inputs, "datastore"))
+    if action in _READS:
+        return Request(login, _READS[action], None, filter=text_of(inputs, "filter") or "", datastore=datastore)
+    dry_run = inputs.get("dryRun", False) in (True, "true")
+    confirmed = inputs.get("confirmedTimeout")
+    _check_edit(datastore, dry_run=dry_run, confirmed=confirmed)
+    name = "payload" if inputs.get("inFile") is None else "inFile"
+    return Request(
+        login=login,
+        read=None,
+        operation=_EDITS[action],
+        payload=await _payload(inputs, context),
+        payload_name=name,
+        datastore=datastore,
+        dry_run=dry_run,
+        confirmed_seconds=None
+        if confirmed is None
+        else _seconds("confirmedTimeout", confirmed, LEAST_CONFIRMED_SECONDS, MOST_CONFIRMED_SECONDS),
+        lock_seconds=_seconds("lockTimeout", inputs.get("lockTimeout", 30), 0, _MOST_LOCK_SECONDS),
+    )
+
+
+def _check_edit(datastore: Datastore | None, *, dry_run: bool, confirmed: Value | None) -> None:
+    if datastore is Datastore.STARTUP:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "the datastore startup can be read and not edited")
+    if datastore is Datastore.RUNNING and dry_run:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "a dry run edits the candidate: leave 'datastore' out, or say candidate")
+    if datastore is Datastore.RUNNING and confirmed is not None:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "'confirmedTimeout' needs the candidate: leave 'datastore' out, or say candidate")
+
+
+async def _payload(inputs: Values, context: StepContext) -> str:
+    text, file = text_of(inputs, "payload"), text_of(inputs, "inFile")
+    if text is not None and file is not None:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "give 'payload' or 'inFile', not both")
+    if file is not None:
+        if not context.is_file("inFile"):
+            raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'inFile' must be bound as type file")
+        try:
+            text = (await attachment_of(context, file)).decode("utf-8")
+        except UnicodeDecodeError:
+            raise InputFaultError(ErrorCode.MALFORMED_XML, "the input 'inFile' cannot be used: it is not in UTF-8") from None
+    if text is None or not text.strip():
+        raise InputFaultError(ErrorCode.MISSING_INPUT, "there is nothing to edit: 'payload' and 'inFile' are without value")
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the payload is larger than {MAX_PAYLOAD_BYTES // (1024 * 1024)} MiB")
+    return text
+
+
+def _datastore(text: str | None) -> Datastore | None:
+    if text is None or not text.strip():
+        return None
+    try:
+        return Datastore(text.strip())
+    except ValueError:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'datastore' must be one of {', '.join(Datastore)}") from None
+
+
+def _seconds(name: str, value: Value, least: int, most: int) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if isinstance(value, bool) or not least <= seconds <= most:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input {name!r} must be a number of seconds from {least} to {most}")
+    return seconds
