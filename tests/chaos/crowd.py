@@ -64,7 +64,7 @@ def live(stderr: Connection, settings: Mapping[str, Any], target: Path) -> None:
     def types(settings: Settings) -> dict[str, StepType]:
         return {**installed({}), "TELL": TellStep(target)}
 
-    wiring.step_types = types
+    wiring.step_types = types  # type: ignore[attr-defined]
     os._exit(serve(Settings(**settings)))
 
 

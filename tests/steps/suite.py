@@ -383,7 +383,9 @@ class NetconfCase(StepTypeCase):
         return Situation(self._inputs("get"), Result.FAILED, ErrorCode.NO_NETCONF)
 
 
-CASES: Final[Mapping[str, type[StepTypeCase]]] = {case.name: case for case in (NoopCase, JavaScriptCase, SshCase, ScpCase, NetconfCase, HttpCase)}
+CASES: Final[Mapping[str, type[StepTypeCase]]] = {
+    case.name: case for case in (NoopCase, JavaScriptCase, SshCase, ScpCase, NetconfCase, HttpCase)
+}
 
 
 def names_with(situation: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from network_element import PASSWORD, USERNAME, NetworkElement
-from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, TargetError, Value
+from stepswitch.plugin import AttachmentError, ErrorCode, LogLevel, Outcome, Result, StoredFile, TargetError, Value
 from stepswitch_tl1.step import Tl1Step
 
 
@@ -24,6 +24,7 @@ class Context:
     """What the service gives to an attempt, as far as TL1 asks for it."""
 
     execution_id = "execution-1"
+    attempt_name = "execution-1-1-1"
     time_limit_seconds = 60.0
     host_keys = NoHostKeys()
     is_log_full = False
@@ -38,6 +39,15 @@ class Context:
 
     async def attachment(self, key: str) -> bytes:
         raise TargetError(f"there is no attachment {key!r}")
+
+    async def attached(self, key: str) -> StoredFile:
+        raise AttachmentError(ErrorCode.UNKNOWN_ATTACHMENT, f"there is no attachment {key!r}")
+
+    async def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
+        yield await self.attachment(file.name)
+
+    async def attach(self, key: str, content: AsyncIterator[bytes]) -> StoredFile:
+        raise AttachmentError(ErrorCode.INVALID_VALUE, f"TL1 keeps no file {key!r}")
 
     def is_file(self, name: str) -> bool:
         return False
