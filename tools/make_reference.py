@@ -20,7 +20,7 @@ from stepswitch.domain.execution import Result, Status, Verdict
 from stepswitch.domain.states import TERMINAL, TRANSITIONS, StepEvent, StepState
 from stepswitch.engine.privileges import MEANINGS, ROLES, Privilege
 from stepswitch.plugin import ENTRY_POINT_GROUP, StepSignature
-from tools import doubt_diagram
+from tools import doubt_diagram, platforms_page
 from tools import inventory_page as inventory
 from tools.state_diagram import draw
 
@@ -92,6 +92,7 @@ def pages() -> dict[Path, str]:
         "states.md": states_page,
         "states.svg": lambda: draw(TRANSITIONS),
         "steps.md": steps_page,
+        "router-platforms.md": lambda: _page(platforms_page.TITLE, platforms_page.INTRODUCTION, *platforms_page.sections()),
         "settings.md": settings_page,
         "command-line.md": command_line_page,
         "privileges.md": privileges_page,

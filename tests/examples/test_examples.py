@@ -1,8 +1,9 @@
-"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server, or a real NETCONF one."""
+"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server, a real NETCONF one, or a router of `tests/routers`."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +21,18 @@ from tests.examples.cell_api import CellApi
 from tests.examples.router import running_router, set_up
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
+from tests.routers.iosxr import IosXrShell
+from tests.routers.scripted import RouterServer
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 DOCUMENTS: Final = sorted(path for path in EXAMPLES.glob("*.json") if path.suffixes == [".json"])
 RUNS: Final = [
-    pytest.param(path, run, id=f"{path.stem}: {run['name']}")
+    pytest.param(path, {"platform": expected.get("platform"), **run}, id=f"{path.stem}: {run['name']}")
     for path in DOCUMENTS
-    for run in json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8"))["runs"]
+    for expected in [json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8"))]
+    for run in expected["runs"]
 ]
+SHELLS: Final = {"iosxr": IosXrShell}
 SOMEBODY: Final = administrator("tester")
 
 
@@ -74,13 +79,34 @@ class Stopped:
 async def test_an_example_does_what_its_page_says(
     request: pytest.FixtureRequest, service: Service, api: CellApi, path: Path, expected: dict[str, Any]
 ) -> None:
-    router = await _device(request, service, expected)
     api.set_up(expected.get("api", {}))
-    view = await _execute(service, router, api, _document(path), expected)
+    async with _router_of(request, service, expected) as talked_to:
+        view = await _execute(service, talked_to, api, _document(path), expected)
     story = "\n".join(f"{entry.step} {entry.level} {entry.message}" for entry in view.logs)
     assert [step.step_id for step, _ in view.steps] == expected["way"], story
     assert (view.head.status, dict(view.outputs)) == (expected["status"], expected["outputs"]), story
-    assert not [secret for secret in (router.password, *_secrets(path, expected)) if secret in story]
+    assert not [secret for secret in (talked_to.password, *_secrets(path, expected)) if secret in story]
+
+
+@asynccontextmanager
+async def _router_of(
+    request: pytest.FixtureRequest, service: Service, expected: dict[str, Any]
+) -> AsyncIterator[OpenSshServer | RouterServer]:
+    """Give what a run logs in to, as it has to be before: the router of all examples, one of a platform, or a NETCONF server with nothing configured."""
+    if expected.get("device") == "netconf":
+        netconfd: Netconfd = request.getfixturevalue("netconfd")
+        netconfd.go_down()
+        netconfd.come_up()
+        await service.host_keys.trust(TrustedKey(netconfd.ssh.host, netconfd.ssh.port, netconfd.ssh.host_public_key, "tester", 0))
+        yield netconfd.ssh
+    elif expected["platform"] is None:
+        router: OpenSshServer = request.getfixturevalue("router")
+        set_up(router, expected.get("router", {}))
+        yield router
+    else:
+        async with RouterServer(SHELLS[expected["platform"]]) as other:
+            await service.host_keys.trust(TrustedKey(other.host, other.port, other.public_key, "tester", 0))
+            yield other
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
@@ -95,21 +121,8 @@ def test_there_are_enough_examples_and_each_is_described() -> None:
     assert not [path.name for path in DOCUMENTS if f"]({path.name})" not in page]
 
 
-async def _device(request: pytest.FixtureRequest, service: Service, expected: dict[str, Any]) -> OpenSshServer:
-    """Return what an example logs in to, as it has to be before: a router, or a NETCONF server with nothing configured."""
-    if expected.get("device") != "netconf":
-        router: OpenSshServer = request.getfixturevalue("router")
-        set_up(router, expected.get("router", {}))
-        return router
-    netconfd: Netconfd = request.getfixturevalue("netconfd")
-    netconfd.go_down()
-    netconfd.come_up()
-    await service.host_keys.trust(TrustedKey(netconfd.ssh.host, netconfd.ssh.port, netconfd.ssh.host_public_key, "tester", 0))
-    return netconfd.ssh
-
-
 async def _execute(
-    service: Service, router: OpenSshServer, api: CellApi, document: dict[str, Any], expected: dict[str, Any]
+    service: Service, router: OpenSshServer | RouterServer, api: CellApi, document: dict[str, Any], expected: dict[str, Any]
 ) -> ExecutionView:
     stopped = Stopped()
     service.observe(stopped)

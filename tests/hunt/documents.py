@@ -1,5 +1,6 @@
 """Workflows that take secrets everywhere: through every step type there is, into texts, errors and logs, in every form that a device may print."""
 
+import json
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -9,6 +10,7 @@ _SPEAK = (
     "console.debug(encodeURIComponent(token) + ' ' + token);"
     "console.log(Array.from(pw).map(c => c).join('')); return { said: 'it was <' + pw + '> and ' + token }"
 )
+_CONVERSE = "PS1='ready> '\nread -p 'Password: ' said; echo \"it was <$said>\"; printf 'x%s' \"$said\" | base64; no-such \"$said\""
 _PRINT = (
     'pw="{{plain}}"; printf "%.6s" "$pw"; sleep 0.4; printf "%s\\n" "${pw#??????}"; printf "%s" "$pw" | base64 -w0; echo;'
     'printf "x%s" "$pw" | base64 -w0; echo; printf "%s" "$pw" | od -An -v -tx1 | tr -d " \\n"; echo; echo "error: $pw" >&2;'
@@ -75,9 +77,17 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str, api: str
                 "outBindings": {"text": {"name": "said", "type": "string"}},
             },
             "print": {
-                "type": "TCA_SSH", "nextStepId": "ask",
+                "type": "TCA_SSH", "nextStepId": "converse",
                 "inBindings": {**login, "cmd": text(_PRINT)},
                 "outBindings": {"printed": {"name": "outputText", "type": "password"}, "result": {"name": "errorText", "type": "string"}},
+            },
+            "converse": {
+                "type": "TCA_SSH", "nextStepId": "ask", "policy": {"onFailureStepId": "ask"},
+                "inBindings": {
+                    **login, "shell": {"type": "boolean", "defaultValue": True}, "prompt": text("ready>|.*[$#]"), "cmd": text(_CONVERSE),
+                    "answers": {**PASSWORD, "defaultValue": json.dumps({"Password": secrets["replied"]})}, "failPattern": text("no-such"),
+                },
+                "outBindings": {"result": {"name": "outputText", "type": "string"}},
             },
             "ask": {
                 **asking(

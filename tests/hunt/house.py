@@ -30,6 +30,7 @@ SECRETS = {
     "default of a step": "planted-default-of-step",
     "compared": "planted-to-be-compared",
     "made by a script": "planted-by-a-script-0815",
+    "replied": "planted-as-a-reply-31",
     "edited in": "planted-by-an-edit",
     "corrected": "planted-by-a-correction",
     "refused": "planted-where-it-is-refused",

@@ -108,6 +108,13 @@ def test_no_secret_makes_masking_slow(secret: str) -> None:
     assert secret not in mask([secret], text)
 
 
+def test_each_reply_in_answers_is_a_secret() -> None:
+    answers = json.dumps({"Password:": "let-me-in", r"\[confirm\]": "y", "PIN": 'a "quoted" one', "deep": ["in-a-list"]})
+    text = f'{answers}; typed let-me-in, then a "quoted" one, and {base64.b64encode(b"let-me-in").decode()}, y'
+    assert mask([answers], text) == f"{MASK}; typed {MASK}, then {MASK}, and {MASK}, y"
+    assert mask(["{no json let-me-in"], "let-me-in") == "let-me-in"
+
+
 def test_maskers_are_kept_within_bounds() -> None:
     masking = Masking()
     first = masking.masker(["secret-0"])

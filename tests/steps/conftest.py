@@ -35,3 +35,10 @@ async def netconf() -> AsyncIterator[NetconfStep]:
     step = NetconfStep(lock_poll_seconds=0.05, sessions_per_device=10)
     yield step
     await step.close()
+
+
+@pytest.fixture
+def quickly_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let shells take a new prompt sooner than at a router far away."""
+    monkeypatch.setattr("stepswitch.steps.ssh_dialogue.SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr("stepswitch.steps.ssh_dialogue.QUESTION_SECONDS", 0.3)

@@ -24,6 +24,8 @@ from tests.certificates import own_certificate
 from tests.netconf_devices import OK, ScriptedDevice, data, error
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
+from tests.routers.ios import PrivilegedIosShell
+from tests.routers.scripted import Device, Quirks, RouterServer
 from tests.steps.contexts import RecordingContext
 from tests.steps.http_server import Asked, HttpServer, reply, says
 
@@ -50,6 +52,8 @@ class StepTypeCase(ABC):
     """
 
     name: str
+    way: str = ""
+    """Tells several cases of one type apart."""
 
     def __init__(self, server: Callable[[], OpenSshServer]) -> None:
         self._server = server
@@ -383,9 +387,74 @@ class NetconfCase(StepTypeCase):
         return Situation(self._inputs("get"), Result.FAILED, ErrorCode.NO_NETCONF)
 
 
-CASES: Final[Mapping[str, type[StepTypeCase]]] = {
-    case.name: case for case in (NoopCase, JavaScriptCase, SshCase, ScpCase, NetconfCase, HttpCase)
-}
+class SuiteShell(PrivilegedIosShell):
+    """A router with a line for each situation."""
+
+    async def carry_out(self, line: str) -> None:
+        match line:
+            case "show much":
+                await self.page("x" * 100_000 + "\n" + f"{'y' * 999}\n" * 9_500)
+            case "show bytes":
+                self._process.stdout.write(b"a\xffb\r\n")
+            case _:
+                await super().carry_out(line)
+
+
+class SshShellCase(StepTypeCase):
+    """TCA_SSH in an interactive shell: a router behind a proxy that can be cut."""
+
+    name = "TCA_SSH"
+    way = "in a shell"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        self._step = SshStep(silence_seconds=5.0)
+        device = Device(quirks=Quirks(hangs_at="show begun", says=BEGUN))
+        self._router = await self.closing.enter_async_context(RouterServer(SuiteShell, device))
+        self._proxy = await self.closing.enter_async_context(Proxy(self._router.host, self._router.port))
+
+    def context(self, **more: Any) -> RecordingContext:
+        return RecordingContext(accept_new=True, **more)
+
+    def _inputs(self, line: str, **more: Value) -> dict[str, Value]:
+        router = self._router
+        login: dict[str, Value] = {"hostNameOrIP": self._proxy.host, "port": self._proxy.port, "username": router.user}
+        return {**login, "password": router.password, "shell": True, "platform": "ios", "cmd": line, **more}
+
+    def succeeds(self) -> Situation:
+        return Situation(self._inputs("show colours"), outputs={"outputText": "red and plain\n"})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"shell": True, "platform": "ios", "cmd": "show version"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        return Situation(self._inputs("show version", enablePassword=SECRET, password=SECRET), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        self._step = SshStep(silence_seconds=0.5)
+        return Situation(self._inputs("show begun"), Result.UNKNOWN, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        return Situation(self._inputs("show begun"), Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def goes_on(self) -> Situation:
+        return Situation(self._inputs("show begun"))
+
+    def prints_much(self) -> Situation:
+        return Situation(self._inputs("show much"))
+
+    def prints_invalid_text(self) -> Situation:
+        return Situation(self._inputs("show bytes"), outputs={"outputText": "a\ufffdb\n"})
+
+
+_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase)
+CASES: Final[Mapping[str, type[StepTypeCase]]] = {f"{case.name} {case.way}".strip(): case for case in _ALL}
 
 
 def names_with(situation: str) -> list[str]:

@@ -11,6 +11,7 @@ from stepswitch.plugin import ErrorCode, Outcome, Result, Value
 from stepswitch.steps.host_keys import fingerprint
 from stepswitch.steps.ssh import SshStep
 from tests.openssh import OpenSshServer
+from tests.proxies import Proxy
 from tests.steps.contexts import RecordingContext
 from tests.steps.test_ssh import context_for, error_of, run
 
@@ -230,3 +231,17 @@ async def test_no_secret_is_in_any_log_or_message(ssh: SshStep, server: OpenSshS
     for secret in (server.password, server.passphrase, "wr0ng-secret", body, "cmd-secret"):
         assert secret not in everything
     assert server.password not in repr(ssh.__dict__)
+
+
+async def test_a_connection_whose_peer_is_gone_without_a_word_is_noticed(server: OpenSshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepswitch.steps.ssh_login._KEEP_ALIVE_SECONDS", 0.1)
+    monkeypatch.setattr("stepswitch.steps.ssh_login._KEEP_ALIVES_UNANSWERED", 2)
+    ssh = SshStep()
+    async with Proxy(server.host, server.port) as proxy:
+        context = RecordingContext(host_keys={(proxy.host, proxy.port): [server.host_public_key]})
+        running = asyncio.create_task(ssh.run(server.inputs(port=proxy.port, cmd="echo begun; exec sleep 100"), context))
+        await context.wait_for_line("begun")
+        proxy.stall()
+        outcome = await running
+    assert error_of(outcome) == (Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+    await ssh.close()

@@ -214,6 +214,45 @@ async def test_a_router_that_asks_for_the_password_interactively_gets_it() -> No
         assert error_of((await reach(port, password="wrong"))[0])[1] is ErrorCode.LOGIN_REFUSED
 
 
+async def test_a_server_that_asks_for_more_than_the_password_gets_what_answers_say() -> None:
+    class TwoFactors(_Router):
+        def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+            return "", "", "", [("Password: ", False), ("Token code: ", False)]
+
+        def validate_kbdint_response(self, username: str, responses: Any) -> bool:
+            return list(responses) == ["pw", "4711"]
+
+    async def prompt(process: asyncssh.SSHServerProcess[str]) -> None:
+        process.stdout.write("edge-1#")
+        await process.stdin.readline()
+        process.exit(0)
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    async with asyncssh.listen(
+        "127.0.0.1", 0, server_factory=lambda: TwoFactors(interactive=True), server_host_keys=[key], process_factory=prompt, config=None
+    ) as acceptor:
+        port = acceptor.get_port()
+        shell: dict[str, Any] = {"shell": True, "prompt": "edge-1#", "cmd": "exit"}
+        assert error_of((await reach(port, **shell))[0])[1] is ErrorCode.LOGIN_REFUSED
+        assert error_of((await reach(port, **shell, answers='{"Token": "1234"}'))[0])[1] is ErrorCode.LOGIN_REFUSED
+        outcome, context = await reach(port, **shell, answers='{"Password": "for the shell", "Token": "4711"}')
+    assert (outcome.result, context.sent) == (Result.SUCCEEDED, True)
+
+
+async def test_a_router_that_refuses_a_command_with_exit_code_0_is_a_failure_where_its_platform_is_known() -> None:
+    async def serve(process: asyncssh.SSHServerProcess[str]) -> None:
+        process.stdout.write("edge-1 log\r\n% Invalid input detected at '^' marker.\r\n")
+        process.exit(0)
+
+    async with router(serve) as (port, _):
+        assert (await reach(port))[0].result is Result.SUCCEEDED
+        outcome, _ = await reach(port, platform="ios")
+        assert error_of(outcome) == (Result.FAILED, ErrorCode.LINE_REFUSED)
+        assert outcome.error is not None
+        assert outcome.error.message.endswith("refused the command: % Invalid input detected at '^' marker.")
+        assert error_of((await reach(port, platform="toaster"))[0]) == (Result.FAILED, ErrorCode.INVALID_VALUE)
+
+
 async def test_a_router_that_opens_no_session_is_a_failure_and_nothing_was_sent() -> None:
     async with router(sessions=lambda: False) as (port, _):
         outcome, context = await reach(port)

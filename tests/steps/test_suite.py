@@ -46,7 +46,7 @@ def check(case: StepTypeCase, outcome: Outcome, situation: Situation) -> None:
 
 
 def test_every_registered_step_type_has_a_case() -> None:
-    assert {point.name for point in entry_points(group=ENTRY_POINT_GROUP)} == CASES.keys()
+    assert {point.name for point in entry_points(group=ENTRY_POINT_GROUP)} == {case.name for case in CASES.values()}
 
 
 async def test_the_signature_is_well_formed(case: StepTypeCase) -> None:

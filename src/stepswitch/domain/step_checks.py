@@ -13,7 +13,7 @@ from stepswitch.domain.formats import misfit
 from stepswitch.domain.names import INJECTED, OVERWRITE_PROTECTED, shown
 from stepswitch.domain.parsing import Outline
 from stepswitch.domain.readers import Report
-from stepswitch.domain.secrecy import SHORTEST_SECRET
+from stepswitch.domain.secrecy import MASK, SHORTEST_SECRET
 from stepswitch.domain.step_types import DOCUMENTED_TYPES, InputSpec, StepSignature, StepTypes
 from stepswitch.domain.values import ValueType
 
@@ -157,6 +157,10 @@ def _check_against_spec(binding: InBinding, spec: InputSpec, type_name: str, pat
         report.fault(ErrorCode.WRONG_TYPE, f"{path}.type", f"{binding.name} of {type_name} is a {wanted}, not a {binding.type}")
     elif spec.choices and binding.template is None and binding.default is not None and binding.default not in spec.choices:
         report.fault(ErrorCode.INVALID_VALUE, f"{path}.defaultValue", f"must be one of {', '.join(spec.choices)}")
+    elif spec.unfit is not None and binding.template is None and isinstance(binding.default, str) and binding.default != MASK:
+        why = spec.unfit(binding.default)
+        if why is not None:
+            report.fault(ErrorCode.INVALID_VALUE, f"{path}.defaultValue", why)
 
 
 def check_out_binding(binding: OutBinding, path: str, scope: Scope, signature: StepSignature | None) -> None:

@@ -4,7 +4,7 @@ The types themselves live in `steps` and in plug-ins; here is only what can be k
 Source: `workflow-semantics`, section 4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +28,8 @@ class InputSpec:
     tells_what: bool = False
     """Whether it says what is done (a command, what that reads, what its success looks like), not where, as whom or in which way: a
     probe never takes it over from its step."""
+    unfit: Callable[[str], str | None] | None = None
+    """Says why a text that stands in the document cannot be taken, without showing it; None where it can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def forms(secrets: Sequence[str]) -> tuple[Form, ...]:
     """Return every spelling of `secrets` that is looked for, the longest first."""
     found: dict[str, bool] = {}
     for secret in secrets:
-        for part in (secret, secret.strip(), *_lines(secret)):
+        for part in (secret, secret.strip(), *_lines(secret), *_texts(secret)):
             if len(part) >= SHORTEST_SECRET:
                 for form in _spellings(part):
                     found[form.text] = found.get(form.text, False) or form.open_end
@@ -109,6 +109,17 @@ def forms(secrets: Sequence[str]) -> tuple[Form, ...]:
 def _lines(secret: str) -> list[str]:
     lines = [line.strip() for line in secret.splitlines()]
     return [line for line in lines if len(line) >= LINE_SHORTEST] if len(lines) > 1 else []
+
+
+def _texts(secret: str) -> list[str]:
+    """Return the texts in a secret that is a JSON object: the replies of the input `answers`, each of which may be a password."""
+    if not secret.lstrip().startswith("{"):
+        return []
+    try:
+        values = json.loads(secret).values()
+    except (ValueError, RecursionError):
+        return []
+    return [value for value in values if isinstance(value, str)]
 
 
 def _spellings(secret: str) -> Iterator[Form]:

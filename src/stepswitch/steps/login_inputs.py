@@ -7,6 +7,7 @@ from typing import Final
 from stepswitch.plugin import ErrorCode, HostKeys, InputSpec, StepContext, TargetError, Value, Values, ValueType
 from stepswitch.steps.host_keys import fingerprint, parse_fingerprint, parse_public_key
 from stepswitch.steps.output import harmless
+from stepswitch.steps.ssh_answers import Answer
 
 TEXT: Final = (ValueType.STRING,)
 _SECRET: Final = (ValueType.PASSWORD, ValueType.STRING)
@@ -24,6 +25,11 @@ def login_inputs(port: int = SSH_PORT) -> tuple[InputSpec, ...]:
         InputSpec("password", _SECRET, "The password; also the answer where the server asks for one interactively."),
         InputSpec("privateKey", (ValueType.PASSWORD, ValueType.FILE), "The private key in OpenSSH or PEM form, as its text or as a file."),
         InputSpec("passphrase", _SECRET, "What opens a protected private key."),
+        InputSpec(
+            "certificate",
+            (ValueType.STRING, ValueType.FILE),
+            "The OpenSSH certificate (`ssh-ed25519-cert-v01@openssh.com AAAA…`) that goes with `privateKey`, as its text or as a file.",
+        ),
         InputSpec(
             "passwordAuthentication", (ValueType.BOOLEAN,), "Whether the password may be used; false logs in by key only.", default=True
         ),
@@ -47,6 +53,9 @@ class Login:
     passphrase: str | None = field(default=None, repr=False)
     host_key: str | None = None
     host_fingerprint: str | None = None
+    certificate: str | None = None
+    answers: tuple[Answer, ...] = field(default=(), repr=False)
+    """What is answered where the server asks for more than the password while somebody logs in."""
 
 
 class LoginError(Exception):
@@ -103,6 +112,7 @@ async def read_login(inputs: Values, context: StepContext, port: int = SSH_PORT)
         passphrase=text_of(inputs, "passphrase") or None,
         host_key=host_key,
         host_fingerprint=host_fingerprint,
+        certificate=await _certificate(inputs, context),
     )
 
 
@@ -136,6 +146,17 @@ async def _private_key(inputs: Values, context: StepContext) -> str | None:
     if text and context.is_file("privateKey"):
         text = (await attachment_of(context, text)).decode("utf-8", "replace")
     return text.replace("\r\n", "\n").strip() + "\n" if text and text.strip() else None
+
+
+async def _certificate(inputs: Values, context: StepContext) -> str | None:
+    text = text_of(inputs, "certificate")
+    if text and context.is_file("certificate"):
+        text = (await attachment_of(context, text)).decode("utf-8", "replace")
+    if not text or not text.strip():
+        return None
+    if not (text_of(inputs, "privateKey") or "").strip():
+        raise InputFaultError(ErrorCode.MISSING_INPUT, "'certificate' needs the private key that it belongs to: give 'privateKey'")
+    return text.strip() + "\n"
 
 
 async def attachment_of(context: StepContext, key: str) -> bytes:

@@ -15,8 +15,8 @@ class OutputPatterns:
 
     def __init__(self, fail: str | None, success: str | None) -> None:
         """Take the patterns as the workflow has them; raises ValueError with a sentence where one is none."""
-        self._fail = _compiled("failPattern", fail)
-        self._success = _compiled("successPattern", success)
+        self._fail = compiled("failPattern", fail)
+        self._success = compiled("successPattern", success)
         self._failed_line: str | None = None
         self._succeeded = False
 
@@ -24,6 +24,11 @@ class OutputPatterns:
     def are_given(self) -> bool:
         """Whether there is anything to look for."""
         return self._fail is not None or self._success is not None
+
+    @property
+    def failed_line(self) -> str | None:
+        """The first line that was watched and that failPattern matches."""
+        return self._failed_line
 
     def watch(self, line: str) -> None:
         """Take note of a line that is not kept, or a part of one, so that it counts all the same."""
@@ -43,7 +48,8 @@ class OutputPatterns:
         return None
 
 
-def _compiled(name: str, pattern: str | None) -> Any:
+def compiled(name: str, pattern: str | None) -> Any:
+    """Return a pattern ready for use, None for None; raises ValueError with a sentence that calls it `name`."""
     if pattern is None:
         return None
     options = re2.Options()

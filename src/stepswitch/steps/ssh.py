@@ -1,7 +1,8 @@
 """The step type TCA_SSH: one command or script on an SSH server. Registered in `pyproject.toml`, called by the step runner.
 
 The parts: `ssh_inputs` and `login_inputs` read what is asked, `connections` keeps sessions between the steps of an execution, `ssh_login` logs in,
-`ssh_command` runs one command, `output` shows and keeps what it prints. Here they are put together, and the end is judged.
+`ssh_command` runs one command, `ssh_shell` types lines into a router's shell, `output` shows and keeps what is printed. Here they are
+put together, and the end of a command is judged; that of a conversation is in `ssh_talk`.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from stepswitch.steps.login_inputs import InputFaultError, LoginError, allowed_k
 from stepswitch.steps.output import Output
 from stepswitch.steps.patterns import shortened
 from stepswitch.steps.ssh_inputs import SIGNATURE, Request, read_request
+from stepswitch.steps.ssh_shell_inputs import ShellRequest
 
 if TYPE_CHECKING:
     from stepswitch.steps.ssh_command import Ending, NotSentError, Run
@@ -73,7 +75,7 @@ class SshStep:
 
     async def _attempt(self, request: Request, context: StepContext, *, fresh: bool) -> Outcome | None:
         """Return how the command ended; None where a kept session was dead, so that nothing was sent and a fresh one is needed."""
-        from stepswitch.steps.ssh_command import NotSentError, Run  # noqa: PLC0415 - asyncssh takes most of a second to import
+        from stepswitch.steps.ssh_command import NotSentError  # noqa: PLC0415 - asyncssh takes most of a second to import
         from stepswitch.steps.ssh_login import connect  # noqa: PLC0415 - see above
 
         login = request.login
@@ -86,11 +88,39 @@ class SshStep:
         ) as lease:
             await context.log(_greeting(request, lease), LogLevel.DEBUG)
             open_seconds = min(_KEPT_OPEN_SECONDS, self._connect_seconds) if lease.reused else self._connect_seconds
-            run = Run(lease.session.connection, context.mark_sent, open_seconds=open_seconds, silence_seconds=self._silence_seconds)
             try:
-                return await self._follow(run, request, context, lease)
+                if request.shell is not None:
+                    return await self._converse(request, request.shell, context, lease, open_seconds)
+                return await self._run(request, context, lease, open_seconds)
             except NotSentError as error:
                 return None if lease.reused else _not_sent(error, request, open_seconds)
+
+    async def _run(self, request: Request, context: StepContext, lease: "Lease[Session]", open_seconds: float) -> Outcome:
+        from stepswitch.steps.ssh_command import Run  # noqa: PLC0415 - see above
+
+        run = Run(lease.session.connection, context.mark_sent, open_seconds=open_seconds, silence_seconds=self._silence_seconds)
+        return await self._follow(run, request, context, lease)
+
+    async def _converse(
+        self, request: Request, shell: ShellRequest, context: StepContext, lease: "Lease[Session]", open_seconds: float
+    ) -> Outcome | None:
+        from stepswitch.steps.ssh_shell import ShellRun  # noqa: PLC0415 - see above
+        from stepswitch.steps.ssh_talk import judged, last_words  # noqa: PLC0415 - see above
+
+        output = Output(context, LogLevel.INFO, encoding="utf-8", limit_bytes=context.output_limit_bytes)
+        times = {"open_seconds": open_seconds, "silence_seconds": self._silence_seconds}
+        run = ShellRun(lease.session.connection, shell, context, output, request.patterns, encoding=request.encoding, **times)
+        try:
+            talk = await run.follow()
+        except asyncio.CancelledError:
+            if run.was_sent:
+                await _last_words(context, last_words(run, _server(request)))
+            raise
+        if lease.reused and talk.is_lost and not run.was_sent:
+            return None
+        if talk.is_open:
+            lease.keep()
+        return judged(talk, run, request, output, _server(request))
 
     async def _follow(self, run: "Run", request: Request, context: StepContext, lease: "Lease[Session]") -> Outcome:
         from stepswitch.steps.ssh_command import End  # noqa: PLC0415 - see above
@@ -148,8 +178,19 @@ class SshStep:
                 return _failure(
                     ErrorCode.NON_ZERO_EXIT, f"the command at {server} ended with exit code {ending.status}" + (f": {last}" if last else "")
                 )
-        reason = request.patterns.verdict(output, errors)
-        return _failure(ErrorCode.PATTERN_FAILED, f"{server}: {reason}") if reason else (Result.SUCCEEDED, None)
+        return _verdict_over(output, errors, request)
+
+
+def _verdict_over(output: Output, errors: Output, request: Request) -> tuple[Result, StepError | None]:
+    """Return what follows from what was printed by a command that ended well."""
+    reason = request.patterns.verdict(output, errors)
+    if reason is not None:
+        return _failure(ErrorCode.PATTERN_FAILED, f"{_server(request)}: {reason}")
+    manners = request.manners
+    refusal = (manners.refusal_in(output.text) or manners.refusal_in(errors.text)) if manners else None
+    if refusal is not None:
+        return _failure(ErrorCode.LINE_REFUSED, f"{_server(request)} refused the command: {shortened(refusal)}")
+    return Result.SUCCEEDED, None
 
 
 async def _load_driver() -> None:
@@ -159,7 +200,7 @@ async def _load_driver() -> None:
 
 def _holder(request: Request, execution_id: str) -> Holder:
     login = request.login
-    credential = digest(login.username, login.password, login.private_key, login.passphrase)
+    credential = digest(login.username, login.password, login.private_key, login.passphrase, login.certificate)
     return Holder(execution_id, (login.host.lower(), login.port), credential)
 
 

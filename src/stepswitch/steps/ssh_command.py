@@ -62,8 +62,11 @@ class NotSentError(Exception):
         self.refused = refused
 
 
-class _Channel:
-    """What the driver calls when something happens on the channel. Data waits here, and reading pauses while too much waits."""
+class Channel:
+    """What the driver calls when something happens on the channel. Data waits here, and reading pauses while too much waits.
+
+    `opened` is called when the server has opened it; what that raises keeps everything from being sent.
+    """
 
     def __init__(self, opened: Callable[[], None]) -> None:
         self._opened = opened
@@ -80,13 +83,15 @@ class _Channel:
         self.error: Exception | None = None
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """Take note that the server has opened the channel."""
         self._opened()  # raises where nothing may be sent any more: then nothing was
         self.channel = chan
 
     def session_started(self) -> None:
-        pass
+        """Take note that the command or the shell was accepted."""
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Take what was printed."""
         self._data.append((data, datatype is not None))
         self._size += len(data)
         if self._size > _HIGH_BYTES and self.channel is not None:
@@ -95,30 +100,35 @@ class _Channel:
         self._news.set()
 
     def eof_received(self) -> bool:
+        """Take note that nothing more will be printed."""
         self.complete = True
         return True
 
     def exit_status_received(self, status: int) -> None:
+        """Take note that the command has ended."""
         self.status = status
         self._note_end()
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:  # noqa: ARG002, FBT001
+        """Take note that a signal has ended the command."""
         self.signal = signal
         self._note_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the channel is closed."""
         self.closed = True
         self.error = exc
         self._note_end()
 
     def pause_writing(self) -> None:
-        pass
+        """Take note that too much waits to be sent."""
 
     def resume_writing(self) -> None:
-        pass
+        """Take note that little waits to be sent."""
 
     @property
     def has_result(self) -> bool:
+        """Whether the server said how the command ended."""
         return self.status is not None or self.signal is not None
 
     async def next(self) -> tuple[bytes, bool] | None:
@@ -155,7 +165,7 @@ class Run:
         self._mark_sent = mark_sent
         self._open_seconds = open_seconds
         self._silence_seconds = silence_seconds
-        self._channel = _Channel(self._opened)
+        self._channel = Channel(self._opened)
         self._limit = asyncio.timeout(None)
 
     async def follow(self, command: Command, output: Output, errors: Output) -> Ending:

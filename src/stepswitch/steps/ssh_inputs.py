@@ -1,7 +1,7 @@
 """What TCA_SSH takes and gives, and its inputs read into what a login and a command need. Called by `ssh` and its companions."""
 
 import codecs
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Values, ValueType
@@ -17,6 +17,8 @@ from stepswitch.steps.login_inputs import (
 )
 from stepswitch.steps.output import is_text_encoding
 from stepswitch.steps.patterns import OutputPatterns
+from stepswitch.steps.ssh_manners import Manners
+from stepswitch.steps.ssh_shell_inputs import SHELL_INPUTS, ShellRequest, read_manners, read_shell, wants_shell
 
 _SHELL: Final = b"sh -s"
 
@@ -28,14 +30,14 @@ SIGNATURE: Final = StepSignature(
         InputSpec(
             "cmd",
             TEXT,
-            "The command line, sent as one request and run by the user's own shell or command interpreter.",
+            "The command line, sent as one request and run by the user's own shell or command interpreter; with `shell`, the lines that are typed.",
             one_of="command",
             tells_what=True,
         ),
         InputSpec(
             "script",
             (ValueType.FILE,),
-            "A file with a POSIX shell script, run by `sh` from its standard input and never in part. A first line `#!…` does not choose another interpreter.",
+            "A file with a POSIX shell script, run by `sh` from its standard input and never in part. A first line `#!…` does not choose another interpreter. With `shell`, the lines that are typed.",
             one_of="command",
             tells_what=True,
         ),
@@ -58,6 +60,7 @@ SIGNATURE: Final = StepSignature(
             "A regular expression (RE2) for the output and the error output: where it is not found, the step fails.",
             tells_what=True,
         ),
+        *SHELL_INPUTS,
         VIM_LOCATION,
     ),
     outputs=(
@@ -88,6 +91,10 @@ class Request:
     command: Command
     encoding: str
     patterns: OutputPatterns
+    shell: ShellRequest | None = None
+    """What is typed instead, where an interactive shell is asked for; `command` is empty then."""
+    manners: Manners | None = None
+    """How a router says that it refuses a command, where `platform` says what kind it is and no shell is asked for."""
 
 
 async def read_request(inputs: Values, context: StepContext) -> Request:
@@ -95,12 +102,32 @@ async def read_request(inputs: Values, context: StepContext) -> Request:
     encoding = text_of(inputs, "encoding") or "utf-8"
     if not is_text_encoding(encoding):
         raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'encoding' names no text encoding that is known here")
+    if not wants_shell(inputs):
+        return await _read_command(inputs, context, encoding)
+    shell, faults = read_shell(inputs, await _typed(inputs, context, encoding), encoding)
+    code = ErrorCode.INVALID_VALUE
+    try:
+        request = await _read_rest(inputs, context, encoding, Command(b""))
+    except InputFaultError as error:
+        code, faults = error.code, [str(error), *faults]
+    if faults:
+        raise InputFaultError(code, "; ".join(faults))
+    return replace(request, login=replace(request.login, answers=shell.answers), shell=shell)
+
+
+async def _read_command(inputs: Values, context: StepContext, encoding: str) -> Request:
+    manners, fault = read_manners(inputs)
+    if fault is not None:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, fault)
+    return replace(await _read_rest(inputs, context, encoding, await _command(inputs, context, encoding)), manners=manners)
+
+
+async def _read_rest(inputs: Values, context: StepContext, encoding: str, command: Command) -> Request:
     try:
         patterns = OutputPatterns(text_of(inputs, "failPattern") or None, text_of(inputs, "successPattern") or None)
     except ValueError as error:
         raise InputFaultError(ErrorCode.INVALID_VALUE, str(error)) from None
-    login = await read_login(inputs, context)
-    return Request(login, await _command(inputs, context, encoding), encoding, patterns)
+    return Request(await read_login(inputs, context), command, encoding, patterns)
 
 
 async def _command(inputs: Values, context: StepContext, encoding: str) -> Command:
@@ -118,6 +145,18 @@ async def _command(inputs: Values, context: StepContext, encoding: str) -> Comma
     if "\0" in line:
         raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'cmd' has a zero byte, which no command line can have")
     return Command(_encoded("cmd", line, encoding), _encoded("stdin", stdin or "", encoding))
+
+
+async def _typed(inputs: Values, context: StepContext, encoding: str) -> str:
+    """Return the lines for a shell; raises InputFaultError where they cannot be had."""
+    line, script = text_of(inputs, "cmd"), text_of(inputs, "script")
+    if script is None:
+        return line or ""
+    if line is not None:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "give 'cmd' or 'script', not both")
+    if not context.is_file("script"):
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'script' must be bound as type file")
+    return (await attachment_of(context, script)).decode(encoding, "replace")
 
 
 def _whole_script(script: bytes) -> bytes:

@@ -19,9 +19,15 @@ from stepswitch.plugin import ErrorCode, HostKeys, TargetError, exhausted
 from stepswitch.steps.host_keys import algorithms, fingerprint, line_of, scan
 from stepswitch.steps.login_inputs import Login, LoginError, allowed_keys, server_name
 from stepswitch.steps.output import harmless
+from stepswitch.steps.ssh_certificates import certificate_for
 
 _NO_KNOWN_HOSTS: Final[tuple[list[str], list[str], list[str]]] = ([], [], [])
 _REASON_CHARACTERS: Final = 200
+_KEEP_ALIVE_SECONDS: Final = 30.0
+_KEEP_ALIVES_UNANSWERED: Final = 9
+"""So many without an answer, and nothing else heard, and the connection counts as dead: no sooner than a command that prints nothing."""
+_Questions = Sequence[tuple[str, bool]]
+_Keys = list[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]]
 _REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
 
 # The driver's log shows every command that it sends, and commands carry secrets.
@@ -56,8 +62,10 @@ class Session:
 class _Client(asyncssh.SSHClient):
     """Decides about the host key, and remembers how far the login came."""
 
-    def __init__(self, allowed: frozenset[str]) -> None:
+    def __init__(self, allowed: frozenset[str], login: Login) -> None:
         self._allowed = allowed
+        self._login = login
+        self._challenged = False
         self.shown: str | None = None
         self.logging_in = False
 
@@ -67,6 +75,23 @@ class _Client(asyncssh.SSHClient):
 
     def begin_auth(self, username: str) -> None:  # noqa: ARG002
         self.logging_in = True
+
+    def kbdint_auth_requested(self) -> Any:
+        if not self._login.answers:
+            return NotImplemented  # the driver answers the one question for a password by itself
+        challenged, self._challenged = self._challenged, True
+        return None if challenged else ""
+
+    def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: _Questions) -> list[str] | None:  # noqa: ARG002
+        replies = [_answer(self._login, prompt) for prompt, _ in prompts]
+        return None if None in replies else [reply for reply in replies if reply is not None]
+
+
+def _answer(login: Login, question: str) -> str | None:
+    """Return what is answered to a question during the login; None where nothing is known."""
+    if "password" in question.lower() and login.password is not None:
+        return login.password  # an answer to such a question is meant for the shell
+    return next((answer.reply for answer in login.answers if answer.fits(question)), None)
 
 
 class _OtherKeyError(Exception):
@@ -140,7 +165,7 @@ def _out_of_reach(error: OSError, server: str) -> tuple[ErrorCode, str]:
     return ErrorCode.UNREACHABLE, f"{server} cannot be reached: {error.strerror or 'the network says no'}"
 
 
-async def _connect_checked(login: Login, keys: list[asyncssh.SSHKey] | None, host_keys: HostKeys, timeout_seconds: float) -> Session:
+async def _connect_checked(login: Login, keys: _Keys | None, host_keys: HostKeys, timeout_seconds: float) -> Session:
     allowed, lines = await allowed_keys(login, host_keys)
     try:
         return await _open(login, keys, allowed, lines)
@@ -168,8 +193,8 @@ async def _key_behind(login: Login, wanted: str, timeout_seconds: float) -> str 
     return next((line for line in lines if fingerprint(line) == wanted), None)
 
 
-async def _open(login: Login, keys: list[asyncssh.SSHKey] | None, allowed: frozenset[str], lines: tuple[str, ...]) -> Session:
-    client = _Client(allowed)
+async def _open(login: Login, keys: _Keys | None, allowed: frozenset[str], lines: tuple[str, ...]) -> Session:
+    client = _Client(allowed, login)
     options = _prepared(login, keys, client, lines)
     try:
         connection = await asyncssh.connect(login.host, login.port, config=None, options=options)
@@ -187,9 +212,7 @@ async def _open(login: Login, keys: list[asyncssh.SSHKey] | None, allowed: froze
     return Session(connection, client.shown or "")
 
 
-def _prepared(
-    login: Login, keys: list[asyncssh.SSHKey] | None, client: _Client, lines: tuple[str, ...]
-) -> asyncssh.SSHClientConnectionOptions:
+def _prepared(login: Login, keys: _Keys | None, client: _Client, lines: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
     try:
         return asyncssh.SSHClientConnectionOptions(
             client_factory=lambda: client, server_host_key_algs=algorithms(lines), **_options(login, keys)
@@ -198,7 +221,7 @@ def _prepared(
         raise LoginError(ErrorCode.INVALID_VALUE, "the input 'username' has characters that no SSH server takes") from None
 
 
-def _options(login: Login, keys: list[asyncssh.SSHKey] | None) -> dict[str, Any]:
+def _options(login: Login, keys: _Keys | None) -> dict[str, Any]:
     """Return what keeps the driver from looking for anything on this machine."""
     _name_the_account()
     return {
@@ -213,6 +236,8 @@ def _options(login: Login, keys: list[asyncssh.SSHKey] | None) -> dict[str, Any]
         "gss_host": None,
         "host_based_auth": False,
         "login_timeout": 0,
+        "keepalive_interval": _KEEP_ALIVE_SECONDS,
+        "keepalive_count_max": _KEEP_ALIVES_UNANSWERED,
         "utf8_decode_errors": "replace",
     }
 
@@ -225,7 +250,7 @@ def _name_the_account() -> None:
         os.environ["LOGNAME"] = "stepswitch"
 
 
-async def _client_keys(login: Login) -> list[asyncssh.SSHKey] | None:
+async def _client_keys(login: Login) -> _Keys | None:
     if login.private_key is None:
         return None
     try:
@@ -235,7 +260,7 @@ async def _client_keys(login: Login) -> list[asyncssh.SSHKey] | None:
         raise LoginError(ErrorCode.BAD_KEY, "the passphrase does not open the private key") from None
     except Exception:  # noqa: BLE001 - a damaged key makes the driver's parsers raise whatever they like
         raise LoginError(ErrorCode.BAD_KEY, _bad_key(login.private_key, login.passphrase)) from None
-    return [key]
+    return [key] if login.certificate is None else [(key, certificate_for(key, login.certificate))]
 
 
 def _bad_key(text: str, passphrase: str | None) -> str:
@@ -257,8 +282,9 @@ def _is_protected(text: str) -> bool:
     return False
 
 
-def _refusal(login: Login, keys: list[asyncssh.SSHKey] | None) -> str:
-    tried = [name for name, given in (("key", bool(keys)), ("password", login.password is not None)) if given]
+def _refusal(login: Login, keys: _Keys | None) -> str:
+    key = "key" if login.certificate is None else "key and its certificate"
+    tried = [name for name, given in ((key, bool(keys)), ("password", login.password is not None)) if given]
     shown = f"with the {' and the '.join(tried)} that it was given" if tried else "without password or key"
     return f"{server_name(login.host, login.port)} refused the login of {harmless(login.username)!r} {shown}"
 
