@@ -238,7 +238,11 @@ async def test_a_packed_bomb_is_cut_at_the_limit_and_costs_no_more(server: HttpS
     assert read <= 128 * 1024 < len(bomb)
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"a" * 1000)[:-9], gzip.compress(b"a" * 1000)[:20] + b"\xff" * 50, b"no gzip"])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b"a" * 1000)[:-9], gzip.compress(b"a" * 1000)[:20] + b"\xff" * 50, b"no gzip"],
+    ids=["torn", "broken", "not packed"],
+)
 async def test_what_does_not_unpack_is_named_as_cut(server: HttpServer, body: bytes) -> None:
     outcome = await run({"url": server.on("/", reply(200, body, content_encoding="gzip"))})
     assert outcome.truncated == ("body",)
