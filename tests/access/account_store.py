@@ -27,6 +27,7 @@ class DictAccountStore:
         self.known: dict[str, Account] = {}
         self.sessions: dict[str, Session] = {}
         self.made: dict[tuple[str, str], Role] = {}
+        self.places: dict[tuple[str, str], int] = {}
         self.reads = 0
 
     async def account(self, name: str) -> Account | None:
@@ -84,3 +85,10 @@ class DictAccountStore:
 
     async def end_expired_sessions(self, now: int) -> None:
         self.sessions = {key: session for key, session in self.sessions.items() if session.expires_at > now}
+
+    async def known_places(self, oldest: int) -> Sequence[tuple[str, str, int]]:
+        found = [(user, place, noted_at) for (user, place), noted_at in self.places.items() if noted_at >= oldest]
+        return sorted(found, key=lambda each: each[2])
+
+    async def put_known_place(self, user: str, place: str, now: int, *, most: int, oldest: int) -> None:
+        self.places[user, place] = now

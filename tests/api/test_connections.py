@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from stepswitch.bootstrap.protocol import SURPLUS, BoundedProtocol, Bounds
+from stepswitch.bootstrap.crowd import SHARE, SURPLUS, Crowd, Entry, without_share
+from stepswitch.bootstrap.protocol import BoundedProtocol, Bounds
 from stepswitch.bootstrap.server import HttpServer
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 
 HEALTH = b"GET /stepswitch/api/v1/health HTTP/1.1\r\nHost: house\r\n"
+UPLOAD = b"PUT /telco/api/workflows/workflow HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\n"
 LOGIN = b"POST /hybridity/api/sessions HTTP/1.1\r\nHost: house\r\n"
 
 
@@ -134,13 +136,13 @@ async def test_what_is_no_http_is_told_so_like_everything_else(front: Front, sen
 
 
 @pytest.mark.parametrize(
-    ("sent", "reading", "seconds"), [(HEALTH, "HEAD", 30.0), (LOGIN + b"Content-Length: 100\r\n\r\n{", "BODY", 60.0)], ids=["head", "body"]
+    ("sent", "reading", "seconds"), [(HEALTH, "HEAD", 30.0), (LOGIN + b"Content-Length: 100\r\n\r\n{", "BODY", 20.0)], ids=["head", "body"]
 )
 async def test_who_sends_too_slowly_is_given_up(front: Front, sent: bytes, reading: str, seconds: float) -> None:
     async with front.wire() as wire:
         await wire.send(sent)
         connection = await front.until_reading(reading)
-        connection.check(connection._since + seconds)
+        connection.check(connection._since + seconds - 0.1)
         assert connection._reading.name == reading
         connection.check(connection._since + seconds + 0.1)
         assert await wire.refusal() == (408, "TOO_SLOW")
@@ -174,12 +176,80 @@ async def test_a_body_that_moves_on_is_waited_for(front: Front) -> None:
     async with front.wire() as wire:
         await wire.send(LOGIN + b"Content-Length: 2\r\n\r\n{")
         connection = await front.until_reading("BODY")
-        connection._since -= 59
+        connection._since -= 19
         await wire.send(b"}")
         assert (await wire.answer())[0] == 400
         connection.check(asyncio.get_running_loop().time() + 2)
         await wire.send(HEALTH + b"\r\n")
         assert (await wire.answer())[0] == 200
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    while True:
+        if is_so():
+            return
+        await asyncio.sleep(0)
+
+
+async def logged_in(front: Front) -> bytes:
+    """Return the header that says who one is."""
+    async with front.wire() as wire:
+        body = b'{"username": "admin", "password": "correct horse"}'
+        await wire.send(LOGIN + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        return b"x-hm-authorization: " + (await wire.answer())[1]["x-hm-authorization"].encode() + b"\r\n"
+
+
+@asynccontextmanager
+async def sending(front: Front, head: bytes, length: int, part: bytes = b"{") -> AsyncIterator[tuple[Wire, BoundedProtocol]]:
+    """Give a request of whose body there is only a part, and its connection on the other side, once that has come."""
+    async with front.wire() as wire:
+        await wire.send(head + b"Content-Length: %d\r\n\r\n" % length + part)
+        connection = await front.until_reading("BODY")
+        await until(lambda: connection._body_bytes >= len(part))
+        yield wire, connection
+
+
+@pytest.mark.parametrize("claimed", [b"", b"x-hm-authorization: made-up\r\n"])
+async def test_a_body_that_comes_byte_by_byte_without_a_login_is_given_up(front: Front, claimed: bytes) -> None:
+    async with sending(front, LOGIN + claimed, 60_000) as (wire, connection):
+        now = connection._looked_at
+        for second in range(1, 21):
+            connection.on_body(b" ")
+            connection.check(now + second)
+            assert connection._reading.name == "BODY"
+        connection.check(now + 20.1)
+        assert await wire.refusal() == (408, "TOO_SLOW")
+
+
+async def test_with_a_login_a_large_body_may_take_its_time_and_not_any_time(front: Front) -> None:
+    async with sending(front, UPLOAD + await logged_in(front), 1_000_000) as (wire, connection):
+        await until(lambda: connection._is_known)
+        now = connection._looked_at
+        for second in range(1, 400):
+            connection.on_body(b" " * (1024 if second <= 300 else 1))  # and in the end a byte a second
+            connection.flow.resume_reading()
+            connection._since = now + second
+            connection.check(now + second)
+            assert connection._reading.name == "BODY" or second > 350
+        assert await wire.refusal() == (408, "TOO_SLOW")
+
+
+async def test_a_body_that_we_do_not_read_is_not_slow(front: Front) -> None:
+    async with sending(front, LOGIN, 100) as (_, connection):
+        connection.flow.pause_reading()
+        connection.check(connection._looked_at + 1_000)
+        connection.flow.resume_reading()
+        connection.check(connection._looked_at + 1)
+        assert connection._reading.name == "BODY"
+
+
+async def test_a_login_on_a_connection_is_none_for_the_next_request(front: Front) -> None:
+    token = await logged_in(front)
+    async with front.wire() as wire:
+        await wire.send(b"GET /stepswitch/api/v1/users HTTP/1.1\r\nHost: house\r\n" + token + b"\r\n")
+        assert (await wire.answer())[0] == 200
+        await wire.send(LOGIN + b"Content-Length: 60000\r\n\r\n{")
+        assert not (await front.until_reading("BODY"))._is_known
 
 
 async def test_the_service_looks_after_its_connections_by_itself(tmp_path: Path) -> None:
@@ -194,9 +264,60 @@ async def test_one_connection_too_many_is_503_and_far_too_many_are_cut(tmp_path:
         await first.send(HEALTH + b"\r\n")
         assert (await first.answer())[0] == 200
         async with front.wire() as second:
-            await second.send(HEALTH + b"x-request-id: mine\r\n\r\n")
+            await second.send(LOGIN + b"Content-Length: 0\r\nx-request-id: mine\r\n\r\n")
             assert await second.refusal("mine") == (503, "OVERLOADED")
         await _fill(front)
+
+
+async def test_one_address_does_not_take_the_connections_of_all(tmp_path: Path) -> None:
+    async with open_front(tmp_path, Bounds(2 * SHARE, has_no_share=lambda _: False)) as front, AsyncExitStack() as stack:
+        for _ in range(2):
+            wire = await stack.enter_async_context(front.wire())
+            await wire.send(HEALTH + b"\r\n")
+            assert (await wire.answer())[0] == 200
+        third = await stack.enter_async_context(front.wire())
+        await third.send(LOGIN + b"Content-Length: 0\r\n\r\n")
+        assert await third.refusal() == (503, "OVERLOADED")
+        wire.writer.close()
+        await until(lambda: len(list(front.connections())) == 1)
+        again = await stack.enter_async_context(front.wire())
+        await again.send(LOGIN + b"Content-Length: 0\r\n\r\n")
+        assert (await again.answer())[0] == 400
+
+
+async def test_how_the_service_is_can_be_asked_when_it_is_full(tmp_path: Path) -> None:
+    async with open_front(tmp_path, Bounds(1)) as front, front.wire() as first, front.wire() as second:
+        await first.send(HEALTH + b"\r\n")
+        assert (await first.answer())[0] == 200
+        await second.send(HEALTH + b"\r\n")
+        status, headers, body = await second.answer()
+        assert (status, headers["connection"], json.loads(body)["status"]) == (200, "close", "ok")
+        assert await second.reader.read() == b""
+
+
+def test_an_address_has_a_share_and_gets_it_back() -> None:
+    crowd = Crowd(40, without_share("192.0.2.0/28"))
+    entries = [crowd.enter("203.0.113.1") for _ in range(200)]
+    told = SURPLUS // SHARE
+    assert entries == [Entry.LET_IN] * 10 + [Entry.TOO_MANY_OF_ADDRESS] * told + [Entry.CUT] * (190 - told)
+    assert crowd.enter("2001:db8::1") is Entry.LET_IN
+    for entry in entries:
+        crowd.leave("203.0.113.1", entry)
+    assert crowd.enter("203.0.113.1") is Entry.LET_IN
+    for number in range(9):
+        assert crowd.enter(f"2001:db8::{number}") is Entry.LET_IN
+    assert crowd.enter("2001:db8:0:0:1::") is Entry.TOO_MANY_OF_ADDRESS
+    assert [crowd.enter("192.0.2.3") for _ in range(29)] == [Entry.LET_IN] * 29
+    assert crowd.enter("203.0.113.9") is Entry.TOO_MANY
+
+
+@pytest.mark.parametrize(
+    ("address", "has_none"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("", True), ("192.0.2.3", True), ("192.0.2.16", False), ("2001:db8::1", True),
+     ("::ffff:192.0.2.3", True), ("fe80::1%eth0", False)],
+)  # fmt: skip
+def test_this_machine_and_trusted_proxies_have_no_share(address: str, has_none: bool) -> None:
+    assert without_share("192.0.2.0/28, 2001:db8::/32")(address) is has_none
 
 
 async def _fill(front: Front) -> None:

@@ -40,6 +40,7 @@ PEOPLE: Final = {
     "creator, now designer of edge": Caller("creator", "default", (grant([Privilege.WORKFLOW_DESIGN], ["edge *"]),)),
     "creator, now executor of edge": Caller("creator", "default", (grant([Privilege.WORKFLOW_EXECUTE], ["edge *"]),)),
     "creator without a role": Caller("creator"),
+    "program of an administrator": Caller("System Administrator", "default", grants_of(["System Administrator"], {}), is_program=True),
     "administrator of another tenant": Caller("stranger", "other", grants_of(["System Administrator"], {})),
 }
 MAKER: Final = Caller("creator", "default", grants_of(["System Administrator"], {}))
@@ -185,6 +186,8 @@ def expected(operation: Operation, person: Caller | None) -> int:
         return ALLOWED
     if person is None:
         return 401
+    if needs.of_people and person.is_program:
+        return 403
     is_execution, is_workflow = "{workflowExecutionId}" in operation.path, "{workflowId}" in operation.path and operation.method != "PUT"
     orders = operation.id.startswith("createWorkflowExecution")
     names_one = operation.id == "rehearseWorkflow" or orders

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -150,3 +151,10 @@ async def test_a_second_interrupt_ends_the_process_at_once_and_leaves_nothing(tm
         signal.raise_signal(signal.SIGINT)
         await asyncio.wait_for(gone.wait(), 10)
     assert (ended, place.exists()) == ([4], False)
+
+
+def test_a_run_leaves_no_core_dump(stepswitch: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("stepswitch.bootstrap.core_dumps.resource.setrlimit", lambda *limit: asked.append(limit))
+    assert stepswitch("run", written(tmp_path, ADDITION), "--input", "count=2").exit == 0
+    assert (resource.RLIMIT_CORE, (0, 0)) in asked

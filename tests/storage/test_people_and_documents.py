@@ -210,3 +210,15 @@ async def test_what_one_store_trusts_every_other_trusts_at_once(database: Databa
     assert await reader.trusted("router", 22) == []
     await writer.trust(_key())
     assert await reader.trusted("router", 22) == [_key()]
+
+
+async def test_the_latest_places_of_a_user_are_kept_for_a_while(accounts: SqlAccountStore) -> None:
+    for number in range(5):
+        await accounts.put_known_place("ann", f"192.0.2.{number}", 100 + number, most=3, oldest=0)
+    await accounts.put_known_place("bob", "192.0.2.9", 200, most=3, oldest=0)
+    await accounts.put_known_place("ann", "192.0.2.2", 201, most=3, oldest=0)
+    expected = [("ann", "192.0.2.3", 103), ("ann", "192.0.2.4", 104), ("bob", "192.0.2.9", 200), ("ann", "192.0.2.2", 201)]
+    assert await accounts.known_places(0) == expected
+    assert await accounts.known_places(104) == expected[1:]
+    await accounts.put_known_place("eve", "192.0.2.1", 300, most=3, oldest=201)
+    assert await accounts.known_places(0) == [*expected[3:], ("eve", "192.0.2.1", 300)]

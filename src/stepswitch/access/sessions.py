@@ -16,6 +16,7 @@ from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
 from stepswitch.access.directory_people import DirectoryPeople
 from stepswitch.access.directory_text import PREFIX, folded
+from stepswitch.access.places import KnownPlaces, place_of
 from stepswitch.access.provider_access import AccessTokens
 from stepswitch.domain.errors import (
     ErrorCode,
@@ -73,7 +74,8 @@ class Sessions:
         self._people = people or store
         self._passwords = passwords
         self._clock = clock
-        self.attempts = Attempts(clock)
+        self._places = KnownPlaces(store, clock)
+        self.attempts = Attempts(clock, self._places)
         """Counts every password that is tried, here and where somebody changes his own."""
         self._lasts = round(session_hours * 3_600_000)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -84,12 +86,14 @@ class Sessions:
     async def login(self, username: str, password: str, address: str = "", act: Act | None = None) -> tuple[str, Session]:
         """See `Authenticator`."""
         name = _counted(username) if _is_name(username) else ""
-        self.attempts.begin(name, address)
-        account = await self._who(username, password, act)
-        if account is None:
-            self.attempts.failed(name, address)
-            raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
-        self.attempts.succeeded(name, address)
+        await self._places.recall()
+        with self.attempts.attempt(name, address) as attempt:
+            account = await self._who(username, password, act)
+            if account is None:
+                attempt.failed()
+                raise NotAuthenticatedError("unknown user or wrong password", ErrorCode.WRONG_CREDENTIALS)
+            attempt.succeeded()
+        await self._places.note(name, place_of(address))
         return await self.open(account, address, act)
 
     async def _who(self, username: str, password: str, act: Act | None) -> Account | None:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepswitch.api import problems
 from stepswitch.api.compression import Compression
+from stepswitch.api.connections import is_known
 from stepswitch.api.limits import Limits
 from stepswitch.api.openapi import openapi_document
 from stepswitch.api.operation import Operation
@@ -123,6 +124,7 @@ class Resource:
     async def _authenticated(self, request: Request) -> Caller:
         caller = await self._services.accounts.authenticate(token_of(request))
         self._rates.take(caller.user)
+        is_known(request)
         return caller
 
 

@@ -22,12 +22,12 @@ LOGIN_OPERATIONS: Final = (
     Operation(
         "listOwnSessions", "GET", f"{OWN_ROOT}/sessions", logins.list_sessions, _TAG, "List one's own sessions",
         "Logins and API tokens that go on, the newest first.",
-        list[user_models.UserSession], refusals=(401, 500, 503), needs=needs.A_LOGIN, audit=Audit.READ,
+        list[user_models.UserSession], refusals=(401, 403, 500, 503), needs=needs.A_LOGIN_OF_A_PERSON, audit=Audit.READ,
     ),
     Operation(
         "endOwnSession", "DELETE", f"{OWN_ROOT}/sessions/{{sessionId}}", logins.end_session, _TAG, "End one of one's own sessions",
         "A login or an API token; it is good for nothing from then on, and streams that it opened end.",
-        None, parameters=(_ID,), refusals=(401, 404, 500, 503), needs=needs.A_LOGIN, audit=Audit.CHANGE,
+        None, parameters=(_ID,), refusals=(401, 403, 404, 500, 503), needs=needs.A_LOGIN_OF_A_PERSON, audit=Audit.CHANGE,
     ),
     Operation(
         "createOwnToken", "POST", f"{OWN_ROOT}/tokens", logins.create_token, _TAG, "Make an API token for oneself", _ONCE,
@@ -47,7 +47,7 @@ LOGIN_OPERATIONS: Final = (
         "createTokenOfUser", "POST", f"{_OF_USER}/tokens", logins.create_token, _TAG, "Make an API token for a user",
         f"For a program that has an account of its own. {_ONCE}",
         user_models.NewlyMadeToken, request=user_models.NewToken, parameters=(_NAME,), refusals=(*_WITH_BODY, 404),
-        needs=needs.ADMINISTER, audit=Audit.CHANGE, example=_EXAMPLE,
+        needs=needs.ADMINISTER_IN_PERSON, audit=Audit.CHANGE, example=_EXAMPLE,
     ),
 )  # fmt: skip
 """Ours; each has one path."""

@@ -27,7 +27,7 @@ class Need:
     """Whoever sees the thing may: nobody is refused."""
     of_installation: bool = False
     of_people: bool = False
-    """API tokens are refused."""
+    """Programs are refused: API tokens, and access tokens of a provider."""
 
     @property
     def may_be_refused(self) -> bool:
@@ -39,14 +39,14 @@ class Need:
         if self.privilege is not None and not self.is_decided_later:
             caller.require(self.privilege)
         if self.of_people and caller.is_program:
-            raise NotPermittedError("this is not for API tokens; log in")
+            raise NotPermittedError("this is not for programs: neither for API tokens nor for access tokens; log in")
         if self.of_installation and not caller.runs_installation:
             raise NotPermittedError("what all tenants share is for administrators of the tenant default")
 
 
 NOTHING: Final = Need(None, "no login", is_public=True)
 A_LOGIN: Final = Need(None, "a login")
-A_LOGIN_OF_A_PERSON: Final = Need(None, "a login that is no API token", of_people=True)
+A_LOGIN_OF_A_PERSON: Final = Need(None, "a login of a person: no API token, no access token", of_people=True)
 LIST_WORKFLOWS: Final = Need(
     Privilege.WORKFLOW_READ, "a login; lists what is one's own or may be read", is_decided_later=True, is_read=True
 )
@@ -97,4 +97,7 @@ WRITE_BACK: Final = Need(
 READ_LOGIN: Final = Need(Privilege.ADMINISTRATION, "Administration", Privilege.ADMINISTRATION, is_decided_later=True)
 READ_INVENTORY: Final = Need(Privilege.INVENTORY_READ, "Inventory Read")
 ADMINISTER: Final = Need(Privilege.ADMINISTRATION, "Administration")
+ADMINISTER_IN_PERSON: Final = Need(
+    Privilege.ADMINISTRATION, "Administration, with a login of a person: no API token, no access token", of_people=True
+)
 RUN_INSTALLATION: Final = Need(Privilege.ADMINISTRATION, "Administration, in the tenant `default`", of_installation=True)

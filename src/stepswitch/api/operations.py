@@ -21,6 +21,7 @@ from stepswitch.api.user_operations import USER_OPERATIONS
 from stepswitch.api.wire import host_key_models, models, service_models
 
 TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.", limits={"examples": ["default"]})
+HEALTH_PATH: Final = f"{OWN_ROOT}/health"
 _EXECUTION_EXAMPLE: Final = {
     "workflowId": "5f0c3b1e-6d0f-4a9e-9d52-3c1f6f0a7b11",
     "contextType": "NONE",
@@ -110,7 +111,7 @@ OTHER_OPERATIONS: Final = (
     *USAGE_OPERATIONS,
     *INVENTORY_OPERATIONS,
     Operation(
-        "health", "GET", f"{OWN_ROOT}/health", health.read_health, "Service", "How the service is",
+        "health", "GET", HEALTH_PATH, health.read_health, "Service", "How the service is",
         "Needs no login. 503 with the same body where the service cannot do its work.", service_models.Health, refusals=(500, 503),
         needs=needs.NOTHING, audit=Audit.READ,
     ),

@@ -20,8 +20,9 @@ USER_OPERATIONS: Final = (
     ),
     Operation(
         "createUser", "POST", _USERS, users.create_user, _TAG, "Make a user",
-        "Every fault is listed. A name that exists is 400 with the code ALREADY_EXISTS.",
-        user_models.User, request=user_models.NewUser, refusals=_WITH_BODY, needs=needs.ADMINISTER, audit=Audit.CHANGE,
+        "Every fault is listed. A name that exists is 400 with the code ALREADY_EXISTS. A program makes no users: for API tokens, and access tokens "
+        "of a provider, this is 403.",
+        user_models.User, request=user_models.NewUser, refusals=_WITH_BODY, needs=needs.ADMINISTER_IN_PERSON, audit=Audit.CHANGE,
         example={"username": "ann", "password": "a pigeon on the roof", "roles": ["Workflow Executor"]},
     ),
     Operation(
@@ -31,8 +32,9 @@ USER_OPERATIONS: Final = (
     Operation(
         "changeUser", "PATCH", _USER, users.change_user, _TAG, "Change a user",
         "Gives another password or other roles, disables or enables; all that is sent, or nothing. A new password ends every login of the "
-        "user at once, being disabled his API tokens too. Nobody disables himself, or takes the role System Administrator from himself.",
-        user_models.User, request=user_models.UserChange, parameters=(_NAME,), refusals=(*_WITH_BODY, 404), needs=needs.ADMINISTER, audit=Audit.CHANGE,
+        "user at once, being disabled his API tokens too. Nobody disables himself, or takes the role System Administrator from himself. "
+        "A program changes no users: for API tokens, and access tokens of a provider, this is 403.",
+        user_models.User, request=user_models.UserChange, parameters=(_NAME,), refusals=(*_WITH_BODY, 404), needs=needs.ADMINISTER_IN_PERSON, audit=Audit.CHANGE,
         example={"roles": ["Operations"], "isDisabled": False},
     ),
     Operation(
@@ -43,7 +45,7 @@ USER_OPERATIONS: Final = (
         "changeOwnPassword", "POST", f"{OWN_ROOT}/password", users.change_own_password, _TAG, "Change one's own password",
         "Ends every login of the caller, this one too: log in again. API tokens go on. A wrong old password is 400 with the code WRONG_CREDENTIALS, "
         "and slows down what follows as a failed login does.",
-        None, request=user_models.OwnPassword, refusals=(400, 401, 413, 500, 503), needs=needs.A_LOGIN, audit=Audit.CHANGE,
+        None, request=user_models.OwnPassword, refusals=(400, 401, 403, 413, 500, 503), needs=needs.A_LOGIN_OF_A_PERSON, audit=Audit.CHANGE,
         example={"oldPassword": "…", "newPassword": "a pigeon on the roof"},
     ),
     Operation(

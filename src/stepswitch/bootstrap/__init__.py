@@ -3,6 +3,7 @@
 from stepswitch.bootstrap.auditing import prune_audit
 from stepswitch.bootstrap.backups import Restoration, back_up, restore
 from stepswitch.bootstrap.beside import People, open_audit, open_host_keys, open_people
+from stepswitch.bootstrap.core_dumps import forbid_core_dumps
 from stepswitch.bootstrap.credentials import open_credentials
 from stepswitch.bootstrap.inventories import open_inventories
 from stepswitch.bootstrap.keys import has_service, key_choice, open_data_keys, reseal_alone
@@ -17,6 +18,7 @@ __all__ = [
     "Service",
     "application",
     "back_up",
+    "forbid_core_dumps",
     "has_service",
     "installed_types",
     "key_choice",

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from stepswitch.bootstrap.protocol import SURPLUS
+from stepswitch.bootstrap.crowd import SURPLUS
 from stepswitch.config.settings import Settings
 
 FILES_PER_STEP: Final = 2

@@ -7,7 +7,7 @@ with the same `errorResponse` as everything else, so that a client needs to know
 import asyncio
 import http
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -15,8 +15,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stepswitch.api import problems
-from stepswitch.api.connections import WHEN_CUT
+from stepswitch.api.connections import WHEN_CUT, WHEN_KNOWN
+from stepswitch.api.operations import HEALTH_PATH
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
+from stepswitch.bootstrap.crowd import Crowd, Entry, without_share
 from stepswitch.domain.errors import (
     ErrorCode,
     Fault,
@@ -28,8 +30,6 @@ from stepswitch.domain.errors import (
 )
 from stepswitch.engine.ports import Ids
 
-SURPLUS: Final = 100
-"""So many connections over the limit are told so; any more are cut without a word."""
 LINGER_SECONDS: Final = 2.0
 LINGER_BYTES: Final = 16 * 1024 * 1024
 """How much is read and dropped after a refusal. A connection that is closed with bytes unread is reset, and the refusal lost with it."""
@@ -44,6 +44,12 @@ class Bounds:
     head_seconds: float = 30.0
     body_seconds: float = 60.0
     """How long a body may stand still."""
+    body_seconds_of_strangers: float = 20.0
+    """How long the whole body of somebody may take who has not logged in: what he has to send is small."""
+    body_rate: int = 1024
+    """So many bytes a second have to come of any other body, on the average since its first `body_seconds`."""
+    has_no_share: Callable[[str], bool] = field(default_factory=without_share)
+    """Whether so many connections come from an address as may come at all: see `crowd`."""
     unread_seconds: float = 60.0
     """How long a client may leave unread what it was sent."""
     unread_seconds_at_stop: float = 2.0
@@ -57,6 +63,7 @@ class BoundedConfig(uvicorn.Config):
     def __init__(self, app: Any, bounds: Bounds, ids: Ids, **options: Any) -> None:
         super().__init__(app, http=BoundedProtocol, ws="none", timeout_keep_alive=bounds.idle_seconds, **options)
         self.bounds = bounds
+        self.crowd = Crowd(bounds.max_connections, bounds.has_no_share)
         self.ids = ids
 
 
@@ -76,11 +83,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, *arguments, **named)
         self._bounds = config.bounds
         self._ids = config.ids
+        self._crowd = config.crowd
+        self._entry = Entry.CUT
         self._reading = _Reading.NOTHING
         self._since = self.loop.time()
         self._unused = 0
         """Bytes read that were neither a body nor part of a complete head."""
-        self._extensions: dict[str, Any] = {WHEN_CUT: self._when_cut}
+        self._body_bytes = 0
+        self._body_seconds = 0.0
+        """How long we have waited for the body: not while it was us who did not read."""
+        self._looked_at = self._since
+        self._is_known = False
+        """Whether who sends the body has logged in."""
+        self._extensions: dict[str, Any] = {WHEN_CUT: self._when_cut, WHEN_KNOWN: self._when_known}
         self._at_work: Callable[[], None] | None = None
         """To be called where the answer to the request that is carried out cannot be written."""
         self._leaving: list[Callable[[], None]] = []
@@ -92,16 +107,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a connection; one too many is answered 503 when its request is there, or cut where they are far too many."""
         super().connection_made(transport)
-        surplus = len(self.connections) - self._bounds.max_connections
-        if surplus > SURPLUS:
+        self._entry = self._crowd.enter(self._address)
+        if self._entry is Entry.CUT:
             transport.abort()
-        elif surplus > 0:
+        elif self._entry is not Entry.LET_IN:
             self.app = self._answer_overload
 
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
     async def _answer_overload(self, scope: Any, receive: Any, send: Any) -> None:
-        error = OverloadedError(f"more than {self._bounds.max_connections} connections are open")
+        if scope["path"] == HEALTH_PATH:
+            await self.config.loaded_app(scope, receive, _closing(send))
+            return
+        crowd = self._crowd
+        told = f"more than {crowd.most} connections are open"
+        if self._entry is Entry.TOO_MANY_OF_ADDRESS:
+            told = f"more than {crowd.most_of_address} connections are open from this address, which is its share of {crowd.most}"
         request_id = request_id_of(scope["headers"], self._ids)
-        response = problems.answer(error, request_id)
+        response = problems.answer(OverloadedError(told), request_id)
         response.headers.update({REQUEST_ID: request_id, "Connection": "close"})
         await response(scope, receive, send)
 
@@ -130,10 +155,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 raise self._head_too_large()
         super().on_headers_complete()
         self._reading, self._since, self._unused = _Reading.BODY, self.loop.time(), 0
+        self._body_bytes, self._body_seconds, self._looked_at, self._is_known = 0, 0.0, self._since, False
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body: that is progress."""
         super().on_body(body)
+        self._body_bytes += len(body)
         self._since, self._unused = self.loop.time(), 0
 
     def on_message_complete(self) -> None:
@@ -154,6 +181,10 @@ class BoundedProtocol(HttpToolsProtocol):
             then()
         else:
             self._at_work = then
+
+    def _when_known(self) -> None:
+        """Take note that whoever sends the request that is carried out now has logged in."""
+        self._is_known = True
 
     def on_response_complete(self) -> None:
         """Note that an answer is complete; whether it was written is known when its bytes have left."""
@@ -176,6 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection. One that was closed in good order was written to its end before."""
         self._tell_cut(at_work_only=exc is None)
+        self._crowd.leave(self._address, self._entry)
         super().connection_lost(exc)
 
     def _tell_cut(self, *, at_work_only: bool) -> None:
@@ -195,15 +227,29 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.flow.read_paused:  # it is us who do not read
             self._since = now
+        else:
+            self._body_seconds += now - self._looked_at
+        self._looked_at = now
         waited = now - self._since
         if self._reading is _Reading.BODY:
-            if waited > self._bounds.body_seconds:
-                self._refuse(TooSlowError(f"the body stood still for {self._bounds.body_seconds:g} seconds"))
+            if why := self._too_slow_body(waited):
+                self._refuse(TooSlowError(why))
         elif waited > self._bounds.head_seconds and self._is_answered():
             if self._reading is _Reading.HEAD:
                 self._refuse(TooSlowError(f"the headers were not there within {self._bounds.head_seconds:g} seconds"))
             elif self._reading is _Reading.NOTHING and self.timeout_keep_alive_task is None:
                 self.transport.close()
+
+    def _too_slow_body(self, waited: float) -> str:
+        """Return in which way a body takes too long; nothing where it does not."""
+        bounds = self._bounds
+        if not self._is_known and self._body_seconds > bounds.body_seconds_of_strangers:
+            return f"without a login, the whole body has to be there within {bounds.body_seconds_of_strangers:g} seconds"
+        if waited > bounds.body_seconds:
+            return f"the body stood still for {bounds.body_seconds:g} seconds"
+        if self._body_bytes < bounds.body_rate * (self._body_seconds - bounds.body_seconds):
+            return f"of the body came less than {bounds.body_rate} bytes a second"
+        return ""
 
     def _is_stuck(self, now: float, seconds: float) -> bool:
         """Return whether the client has taken nothing for so long of what waits for it: a stream may be written to in between."""
@@ -258,6 +304,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(_raw(error, request_id_of(headers, self._ids)))
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _closing(send: Any) -> Any:
+    """Return what sends an answer on, and says in it that the connection is closed."""
+
+    async def send_on(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return send_on
 
 
 def _raw(error: StepswitchError, request_id: str) -> bytes:

@@ -17,6 +17,8 @@ import uvloop
 from stepswitch.api.app import StepswitchApi, create_app
 from stepswitch.api.services import ApiServices, HostKeyTools
 from stepswitch.bootstrap.checks import check_settings
+from stepswitch.bootstrap.core_dumps import forbid_core_dumps
+from stepswitch.bootstrap.crowd import without_share
 from stepswitch.bootstrap.open_files import room_for_connections
 from stepswitch.bootstrap.protocol import BoundedConfig, BoundedProtocol, Bounds
 from stepswitch.bootstrap.service import Service
@@ -76,6 +78,7 @@ def application(service: Service) -> StepswitchApi:
 def serve(settings: Settings) -> int:
     """Run the service until it is told to stop; return the exit code. Raises SettingsError where it cannot start."""
     set_up_logging(settings.log_level, settings.log_format)
+    forbid_core_dumps()
     return uvloop.run(_serve(settings))
 
 
@@ -93,7 +96,7 @@ async def _serve(settings: Settings) -> int:
         raise
     try:
         _collect_less_often()
-        server = HttpServer(service, listener, Bounds(room_for_connections(settings)), certificates)
+        server = HttpServer(service, listener, _bounds(settings, room_for_connections(settings)), certificates)
         _warn_of_plain_text(settings)
         _obey_signals(server, service)
         await server.start()
@@ -103,6 +106,10 @@ async def _serve(settings: Settings) -> int:
         listener.close()
         await service.stop()
         _log.info("stopped")
+
+
+def _bounds(settings: Settings, connections: int) -> Bounds:
+    return Bounds(connections, has_no_share=without_share(settings.trusted_proxies))
 
 
 def _warn_of_plain_text(settings: Settings) -> None:
@@ -195,7 +202,7 @@ class HttpServer:
         self._listener = listener
         self._config = BoundedConfig(
             application(service),
-            bounds or Bounds(settings.max_connections),
+            bounds or _bounds(settings, settings.max_connections),
             service.ids,
             log_config=None,
             access_log=False,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from stepswitch.bootstrap import Service, open_host_keys, open_service
+from stepswitch.bootstrap import Service, forbid_core_dumps, open_host_keys, open_service
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.story import Outcome, Story, Teller, Told, ToldLine, ToldStep
 from stepswitch.config.settings import Settings
@@ -47,6 +47,7 @@ class Order:
 
 async def carry_out(order: Order, settings: Settings, caller: Caller, teller: Teller | None) -> ExecutionView:
     """Return the execution when it has ended or paused; raises InvalidRequestError with every fault of the document or the request."""
+    forbid_core_dumps()
     service = await open_service(settings)
     try:
         if order.host_keys_of is not None:

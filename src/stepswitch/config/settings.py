@@ -253,7 +253,13 @@ class Settings(BaseSettings):
     )
     session_hours: float = Field(8.0, gt=0, le=24 * 365, description="Hours until a login expires.")
     retention_days: float = Field(30.0, gt=0, le=36_500, description="Days that an ended execution is kept where nobody says otherwise.")
-    max_connections: int = Field(1_000, ge=1, le=100_000, description="Connections at once; whoever comes then is answered 503.")
+    max_connections: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        description="Connections at once; whoever comes then is answered 503. One address has a quarter of them, unless it is this machine or a "
+        "trusted proxy.",
+    )
     requests_per_second: float | None = Field(
         None,
         gt=0,

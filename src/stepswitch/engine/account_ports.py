@@ -1,6 +1,7 @@
 """The seams of who may come in, beside those of `ports`: accounts, sessions and passwords. Implemented in `storage` and `access`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +11,17 @@ from stepswitch.engine.privileges import Role
 from stepswitch.engine.records import Account, Ending, Session
 
 
-class AccountStore(Protocol):
+class PlaceStore(Protocol):
+    """From where users have logged in."""
+
+    async def known_places(self, oldest: int) -> Sequence[tuple[str, str, int]]:
+        """Return users and places with the time when that was noted, if not before `oldest`; the latest last."""
+
+    async def put_known_place(self, user: str, place: str, now: int, *, most: int, oldest: int) -> None:
+        """Note a place of a user; forget all but the latest `most` of his, and what was noted before `oldest`."""
+
+
+class AccountStore(PlaceStore, Protocol):
     """Accounts and sessions. `entry` is the record of a change, written with it or not at all."""
 
     async def account(self, name: str) -> Account | None:
@@ -79,17 +90,22 @@ class PasswordHasher(Protocol):
         """Return whether `password` is the one that was hashed; after the same time where there is none."""
 
 
+class Guess(Protocol):
+    """A password that is tried."""
+
+    def failed(self) -> None:
+        """Count it as wrong."""
+
+    def succeeded(self) -> None:
+        """Forget the wrong ones of the user from this place."""
+
+
 class Guesses(Protocol):
     """Slows down whoever guesses passwords, by user and by where he does it."""
 
-    def begin(self, user: str, address: str) -> None:
-        """Raise TooManyAttemptsError where it is not time yet for another attempt."""
-
-    def failed(self, user: str, address: str) -> None:
-        """Count a wrong password."""
-
-    def succeeded(self, user: str, address: str) -> None:
-        """Forget the wrong ones of a user."""
+    def attempt(self, user: str, address: str) -> AbstractContextManager[Guess]:
+        """Return what is told how an attempt went, while it goes on; raises TooManyAttemptsError where it is not time yet for another one."""
+        ...
 
 
 class Authenticator(Protocol):

@@ -108,13 +108,21 @@ class Users:
 
     async def _account_by(self, user: str, password: str) -> Account | None:
         """Return the account that a password opens."""
-        place = f"a session of {user}"  # no address: wrong ones count for this user, wherever he is, and for nobody else
-        if self._guesses is not None:
-            self._guesses.begin(user, place)
+        if self._guesses is None:
+            return await self._opened(user, password)
+        with self._guesses.attempt(
+            user, f"a session of {user}"
+        ) as guess:  # no address: it counts for this user, wherever he is, and for nobody else
+            account = await self._opened(user, password)
+            if account is None:
+                guess.failed()
+            else:
+                guess.succeeded()
+            return account
+
+    async def _opened(self, user: str, password: str) -> Account | None:
         account = await self._store.account(user)
         fits = await self._passwords.fits(None if account is None else account.password_hash or None, password)
-        if self._guesses is not None:
-            (self._guesses.succeeded if fits else self._guesses.failed)(user, place)
         return account if fits else None
 
     async def end_sessions(self, caller: Caller, name: str) -> None:

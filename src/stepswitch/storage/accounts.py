@@ -13,7 +13,7 @@ from stepswitch.engine.records import Account, Ending, Session
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
 from stepswitch.storage.encoding import dump_row, load_row
-from stepswitch.storage.tables import accounts, roles, sessions
+from stepswitch.storage.tables import accounts, known_places, roles, sessions
 
 _ADD_ACCOUNT = upsert(accounts)
 _PUT_ACCOUNT: Final = Statement(
@@ -42,6 +42,25 @@ _END: Final = Statement(delete(sessions).where(sessions.c.token_hash == bindpara
 _END_OF_USER: Final = Statement(delete(sessions).where(sessions.c.user == bindparam("name")))
 _END_LOGINS: Final = Statement(delete(sessions).where(sessions.c.user == bindparam("name"), sessions.c.is_token == 0))
 _ENDINGS: Final = {Ending.LOGINS: _END_LOGINS, Ending.ALL: _END_OF_USER}
+_PLACES: Final = Statement(
+    select(known_places.c.user, known_places.c.place, known_places.c.noted_at)
+    .where(known_places.c.noted_at >= bindparam("oldest"))
+    .order_by(known_places.c.noted_at)
+)
+_NEW_PLACE: Final = upsert(known_places)
+_PUT_PLACE: Final = Statement(
+    _NEW_PLACE.on_conflict_do_update(index_elements=["user", "place"], set_={"noted_at": _NEW_PLACE.excluded.noted_at})
+)
+_LATEST: Final = (
+    select(known_places.c.place)
+    .where(known_places.c.user == bindparam("name"))
+    .order_by(known_places.c.noted_at.desc(), known_places.c.place)
+    .limit(bindparam("most"))
+)
+_END_PLACES: Final = Statement(
+    delete(known_places).where(known_places.c.user == bindparam("name"), known_places.c.place.not_in(_LATEST.scalar_subquery()))
+)
+_END_OLD_PLACES: Final = Statement(delete(known_places).where(known_places.c.noted_at < bindparam("oldest")))
 _END_EXPIRED: Final = Statement(delete(sessions).where(sessions.c.expires_at < bindparam("now")))
 
 
@@ -122,6 +141,16 @@ class SqlAccountStore:
     async def end_session(self, token_hash: str, entry: Entry | None = None) -> None:
         """See `AccountStore`."""
         await write_audited(self._database, [Op(_END, {"token_hash": token_hash}, _one(entry))], entry)
+
+    async def known_places(self, oldest: int) -> Sequence[tuple[str, str, int]]:
+        """See `PlaceStore`."""
+        (found,) = await self._database.read([Query(_PLACES, {"oldest": oldest})])
+        return [(row[0], row[1], row[2]) for row in found]
+
+    async def put_known_place(self, user: str, place: str, now: int, *, most: int, oldest: int) -> None:
+        """See `PlaceStore`."""
+        put = Op(_PUT_PLACE, {"user": user, "place": place, "noted_at": now})
+        await self._database.write([put, Op(_END_PLACES, {"name": user, "most": most}), Op(_END_OLD_PLACES, {"oldest": oldest})])
 
     async def end_expired_sessions(self, now: int) -> None:
         """See `AccountStore`."""

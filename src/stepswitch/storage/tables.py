@@ -240,6 +240,15 @@ sessions: Final = Table(
     Index("sessions_by_user", "user"),
 )
 
+known_places: Final = Table(
+    "known_places",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("noted_at", BigInteger, nullable=False),
+)
+"""From where users have logged in: what fails elsewhere does not keep them waiting there."""
+
 requests: Final = Table(
     "requests",
     metadata,

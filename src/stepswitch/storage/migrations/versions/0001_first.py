@@ -278,6 +278,13 @@ def _people() -> None:
     op.create_index("sessions_by_expiry", "sessions", ["expires_at"])
     op.create_index("sessions_by_user", "sessions", ["user"])
     op.create_table(
+        "known_places",
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("noted_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user", "place"),
+    )
+    op.create_table(
         "host_keys",
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("port", sa.Integer(), nullable=False),
