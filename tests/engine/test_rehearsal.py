@@ -359,7 +359,11 @@ async def test_no_secret_is_in_any_report() -> None:
                     "pw": {"type": "password", "exportName": "pw"},
                     "own": {"type": "password", "defaultValue": "bound-word"},
                 },
-                "outBindings": {"fresh": {"name": "fresh", "type": "password"}, "text": {"name": "text", "type": "string"}},
+                "outBindings": {
+                    "fresh": {"name": "fresh", "type": "password"},
+                    "text": {"name": "text", "type": "string"},
+                    "told": {"name": "text", "type": "string"},
+                },
                 "policy": {"onFailureStepId": "b"},
             },
             "b": {
@@ -374,6 +378,7 @@ async def test_no_secret_is_in_any_report() -> None:
         },
         inputs={"pw": {"type": "password", "required": True}, "kept": {"type": "password", "defaultValue": "default-word"}},
         variables={"fresh": {"type": "password"}},
+        outputs={"told": {"type": "string"}},
     )
     expected = {
         "way": [{"stepId": "a", "inputs": {"pw": "default-word", "own": "made-word"}}, "b", "d"],
@@ -382,7 +387,7 @@ async def test_no_secret_is_in_any_report() -> None:
     }
     report = await rehearse(workflow, on=stage(leak), assignments={"pw": "given-word"}, expected=expected)
     text = json.dumps(shown_reports([report]))
-    assert [kind for kind, _, _ in told(report)] == [Kind.INPUT, Kind.INPUT, Kind.WAY, Kind.VALUE, Kind.VALUE]
+    assert [kind for kind, _, _ in told(report)] == [Kind.INPUT, Kind.INPUT, Kind.WAY, Kind.OUTPUT, Kind.VALUE, Kind.VALUE]
     assert [secret for secret in secrets if secret in text] == []
     assert "********" in text
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from stepswitch.bootstrap import open_service
 from stepswitch.config.settings import Settings
+from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Abort, Pause, SetValues
-from stepswitch.domain.execution import ContextType, Result, Status
+from stepswitch.domain.execution import ContextType, Outcome, Result, Status, StepError
 from stepswitch.domain.states import StepState
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.views import ExecutionView
@@ -76,6 +77,18 @@ async def test_a_secret_that_was_replaced_is_still_one(tmp_path: Path) -> None:
         view = await house.view(execution)
         for secret in (SECRET, "another-secret", "first-token", "another-token"):
             assert secret not in shown(view)
+
+
+async def test_an_error_that_quotes_a_secret_does_not_show_it(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        execution = await house.queue(PASSWORDS, assignments={"pw": SECRET}, pause_at_failure=True)
+        call = await house.act.next()
+        quoting = StepError(ErrorCode.SCRIPT_FAILED, f"cannot use {SECRET} nor first-token")
+        call.ended.set_result(Outcome(Result.FAILED, {"token": "first-token"}, quoting))
+        view = await house.until(execution, Status.PAUSED)
+        assert "cannot use" in shown(view)
+        assert SECRET not in shown(view)
+        assert "first-token" not in shown(view)
 
 
 async def test_outputs_are_shown_as_they_become_known(tmp_path: Path) -> None:

@@ -135,9 +135,12 @@ def rehearse(house: House) -> None:
     secret = house.secrets["rehearsed"]
     document = hunted({**house.secrets, "default of an input": secret}, **house.target)
     given = {"assigned": secret, "login": secret, "large": secret, "plain": secret}
-    rehearsal = {"assignments": given, "steps": {"print": [{"result": "FAILED", "error": {"code": "TIMEOUT", "message": secret}}]}}
-    answer = house.said("POST", f"{OWN}/rehearse", json={"workflow": document, "rehearsals": {"one": rehearsal}})
-    assert answer.status_code in {200, 400}
+    results = {"print": [{"result": "FAILED", "outputs": {"outputText": secret}, "error": {"code": "TIMEOUT", "message": secret}}]}
+    expected = {"values": {"assigned": "another"}, "outputs": {"result": "another"}}
+    rehearsals = [{"name": "one", "assignments": given, "results": results, "expected": expected}]
+    answer = house.said("POST", f"{OWN}/rehearse", json={"workflow": document, "rehearsals": rehearsals})
+    assert answer.status_code == 200, answer.text
+    assert {"make", "speak", "print"} <= {step["stepId"] for step in answer.json()["rehearsals"][0]["way"]}
     file = house.place / "workflow.json"
     file.write_text(json.dumps(document))
     house.command("validate", str(file))
