@@ -480,6 +480,18 @@ def test_a_value_can_be_taken_away() -> None:
     assert one.said("changed from old to none")
 
 
+def test_whoever_says_what_a_step_with_a_password_is_given_counts_as_who_changed_it() -> None:
+    takes = {"inBindings": {"host": {"type": "string", "exportName": "x"}, "pw": {"type": "password", "defaultValue": "word"}}}
+    one = life("a", "b", a=takes, variables={"x": {"type": "string"}, "y": {"type": "string"}})
+    one.fails()
+    one.set_values({"y": "1"}, user="eve")
+    assert one.head.editors == {}
+    one.set_values({"x": "1"}, user="eve")
+    assert one.head.editors == {"a": "eve"}
+    one.set_values({"x": "2"}, user="dora")
+    assert one.head.editors == {"a": "eve"}
+
+
 def test_a_secret_is_corrected_without_being_told() -> None:
     one = life("a", debug=("a",), inputs=SECRET)
     one.set_values({"pw": "correct horse"})

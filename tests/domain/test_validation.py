@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.readers import Parsed
-from stepswitch.domain.step_types import StepTypes
+from stepswitch.domain.step_types import InputSpec, StepSignature, StepTypes, collect
 from stepswitch.domain.validation import check, faults_to_execute
+from stepswitch.domain.values import ValueType
 from tests.domain.documents import TYPES, JsonObject, chain, document, example, found, one_step, workflow_of
 
 NOTHING_INSTALLED = StepTypes({})
@@ -99,6 +100,39 @@ def test_what_may_be_meant_otherwise_is_a_warning(step: JsonObject, code: ErrorC
     parsed = checked(step, variables=VARIABLES, inputs={"i": {"type": "string"}})
     assert parsed.faults == ()
     assert found(parsed.warnings) - {(ErrorCode.UNREAD_INPUT, "inputs.i")} == {(code, path)}
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "is_told"),
+    [
+        ({"exportName": "i"}, {"defaultValue": "stored secret"}, True),
+        ({"exportName": "i"}, {"exportName": "stored"}, True),
+        ({"defaultValue": "{{i}}.example"}, {"exportName": "stored"}, True),
+        ({"exportName": "t"}, {"exportName": "stored"}, False),
+        ({"defaultValue": "r1"}, {"defaultValue": "stored secret"}, False),
+        ({"exportName": "i"}, {"exportName": "given"}, False),
+        ({"exportName": "i"}, {"defaultValue": {"credential": "core"}}, False),
+    ],
+)
+def test_an_input_that_leads_a_stored_password_is_a_warning(host: JsonObject, password: JsonObject, *, is_told: bool) -> None:
+    inputs = {"i": {"type": "string"}, "given": {"type": "password"}, "stored": {"type": "password", "defaultValue": "stored secret"}}
+    step = ssh(hostNameOrIP={"type": "string", **host}, password={"type": "password", **password})
+    parsed = checked(step, variables=VARIABLES, inputs=inputs)
+    assert parsed.faults == ()
+    told = {(ErrorCode.UNSAFE_TEMPLATE, "steps.a.inBindings.hostNameOrIP")} if is_told else set()
+    assert {each for each in found(parsed.warnings) if each[0] is ErrorCode.UNSAFE_TEMPLATE} == told
+    assert not any("stored secret" in str(each) for each in parsed.warnings)
+
+
+def test_an_input_that_leads_a_stored_password_to_the_device_of_a_plug_in_is_a_warning_too() -> None:
+    inputs = (InputSpec("url", (ValueType.STRING,), "Where."), InputSpec("pw", (ValueType.PASSWORD,), "With what."))
+    types = collect((StepSignature("REST", "Asks.", inputs=inputs, device_input="url"),))
+    step = {
+        "type": "REST",
+        "inBindings": {"url": {"type": "string", "exportName": "i"}, "pw": {"type": "password", "defaultValue": "word"}},
+    }
+    parsed = check(document(steps={"a": step}, inputs={"i": {"type": "string"}}), types)
+    assert found(parsed.warnings) == {(ErrorCode.UNSAFE_TEMPLATE, "steps.a.inBindings.url")}
 
 
 def test_values_that_cannot_carry_a_command_may_be_spliced() -> None:

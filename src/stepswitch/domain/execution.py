@@ -230,7 +230,8 @@ class Head:
     steps_allowed: int = 10_000
     accepted_failures: int = 0
     editors: Mapping[str, str] = field(default_factory=dict)
-    """Who has last changed a step of this execution, by its id: a credential that the step takes has to be his to use, too."""
+    """Who has last changed a step of this execution, else who first what it is given, by its id: a credential that the step takes has to be his
+    to use, too."""
     resume_at: str | None = None
     pause_requested: bool = False
     pause_code: ErrorCode | None = None

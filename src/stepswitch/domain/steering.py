@@ -5,7 +5,7 @@ sender looked; nothing is applied to a state that nobody saw. Every act is in th
 after, why. Source: `workflow-semantics`, section 5, "Steering".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,6 +30,7 @@ from stepswitch.domain.events import (
     WrittenBack,
 )
 from stepswitch.domain.execution import ENDED, LogLevel, Result, Status
+from stepswitch.domain.influence import steps_given, steps_with_file, takes_password
 from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.references import Reference
@@ -271,7 +272,15 @@ def _set_values(p: Progress, event: SetValues) -> Decision:
             p, event, f"value {name} changed from {_show_value(before, name, secret=secret)} to {_show_value(changed, name, secret=secret)}"
         )
     p.write_values(dict(changed))
+    _note_editor(p, event, steps_given(p.workflow, changed))
     return p.decision(event.id)
+
+
+def _note_editor(p: Progress, event: Steered, steps: Collection[str]) -> None:
+    """Note who says what steps are given, where nobody has changed them: it is as if he had changed them."""
+    noted = {step_id: event.user for step_id in steps if step_id not in p.head.editors and takes_password(p.workflow, step_id)}
+    if noted:
+        p.change(editors={**p.head.editors, **noted})
 
 
 def _refuse_too_large(p: Progress, changed: Mapping[str, Value | None]) -> None:
@@ -299,6 +308,7 @@ def _set_file(p: Progress, event: SetFile) -> Decision:
     ids = (files_of.get(event.key) or "none" for files_of in (before, after))
     _log(p, event, f"file {shown(event.key)} changed from {' to '.join(ids)}")
     p.change(attachments=after)
+    _note_editor(p, event, steps_with_file(p.workflow, p.values, before, event.key))
     return p.decision(event.id)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stepswitch.domain.conditions import unfit
-from stepswitch.domain.document import Condition, InBinding, OutBinding, Step
+from stepswitch.domain.document import Condition, Declaration, InBinding, OutBinding, Step
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.formats import misfit
 from stepswitch.domain.names import INJECTED, OVERWRITE_PROTECTED, shown
 from stepswitch.domain.parsing import Outline
 from stepswitch.domain.readers import Report
 from stepswitch.domain.secrecy import MASK, SHORTEST_SECRET
-from stepswitch.domain.step_types import DOCUMENTED_TYPES, InputSpec, StepSignature, StepTypes
+from stepswitch.domain.step_types import DOCUMENTED_TYPES, TARGET, InputSpec, StepSignature, StepTypes
 from stepswitch.domain.values import ValueType
 
 DOCUMENTED_ALIASES: Final = frozenset({"JAVASCRIPT"})
@@ -68,6 +68,7 @@ def check_step(step: Step, scope: Scope) -> None:
         check_in_binding(binding, f"{path}.inBindings.{binding.name}", scope, signature)
     for out_binding in step.out_bindings:
         check_out_binding(out_binding, f"{path}.outBindings.{out_binding.target}", scope, signature)
+    _warn_of_led_password(step, path, scope, signature)
     if signature is not None:
         check_missing_inputs(step.source.get("inBindings"), f"{path}.inBindings", signature, scope)
 
@@ -76,6 +77,29 @@ def warn_of_short_secret(secret: str, path: str, report: Report) -> None:
     """Warn where `secret` is too short to be masked in logs and answers."""
     if 0 < len(secret) < SHORTEST_SECRET:
         report.warn(ErrorCode.SHORT_SECRET, path, f"a secret with fewer than {SHORTEST_SECRET} characters is not masked in logs")
+
+
+def _warn_of_led_password(step: Step, path: str, scope: Scope, signature: StepSignature | None) -> None:
+    """Warn where whoever starts the workflow says where a password is sent that stands in it, which he need not know."""
+    workflow = scope.found.workflow
+    bindings = step.all_in_bindings
+    if not any(_holds_password(workflow.declarations.get(binding.export_name or ""), binding) for binding in bindings):
+        return
+    targets = {*TARGET, *(() if signature is None else signature.device_inputs)}
+    for binding in step.in_bindings:
+        read = (binding.export_name, *(binding.template.names if binding.template is not None else ()))
+        for name in dict.fromkeys(each for each in read if binding.name in targets and each in workflow.inputs):
+            message = f"the input {name!r} says where a stored password is sent: whoever starts the workflow can have it sent to a host of his own"
+            scope.report.warn(
+                ErrorCode.UNSAFE_TEMPLATE, f"{path}.inBindings.{binding.name}", f"{message}; use a credential, which is for its devices"
+            )
+
+
+def _holds_password(declared: Declaration | None, binding: InBinding) -> bool:
+    """Return whether what an input takes is a password that stands in the document itself; a credential has its own devices."""
+    default = binding.default if declared is None or declared.default is None else declared.default
+    is_secret = binding.type is ValueType.PASSWORD or (declared is not None and declared.type is ValueType.PASSWORD)
+    return is_secret and isinstance(default, str) and default != ""
 
 
 def _check_type(step: Step, path: str, scope: Scope) -> StepSignature | None:

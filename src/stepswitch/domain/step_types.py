@@ -12,6 +12,9 @@ from stepswitch.domain.devices import Device
 from stepswitch.domain.urls import read_url
 from stepswitch.domain.values import Value, ValueType, to_text
 
+TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine", "url", "verify", "caCertificate")
+"""The known inputs that say where a step acts, and how it knows that it is there; see also `StepSignature.device_inputs`."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:

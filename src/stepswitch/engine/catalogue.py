@@ -23,7 +23,7 @@ from stepswitch.engine.audited_workflows import change, thing_of, told
 from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_document
-from stepswitch.engine.kept_passwords import with_kept_passwords
+from stepswitch.engine.kept_passwords import moved_passwords, stored_passwords, with_kept_passwords
 from stepswitch.engine.ports import CatalogueStore, Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import Revision, StoredFile, StoredWorkflow
@@ -33,6 +33,7 @@ Tags = frozenset[str] | None
 """The tags of which one must be the stored workflow's; None where nobody asks."""
 _FILLED_IN: Final = frozenset({"id", "createdAt", "creationUser", "creationTenantId", "links"})
 _TRIES: Final = 5
+_WITH_FILE: Final = "replace the workflow instead, with the file and the password itself"
 _T = TypeVar("_T")
 
 
@@ -133,7 +134,8 @@ class Catalogue:
     async def _replace(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, around: Sequence[Fault]) -> Checked:
         if _is_read_only(stored) and document.get("readOnly") is not False:
             _refuse_change(stored)
-        kept, warnings = await self._checked(document, stored.document, caller, stored.id, around)
+        is_own = stored.creation_user == caller.user
+        kept, warnings = await self._checked(document, stored.document, caller, stored.id, around, is_own=is_own)
         kept.setdefault("owner", stored.document["owner"])
         kept.setdefault("readOnly", False)
         if _is_read_only(stored):
@@ -190,7 +192,7 @@ class Catalogue:
             if _is_read_only(stored):
                 _refuse_change(stored)
             attachments = {**attachments_of(stored), key: {"id": file.id, "reference": file.name}}
-            return await self._next(caller, stored, {**stored.document, "attachments": attachments}, ())
+            return await self._next(caller, stored, await self._with_files(caller, stored, attachments), ())
 
         return key, await self._on_stored(caller, workflow_id, only_if, add)
 
@@ -202,9 +204,20 @@ class Catalogue:
             if _is_read_only(stored):
                 _refuse_change(stored)
             left = {name: entry for name, entry in attachments_of(stored).items() if name != key}
-            await self._next(caller, stored, {**stored.document, "attachments": left}, ())
+            await self._next(caller, stored, await self._with_files(caller, stored, left), ())
 
         await self._on_stored(caller, workflow_id, only_if, remove)
+
+    async def _with_files(self, caller: Caller, stored: StoredWorkflow, attachments: JsonObject) -> dict[str, Any]:
+        """Return the document with other files, which its steps may run; raises InvalidRequestError where that is for who knows its secrets."""
+        document = {**stored.document, "attachments": attachments}
+        before = upgraded(stored.document)
+        kept = () if stored.creation_user == caller.user else stored_passwords(before)
+        faults = moved_passwords(kept, {**before, "attachments": attachments}, before, self._types, _WITH_FILE)
+        faults += await self._credentials.faults(caller, in_document(document), stored.id, str(document.get("name")))
+        if faults:
+            raise InvalidRequestError(faults)
+        return document
 
     async def attachment(self, caller: Caller, workflow_id: str, attachment: str) -> StoredFile:
         """Return a file of a workflow by its id or its key; raises NotFoundError."""
@@ -231,7 +244,7 @@ class Catalogue:
     async def validate(self, document: JsonObject) -> Review:
         """Return every fault and every warning of a document of any schema; nothing is stored."""
         found = await aside(partial(review, document, self._types, strict=self._strict), is_slow=is_large(document))
-        return Review((*found.faults, *with_kept_passwords(document, {})[1]), found.warnings)
+        return Review((*found.faults, *with_kept_passwords(document, {}, self._types)[1]), found.warnings)
 
     async def convert(self, original: JsonObject, owner: JsonObject, faults: Sequence[Fault] = ()) -> dict[str, Any]:
         """Return a document of schema 1.0 or 2.0 in schema 3.0; raises InvalidRequestError with every fault, by its place in `original`.
@@ -245,13 +258,21 @@ class Catalogue:
         return {**kept, "owner": dict(owner), "readOnly": converted.document.get("readOnly") or False}
 
     async def _checked(
-        self, document: JsonObject, stored: JsonObject, caller: Caller, workflow_id: str, around: Sequence[Fault] = ()
+        self,
+        document: JsonObject,
+        stored: JsonObject,
+        caller: Caller,
+        workflow_id: str,
+        around: Sequence[Fault] = (),
+        *,
+        is_own: bool = False,
     ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
         """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault.
 
         Whoever stores a credential's name has to be one who may use it: what the workflow does with it is his work.
         """
-        whole, masked = with_kept_passwords(document, stored)
+        keep = partial(with_kept_passwords, document, stored, self._types, is_own=is_own)
+        whole, masked = await aside(keep, is_slow=is_large(document))
         look = partial(review, whole, self._types, strict=self._strict)
         found = await aside(look, is_slow=is_large(whole))
         refused = await self._credentials.faults(caller, in_document(whole), workflow_id, str(whole.get("name")))

@@ -21,7 +21,8 @@ from stepswitch.engine.callers import Caller
 from stepswitch.engine.credential_ports import CredentialFinder, RolesOfPeople
 from stepswitch.engine.credential_records import Credential
 from stepswitch.engine.credential_rules import Person, device_refusal, refusal
-from stepswitch.engine.kept_passwords import password_places, value_at
+from stepswitch.engine.kept_passwords import password_places
+from stepswitch.engine.password_ways import value_at
 from stepswitch.engine.privileges import ADMINISTRATOR
 
 

@@ -9,7 +9,8 @@ from stepswitch.domain.names import shown
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check, faults_to_execute
-from stepswitch.engine.kept_passwords import BINDINGS, password_places, value_at, with_kept_passwords
+from stepswitch.engine.kept_passwords import moved_passwords, password_places, stored_passwords, with_kept_passwords
+from stepswitch.engine.password_ways import BINDINGS, value_at
 from stepswitch.engine.snapshots import Compiled, Digest, compile_snapshot, plain_digest
 
 JsonObject = Mapping[str, Any]
@@ -37,11 +38,15 @@ def edit(
     *,
     strict: bool = False,
     secret_digest: Digest = plain_digest,
+    is_own: bool = False,
 ) -> Edit:
-    """Return the snapshot with `steps` changed, checked as a whole; `goes_on_at` is the step at which the execution goes on."""
+    """Return the snapshot with `steps` changed, checked as a whole; `goes_on_at` is the step at which the execution goes on.
+
+    `is_own`: it is edited by whoever made the workflow, and knows the passwords in it.
+    """
     stored = compiled.snapshot.document
-    document, faults = with_kept_passwords({**stored, "steps": _changed(stored, steps)}, stored)
-    faults += [*_misplaced_masks(document, steps), *_sent_elsewhere(document, stored, steps, types)]
+    document, faults = with_kept_passwords({**stored, "steps": _changed(stored, steps)}, stored, types, is_own=is_own)
+    faults += [*_misplaced_masks(document, steps), *([] if is_own else _sent_elsewhere(document, stored, steps, types))]
     checked = check(_startable(document, goes_on_at), types, strict=strict)
     faults += checked.faults
     if checked.workflow is not None:
@@ -80,25 +85,9 @@ def _misplaced_masks(document: JsonObject, steps: StepEdits) -> list[Fault]:
 
 
 def _sent_elsewhere(document: JsonObject, stored: JsonObject, steps: StepEdits, types: StepTypes) -> list[Fault]:
-    """Return a fault for each step that sends `********` and acts elsewhere than before, by what its type says that it acts on."""
-    faults = []
-    for step_id, sent in steps.items():
-        given = [each for keys in BINDINGS for each in _values(value_at(sent, keys))]
-        if all(value_at(each, ("defaultValue",)) != MASK for each in given):
-            continue
-        kind = value_at(sent, ("type",))
-        signature = types.find(kind) if isinstance(kind, str) else None
-        names = () if signature is None else signature.device_inputs
-        for keys in ((*keys, name) for keys in BINDINGS for name in names):
-            if _source(value_at(document, ("steps", step_id, *keys))) != _source(value_at(stored, ("steps", step_id, *keys))):
-                text = f"changes where the step acts, so that a stored password ({MASK}) cannot be kept; give the password itself"
-                faults.append(Fault(ErrorCode.INVALID_VALUE, f"steps.{shown(step_id)}.{'.'.join(keys)}", text))
-    return faults
-
-
-def _source(binding: object) -> object:
-    """Return where an input takes its value from."""
-    return [value_at(binding, (field,)) for field in ("type", "exportName", "defaultValue")]
+    """Return a fault for each stored password that nobody sent, not even as `********`, and that edited steps would take elsewhere."""
+    unsent = [each for each in stored_passwords(stored) if each.is_declared or each.owner not in steps]
+    return moved_passwords(unsent, document, stored, types, "give each edited step that uses it the password itself")
 
 
 def _defaults_and_values(document: JsonObject, step_id: str) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -112,7 +101,3 @@ def _defaults_and_values(document: JsonObject, step_id: str) -> Iterator[tuple[t
         conditions = value_at(step, keys)
         for place in range(len(conditions)) if isinstance(conditions, list) else ():
             yield (step_id, *keys, place, "value"), f"{'.'.join(keys)}[{place}].value"
-
-
-def _values(value: object) -> Iterator[object]:
-    return iter(value.values() if isinstance(value, Mapping) else ())

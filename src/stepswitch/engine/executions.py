@@ -16,6 +16,7 @@ from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.validation import faults_to_execute
 from stepswitch.domain.values import size_of
+from stepswitch.engine import redirections
 from stepswitch.engine.audited_executions import created, thing_of
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.catalogue import Catalogue, tag_of
@@ -27,7 +28,6 @@ from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
-from stepswitch.engine.redirections import check_files
 from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, Views
 
@@ -99,7 +99,8 @@ class Executions:
             caller.require(Privilege.FUNCTION_MANAGE)
             request = await self._deduced(caller, request)
         compiled = await self._compile(stored)
-        check_files(caller, compiled, request.attachments)
+        redirections.check_files(caller, compiled, request.attachments, self._rules.types)
+        redirections.check_values(caller, compiled, request.context.keys(), self._rules.types)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
         if not held:
             return await self._create(caller, request, compiled, origin)

@@ -1,71 +1,86 @@
 """Passwords that come back as `********`: the stored ones are put in their place, where nobody can misuse that. Called by `catalogue`.
 
-A password is kept only at a path that already holds one, and only if the same change does not send it elsewhere: neither the type
-of the step that uses it may change, nor the machine on which it acts. Source: `rest-api`, section 6.
+A password is kept only at a path that already holds one, and only if the same change neither sends it elsewhere nor has it told: see
+`password_ways`. Source: `rest-api`, section 6.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, Final
 
 from stepswitch.domain.document import SCHEMA_VERSION
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.references import reference_in
 from stepswitch.domain.secrecy import MASK
-from stepswitch.domain.templates import compile_template
+from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.values import ValueType
+from stepswitch.engine.password_ways import BINDINGS, SECTIONS, Key, Place, Ways, differences, objects, value_at
 
 JsonObject = Mapping[str, Any]
-_SECTIONS: Final = ("inputs", "variables", "outputs")
-TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine", "url", "verify", "caCertificate")
-"""The inputs that say where a step acts, and how it knows that it is there."""
-BINDINGS: Final = (("inBindings",), ("policy", "probe", "inBindings"))
-"""Where in a step its inputs stand, and those of its probe: what a probe does not give it takes over from its step, the password too."""
 DEFAULTS: Final = ("defaultValue", "default")
 """Where a password may stand in what declares it. Older schemas know the other name, which others write by mistake; it is shown as it was sent."""
 _OLD_TYPES: Final = frozenset({"password", "securestring"})
 _FREE: Final = frozenset(
-    {"name", "version", "description", "owner", "readOnly", "hierarchy", "tags", "attachments"}
+    {"name", "version", "description", "owner", "readOnly", "hierarchy", "tags"}
     | {"id", "createdAt", "creationUser", "creationTenantId", "links"}
 )
-"""What may change beside a password that is kept in a document of an older schema."""
+"""What may change beside a password that is kept in a document of an older schema; for who made it, its files too, which may be scripts."""
 _GIVE: Final = f"{MASK} is how a stored password is shown; give the password itself"
-Step = str | int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a password stands: `keys` lead to it. `owner` is the declared name, or the id of the step, that it belongs to."""
+def with_kept_passwords(sent: JsonObject, stored: JsonObject, types: StepTypes, *, is_own: bool = False) -> tuple[JsonObject, list[Fault]]:
+    """Return `sent` with the passwords of `stored` where it has `********`, and a fault for each that cannot be kept.
 
-    keys: tuple[Step, ...]
-    owner: str
-    is_declared: bool = False
-
-    def __str__(self) -> str:
-        return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in self.keys).removeprefix(".")
-
-
-def with_kept_passwords(sent: JsonObject, stored: JsonObject) -> tuple[JsonObject, list[Fault]]:
-    """Return `sent` with the passwords of `stored` where it has `********`, and a fault for each that cannot be kept."""
+    `is_own`: it is sent by whoever made `stored`.
+    """
     masked = [place for place in password_places(sent) if value_at(sent, place.keys) == MASK]
     if not masked:
         return sent, []
     known = {place.keys: place for place in password_places(stored)}
     faults: list[Fault] = []
+    kept: list[Place] = []
     whole = deepcopy(dict(sent))
     for place in masked:
-        kept = value_at(stored, place.keys) if place.keys in known and _is_same_name(place, sent, stored) else None
-        if not isinstance(kept, str) or not kept:
+        password = value_at(stored, place.keys) if place.keys in known and _is_same_name(place, sent, stored) else None
+        if isinstance(password, str) and password:
+            _put(whole, place.keys, password)
+            kept.append(place)
+        else:
             faults.append(Fault(ErrorCode.INVALID_VALUE, str(place), _GIVE))
-            continue
-        _put(whole, place.keys, kept)
-        if _is_of_this_schema(sent) and (why := _moved(place, sent, stored)) is not None:
-            faults.append(Fault(ErrorCode.INVALID_VALUE, str(place), f"{why}; give the password itself"))
-    if not faults and not _is_of_this_schema(sent) and not _is_equal_inside(whole, stored):
+    faults += moved_passwords(kept, whole, stored, types, is_own=is_own)
+    free = _FREE | {"attachments"} if is_own else _FREE
+    if not faults and not _is_of_this_schema(sent) and not _is_equal_inside(whole, stored, free):
         message = "a document of an older schema keeps its passwords only where its steps and values stay as they are"
         faults = [Fault(ErrorCode.INVALID_VALUE, str(place), f"{message}; give the password itself") for place in masked]
     return whole, faults
+
+
+def moved_passwords(
+    kept: Iterable[Place],
+    new: JsonObject,
+    stored: JsonObject,
+    types: StepTypes,
+    advice: str = "give the password itself",
+    *,
+    is_own: bool = False,
+) -> list[Fault]:
+    """Return a fault for each password that is kept, by somebody who need not know it, and would go elsewhere in the document `new`."""
+    places = tuple(kept)
+    if not places or not _is_of_this_schema(new):
+        return []
+    now, before = Ways(new, types), Ways(stored, types)
+    told = differences(places, now, before, is_own=is_own)
+    return [Fault(ErrorCode.INVALID_VALUE, str(place), f"{why}; {advice}") for place, why in told]
+
+
+def held_passwords(document: JsonObject) -> list[Place]:
+    """Return where passwords, or the names of credentials, stand in a document of any schema."""
+    return [place for place in password_places(document) if value_at(document, place.keys)]
+
+
+def stored_passwords(document: JsonObject) -> list[Place]:
+    """Return where passwords themselves stand in a document of any schema."""
+    return [place for place in password_places(document) if _is_secret(value_at(document, place.keys))]
 
 
 def masked_document(document: JsonObject) -> dict[str, Any]:
@@ -77,7 +92,7 @@ def masked_document(document: JsonObject) -> dict[str, Any]:
         return _masked_old(document)
     shown = dict(document)
     secret: set[str] = set()
-    for section in _SECTIONS:
+    for section in SECTIONS:
         if isinstance(declared := document.get(section), Mapping) and declared:
             secret.update(name for name, entry in declared.items() if _is_password(entry))
             shown[section] = {name: _without_default(entry) for name, entry in declared.items()}
@@ -142,12 +157,12 @@ def password_places(document: JsonObject) -> Iterator[Place]:
         yield from _old_places(document)
         return
     secret: set[str] = set()
-    for section in _SECTIONS:
-        for name, entry in _objects(document.get(section)):
+    for section in SECTIONS:
+        for name, entry in objects(document.get(section)):
             if _is_password(entry):
                 secret.add(name)
                 yield from (Place((section, name, field), name, is_declared=True) for field in DEFAULTS)
-    for step_id, step in _objects(document.get("steps")):
+    for step_id, step in objects(document.get("steps")):
         for name_keys, entry in _inputs(step):
             if _is_password(entry):
                 yield from (Place(("steps", step_id, *name_keys, field), step_id) for field in DEFAULTS)
@@ -159,15 +174,15 @@ def password_places(document: JsonObject) -> Iterator[Place]:
 
 def _inputs(step: JsonObject) -> Iterator[tuple[tuple[str, ...], JsonObject]]:
     """Return every input of a step and of its probe, with the keys that lead to it."""
-    return (((*keys, name), entry) for keys in BINDINGS for name, entry in _objects(value_at(step, keys)))
+    return (((*keys, name), entry) for keys in BINDINGS for name, entry in objects(value_at(step, keys)))
 
 
 def _old_places(document: JsonObject) -> Iterator[Place]:
     """Return the places of passwords in a document of schema 1.0 or 2.0: arrays or maps, in any spelling."""
-    objects = list(_all_objects(document, ()))
-    secret = {str(keys[-1]) for keys, each in objects if keys and _is_old_password(each)}
-    secret |= {str(each.get("name")) for _, each in objects if _is_old_password(each)}
-    for keys, each in objects:
+    found = list(_all_objects(document, ()))
+    secret = {str(keys[-1]) for keys, each in found if keys and _is_old_password(each)}
+    secret |= {str(each.get("name")) for _, each in found if _is_old_password(each)}
+    for keys, each in found:
         for field in DEFAULTS if _is_old_password(each) else ():
             if each.get(field):
                 yield Place((*keys, field), "")
@@ -180,7 +195,7 @@ def _is_old_password(entry: JsonObject) -> bool:
     return isinstance(kind, str) and kind.lower() in _OLD_TYPES
 
 
-def _all_objects(value: Any, keys: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], JsonObject]]:
+def _all_objects(value: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], JsonObject]]:
     if isinstance(value, Mapping):
         yield keys, value
         for key, inner in value.items():
@@ -204,73 +219,11 @@ def _is_same_name(place: Place, sent: JsonObject, stored: JsonObject) -> bool:
     return names[0] == names[1] or not any(isinstance(key, int) for key in place.keys)
 
 
-def _is_equal_inside(one: JsonObject, other: JsonObject) -> bool:
-    return {key: value for key, value in one.items() if key not in _FREE} == {
-        key: value for key, value in other.items() if key not in _FREE
-    }
+def _is_equal_inside(one: JsonObject, other: JsonObject, free: frozenset[str]) -> bool:
+    return {key: value for key, value in one.items() if key not in free} == {key: value for key, value in other.items() if key not in free}
 
 
-def _moved(place: Place, sent: JsonObject, stored: JsonObject) -> str | None:
-    """Return why the password at a place would be sent elsewhere than before; None where it would not."""
-    new, old = dict(_objects(sent.get("steps"))), dict(_objects(stored.get("steps")))
-    if not place.is_declared:
-        same = place.owner in old and _target(new[place.owner], sent) == _target(old[place.owner], stored)
-        return None if same else "the type or the target of its step changes too"
-    for step_id, step in new.items():
-        if not _reads(step, place.owner):
-            continue
-        before = old.get(step_id)
-        if before is None or not _reads(before, place.owner):
-            return f"the step {step_id} did not use it before"
-        if _target(step, sent) != _target(before, stored):
-            return f"the type or the target of the step {step_id}, which uses it, changes too"
-    return None
-
-
-def _reads(step: JsonObject, name: str) -> bool:
-    return any(name in _names(entry) for _, entry in _inputs(step))
-
-
-def _names(binding: JsonObject) -> set[str]:
-    """Return the names that an input of a step takes its value from."""
-    found = {name} if isinstance(name := binding.get("exportName"), str) else set()
-    default = binding.get("defaultValue")
-    template = compile_template(default) if isinstance(default, str) else None
-    return found | set(template.names if template is not None else ())
-
-
-def _target(step: JsonObject, document: JsonObject) -> list[Any]:
-    """Return what decides where a step acts: its type, the bindings that say it, and the declarations that these refer to."""
-    found: list[Any] = [step.get("type")]
-    for keys in BINDINGS:
-        bindings = dict(_objects(value_at(step, keys)))
-        for name in TARGET:
-            binding = bindings.get(name, {})
-            found.append([binding.get("type"), binding.get("exportName"), binding.get("defaultValue")])
-            for source in sorted(_names(binding)):
-                declared = [value_at(document, (section, source, "defaultValue")) for section in _SECTIONS]
-                found.append([source, declared])
-    return found
-
-
-def _objects(value: Any) -> Iterator[tuple[str, JsonObject]]:
-    if isinstance(value, Mapping):
-        yield from ((name, entry) for name, entry in value.items() if isinstance(entry, Mapping))
-
-
-def value_at(value: Any, keys: tuple[Step, ...]) -> Any:
-    """Return what stands in a JSON value where `keys` lead; None where they lead nowhere."""
-    for key in keys:
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-        else:
-            return None
-    return value
-
-
-def _put(document: dict[str, Any], keys: tuple[Step, ...], value: str) -> None:
+def _put(document: dict[str, Any], keys: tuple[Key, ...], value: str) -> None:
     holder: Any = document
     for key in keys[:-1]:
         holder = holder[key]

@@ -5,7 +5,7 @@ saw: when two people steer at once, the second is told that the run has moved on
 `domain.steering` with StateConflictError, as a whole; everybody's act is in the execution's log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,7 @@ from stepswitch.domain.errors import (
 )
 from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WritingBack, WrittenBack
 from stepswitch.domain.execution import Head
+from stepswitch.domain.influence import steps_given, steps_with_file
 from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
 from stepswitch.engine import redirections
@@ -142,7 +143,7 @@ class ExecutionSteering:
         compiled = await self._compiled(head)
         if order.steps:
             redirections.check_designs(caller, compiled)
-        edited = await self._edit(head, compiled, order)
+        edited = await self._edit(caller, head, compiled, order)
         faults = [*order.faults, *edited.faults, *self._unfit(head, order, edited)]
         if order.steps and edited.compiled is not None:
             placed = in_edit(edited.compiled.workflow, order.steps, head.values, self._rules.types)
@@ -165,13 +166,14 @@ class ExecutionSteering:
         )
         return Changed(await self._steer(caller, event, head), edited.warnings)
 
-    async def _edit(self, head: Head, compiled: Compiled, order: ChangeOrder) -> Edit:
+    async def _edit(self, caller: Caller, head: Head, compiled: Compiled, order: ChangeOrder) -> Edit:
         if not order.steps:
             return Edit(compiled, frozenset(compiled.workflow.steps))
         current = None if head.current is None else head.current.step_id
         goes_on_at = order.start_step_id or head.resume_at or current
         digest = self._snapshots.secret_digest
-        work = partial(edit, compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict, secret_digest=digest)
+        own = redirections.is_own(caller, compiled)
+        work = partial(edit, compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict, secret_digest=digest, is_own=own)
         return await aside(work, is_slow=is_large(compiled.snapshot.document) or is_large({"steps": order.steps}))
 
     def _unfit(self, head: Head, order: ChangeOrder, edited: Edit) -> list[Fault]:
@@ -190,7 +192,8 @@ class ExecutionSteering:
         """Correct values of inputs and variables; raises InvalidRequestError with every fault."""
         head = await self._steered(caller, execution_id, seen)
         compiled = await self._compiled(head)
-        redirections.check_values(caller, compiled, order.values)
+        redirections.check_values(caller, compiled, order.values, self._rules.types)
+        redirections.check_assigned(caller, compiled, head, order.values, self._rules.types)
         workflow = compiled.workflow
         faults = [*order.faults, *check_values(workflow, order.values, head.context, head.attachments)]
         faults += masked_faults("values", order.values, workflow)
@@ -199,6 +202,7 @@ class ExecutionSteering:
         if faults:
             raise InvalidRequestError(faults)
         values = signed(fitting_values(workflow, order.values), caller.user)
+        await self._check_uses(caller, replace(head, values={**head.values, **values}), compiled, steps_given(workflow, values))
         return await self._steer(caller, SetValues(*self._signed(caller, head, reason, seen), values=values), head)
 
     async def attachable(self, caller: Caller, execution_id: str, seen: Seen = None) -> Attachable:
@@ -209,7 +213,9 @@ class ExecutionSteering:
         """Give an execution a file that was stored a moment ago, in place of one that goes by the same key; return the key."""
         head = await self._steered(caller, to.execution_id, to.seen)
         key = attachment_key(file.name)
-        redirections.check_files(caller, await self._compiled(head), {key: file.id})
+        compiled = await self._compiled(head)
+        redirections.check_files(caller, compiled, {key: file.id}, self._rules.types)
+        await self._check_uses(caller, head, compiled, steps_with_file(compiled.workflow, head.values, head.attachments, key))
         signed = self._signed(caller, replace(head, version=to.version), reason, to.seen)
         await self._set_file(caller, head, SetFile(*signed, key=key, file_id=file.id))
         return key
@@ -218,7 +224,17 @@ class ExecutionSteering:
         """Take a file of its own, by its id or its key, from an execution; raises NotFoundError where it has none called so."""
         head = await self._steered(caller, execution_id, seen)
         key = file_key(head, attachment)
+        compiled = await self._compiled(head)
+        await self._check_uses(caller, head, compiled, steps_with_file(compiled.workflow, head.values, head.attachments, key))
         await self._set_file(caller, head, SetFile(*self._signed(caller, head, reason, seen), key=key))
+
+    async def _check_uses(self, caller: Caller, head: Head, compiled: Compiled, steps: Collection[str]) -> None:
+        """Raise InvalidRequestError where somebody says what steps do with a credential that he may not use; on which device is asked when they begin."""
+        if not compiled.is_confidential:
+            return
+        placed = [replace(each, devices=()) for each in in_edit(compiled.workflow, steps, head.values, self._rules.types)]
+        if faults := await self._credentials.faults(caller, placed, head.workflow_id, head.workflow_name):
+            raise InvalidRequestError(faults)
 
     async def _set_file(self, caller: Caller, head: Head, event: SetFile) -> None:
         await self._conductor.apply(head.id, event, caller.entry(thing_of(head)))
