@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from stepswitch.access.provider_logins import ProviderLogins, _made_of, is_local_path
+from stepswitch.access.provider_logins import ProviderLogins, _made_of
+from stepswitch.domain.urls import is_local_path
 from tests.api.browser import LOGIN, PUBLIC, Browser
 from tests.api.real import OWN, PLAIN, Real, real_service
 from tests.oidc.provider import AUDIENCE, CLIENT, OidcProvider

@@ -31,6 +31,7 @@ from stepswitch.domain.errors import (
     OverloadedError,
     ProviderUnavailableError,
 )
+from stepswitch.domain.urls import is_local_path
 from stepswitch.engine.account_ports import AccountStore, BegunLogin, DeviceLogin
 from stepswitch.engine.audit import Act
 from stepswitch.engine.ports import Clock
@@ -43,7 +44,6 @@ MOST_TICKETS: Final = 10_000
 MOST_AT_ONCE: Final = 100
 """So many logins may wait for the provider at the same moment."""
 LONGEST_SECRET: Final = 2_048
-LONGEST_PATH: Final = 1_024
 _LEAST_INTERVAL: Final = 5
 _log = structlog.get_logger("stepswitch.access")
 
@@ -284,12 +284,6 @@ def _word(given: object) -> str:
 def _made_of(secret: str, what: str) -> str:
     """Return a value of one login that only who has its secret can make, and that tells nothing of the others."""
     return _encoded(hmac.digest(secret.encode("utf-8", "replace"), what.encode(), "sha256"))
-
-
-def is_local_path(path: str) -> bool:
-    """Return whether a browser that is sent there stays on this service, however it reads addresses."""
-    is_plain = path.isascii() and path.isprintable() and " " not in path and "\\" not in path
-    return is_plain and len(path) <= LONGEST_PATH and path.startswith("/") and not path.startswith("//")
 
 
 def _check_return(path: str) -> None:

@@ -145,7 +145,7 @@ def is_for_worker(p: Progress, *, has_waited: bool = False) -> bool:
 
 def _device(p: Progress, step: Step, inputs: Values) -> str | None:
     signature = p.signature(step)
-    return None if signature is None else signature.device(inputs)
+    return None if signature is None or (signature.device_input is None and signature.url_input is None) else signature.device(inputs)
 
 
 def run_inline(p: Progress, *, has_waited: bool = False) -> None:
@@ -186,7 +186,7 @@ def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | Non
     """Note what an attempt came to, write what it binds, and go where it leads."""
     old = p.step
     step = p.workflow.steps[old.step_id]
-    written, outcome = _write_outputs(p, step, files.take_made(p, outcome))
+    written, outcome = _write_outputs(p, step, files.take_made(p, outcome) if outcome.files else outcome)
     succeeded = outcome.result is Result.SUCCEEDED
     p.current = changed(
         old,

@@ -18,6 +18,7 @@ _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]*\]|[^:\[\]]*)(?::(?P<port
 _NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII)
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _TARGET: Final = re.compile(r"(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=|-])*", re.ASCII)
+LONGEST_PATH: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,9 @@ def _host(host: str) -> str:
             "has no host name that can be read: letters, digits, '-', '_' and dots between them; other alphabets as in xn--mnchen-3ya"
         )
     return host
+
+
+def is_local_path(path: str) -> bool:
+    """Return whether a browser that is sent there stays on this service, however it reads addresses."""
+    is_plain = path.isascii() and path.isprintable() and " " not in path and "\\" not in path
+    return is_plain and len(path) <= LONGEST_PATH and path.startswith("/") and not path.startswith("//")
