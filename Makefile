@@ -25,7 +25,7 @@ demo: $(INSTALLED) ## start the service with a small router to talk to, and show
 	$(BIN)/stepswitch demo
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: setup format lint types layers docs secrets advisories ## run every check, then the tests (sizes, names and house rules are among them)
 	@$(MAKE) test

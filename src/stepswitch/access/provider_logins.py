@@ -31,7 +31,7 @@ from stepswitch.domain.errors import (
     OverloadedError,
     ProviderUnavailableError,
 )
-from stepswitch.domain.urls import is_local_path
+from stepswitch.domain.urls import check_local_path, is_local_path
 from stepswitch.engine.account_ports import AccountStore, BegunLogin, DeviceLogin
 from stepswitch.engine.audit import Act
 from stepswitch.engine.ports import Clock
@@ -93,7 +93,7 @@ class ProviderLogins:
         """See the port."""
         if self._client.redirect_uri is None:
             raise NotFoundError("browsers do not log in through the provider here: public_url is not set")
-        _check_return(return_to)
+        check_local_path("returnTo", return_to)
         secret = f"{secrets.token_urlsafe(32)}.{_encoded(return_to.encode())}"
         async with self._asked() as said:
             address = said.endpoint("authorization_endpoint")
@@ -140,7 +140,6 @@ class ProviderLogins:
 
         The provider is told who we are and not whose session it is, for which it would want the token of his login, which is not kept: it asks him.
         """
-        _check_return(return_to)
         account, said, uri = await self._store.account(user), self._provider.known, self._client.logged_out_uri
         if account is None or account.source != self._provider.issuer or said is None or uri is None:
             return None
@@ -284,11 +283,6 @@ def _word(given: object) -> str:
 def _made_of(secret: str, what: str) -> str:
     """Return a value of one login that only who has its secret can make, and that tells nothing of the others."""
     return _encoded(hmac.digest(secret.encode("utf-8", "replace"), what.encode(), "sha256"))
-
-
-def _check_return(path: str) -> None:
-    if not is_local_path(path):
-        raise InvalidRequestError([Fault(ErrorCode.INVALID_VALUE, "returnTo", "is to be a path on this service, as in /docs")])
 
 
 def _with(address: str, query: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from stepswitch.api.wire.bodies import read_json
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.requests import device_code
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError
-from stepswitch.domain.urls import is_local_path
+from stepswitch.domain.urls import check_local_path
 from stepswitch.engine.account_ports import ProviderLogins
 
 RETURN: Final = "/docs"
@@ -82,8 +82,7 @@ async def open_session(call: Call) -> Response:
 async def log_out(call: Call) -> Response:
     """End the session of the token that was sent, and say where its browser can log out at the provider."""
     logins, return_to = call.services.provider_logins, call.request.query_params.get("returnTo", RETURN)
-    if not is_local_path(return_to):
-        raise InvalidRequestError([Fault(ErrorCode.INVALID_VALUE, "returnTo", "is to be a path on this service, as in /docs")])
+    check_local_path("returnTo", return_to)
     address = None if logins is None else await logins.logout_address(call.caller.user, return_to)
     await end_session(call)
     return json_response(encode({} if address is None else {"address": address}), {"Cache-Control": "no-store"})

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
+
 _PORTS: Final = {"http": 80, "https": 443}
 _HIGHEST_PORT: Final = 65_535
 _LONGEST: Final = 8192
@@ -111,3 +113,9 @@ def is_local_path(path: str) -> bool:
     """Return whether a browser that is sent there stays on this service, however it reads addresses."""
     is_plain = path.isascii() and path.isprintable() and " " not in path and "\\" not in path
     return is_plain and len(path) <= LONGEST_PATH and path.startswith("/") and not path.startswith("//")
+
+
+def check_local_path(name: str, path: str) -> None:
+    """Raise InvalidRequestError where `path`, which came as `name`, does not stay on this service."""
+    if not is_local_path(path):
+        raise InvalidRequestError([Fault(ErrorCode.INVALID_VALUE, name, "is to be a path on this service, as in /docs")])

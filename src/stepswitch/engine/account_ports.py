@@ -168,9 +168,9 @@ class ProviderLogins(Protocol):
         ...
 
     async def logout_address(self, user: str, return_to: str) -> str | None:
-        """Return where to send the browser of somebody who logs out here, so that he can do so at the provider, too; it comes back to the path `return_to`.
+        """Return where to send the browser of somebody who logs out here, so that he can do so at the provider, too; it comes back to `return_to`, a path on this service.
 
-        None where he did not come from the provider, or that ends no sessions. Raises InvalidRequestError where the path leads elsewhere.
+        None where he did not come from the provider, or that ends no sessions.
         """
         ...
 
