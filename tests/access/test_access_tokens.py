@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import httpx
 import pytest
-import structlog
 from argon2 import PasswordHasher
 from joserfc import jwk, jws, jwt
 
@@ -494,13 +493,10 @@ async def test_no_claim_of_a_token_writes_a_line_of_its_own_in_the_log(
     tokens += [f"{part({'alg': ODD, 'typ': 'at+jwt'})}.{part(real.claims())}.{'A' * 40}", f"{encoded(ODD[:-2].encode())}.e30.e30"]
     await house.provider.said()
     set_up_logging("debug", form)
-    try:
-        for token in tokens:
-            await house.clock.advance(QUIET_SECONDS)
-            with suppress(NotAuthenticatedError):
-                await house.sessions.authenticate(token)
-    finally:
-        structlog.reset_defaults()
+    for token in tokens:
+        await house.clock.advance(QUIET_SECONDS)
+        with suppress(NotAuthenticatedError):
+            await house.sessions.authenticate(token)
     lines = capfd.readouterr().err.splitlines()
     assert sum("an access token was refused" in line for line in lines) > len(tokens) // 2
     assert all(line.isprintable() for line in lines), [ascii(line) for line in lines if not line.isprintable()]

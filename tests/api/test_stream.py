@@ -363,10 +363,10 @@ async def test_an_end_that_is_not_handed_on_yet_is_waited_for(desk: Desk, monkey
         await free.wait()
         return await page(after, until, **of)
 
+    monkeypatch.setattr(feed._commits, "page", wait)  # before anybody follows: no reading of what is committed is under way
     async with follow(desk) as witness:
         await witness.until(lambda reader: reader.parser.last_id)
         last = witness.parser.last_id
-        monkeypatch.setattr(feed._commits, "page", wait)
         call.end()
         await desk.until(execution, "COMPLETED")
         async with follow(desk, execution, last) as reader:

@@ -22,18 +22,14 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def logging_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no logger be kept that writes to this test's own output: a later test would find it closed."""
-    before = structlog.get_config()
+def logging_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log what is an error to what is this test's own output at that moment."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,
     )
     for module in (server, own_logging):
         monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True)

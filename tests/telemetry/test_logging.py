@@ -3,19 +3,12 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 import structlog
 
 from stepswitch.telemetry.logging import set_up_logging
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def fail_with_a_secret() -> None:
