@@ -1,19 +1,22 @@
 """All that somebody who writes a step type may import.
 
-A step type is a class with the four members of `StepType`, registered under the entry point group `stepswitch.step_types`;
-the built-in ones are registered by the same road.
+A step type is a class with the four members of `StepType`, and that of `CleansUp` where what it starts elsewhere outlives it, registered under the
+entry point group `stepswitch.step_types`; the built-in ones are registered by the same road.
 """
 
 import errno
 
-from stepswitch.domain.errors import AttachmentError, ErrorCode, TargetError
+from stepswitch.domain.devices import Device
+from stepswitch.domain.errors import AttachmentError, CredentialError, ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, PlainValues, Result, StepError
+from stepswitch.domain.inventory import Cluster, Endpoint, Inventory, KnownDevice, Login, VimLocation, VirtualMachine
 from stepswitch.domain.networks import Address, Networks
+from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import CUT
 from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
 from stepswitch.domain.urls import Url, joined, read_url
 from stepswitch.domain.values import Plain, ValueType
-from stepswitch.engine.ports import HostKeys, StepContext, StepType
+from stepswitch.engine.ports import CleansUp, HostKeys, StepContext, StepType
 from stepswitch.engine.records import StoredFile
 
 Value = Plain
@@ -26,13 +29,22 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Address",
     "AttachmentError",
+    "CleansUp",
+    "Cluster",
+    "CredentialError",
+    "Device",
+    "Endpoint",
     "ErrorCode",
     "HostKeys",
     "InputSpec",
+    "Inventory",
+    "KnownDevice",
     "LogLevel",
+    "Login",
     "Networks",
     "Outcome",
     "OutputSpec",
+    "Reference",
     "Result",
     "StepContext",
     "StepError",
@@ -44,6 +56,8 @@ __all__ = [
     "Value",
     "ValueType",
     "Values",
+    "VimLocation",
+    "VirtualMachine",
     "exhausted",
     "failed",
     "joined",

@@ -66,7 +66,8 @@ ACT: Final = StepSignature(
     port_input="port",
 )
 NEED: Final = replace(ACT, name="NEED", inputs=(*ACT.inputs[:2], replace(ACT.inputs[2], required=True), *ACT.inputs[3:]))
-TYPES: Final = collect((NOOP, LOOK, ACT, NEED))
+REMOTE: Final = replace(ACT, name="REMOTE", outlives=True)
+TYPES: Final = collect((NOOP, LOOK, ACT, NEED, REMOTE))
 FAILURE: Final = StepError(ErrorCode.NON_ZERO_EXIT, "it said no")
 
 

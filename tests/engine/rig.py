@@ -142,6 +142,8 @@ class Rig:
         self.ids = TimeOrderedIds()
         self.in_hand: set[str] = set()
         """The claims that somebody in this process still works at."""
+        self.cleaned: list[tuple[str, str]] = []
+        """What was asked to be removed: an execution, and the nonce of a claim."""
         self.conductor = self.another()
         self.queue = SqlQueueStore(database)
         self.backlog = Backlog(
@@ -180,6 +182,7 @@ class Rig:
             instance=instance,
             backlog=self.backlog,
             has_in_hand=self.in_hand.__contains__,
+            clean_up=lambda execution_id, nonce: self.cleaned.append((execution_id, nonce)),
             commits=SqlCommitLog(self.database),
             requests=self.requests,
         )

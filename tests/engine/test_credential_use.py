@@ -4,7 +4,9 @@ from typing import cast
 
 import pytest
 
+from stepswitch.domain.devices import Device
 from stepswitch.domain.references import Reference, SignedReference
+from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.account_ports import AccountStore
 from stepswitch.engine.credential_rules import AccountRoles
 from stepswitch.engine.credential_use import need_of
@@ -28,13 +30,33 @@ CORE, SIGNED = Reference("core"), SignedReference("core", "tom")
 def test_whoever_put_it_there_and_whoever_edited_the_step_are_both_asked(
     reference: Reference, editors: dict[str, str], people: tuple[str, ...]
 ) -> None:
-    need = need_of(head(editors=editors), step(inputs={"pw": reference, "cmd": "core"}), None)
+    need = need_of(head(editors=editors), found := step(inputs={"pw": reference, "cmd": "core"}), found.inputs, None)
     assert need is not None
     assert [(each.input, each.credential, each.people) for each in need.referrals] == [("pw", "core", people)]
 
 
 def test_a_step_that_takes_none_needs_none() -> None:
-    assert need_of(head(), step(inputs={"pw": "core"}), None) is None
+    assert need_of(head(), step(), {"pw": "core"}, None) is None
+
+
+@pytest.mark.parametrize(
+    ("editors", "people"), [({}, ("admin",)), ({"a": "eve"}, ("admin", "eve")), ({"a": "admin"}, ("admin",)), ({"b": "eve"}, ("admin",))]
+)
+def test_what_the_inventory_names_is_opened_for_who_made_the_execution_and_who_changed_the_step(
+    editors: dict[str, str], people: tuple[str, ...]
+) -> None:
+    acts = StepSignature("ACTS", "", device_input="host")
+    need = need_of(head(editors=editors), step(), {"host": "core-7"}, acts)
+    assert need is not None
+    assert not need.referrals
+    wanted = need.of_inventory(CORE, Device("hop-1", 22))
+    assert wanted.device == Device("hop-1", 22)
+    assert [(each.credential, each.people) for each in wanted.referrals] == [("core", people)]
+    assert wanted.told(wanted.referrals[0]) == "credential core used for hop-1:22 by step a (0), as the inventory says"
+
+
+def test_a_step_that_only_computes_can_have_nothing_opened() -> None:
+    assert need_of(head(), step(), {}, StepSignature("JS", "", only_computes=True)) is None
 
 
 class _Accounts:

@@ -179,6 +179,23 @@ async def test_what_was_left_behind_by_a_process_that_is_gone_is_confirmed_at_a_
     assert await rig.store.cleanups(10) == []
 
 
+@pytest.mark.parametrize("instance", ["w1", "w2"])
+async def test_what_outlives_its_session_is_never_confirmed_but_removed_by_whoever_is_there(rig: Rig, instance: str) -> None:
+    execution = await claimed(rig, document(steps=steps("a", of="REMOTE")), instance=instance)
+    await rig.apply(execution, Abort("x", "ann", None))
+    rig.in_hand.add(execution)
+    await rig.timekeeper().recover()
+    assert rig.cleaned == []  # whoever holds it sees to it himself
+    rig.in_hand.clear()
+    await rig.timekeeper().recover()
+    assert rig.cleaned == [(execution, execution)]
+    assert await rig.store.cleanups(10) == [execution]
+    await rig.claims.cleaned_up(execution, execution)
+    lines = [each.message for each in (await rig.store.logs(execution))[0]]
+    assert lines[-1] == "nothing of it is left at the target"
+    assert await rig.store.cleanups(10) == []
+
+
 async def test_what_nobody_here_works_at_any_more_is_confirmed_without_a_start(rig: Rig) -> None:
     """Its holder could not say so: it was told of its claim after it had given up, or nobody heard it."""
     keeper = rig.timekeeper()

@@ -45,6 +45,7 @@ from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.worker.attempt import Attempt, Surroundings
+from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
@@ -102,6 +103,7 @@ class Worker:
     node: Node
     runner: StepRunner
     pool: Pool
+    cleaner: Cleaner
 
 
 def rules_of(city: City, epoch: str) -> Rules:
@@ -191,6 +193,7 @@ class Life:
             clock=clock,
             instance=instance,
             backlog=self.backlog,
+            clean_up=self._clean_up,
             has_in_hand=lambda nonce: any(worker.pool.has_in_hand(nonce) for worker in self.workers),
             rhythm=RHYTHM,
             files=files,
@@ -199,6 +202,10 @@ class Life:
         )
         await ensure_admin(SqlAccountStore(self.database), cast("Any", PlainPasswords()), None, city.passwords.append)
         self._start()
+
+    def _clean_up(self, execution_id: str, nonce: str) -> None:
+        """Have some worker remove what a claim has left."""
+        self.city.random.choice(self.workers).cleaner.begin(execution_id, nonce)
 
     def _worker(self, place: int, claims: Claims, types: dict[str, StepType], files: Any, hosts: Any, instance: str) -> Worker:
         node = Node(f"{self.node.name}, worker {place}", self.node)
@@ -215,7 +222,8 @@ class Life:
             log_bytes=MIB,
             silence_seconds=RHYTHM.silence_seconds,
         )
-        return Worker(node, StepRunner(types=types, around=around, attempts=pool, instance=instance), pool)
+        cleaner = Cleaner(types, around)
+        return Worker(node, StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=instance), pool, cleaner)
 
     def _start(self) -> None:
         self.dispatcher.start(self._take_turn, self._carry_out)

@@ -5,7 +5,19 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
-from stepswitch.plugin import AttachmentError, ErrorCode, HostKeys, LogLevel, StepContext, StoredFile
+from stepswitch.domain.inventory import NOTHING_KNOWN
+from stepswitch.plugin import (
+    AttachmentError,
+    CredentialError,
+    Device,
+    ErrorCode,
+    HostKeys,
+    Inventory,
+    LogLevel,
+    Reference,
+    StepContext,
+    StoredFile,
+)
 
 PIECE_BYTES: Final = 64 * 1024
 
@@ -49,7 +61,14 @@ class RecordingContext(StepContext):
         output_limit_bytes: int = 1_048_576,
         files: frozenset[str] | set[str] = frozenset(),
         declared: Sequence[str] = (),
+        inventory: Inventory = NOTHING_KNOWN,
+        credentials: Mapping[str, str | CredentialError] | None = None,
     ) -> None:
+        """`credentials` are the values of those that the inventory names, or why one cannot be opened."""
+        self.known = inventory
+        self.credentials = dict(credentials or {})
+        self.opened_for: list[tuple[str, Device]] = []
+        self.stays = False
         self.attachments = dict(attachments or {})
         self.made: dict[str, bytes] = {}
         self.largest_piece = 0
@@ -116,6 +135,23 @@ class RecordingContext(StepContext):
                 raise AttachmentError(ErrorCode.TOO_LARGE, f"the file {key} is over the limit of {self._file_limit_bytes} bytes")
         self.made[key] = bytes(kept)
         return _stored(key, self.made[key])
+
+    async def inventory(self) -> Inventory:
+        return self.known
+
+    async def secret(self, reference: Reference, at: Device) -> str:
+        self.opened_for.append((reference.credential, at))
+        value = self.credentials.get(reference.credential)
+        if isinstance(value, CredentialError):
+            raise value
+        if value is None:
+            raise CredentialError(
+                ErrorCode.CREDENTIAL_REFUSED, f"nothing was sent: no credential called {reference.credential!r} may be used here"
+            )
+        return value
+
+    def leave_behind(self) -> None:
+        self.stays = True
 
     def mark_sent(self) -> None:
         self.sent = True

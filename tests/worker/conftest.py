@@ -19,5 +19,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     yield made
     await made.dispatcher.stop(0)
     await made.conductor.drain()
+    await made.cleaner.close()
     await made.pool.close()
     await database.close()

@@ -15,6 +15,7 @@ from stepswitch.domain.decide import begin
 from stepswitch.domain.errors import CommitInDoubtError, CredentialError, StoreError
 from stepswitch.domain.events import Create, Task
 from stepswitch.domain.execution import ContextType, Head, LogEntry, LogLevel, Outcome, PlainValues, Result, Status, StepExecution
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature, collect
 from stepswitch.engine.audit import Entry
@@ -32,6 +33,7 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.worker.attempt import Surroundings
+from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
 from tests.clocks import FakeClock
@@ -39,20 +41,28 @@ from tests.clocks import FakeClock
 SILENCE: Final = 30.0
 LIMIT: Final = 4_096
 Script = Callable[[PlainValues, StepContext], Awaitable[Outcome]]
+CleaningScript = Callable[[StepContext], Awaitable[None]]
 
 
 async def succeed(_inputs: PlainValues, _context: StepContext) -> Outcome:
     return Outcome(Result.SUCCEEDED)
 
 
+async def find_nothing(_context: StepContext) -> None:
+    """Remove what is not there."""
+
+
 class Scripted:
     """A step type that does what a test tells it."""
 
-    def __init__(self, name: str, *, always_safe: bool) -> None:
+    def __init__(self, name: str, *, always_safe: bool = False, outlives: bool = False) -> None:
         reads = {"action": frozenset({"read"})}
         self.signature = StepSignature(
-            name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe, safe_when=reads
+            name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe, safe_when=reads, outlives=outlives
         )
+        self.cleaning: CleaningScript = find_nothing
+        self.cleaned: list[tuple[str, PlainValues]] = []
+        """The names of the attempts of which something was removed, and their inputs."""
         self.script: Script = succeed
         self.runs = 0
         self.started = asyncio.Event()
@@ -68,6 +78,10 @@ class Scripted:
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+
+    async def clean_up(self, inputs: PlainValues, context: StepContext) -> None:
+        self.cleaned.append((context.attempt_name, inputs))
+        await self.cleaning(context)
 
     async def release(self, execution_id: str) -> None:
         self.released.append(execution_id)
@@ -183,6 +197,16 @@ class Opener:
         return dict.fromkeys((each.input for each in need.referrals), self.value)
 
 
+class Known:
+    """Implements `InventoryFinder` with one inventory."""
+
+    def __init__(self) -> None:
+        self.known = NOTHING_KNOWN
+
+    async def of(self, _tenant: str) -> Inventory:
+        return self.known
+
+
 class House:
     """Everything wired. `dispatcher` is not started: tests carry out tasks themselves, or start it."""
 
@@ -190,11 +214,13 @@ class House:
         self.clock = FakeClock()
         self.database = Refusing(database)
         self.credentials = Opener()
-        self.ask = Scripted("ASK", always_safe=False)
+        self.inventory = Known()
+        self.ask = Scripted("ASK")
         self.safe = Scripted("SAFE", always_safe=True)
-        types = {"ASK": self.ask, "SAFE": self.safe}
+        self.remote = Scripted("REMOTE", outlives=True)
+        types = {"ASK": self.ask, "SAFE": self.safe, "REMOTE": self.remote}
         ids, secrets = Numbers(), Masking()
-        self.rules = Rules(collect((self.ask.signature, self.safe.signature)))
+        self.rules = Rules(collect(tuple(each.signature for each in types.values())))
         self.store = SqlExecutionStore(self.database)
         snapshots = Snapshots(self.store)
         self.conductor = Conductor(self.store, snapshots, self.rules, self.clock)
@@ -227,8 +253,10 @@ class House:
             log_bytes=1_048_576,
             silence_seconds=SILENCE,
             credentials=self.credentials,
+            inventories=self.inventory,
         )
-        self.runner = StepRunner(types=types, around=around, attempts=self.pool, instance="here")
+        self.cleaner = Cleaner(types, around)
+        self.runner = StepRunner(types=types, around=around, attempts=self.pool, cleaner=self.cleaner, instance="here")
         self._made = itertools.count(1)
 
     def reopened_claims(self) -> Claims:

@@ -183,6 +183,7 @@ def test_the_house_uses_a_real_database(house: House) -> None:
 
 async def test_lines_whose_storing_is_in_doubt_are_there_once(house: House) -> None:
     task = await house.begin()
+    is_said = asyncio.Event()
 
     async def script(_inputs: Values, context: StepContext) -> Outcome:
         house.database.doubts = 2
@@ -191,10 +192,12 @@ async def test_lines_whose_storing_is_in_doubt_are_there_once(house: House) -> N
         await context.log("second")
         await context.log("second")
         await house.clock.advance(attempt.RETRY_SECONDS)
+        is_said.set()
         return Outcome(Result.SUCCEEDED)
 
     house.ask.script = script
     running = house.carry_out(task)
+    await is_said.wait()
     while not running.done():
         await house.clock.advance(attempt.RETRY_SECONDS)
     await running

@@ -18,8 +18,8 @@ from stepswitch.domain.values import Plain
 from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
-from stepswitch.worker.patience import STORE_PAUSES
-from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, LET_GO_SECONDS, STILL_COMPUTES
+from stepswitch.worker.patience import LET_GO_SECONDS, STORE_PAUSES
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, STILL_COMPUTES
 from tests.worker.house import LIMIT, SILENCE, House, copy_of, succeed
 
 GIVEN_BACK = "given back: nothing was sent, and whoever had taken it stops"

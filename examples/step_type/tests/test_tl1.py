@@ -6,7 +6,20 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from network_element import PASSWORD, USERNAME, NetworkElement
-from stepswitch.plugin import AttachmentError, ErrorCode, LogLevel, Outcome, Result, StoredFile, TargetError, Value
+from stepswitch.plugin import (
+    AttachmentError,
+    CredentialError,
+    Device,
+    ErrorCode,
+    Inventory,
+    LogLevel,
+    Outcome,
+    Reference,
+    Result,
+    StoredFile,
+    TargetError,
+    Value,
+)
 from stepswitch_tl1.step import Tl1Step
 
 
@@ -54,6 +67,15 @@ class Context:
 
     def declared_inputs(self) -> Sequence[str]:
         return ()
+
+    async def inventory(self) -> Inventory:
+        return Inventory()
+
+    async def secret(self, reference: Reference, at: Device) -> str:
+        raise CredentialError(ErrorCode.CREDENTIAL_REFUSED, f"nothing was sent: no credential {reference.credential!r} for {at}")
+
+    def leave_behind(self) -> None:
+        """TL1 leaves nothing."""
 
     def mark_sent(self) -> None:
         self.sent = True

@@ -40,6 +40,7 @@ from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.storage.data_dir import DataDir
 from stepswitch.storage.sqlite import SqliteDatabase
 from stepswitch.telemetry.audit_forwarder import AuditForwarder
+from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
@@ -83,6 +84,7 @@ class Service:
     _timekeeper: Timekeeper
     _backlog: Backlog
     _pool: Pool
+    _cleaner: Cleaner
     _runner: StepRunner
     _claims: Claims
     _keeper: KeyKeeper
@@ -125,6 +127,7 @@ class Service:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.conductor.drain()
         await self.cut_answers.drain()
+        await self._cleaner.close()
         await self._pool.close()
         await self.rehearsals.close()
         await self.audit.settle(at_once=True)

@@ -23,10 +23,10 @@ from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.people import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
-from stepswitch.bootstrap.step_types import computing_types, installed_types, scripts_at_once, step_types
+from stepswitch.bootstrap.step_types import computing_types, installed_types, step_types
+from stepswitch.bootstrap.works import dispatcher_of, surroundings_of
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
-from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.execution import Limits
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.audit import Actor, Entry
@@ -37,24 +37,22 @@ from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.credential_checks import CredentialChecks
-from stepswitch.engine.credential_use import CredentialUse
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
+from stepswitch.engine.known_inventories import KnownInventories
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
-from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, RequestStore, Secrets, StepType
-from stepswitch.engine.quotas import Quotas
+from stepswitch.engine.ports import Clock, FileStore, Ids, RequestStore, Secrets, StepType
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
-from stepswitch.engine.trust import TrustedHosts
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
@@ -79,7 +77,7 @@ from stepswitch.storage.usage import SqlUsageStore
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.telemetry.audit_forwarder import AuditForwarder
 from stepswitch.telemetry.syslog import Origin, destination_of
-from stepswitch.worker.attempt import Surroundings
+from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
 
@@ -101,19 +99,6 @@ async def open_rehearsals() -> AsyncIterator[Rehearsals]:
         yield rehearsals
     finally:
         await rehearsals.close()
-
-
-def _places(settings: Settings, quotas: Quotas) -> Places:
-    by_type = {"JS": scripts_at_once(settings)}
-    return Places(settings.steps_at_once, settings.sessions_per_device, by_type, lambda tenant: quotas.of(tenant).executions_at_once)
-
-
-def _dispatcher(settings: Settings, clock: Clock, conductor: Conductor, quotas: Quotas) -> LocalDispatcher:
-    """Return the dispatcher of a conductor, with room for what its places can use soon."""
-    places = _places(settings, quotas)
-    dispatcher = LocalDispatcher(places, clock, Room.for_places(places))
-    conductor.dispatch_through(dispatcher)
-    return dispatcher
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -216,19 +201,21 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes, quotas := quotas_of(settings))
     conductor = Conductor(store, snapshots := Snapshots(store, secret_digest=database.sealer.digest), rules, clock)
-    dispatcher = _dispatcher(settings, clock, conductor, quotas)
+    dispatcher = dispatcher_of(settings, clock, conductor, quotas)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds))
     people = wire_people(settings, SqlAccountStore(database), clock)
     named, strict = wire_credentials(settings, database, clock, people.current), settings.strict_documents
-    around = _surroundings(settings, claims, files, keys, named.use, clock=clock, ids=ids)
+    known = known_inventories(database)
+    around = surroundings_of(settings, claims, files, keys, credentials=named.use, inventories=known, clock=clock, ids=ids)
+    cleaner = Cleaner(types, around)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, files=files, credentials=named.checks, strict=strict)
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
     line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
     backlog, views = Backlog(lists=lists, clock=clock, **line), Views(snapshots=snapshots, secrets=secrets, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
-    repeats = _repeats(data_dir, database, conductor, intake, use_cases)
+    repeats = _repeats(data_dir, database, use_cases, conductor=conductor, intake=intake, known=known)
     return Service(
         settings=settings,
         clock=clock,
@@ -254,18 +241,21 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=_timekeeper(settings, disk, claims, files, backlog, conductor=conductor, pool=pool, clock=clock),
+        _timekeeper=_timekeeper(settings, disk, claims, files, backlog, conductor=conductor, pool=pool, cleaner=cleaner, clock=clock),
         _backlog=backlog,
         _pool=pool,
-        _runner=StepRunner(types=types, around=around, attempts=pool, instance=disk.instance),
+        _cleaner=cleaner,
+        _runner=StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=disk.instance),
         _claims=claims,
         _keeper=disk.keeper,
     )
 
 
-def _repeats(data_dir: DataDir, database: SqliteDatabase, conductor: Conductor, intake: Intake, shared: _UseCases) -> _Repeats:
+def _repeats(
+    data_dir: DataDir, database: SqliteDatabase, shared: _UseCases, *, conductor: Conductor, intake: Intake, known: KnownInventories
+) -> _Repeats:
     return _Repeats(
-        executions=Executions(conductor=conductor, intake=intake, inventory=known_inventories(database), **shared),
+        executions=Executions(conductor=conductor, intake=intake, inventory=known, **shared),
         views=shared["views"],
         store=SqlRequestStore(database),
         digests=BodyDigests(digest_key(data_dir.digest_key)),
@@ -329,7 +319,16 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
 
 
 def _timekeeper(
-    settings: Settings, disk: _Disk, claims: Claims, files: FileStore, backlog: Backlog, *, conductor: Conductor, pool: Pool, clock: Clock
+    settings: Settings,
+    disk: _Disk,
+    claims: Claims,
+    files: FileStore,
+    backlog: Backlog,
+    *,
+    conductor: Conductor,
+    pool: Pool,
+    cleaner: Cleaner,
+    clock: Clock,
 ) -> Timekeeper:
     database = disk.database
     return Timekeeper(
@@ -341,6 +340,7 @@ def _timekeeper(
         instance=disk.instance,
         backlog=backlog,
         has_in_hand=pool.has_in_hand,
+        clean_up=cleaner.begin,
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
         files=files,
         commits=SqlCommitLog(database),
@@ -353,19 +353,3 @@ def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, vi
     store = SqlExecutionStore(database)
     newsroom = Newsroom(store=store, snapshots=conductor.snapshots, conductor=conductor, views=views, secrets=secrets)
     return Feed(SqlCommitLog(database), newsroom, clock, most=max(1, settings.max_connections // 2))
-
-
-def _surroundings(
-    settings: Settings, claims: Claims, files: FileStore, keys: HostKeyStore, credentials: CredentialUse, *, clock: Clock, ids: Ids
-) -> Surroundings:
-    return Surroundings(
-        claims=claims,
-        files=files,
-        host_keys=TrustedHosts(keys, clock, accept_new=settings.host_keys == "accept-new"),
-        clock=clock,
-        ids=ids,
-        output_bytes=settings.max_output_bytes,
-        log_bytes=settings.max_step_log_bytes,
-        silence_seconds=settings.silence_seconds,
-        credentials=credentials,
-    )

@@ -36,7 +36,7 @@ from stepswitch.domain.events import (
     WritingBack,
     WrittenBack,
 )
-from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result, StepExecution
+from stepswitch.domain.execution import ENDED, Claim, Head, Leftover, LogLevel, Probe, Result, StepExecution
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -270,8 +270,14 @@ def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
     if not gone:
         return Decision(p.head, Reply.STALE)
     p.change(left_behind=tuple(each for each in p.head.left_behind if each.nonce != event.nonce))
-    p.log("nothing of it goes on any more" if gone[0].only_computes else "its session at the target is closed", step=gone[0].number)
+    p.log(_gone(gone[0]), step=gone[0].number)
     return p.decision(event.id)
+
+
+def _gone(left: Leftover) -> str:
+    if left.outlives:
+        return "nothing of it is left at the target"
+    return "nothing of it goes on any more" if left.only_computes else "its session at the target is closed"
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {

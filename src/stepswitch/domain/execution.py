@@ -124,6 +124,10 @@ class Leftover:
     instance: str
     only_computes: bool = False
     """Whether it is of a type that opens no session anywhere (a script): then it may go on computing, and no more."""
+    look: int = 0
+    """Which look of the probe it was; 0 where it was the attempt itself."""
+    outlives: bool = False
+    """Whether what its type starts elsewhere does not end with the process that held the claim: somebody has to remove it there."""
 
 
 @dataclass(frozen=True, slots=True)

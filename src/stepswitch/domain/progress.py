@@ -130,7 +130,9 @@ class Progress:
         """Note that what is being carried out may leave something at its target, until somebody confirms that it is gone."""
         claim = self.step.work.claim
         if claim is not None:
-            left = Leftover(self.step.number, claim.nonce, claim.instance, self.only_computes)
+            signature = self.signature(self.workflow.steps[self.step.step_id])
+            outlives = signature is not None and signature.outlives
+            left = Leftover(self.step.number, claim.nonce, claim.instance, self.only_computes, self.step.look_number, outlives)
             self.change(left_behind=(*self.head.left_behind, left))
 
     def start(self, at: int | None = None) -> None:

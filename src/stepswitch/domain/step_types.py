@@ -65,6 +65,8 @@ class StepSignature:
     """Whether `decide` itself carries it out (NOOP)."""
     only_computes: bool = False
     """Whether it acts on nothing outside and reads nothing there: a rehearsal carries it out for real (JS)."""
+    outlives: bool = False
+    """Whether what it starts elsewhere does not end with its connection: then it removes there what an attempt has left (`CleansUp`)."""
     time_limit_seconds: float = 14_400.0
     device_input: str | None = None
     """The input that names the host acted on; with `port_input` it makes the device that places are counted for."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from stepswitch.domain.bindings import probe_bindings
 from stepswitch.domain.decide import is_for_worker, time_limit_seconds
 from stepswitch.domain.errors import ErrorCode
-from stepswitch.domain.events import Claimed, CleanedUp, GivenBack, Reply, Reported, Task
+from stepswitch.domain.events import Claimed, CleanedUp, GivenBack, Reply, Reported, Task, TaskKind
 from stepswitch.domain.execution import Head, LogEntry, Outcome, Probe, StepExecution, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.values import ValueType
@@ -46,7 +46,7 @@ class Grant:
     is_confidential: bool
     started: int
     need: Need | None = None
-    """Credentials that are to be opened before anything is done."""
+    """Credentials that are to be opened before anything is done; None where nothing is, and it acts on nothing."""
 
 
 class Claims:
@@ -115,30 +115,50 @@ class Claims:
             return Reply.STALE
         return self._grant(task, head, compiled, None)
 
-    def _grant(self, task: Task, head: Head, compiled: Compiled, nonce: str | None) -> Grant:
-        current = head.current
+    async def errand(self, execution_id: str, nonce: str) -> Grant | Reply:
+        """Return what is needed to remove what the attempt under a claim has left at its target; STALE where nobody waits for that any more."""
+        head = await self._conductor.head(execution_id)
+        left = None if head is None else next((each for each in head.left_behind if each.nonce == nonce), None)
+        step = None if head is None or left is None else await self._step(head, left.number)
+        if head is None or left is None or step is None:
+            return Reply.STALE
+        compiled = await self._snapshots.get(step.snapshot_id)
+        task = Task(
+            execution_id, step.number, step.attempt, TaskKind.STEP, step.since, epoch=head.epoch, look=left.look, tenant=head.tenant
+        )
+        return self._grant(task, head, compiled, nonce, step)
+
+    async def _step(self, head: Head, number: int) -> StepExecution | None:
+        if head.current is not None and head.current.number == number:
+            return head.current
+        return next(iter(await self._store.steps(head.id, number, 1)), None)
+
+    def _grant(self, task: Task, head: Head, compiled: Compiled, nonce: str | None, of: StepExecution | None = None) -> Grant:
+        """Return the right to carry out the current step, or to run the errand of another one."""
+        current = of or head.current
         if current is None:
             raise AssertionError("a granted claim has a step execution")
         step = compiled.workflow.steps[current.step_id]
         signature = self._rules.types.find(step.type)
-        is_safe = signature is not None and signature.is_safe(current.work.inputs)
+        work = current.work if of is None else (current.probe or current) if task.look else current
+        is_safe = signature is not None and signature.is_safe(work.inputs)
         bindings = probe_bindings(step, signature) if task.look and signature is not None else step.in_bindings
         return Grant(
-            task=replace(task, since=current.work.since),
+            task=replace(task, since=work.since),
             tenant=head.tenant,
             step_type=step.type,
             nonce=nonce,
-            inputs=current.work.inputs,
+            inputs=work.inputs,
             declared_inputs=tuple(binding.name for binding in bindings),
             file_inputs=frozenset(binding.name for binding in bindings if binding.type is ValueType.FILE),
             attachments=head.attachments,
             fixed_files=frozenset(compiled.workflow.attachments),
             time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id, is_look=task.look > 0),
             safe=is_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
-            mask=Mask(self._secrets, head, [compiled]),
+            mask=Mask(self._secrets, head, [compiled], [] if of is None else [(of, compiled)]),
             is_confidential=head.is_confidential,
             started=self._clock.now(),
-            need=need_of(head, current, signature),
+            need=need_of(head, current, work.inputs, signature),
         )
 
     async def report(self, grant: Grant, outcome: Outcome, *, is_left_behind: bool = False) -> Reply:

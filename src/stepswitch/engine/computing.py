@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from stepswitch.domain.devices import Device
 from stepswitch.domain.document import Step
-from stepswitch.domain.errors import AttachmentError, ErrorCode
+from stepswitch.domain.errors import AttachmentError, CredentialError, ErrorCode
 from stepswitch.domain.execution import LogLevel
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
+from stepswitch.domain.references import Reference
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.ports import HostKeys
 from stepswitch.engine.records import StoredFile
@@ -64,6 +67,19 @@ class ComputingContext:
     def declared_inputs(self) -> Sequence[str]:
         """See `StepContext`."""
         return tuple(binding.name for binding in self.step.in_bindings)
+
+    async def inventory(self) -> Inventory:
+        """See `StepContext`: what only computes acts nowhere."""
+        return NOTHING_KNOWN
+
+    async def secret(self, reference: Reference, at: Device) -> str:
+        """See `StepContext`."""
+        raise CredentialError(
+            ErrorCode.CREDENTIAL_REFUSED, f"nothing was sent: a rehearsal opens no credential ({reference.credential}, for {at})"
+        )
+
+    def leave_behind(self) -> None:
+        """See `StepContext`: nothing is anywhere."""
 
     def mark_sent(self) -> None:
         """See `StepContext`: nothing leaves."""

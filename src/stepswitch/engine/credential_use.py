@@ -5,14 +5,14 @@ attempt uses.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import structlog
 
 from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import CredentialError, ErrorCode, ProviderUnavailableError
-from stepswitch.domain.execution import Head, StepExecution
+from stepswitch.domain.execution import Head, StepExecution, Values
 from stepswitch.domain.names import unfit_text
 from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.secrecy import SHORTEST_SECRET
@@ -27,6 +27,8 @@ USE: Final = "useCredential"
 """What the audit trail calls it."""
 Record = Callable[[Entry], Awaitable[None]]
 LONGEST_VALUE: Final = 64 * 1024
+OF_INVENTORY: Final = "inventory"
+"""What stands for the name of an input where an entry of the inventory names a credential."""
 _log = structlog.get_logger("stepswitch.credentials")
 
 
@@ -41,7 +43,7 @@ class Referral:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Which credentials one attempt at a step takes, and where it acts with them."""
+    """Which credentials one attempt at a step takes by its inputs, perhaps none, and where it acts with them."""
 
     tenant: str
     execution_id: str
@@ -51,11 +53,18 @@ class Need:
     number: int
     device: Device | None
     referrals: tuple[Referral, ...]
+    people: tuple[str, ...] = ()
+    """In whose names it takes what an entry of the inventory names: who made the execution, and who last changed the step."""
+
+    def of_inventory(self, reference: Reference, device: Device) -> "Need":
+        """Return the need of one credential that an entry of the inventory names, for where the attempt acts with it."""
+        return replace(self, device=device, referrals=(Referral(OF_INVENTORY, reference.credential, self.people),))
 
     def told(self, referral: Referral) -> str:
         """Return the line of log that says that a credential was used."""
         where = "" if self.device is None else f" for {self.device}"
-        return f"credential {referral.credential} used{where} by step {self.step_id} ({self.number}), as its {referral.input}"
+        how = "as the inventory says" if referral.input == OF_INVENTORY else f"as its {referral.input}"
+        return f"credential {referral.credential} used{where} by step {self.step_id} ({self.number}), {how}"
 
 
 class OpensCredentials(Protocol):
@@ -66,12 +75,12 @@ class OpensCredentials(Protocol):
         ...
 
 
-def need_of(head: Head, step: StepExecution, signature: StepSignature | None) -> Need | None:
-    """Return which credentials the current step, or the look of its probe, takes; None where it takes none."""
-    inputs = step.work.inputs
+def need_of(head: Head, step: StepExecution, inputs: Values, signature: StepSignature | None) -> Need | None:
+    """Return which credentials a step, or a look of its probe, takes; None where it takes none, and acts on nothing."""
     taken = {name: value for name, value in inputs.items() if isinstance(value, Reference)}
-    if not taken:
+    if not taken and (signature is None or signature.only_computes):
         return None
+    editor = head.editors.get(step.step_id)
     return Need(
         tenant=head.tenant,
         execution_id=head.id,
@@ -81,6 +90,7 @@ def need_of(head: Head, step: StepExecution, signature: StepSignature | None) ->
         number=step.number,
         device=None if signature is None else signature.target(inputs),
         referrals=tuple(Referral(name, each.credential, _people(head, step, each)) for name, each in taken.items()),
+        people=(head.creation_user,) if editor in (None, head.creation_user) else (head.creation_user, editor),
     )
 
 

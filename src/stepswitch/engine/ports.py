@@ -8,7 +8,10 @@ conformance suite each. Times are milliseconds since 1970 in UTC unless a name e
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from stepswitch.domain.devices import Device
 from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, PlainValues, StepExecution
+from stepswitch.domain.inventory import Inventory
+from stepswitch.domain.references import Reference
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
@@ -293,6 +296,19 @@ class StepContext(Protocol):
     def declared_inputs(self) -> Sequence[str]:
         """Return the names of all inputs that the step declares, with or without value."""
 
+    async def inventory(self) -> Inventory:
+        """Return what is known of the network of the execution's tenant, as it stands now. It holds no secrets, only the names of credentials."""
+
+    async def secret(self, reference: Reference, at: Device) -> str:
+        """Return the value of a credential that an entry of the inventory names, for use at a host and port; it is hidden in all that the attempt says.
+
+        Opened in the name of who made the execution and who last changed the step; raises CredentialError where one of them may not use
+        it there, or it cannot be opened.
+        """
+
+    def leave_behind(self) -> None:
+        """Say that something of this attempt stays at the target although it ends: `CleansUp.clean_up` is called for it."""
+
     def mark_sent(self) -> None:
         """Say, right before the first byte of the command leaves: from now on the target may act, so a cut or a time limit leaves UNKNOWN."""
 
@@ -312,6 +328,17 @@ class StepType(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; the service stops."""
+
+
+class CleansUp(Protocol):
+    """What a step type has beside the members of `StepType` where its signature says `outlives`."""
+
+    async def clean_up(self, inputs: PlainValues, context: StepContext) -> None:
+        """Remove what one attempt has left at its target, looked up there by `context.attempt_name`; nothing there is fine, too.
+
+        Called after every attempt that did not end by itself once it had called `mark_sent`, or that said `leave_behind`: by this process or, after
+        a crash, by another one. Raises TargetError where that cannot be done now: it is tried again until it can.
+        """
 
 
 class Secrets(Protocol):

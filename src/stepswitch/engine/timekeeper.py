@@ -71,6 +71,7 @@ class Timekeeper:
         instance: str,
         backlog: Backlog,
         has_in_hand: Callable[[str], bool],
+        clean_up: Callable[[str, str], None],
         rhythm: Rhythm = Rhythm(),
         files: FileStore | None = None,
         commits: CommitLog | None = None,
@@ -88,6 +89,7 @@ class Timekeeper:
         self._commits = commits
         self._requests = requests
         self._has_in_hand = has_in_hand
+        self._clean_up = clean_up
         self._offset = self._clock_offset()
         self._allowances: dict[str, int] = {}
         """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
@@ -183,6 +185,7 @@ class Timekeeper:
         """Confirm the sessions that are gone with whoever held them: at a start those of processes that died, at any time those that nobody here holds.
 
         Whoever lets go says so himself. This is for those who could not: they died, or a claim was stored for somebody who had given up.
+        What outlives its session is removed first, whoever held that.
         """
         seen: set[str] = set()
         while found := sorted(set(await self._store.cleanups(PAGE + len(seen))) - seen):
@@ -194,7 +197,10 @@ class Timekeeper:
         with suppress(NotFoundError), _left_alone_where_damaged(execution_id):
             head = await self._conductor.head(execution_id)
             for each in head.left_behind if head is not None else ():
-                if not self._has_in_hand(each.nonce) if each.instance == self._instance else of_others:
+                if each.outlives:
+                    if not self._has_in_hand(each.nonce):
+                        self._clean_up(execution_id, each.nonce)
+                elif not self._has_in_hand(each.nonce) if each.instance == self._instance else of_others:
                     await self._conductor.apply(execution_id, CleanedUp(f"cleaned:{each.nonce}", each.nonce))
 
     async def _wake_up(self) -> None:

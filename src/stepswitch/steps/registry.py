@@ -19,6 +19,8 @@ def installed(options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[st
         signature = step_type.signature
         if signature.name != point.name:
             raise ValueError(f"the entry point {point.name} gives a step type that calls itself {signature.name}")
+        if signature.outlives and not hasattr(step_type, "clean_up"):
+            raise ValueError(f"the step type {signature.name} says that what it starts outlives it, and has no clean_up to remove it")
         for name in (signature.name, *signature.aliases):
             if name in found:
                 raise ValueError(f"two step types are called {name}")

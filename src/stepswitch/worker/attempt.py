@@ -1,21 +1,28 @@
 """One attempt at a step as its step type sees it: the implementation of `StepContext`. Made by `step_runner`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
-from stepswitch.domain.errors import AttachmentError, ErrorCode, StoreError, TargetError
-from stepswitch.domain.execution import LogEntry, LogLevel
+from stepswitch.domain.devices import Device
+from stepswitch.domain.errors import AttachmentError, CredentialError, ErrorCode, StoreError, TargetError
+from stepswitch.domain.events import Reply
+from stepswitch.domain.execution import LogEntry, LogLevel, PlainValues
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
+from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import CUT
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
-from stepswitch.engine.credential_use import NO_CREDENTIALS, OpensCredentials
+from stepswitch.engine.credential_use import NO_CREDENTIALS, Need, OpensCredentials
+from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, Ids
 from stepswitch.engine.records import StoredFile
 from stepswitch.worker.made_files import MadeFiles
+from stepswitch.worker.patience import until_stored
 
 FLUSH_AT_BYTES: Final = 256 * 1024
 """A step that logs faster than it is written waits when so much is behind."""
@@ -48,6 +55,7 @@ class Surroundings:
     log_bytes: int
     silence_seconds: float
     credentials: OpensCredentials = NO_CREDENTIALS
+    inventories: InventoryFinder = NO_INVENTORY
 
 
 class StepLog:
@@ -163,6 +171,10 @@ class Attempt:
         self.last_sign = last_sign
         self.is_closed = False
         self.is_stuck = False
+        self.stays = False
+        """Whether the step type has said that something stays at the target, or could not say that nothing does."""
+        self._opened: dict[tuple[str, Device], str] = {}
+        self._secrets: tuple[str, ...] = ()
         self.step_log = StepLog(grant, around)
         self.made = MadeFiles(grant, around.files)
         self._around = around
@@ -239,9 +251,56 @@ class Attempt:
             raise FencedError("the attempt is over; what it made is not kept")
         return file
 
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Let nothing that is said from now on show these secrets."""
-        self.mask = self.step_log.mask = self.grant.mask.with_more(secrets)
+    async def inputs(self) -> PlainValues:
+        """Return what the step type is given, the credentials in it opened; raises CredentialError: then nothing was sent."""
+        given, need = self.grant.inputs, self.grant.need
+        plain = {name: value for name, value in given.items() if not isinstance(value, Reference)}
+        return plain if need is None or not need.referrals else {**plain, **await self.open(need)}
+
+    async def inventory(self) -> Inventory:
+        """See `StepContext`."""
+        found = await until_stored(self._around.clock, partial(self._around.inventories.of, self.grant.tenant))
+        return NOTHING_KNOWN if isinstance(found, Reply) else found
+
+    async def secret(self, reference: Reference, at: Device) -> str:
+        """See `StepContext`. It is opened once for one attempt."""
+        need = self.grant.need
+        if need is None:
+            raise CredentialError(ErrorCode.CREDENTIAL_REFUSED, "nothing was sent: a step that acts nowhere opens no credential")
+        known = self._opened.get((reference.credential, at))
+        if known is None:
+            (known,) = (await self.open(need.of_inventory(reference, at))).values()
+            self._opened[reference.credential, at] = known
+        return known
+
+    async def open(self, need: Need) -> Mapping[str, str]:
+        """Return the values of credentials, which nothing that is said from now on shows; raises CredentialError.
+
+        That they were used is on the disk before anybody has them.
+        """
+        opened = await until_stored(self._around.clock, partial(self._around.credentials.open, need))
+        if isinstance(opened, Reply):
+            raise CredentialError(ErrorCode.CREDENTIAL_UNAVAILABLE, "nothing was sent: what is stored of a credential is damaged")
+        self._secrets = (*self._secrets, *opened.values())
+        self.mask = self.step_log.mask = self.grant.mask.with_more(self._secrets)
+        await until_stored(self._around.clock, partial(self._tell, need))
+        return opened
+
+    async def _tell(self, need: Need) -> None:
+        now = self._around.clock.now()
+        lines = [LogEntry(now, LogLevel.INFO, self.mask.text(need.told(each)), need.number) for each in need.referrals]
+        await self._around.claims.log(need.execution_id, lines, is_confidential=self.grant.is_confidential)
+
+    def without_secrets(self, outputs: PlainValues) -> PlainValues:
+        """Return what a step gave without what was opened for it: outputs are stored, and read by whoever reads the execution."""
+        if not self._secrets:
+            return outputs
+        shown = self.mask.of_only(self._secrets).values(outputs, frozenset())
+        return {name: value for name, value in shown.items() if not isinstance(value, Reference)}
+
+    def leave_behind(self) -> None:
+        """See `StepContext`."""
+        self.stays = True
 
     def mark_sent(self) -> None:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""

@@ -21,14 +21,12 @@ from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError
 from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.outcomes import bounded, timed_out
-from stepswitch.engine.ports import Clock, StepType
+from stepswitch.engine.ports import StepType
 from stepswitch.plugin import exhausted
 from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
-from stepswitch.worker.opened_inputs import opened_inputs
-from stepswitch.worker.patience import STORE_PAUSES, until_stored
+from stepswitch.worker.cleaner import Cleaner
+from stepswitch.worker.patience import LET_GO_SECONDS, STORE_PAUSES, ends_within, until_stored
 
-LET_GO_SECONDS: Final = 10.0
-"""How long a step type that was cancelled gets to close its session."""
 LEFT_BEHIND: Final = "the step type does not let go: its session at the target may be open until it does, or this service ends"
 STILL_COMPUTES: Final = "the step type does not let go: it may go on computing until it does, or this service ends"
 CLAIM_AFTER_SECONDS: Final = 0.1
@@ -61,8 +59,9 @@ class Attempts(Protocol):
 class StepRunner:
     """Carries out one task at a time for each caller."""
 
-    def __init__(self, *, types: Mapping[str, StepType], around: Surroundings, attempts: Attempts, instance: str) -> None:
+    def __init__(self, *, types: Mapping[str, StepType], around: Surroundings, attempts: Attempts, cleaner: Cleaner, instance: str) -> None:
         self._types = types
+        self._cleaner = cleaner
         self._around = around
         self._attempts = attempts
         self._instance = instance
@@ -86,6 +85,8 @@ class StepRunner:
             await attempt.step_log.close()
             await until_stored(self._around.clock, partial(self._report, attempt, outcome))
             reach(CrashPoint.ATTEMPT_REPORTED)
+            if attempt.stays and not attempt.is_stuck and attempt.grant.nonce is not None:
+                self._cleaner.begin(attempt.execution_id, attempt.grant.nonce)
         except asyncio.CancelledError:
             await self._let_go(attempt, outcome)
             raise
@@ -163,10 +164,20 @@ class StepRunner:
         if outcome is None and nonce is not None and attempt.can_be_given_back:
             await self._to_the_end(self._give_back(attempt.grant.task, nonce))
         elif nonce is not None and not attempt.is_stuck:
-            await self._confirm_cleanup(attempt.grant.task, nonce)
+            await self._see_to_target(attempt, nonce)
 
     async def _report(self, attempt: Attempt, outcome: Outcome) -> Reply:
-        return await self._claims.report(attempt.grant, outcome, is_left_behind=attempt.is_stuck)
+        return await self._claims.report(attempt.grant, outcome, is_left_behind=attempt.is_stuck or attempt.stays)
+
+    async def _see_to_target(self, attempt: Attempt, nonce: str) -> None:
+        """Have removed what an attempt that did not end by itself may have left at the target, or say that nothing is left."""
+        if attempt.stays or (attempt.sent and self._outlives(attempt)):
+            self._cleaner.begin(attempt.execution_id, nonce)
+        else:
+            await self._confirm_cleanup(attempt.grant.task, nonce)
+
+    def _outlives(self, attempt: Attempt) -> bool:
+        return self._types[attempt.grant.step_type].signature.outlives
 
     async def _give_back(self, task: Task, nonce: str) -> None:
         """Let somebody else carry out a step of which nothing was sent, and say that no session is left where others have given it up already.
@@ -222,7 +233,7 @@ class StepRunner:
 
     async def _run(self, attempt: Attempt) -> Outcome:
         grant = attempt.grant
-        running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt, self._around))
+        running = asyncio.get_running_loop().create_task(_call(self._types[grant.step_type], attempt))
         try:
             if not await self._ends_in_time(running, attempt):
                 attempt.is_closed = True
@@ -235,6 +246,8 @@ class StepRunner:
             return _bug(attempt, error, self._around.ids.new()) if ran_out is None else Outcome(Result.FAILED, error=ran_out)
         finally:
             attempt.is_closed = True
+            if attempt.sent and self._outlives(attempt) and not _has_ended(running):
+                attempt.stays = True
             await self._stop(running, attempt)
 
     async def _stop(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> None:
@@ -256,53 +269,50 @@ class StepRunner:
             _log.error("a step type does not let go", step_type=attempt.grant.step_type, execution=attempt.execution_id)
             only_computes = self._types[attempt.grant.step_type].signature.only_computes
             attempt.step_log.note(STILL_COMPUTES if only_computes else LEFT_BEHIND, LogLevel.WARN)
-            self._begin(self._outlast(running, attempt.grant))
+            self._begin(self._outlast(running, attempt))
         elif not running.cancelled():
             running.exception()
         if cancelled is not None:
             raise cancelled
 
-    async def _outlast(self, running: "asyncio.Task[Outcome]", grant: Grant) -> None:
-        """Wait, however long it takes, for a step type that did not let go, and say then that nothing is left of its session."""
+    async def _outlast(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> None:
+        """Wait, however long it takes, for a step type that did not let go, and see then that nothing is left of its session."""
         await asyncio.wait([running])
-        if grant.nonce is not None:
-            self._attempts.let_go(grant.nonce)
-            await self._confirm_cleanup(grant.task, grant.nonce)
+        nonce = attempt.grant.nonce
+        if nonce is not None:
+            self._attempts.let_go(nonce)
+            await self._see_to_target(attempt, nonce)
 
     async def _ends_in_time(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> bool:
         """Return whether `running` ends within its time limit; one that has no claim is given one if it does not end soon."""
         limit, without_claim = attempt.grant.time_limit_seconds, CLAIM_AFTER_SECONDS
         if attempt.grant.nonce is None and without_claim < limit:
-            if await _ends_within(running, without_claim, self._around.clock):
+            if await ends_within(running, without_claim, self._around.clock):
                 return True
             self._claim_late(attempt)
             limit -= without_claim
-        return await _ends_within(running, limit, self._around.clock)
+        return await ends_within(running, limit, self._around.clock)
 
 
-async def _ends_within(running: "asyncio.Task[Outcome]", seconds: float, clock: Clock) -> bool:
-    limit = asyncio.get_running_loop().create_task(clock.sleep(seconds))
-    try:
-        await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        limit.cancel()
-    return running.done()
+def _has_ended(running: "asyncio.Task[Outcome]") -> bool:
+    """Return whether a step type has ended by itself, with an outcome."""
+    return running.done() and not running.cancelled() and running.exception() is None
 
 
-async def _call(step_type: StepType, attempt: Attempt, around: Surroundings) -> Outcome:
+async def _call(step_type: StepType, attempt: Attempt) -> Outcome:
     """Return what a step type came to, nothing of it that was opened for it; raises TypeError where that is no outcome."""
     try:
-        inputs = await opened_inputs(attempt, around)
+        inputs = await attempt.inputs()
     except CredentialError as error:
         return Outcome(Result.FAILED, error=StepError(error.code, str(error)))
-    outcome = await step_type.run(inputs.values, attempt)
+    outcome = await step_type.run(inputs, attempt)
     if not isinstance(outcome, Outcome):
         raise TypeError(f"a step type returned {type(outcome).__name__} in place of an outcome")
     attempt.made.check(outcome.files)
     for name, value in outcome.outputs.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float):
             raise TypeError(f"a step type gave an output {name!r} of type {type(value).__name__}")
-    return replace(outcome, outputs=inputs.hidden_in(outcome.outputs)) if inputs.opened else outcome
+    return replace(outcome, outputs=attempt.without_secrets(outcome.outputs))
 
 
 def _fenced(attempt: Attempt, error: FencedError) -> Outcome:

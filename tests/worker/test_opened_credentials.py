@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import CredentialError, ErrorCode, StoreError
-from stepswitch.domain.execution import Outcome, PlainValues, Result, StepExecution
-from stepswitch.engine.credential_use import Referral
+from stepswitch.domain.execution import Outcome, PlainValues, Result, StepError, StepExecution
+from stepswitch.domain.inventory_document import read_inventory
+from stepswitch.domain.references import Reference
+from stepswitch.engine.credential_use import OF_INVENTORY, Referral
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.patience import STORE_PAUSES
 from tests.worker.house import House
@@ -92,3 +95,55 @@ async def test_a_use_that_cannot_be_written_down_waits_and_nothing_is_begun(hous
     await house.clock.advance(STORE_PAUSES[0])
     await carrying
     assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+HOP, TARGET = Device("hop-1", 22), Device("core-7", 22)
+
+
+async def _asks_the_inventory(_inputs: PlainValues, context: StepContext) -> Outcome:
+    known = (await context.inventory()).device_at("core-7", 22)
+    assert known is not None
+    assert known.login.password is not None
+    values = [await context.secret(known.login.password, at) for at in (TARGET, HOP, TARGET)]
+    context.mark_sent()
+    await context.log(f"given {values[0]}")
+    return Outcome(Result.SUCCEEDED, {"said": f"<{values[0]}>", "hunted": "hunter22"})
+
+
+async def test_a_credential_of_the_inventory_is_opened_once_for_each_place_and_shown_nowhere(house: House) -> None:
+    document = {"devices": {"core-7": {"addresses": ["core-7"], "login": {"password": {"credential": "core"}}}}}
+    found = read_inventory(document).inventory
+    assert found is not None
+    house.inventory.known = found
+    task = await house.begin()
+    house.ask.script = _asks_the_inventory
+    step = await house.done(task)
+    assert (step.result, step.outputs) == (Result.SUCCEEDED, {"said": "<********>", "hunted": "hunter22"})
+    assert [(need.device, need.referrals) for need in house.credentials.asked] == [
+        (place, (Referral(OF_INVENTORY, "core", ("admin",)),)) for place in (TARGET, HOP)
+    ]
+    assert [each.message for each in await house.logged(task)] == [
+        "credential core used for core-7:22 by step a (0), as the inventory says",
+        "credential core used for hop-1:22 by step a (0), as the inventory says",
+        "given ********",
+    ]
+
+
+async def _opens(_inputs: PlainValues, context: StepContext) -> Outcome:
+    try:
+        await context.secret(Reference("core"), TARGET)
+    except CredentialError as error:
+        return Outcome(Result.FAILED, error=StepError(error.code, str(error)))
+    return Outcome(Result.SUCCEEDED)
+
+
+async def test_what_the_inventory_names_and_nobody_may_use_is_told_to_the_step_type(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _opens
+    house.credentials.value = CredentialError(
+        ErrorCode.CREDENTIAL_REFUSED, "nothing was sent: no credential called 'core' may be used here"
+    )
+    step = await house.done(task)
+    assert (step.result, step.error) == (
+        Result.FAILED, StepError(ErrorCode.CREDENTIAL_REFUSED, "nothing was sent: no credential called 'core' may be used here")
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Removes at targets what attempts have left there, and says so then. Asked by `step_runner`, and by the timekeeper for processes that are gone.
+
+Only for step types whose signature says `outlives`: of every other one nothing is left when its connection is gone.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from itertools import chain, repeat
+from typing import Final, cast
+
+import structlog
+
+from stepswitch.domain.errors import CredentialError, TargetError
+from stepswitch.domain.events import Reply
+from stepswitch.domain.execution import LogLevel
+from stepswitch.engine.claims import Grant
+from stepswitch.engine.ports import CleansUp, StepType
+from stepswitch.worker.attempt import Attempt, Surroundings
+from stepswitch.worker.patience import LET_GO_SECONDS, ends_within, until_stored
+
+PAUSES: Final = (1.0, 5.0, 30.0, 60.0, 300.0)
+"""Seconds between two tries at a target where something could not be removed; the last one again and again."""
+TRY_SECONDS: Final = 60.0
+"""How long one try may take."""
+_log = structlog.get_logger("stepswitch.worker")
+
+
+class Cleaner:
+    """Removes what is left, each for itself, until it is gone or the service stops; then the next start goes on."""
+
+    def __init__(self, types: Mapping[str, StepType], around: Surroundings) -> None:
+        self._types = types
+        self._around = around
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._is_closed = False
+
+    def begin(self, execution_id: str, nonce: str) -> None:
+        """Have removed what the attempt under a claim has left; a second time is no error."""
+        if nonce in self._working or self._is_closed:
+            return
+        task = asyncio.get_running_loop().create_task(self._clean(execution_id, nonce), name=f"cleaner of {execution_id}")
+        self._working[nonce] = task
+        task.add_done_callback(lambda _: self._working.pop(nonce, None))
+
+    async def close(self) -> None:
+        """Begin nothing more, and leave the rest to the next start."""
+        self._is_closed = True
+        working = list(self._working.values())
+        for each in working:
+            each.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+    async def _clean(self, execution_id: str, nonce: str) -> None:
+        clock, claims = self._around.clock, self._around.claims
+        for tries, pause in enumerate(chain(PAUSES, repeat(PAUSES[-1]))):
+            errand = await until_stored(clock, partial(claims.errand, execution_id, nonce))
+            if isinstance(errand, Reply):
+                return
+            if await self._is_removed(errand, tries, pause):
+                break
+            await clock.sleep(pause)
+        await until_stored(clock, partial(claims.cleaned_up, execution_id, nonce))
+
+    async def _is_removed(self, errand: Grant, tries: int, pause: float) -> bool:
+        attempt = Attempt(errand, self._around, self._around.clock.monotonic())
+        attempt.is_claimed = False  # nobody fences who only removes
+        why = await self._try(attempt)
+        if why is not None:
+            _log.error(
+                "what a step has left at its target could not be removed; it is tried again",
+                execution=attempt.execution_id,
+                number=errand.task.number,
+                why=attempt.mask.text(why),
+                pause_seconds=pause,
+            )
+            if not tries:
+                attempt.step_log.note(f"what it left at the target could not be removed yet: {why}; it is tried again", LogLevel.WARN)
+        attempt.is_closed = True
+        await attempt.step_log.close(keep_trying=False)
+        await attempt.made.settle()
+        return why is None
+
+    async def _try(self, attempt: Attempt) -> str | None:
+        """Return why what is left is not removed, None where it is."""
+        step_type = self._types.get(attempt.grant.step_type)
+        if step_type is None:
+            return f"the step type {attempt.grant.step_type} is not installed any more"
+        running = asyncio.get_running_loop().create_task(_clean_up(cast("CleansUp", step_type), attempt))
+        try:
+            is_over = await ends_within(running, TRY_SECONDS, self._around.clock)
+            return running.result() if is_over else f"it takes longer than {TRY_SECONDS:.0f} s"
+        finally:
+            if running.cancel():
+                await ends_within(running, LET_GO_SECONDS, self._around.clock)
+
+
+async def _clean_up(step_type: CleansUp, attempt: Attempt) -> str | None:
+    try:
+        await step_type.clean_up(await attempt.inputs(), attempt)
+    except (TargetError, CredentialError) as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 # a bug in a step type keeps nobody else from going on, and is tried again
+        return f"the step type failed in a way that it should not: {type(error).__name__}: {error}"
+    return None
