@@ -77,6 +77,7 @@ from stepswitch.storage.usage import SqlUsageStore
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.telemetry.audit_forwarder import AuditForwarder
 from stepswitch.telemetry.syslog import Origin, destination_of
+from stepswitch.worker.attempt import Surroundings
 from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
@@ -208,7 +209,6 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     named, strict = wire_credentials(settings, database, clock, people.current), settings.strict_documents
     known = known_inventories(database)
     around = surroundings_of(settings, claims, files, keys, credentials=named.use, inventories=known, clock=clock, ids=ids)
-    cleaner = Cleaner(types, around)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, files=files, credentials=named.checks, strict=strict)
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
     line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
@@ -241,12 +241,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         _data_dir=data_dir,
         _database=database,
         _dispatcher=dispatcher,
-        _timekeeper=_timekeeper(settings, disk, claims, files, backlog, conductor=conductor, pool=pool, cleaner=cleaner, clock=clock),
         _backlog=backlog,
-        _pool=pool,
-        _cleaner=cleaner,
-        _runner=StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=disk.instance),
-        _claims=claims,
+        **_works(settings, disk, around, types, backlog, conductor=conductor, pool=pool),
         _keeper=disk.keeper,
     )
 
@@ -318,34 +314,37 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
     )
 
 
-def _timekeeper(
-    settings: Settings,
-    disk: _Disk,
-    claims: Claims,
-    files: FileStore,
-    backlog: Backlog,
-    *,
-    conductor: Conductor,
-    pool: Pool,
-    cleaner: Cleaner,
-    clock: Clock,
-) -> Timekeeper:
-    database = disk.database
-    return Timekeeper(
+class _Works(TypedDict):
+    """What carries steps out, and what watches over that."""
+
+    _claims: Claims
+    _pool: Pool
+    _cleaner: Cleaner
+    _runner: StepRunner
+    _timekeeper: Timekeeper
+
+
+def _works(
+    settings: Settings, disk: _Disk, around: Surroundings, types: _Types, backlog: Backlog, *, conductor: Conductor, pool: Pool
+) -> _Works:
+    database, cleaner = disk.database, Cleaner(types, around)
+    timekeeper = Timekeeper(
         store=SqlExecutionStore(database),
         accounts=SqlAccountStore(database),
         conductor=conductor,
-        claims=claims,
-        clock=clock,
+        claims=around.claims,
+        clock=around.clock,
         instance=disk.instance,
         backlog=backlog,
         has_in_hand=pool.has_in_hand,
         clean_up=cleaner.begin,
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
-        files=files,
+        files=around.files,
         commits=SqlCommitLog(database),
         requests=SqlRequestStore(database),
     )
+    runner = StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=disk.instance)
+    return _Works(_claims=around.claims, _pool=pool, _cleaner=cleaner, _runner=runner, _timekeeper=timekeeper)
 
 
 def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, views: Views, secrets: Secrets, *, clock: Clock) -> Feed:
