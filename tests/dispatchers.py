@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import Cancel, Task, TaskKind
 from stepswitch.engine.records import ANY, Due, Runnable, Waiting
 
@@ -45,7 +46,7 @@ class StillDispatcher:
     def waiting(self, execution_id: str) -> Waiting | None:
         return self.wait
 
-    def is_busy(self, device: str) -> bool:
+    def is_busy(self, device: DeviceLane) -> bool:
         return False
 
     def place(self, step_type: str, tenant: str) -> str:

@@ -29,11 +29,13 @@ from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.inventory_ports import InventoryStore
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
+from stepswitch.engine.lock_ports import NO_LOCKS
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.ports import ExecutionStore, FileStore, ListStore
@@ -326,6 +328,7 @@ class House:
                     clock=self.clock,
                     ids=self.ids,
                 ),
+                held_locks=HeldLocks(NO_LOCKS, cast("ListStore", self.store), snapshots, Masking()),
                 logbook=Logbook(store, snapshots, conductor, Masking()),
                 views=self.views,
                 watchers=self.watchers,

@@ -162,6 +162,22 @@ def is_lost(stage: Stage, point: CrashPoint) -> None:
     assert stage.told == []
 
 
+def is_given_a_lock(stage: Stage, point: CrashPoint) -> None:
+    """Whoever had asked for the lock has it, and nobody else; who comes next has it after that."""
+    stage.service.start(point)
+    locked = {"policy": {"lock": "the only one"}}
+    first = queued(stage, *TOLD, **locked)
+    stage.service.await_death()
+    assert stage.told == []
+    stage.service.start()
+    second = stage.queue(stage.store("echo three", **locked))
+    for execution_id in (first, second):
+        execution = stage.settled(execution_id)
+        assert execution["status"] == "COMPLETED", execution
+        assert said(execution, "has the lock 'the only one'") == 1
+    assert stage.told == [*TOLD, "echo three"]
+
+
 # --- what people change ---
 
 
@@ -281,6 +297,8 @@ SCENES: Final[Mapping[CrashPoint, Scene]] = {
     P.CLEANUP_SAVED: aborts,
     P.LOSS_UNSAVED: is_lost,
     P.LOSS_SAVED: is_lost,
+    P.LOCK_UNSAVED: is_given_a_lock,
+    P.LOCK_SAVED: is_given_a_lock,
     P.STEERING_UNSAVED: partial(changes, is_done=False),
     P.STEERING_SAVED: partial(changes, is_done=True),
     P.DELETE_UNSAVED: partial(deletes, is_done=False),

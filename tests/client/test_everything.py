@@ -40,7 +40,7 @@ ELSEWHERE: Final = frozenset(
 
 def calls(client: StepswitchClient) -> Iterator[Callable[[], Any]]:
     """Yield a call of every method of the client and of its parts, and of each way in which one of them can be called."""
-    people = [client.users, client.roles, client.sessions, client.credentials, client.tenants, client.inventory]
+    people = [client.users, client.roles, client.sessions, client.credentials, client.tenants, client.inventory, client.locks]
     for part in (client, client.workflows, client.executions, client.host_keys, client.audit, *people):
         for name, method in inspect.getmembers(part, inspect.ismethod):
             if not name.startswith("_") and name not in ("close", "iterate", "find", "wait", "follow"):

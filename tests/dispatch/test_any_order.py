@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places
 from stepswitch.domain.events import Task, TaskKind
-from tests.dispatch.workplace import Workplace, task, turn
+from tests.dispatch.workplace import Workplace, at, task, turn
 
 STEPS, PER_DEVICE = 3, 2
 DEVICES = st.sampled_from([None, "router", "switch"])
@@ -99,7 +99,7 @@ class AnyOrder(RuleBasedStateMachine):
         steps = [self.submitted[key] for key in self.place.running if key[2] is TaskKind.STEP]
         assert len(steps) <= STEPS
         for device in ("router", "switch"):
-            assert sum(each.device == device for each in steps) <= PER_DEVICE
+            assert sum(each.device == at(device) for each in steps) <= PER_DEVICE
 
     @invariant()
     def nothing_runs_twice(self) -> None:

@@ -21,7 +21,7 @@ from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_tenant
 from stepswitch.engine.backlog import Backlog
 from tests.clocks import FakeClock
 from tests.dispatch.queue_of_tasks import Queue
-from tests.dispatch.workplace import task, turn
+from tests.dispatch.workplace import at, task, turn
 
 LIMITED = "small"
 """A tenant that may have one step carried out at once."""
@@ -412,7 +412,7 @@ async def test_more_delays_than_there_is_room_for_are_taken_from_the_store_as_so
 async def test_what_stands_in_the_store_from_before_goes_before_what_comes_now() -> None:
     line = Line(Places(steps=1))
     for number in range(30):
-        before = replace(task(f"e{number:05}", number), device=f"r{number}")
+        before = replace(task(f"e{number:05}", number), device=at(f"r{number}"))
         line.queue.tasks[before.execution_id] = before
     line.queue.gate.clear()
     line._numbers = 100
@@ -448,10 +448,10 @@ async def test_a_lane_of_which_the_store_says_another_is_taken_all_the_same() ->
     line.queue.gate.clear()
     made = line.add("turn")
     line.queue.lanes[made.execution_id] = "turn"
-    line.queue.tasks[made.execution_id] = replace(made, kind=TaskKind.STEP, device="r1")
+    line.queue.tasks[made.execution_id] = replace(made, kind=TaskKind.STEP, device=at("r1"))
     line.queue.gate.set()
     await line.settle()
-    assert [(each.kind, each.device) for each in line.begun] == [(TaskKind.STEP, "r1")]
+    assert [(each.kind, each.device) for each in line.begun] == [(TaskKind.STEP, at("r1"))]
     await line.stop()
 
 

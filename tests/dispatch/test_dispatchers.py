@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import TaskKind
 from stepswitch.engine.records import Waiting
 from tests.dispatch.conftest import Open
-from tests.dispatch.workplace import look, task, turn
+from tests.dispatch.workplace import at, look, task, turn
 
 
 async def test_who_became_executable_first_goes_first(opened: Open) -> None:
@@ -422,6 +423,46 @@ async def test_holds_is_true_from_the_queue_to_the_end(opened: Open) -> None:
     assert [place.dispatcher.holds(name) for name in ("e0", "e1", "e2")] == [False, False, True]
 
 
+async def test_a_device_may_have_as_many_at_once_as_its_own_entry_says(opened: Open) -> None:
+    place = opened(9)
+    wide = at("router", 3)
+    await place.submit(*(replace(task(f"e{number}", number), device=wide) for number in range(5)))
+    assert place.names == ["e0", "e1", "e2"]
+    assert (place.dispatcher.is_busy(wide), place.dispatcher.is_busy(at("switch"))) == (True, False)
+    await place.end("e1")
+    assert place.names == ["e0", "e1", "e2", "e3"]
+
+
+async def test_all_names_of_a_device_are_one_line(opened: Open) -> None:
+    place = opened(9)
+    by_name, by_host = DeviceLane("core-7", "192.0.2.7"), DeviceLane("192.0.2.7", "192.0.2.7")
+    await place.submit(
+        replace(task("e0", 0), device=by_name), replace(task("e1", 1), device=by_host), replace(task("e2", 2), device=by_name)
+    )
+    assert place.names == ["e0"]
+    assert (place.dispatcher.waiting("e1"), place.dispatcher.waiting("e2")) == (
+        Waiting("device", "192.0.2.7", 1),
+        Waiting("device", "core-7", 2),
+    )
+    await place.end("e0")
+    await place.end("e1")
+    assert place.names == ["e0", "e1", "e2"]
+
+
+async def test_who_was_told_of_more_places_has_them_as_soon_as_the_older_one_that_was_told_of_fewer_has_gone(opened: Open) -> None:
+    place = opened(9)
+    narrow, wide = at("router", 1), at("router", 3)
+    await place.submit(replace(task("e0", 0), device=narrow), replace(task("e1", 1), device=narrow))
+    await place.submit(*(replace(task(f"w{number}", 2 + number), device=wide) for number in range(4)))
+    for name in [name for name in place.names if name != "e0"]:
+        await place.end(name)
+    await place.end("e0")
+    while "e1" not in place.names:
+        await place.end(place.names[-1])
+    await place.end("e1")
+    assert len(place.running) == min(3, 6 - len(place.ended)), "places that are free stay free"
+
+
 async def test_what_is_queued_knows_what_it_waits_for(opened: Open) -> None:
     place = opened(2)
     due = place.clock.now() + 60_000
@@ -433,7 +474,7 @@ async def test_what_is_queued_knows_what_it_waits_for(opened: Open) -> None:
     assert waiting("r1") == Waiting("device", "router", 12)
     assert waiting("p1") == Waiting("place", "worker", 13)
     assert waiting("d1") == Waiting("time", "delay", 14, due)
-    assert (place.dispatcher.is_busy("router"), place.dispatcher.is_busy("switch")) == (True, False)
+    assert (place.dispatcher.is_busy(at("router")), place.dispatcher.is_busy(at("switch"))) == (True, False)
 
 
 async def test_who_waits_here_is_counted(opened: Open) -> None:

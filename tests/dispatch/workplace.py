@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places, Room
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import Cancel, Task, TaskKind
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.dispatching import Dispatcher
@@ -127,7 +128,11 @@ class Workplace:
 
 def task(execution_id: str, since: int = 0, *, number: int = 0, device: str | None = None, not_before: int | None = None,
          attempt: int = 1, kind: TaskKind = TaskKind.STEP, tenant: str = "") -> Task:  # fmt: skip
-    return Task(execution_id, number, attempt, kind, since, not_before, device, tenant=tenant)
+    return Task(execution_id, number, attempt, kind, since, not_before, None if device is None else at(device), tenant=tenant)
+
+
+def at(device: str, sessions: int | None = None) -> DeviceLane:
+    return DeviceLane(device, device, sessions)
 
 
 def look(execution_id: str, number: int) -> Task:

@@ -41,6 +41,7 @@ from stepswitch.domain.execution import (
     StepError,
     StepExecution,
 )
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepState
 from stepswitch.domain.step_types import InputSpec, StepSignature, StepTypes, collect
@@ -95,7 +96,9 @@ class Life:
         debug: tuple[str, ...] = (),
         values: Mapping[str, Value] | None = None,
         files: Mapping[str, str] | None = None,
+        inventory: Inventory = NOTHING_KNOWN,
     ) -> None:
+        self.inventory = inventory
         self.rules = Rules(types, limits)
         self.source = source
         self.workflow = workflow_of(source)
@@ -113,7 +116,7 @@ class Life:
         }
         order = Create("e", "t", "ann", "w", "s0", ContextType.NONE, START + 10**9, **own)
         given = {name: each.default for name, each in self.workflow.declarations.items() if each.default is not None}
-        self._take(begin(order, {**given, **(values or {})}, self.workflow, self.rules, self.now))
+        self._take(begin(order, {**given, **(values or {})}, self.workflow, self.rules, self.now, inventory=inventory))
 
     # --- what it is ---
 
@@ -154,7 +157,7 @@ class Life:
     # --- what happens to it ---
 
     def apply(self, event: Event) -> Decision:
-        decision = decide(self.head, event, self.workflow, self.rules, self.now)
+        decision = decide(self.head, event, self.workflow, self.rules, self.now, inventory=self.inventory)
         self.events.append((event, self.now))
         self._take(decision)
         if isinstance(event, Change) and event.workflow is not None and decision.head.snapshot_id == event.snapshot_id:

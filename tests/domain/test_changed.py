@@ -5,10 +5,13 @@ from dataclasses import fields, replace
 import pytest
 
 from stepswitch.domain.changed import changed
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.execution import LogEntry, LogLevel, Result, StepExecution
 from stepswitch.domain.states import StepState
 
-STEP = StepExecution(3, "ask", StepState.EXECUTABLE, 10, 11, "snapshot", attempt=2, inputs={"cmd": "show"}, device="192.0.2.1:22")
+STEP = StepExecution(
+    3, "ask", StepState.EXECUTABLE, 10, 11, "snapshot", attempt=2, inputs={"cmd": "show"}, device=DeviceLane("core-1", "192.0.2.1")
+)
 
 
 def test_every_field_is_copied_and_the_named_ones_are_new() -> None:

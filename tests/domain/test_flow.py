@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS, is_for_worker, pending_task
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Claimed, Reply, TaskKind, Turn
 from stepswitch.domain.execution import Limits, LogLevel, Result, Status
@@ -146,7 +147,7 @@ def test_inputs_are_bound_when_the_way_comes_to_the_step() -> None:
     assert one.task.device is None
     one.ends(outputs={"found": "10.0.0.1"})
     assert dict(one.step.inputs) == {"host": "10.0.0.1"}
-    assert one.step.device == one.task.device == "10.0.0.1:22"
+    assert one.step.device == one.task.device == DeviceLane("10.0.0.1", "10.0.0.1")
 
 
 def test_an_input_that_is_missing_at_run_time_fails_the_step_without_a_worker() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState as S
 from tests.domain.documents import JsonObject, document
@@ -56,7 +57,7 @@ def test_a_retry_binds_its_inputs_anew() -> None:
     }
     one = life("a", a=a, variables={"x": {"type": "string", "defaultValue": "one"}})
     one.ends(Result.FAILED, {"other": "two"})
-    assert (one.step.device, dict(one.step.inputs)) == ("two:22", {"host": "two"})
+    assert (one.step.device, dict(one.step.inputs)) == (DeviceLane("two", "two"), {"host": "two"})
 
 
 def test_the_way_after_a_failure_is_taken_when_the_attempts_are_spent() -> None:

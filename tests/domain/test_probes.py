@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stepswitch.domain.decide import pending_task
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Claimed, Reply, Reported, TaskKind, Turn
 from stepswitch.domain.execution import Outcome, Result, Status, StepError, Verdict
@@ -73,7 +74,7 @@ def test_a_doubt_is_looked_into_before_anything_else_follows(lost: bool) -> None
     assert (one.status, one.at, one.step.result) == (Status.RUNNING, ("a", S.EXECUTED), Result.UNKNOWN)
     assert one.step.probe is not None
     assert (one.step.probe.attempt, one.step.probe.state) == (1, S.EXECUTABLE)
-    assert (one.task.look, one.task.kind, one.task.device) == (1, TaskKind.STEP, "router:22")
+    assert (one.task.look, one.task.kind, one.task.device) == (1, TaskKind.STEP, DeviceLane("router", "router"))
     assert one.said("its probe looks whether it was done")
 
 
@@ -220,13 +221,13 @@ def test_a_look_goes_where_the_attempt_went_and_takes_over_nothing_that_says_wha
     one = in_doubt(life("a", a=step, variables={"x": {"type": "string", "defaultValue": "router"}}))
     assert one.step.probe is not None
     assert dict(one.step.probe.inputs) == {"host": "router", "port": 830, "deed": "show version"}
-    assert one.task.device == "router:830"
+    assert one.task.device == DeviceLane("router", "router")
     assert dict(one.step.inputs)["deed"] == "upgrade"
 
 
 def test_a_look_may_ask_another_host() -> None:
     one = doubtful(inBindings={"host": text("manager"), "deed": text("show router")})
-    assert one.task.device == "manager:22"
+    assert one.task.device == DeviceLane("manager", "manager")
 
 
 def test_references_in_inputs_and_conditions_are_replaced_by_the_values_of_the_workflow() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode, StateConflictError
 from stepswitch.domain.events import Decision, Reply, Resume, WrittenBack
 from stepswitch.domain.execution import Result, Status
@@ -361,7 +362,11 @@ def test_an_edited_step_runs_as_edited_and_what_is_behind_stays_as_it_was() -> N
     one.edit({"b": {"type": "ACT", "inBindings": {"host": {"type": "string", "exportName": "x"}}}})
     assert one.head.snapshot_id != old
     one.resume()
-    assert (one.step.snapshot_id, dict(one.step.inputs), one.step.device) == (one.head.snapshot_id, {"host": "old"}, "old:22")
+    assert (one.step.snapshot_id, dict(one.step.inputs), one.step.device) == (
+        one.head.snapshot_id,
+        {"host": "old"},
+        DeviceLane("old", "old"),
+    )
     assert one.rows[0].snapshot_id == old
 
 

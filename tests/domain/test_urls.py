@@ -73,8 +73,8 @@ def test_a_redirect_to_what_is_no_url_leads_nowhere(location: str) -> None:
 
 def test_the_device_of_a_url_is_its_host_and_port_as_they_are_connected_to() -> None:
     assert SIGNATURE.target({"url": "HTTPS://Core/x"}) == Device("core", 443)
-    assert SIGNATURE.device({"url": "http://192.0.2.7:81"}) == "192.0.2.7:81"
-    assert (SIGNATURE.target({}), SIGNATURE.device({"url": 7})) == (None, None)
+    assert str(SIGNATURE.target({"url": "http://192.0.2.7:81"})) == "192.0.2.7:81"
+    assert (SIGNATURE.target({}), SIGNATURE.target({"url": 7})) == (None, None)
     assert SIGNATURE.device_inputs == ("url",)
 
 

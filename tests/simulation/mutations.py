@@ -81,7 +81,7 @@ def what_follows_goes_out_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     real = Conductor._save
 
     async def save(self: Conductor, before: Any, decision: Decision, *more: Any) -> bool:
-        self._follow_up(decision)
+        self._follow_up(decision, None)
         return await real(self, before, decision, *more)
 
     patch.setattr(Conductor, "_save", save)

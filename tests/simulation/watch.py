@@ -37,7 +37,7 @@ class Watch:
 def unfair(life: Life) -> dict[str, str]:
     """Return which executions wait for a device or a place that is free, or one that their tenant may have, and for what."""
     under_way = life.dispatcher.under_way
-    busy = [task.device for task in under_way]
+    busy = [None if task.device is None else task.device.name for task in under_way]
     of_tenants = Counter(task.tenant for task in under_way)
     found = {}
     for execution_id, entry in life.dispatcher._queued.items():

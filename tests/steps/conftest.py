@@ -32,7 +32,7 @@ def netconfd() -> Iterator[Netconfd]:
 
 @pytest_asyncio.fixture
 async def netconf() -> AsyncIterator[NetconfStep]:
-    step = NetconfStep(lock_poll_seconds=0.05, sessions_per_device=10)
+    step = NetconfStep(lock_poll_seconds=0.05)
     yield step
     await step.close()
 

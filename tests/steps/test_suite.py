@@ -7,10 +7,17 @@ from importlib.metadata import entry_points
 import pytest
 import pytest_asyncio
 
+from stepswitch.dispatch.local import LocalDispatcher
+from stepswitch.dispatch.places import Places
+from stepswitch.domain.events import Task, TaskKind
+from stepswitch.domain.inventory_document import read_inventory
+from stepswitch.domain.lanes import lane_of
 from stepswitch.plugin import ENTRY_POINT_GROUP, Outcome, Result, ValueType
+from stepswitch.system import SystemClock
 from tests.steps.contexts import RecordingContext
 from tests.steps.suite import BEGUN, CASES, SECRET, Situation, StepTypeCase, names_with
 
+ENOUGH = 3
 FITTING = {ValueType.NUMBER: int | float, ValueType.BOOLEAN: bool}
 
 
@@ -63,6 +70,43 @@ async def test_the_signature_is_well_formed(case: StepTypeCase) -> None:
 async def test_it_succeeds_again_and_again(case: StepTypeCase) -> None:
     for _ in range(2):
         await run(case, case.succeeds())
+
+
+@pytest.mark.parametrize("case", sorted(CASES), indirect=True)
+async def test_two_at_once_on_one_device_come_one_after_the_other(case: StepTypeCase) -> None:
+    """By whatever spelling, and whatever else is known of the device; where a type acts on none, nobody waits."""
+    signature, situation = case.step.signature, case.succeeds()
+    target = signature.target(situation.inputs)
+    devices = {} if target is None else {"the-device": {"addresses": [target.host.upper()]}}
+    inventory = read_inventory({"devices": devices}).inventory
+    assert inventory is not None
+    lane = lane_of(signature, situation.inputs, inventory)
+    assert (lane is not None) is bool(signature.device_inputs)
+    begun, over, runs = asyncio.Queue[str](), asyncio.Queue[str](), list[str]()
+    first_may_end = asyncio.Event()
+
+    async def carry_out(task: Task) -> None:
+        runs.append(task.execution_id)
+        begun.put_nowait(task.execution_id)
+        outcome = await case.step.run(situation.inputs, case.context(execution_id=task.execution_id, **situation.context))
+        check(case, outcome, situation)
+        if task.execution_id == "e0":
+            await first_may_end.wait()
+        over.put_nowait(task.execution_id)
+
+    dispatcher = LocalDispatcher(Places(), SystemClock())
+    dispatcher.start(carry_out, carry_out)
+    for number in range(ENOUGH):
+        dispatcher.submit(Task(f"e{number}", 0, 1, TaskKind.STEP, number, device=lane, step_type=signature.name))
+    async with asyncio.timeout(30):
+        assert await begun.get() == "e0"
+        waiting = dispatcher.waiting("e1")
+        assert (waiting is not None and (waiting.kind, waiting.name) == ("device", "the-device")) is (lane is not None)
+        first_may_end.set()
+        ended = [await over.get() for _ in range(ENOUGH)]
+    assert lane is None or ended == runs
+    assert runs == [f"e{number}" for number in range(ENOUGH)]
+    await dispatcher.stop(0)
 
 
 @when("lacks_inputs")

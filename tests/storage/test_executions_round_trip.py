@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, update
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.execution import HEAD_FORMAT, Head, LogEntry, Probe, StepExecution
 from stepswitch.engine.records import Snapshot
@@ -82,8 +83,8 @@ def _drawn(strategy: st.SearchStrategy[Any]) -> set[str]:
 @pytest.mark.parametrize("text", STRANGE_TEXTS, ids=ascii)
 async def test_a_strange_text_comes_back_wherever_it_stands(executions: SqlExecutionStore, text: str) -> None:
     values = {"v": text, f"name {text}": "v"}
-    looked = look(inputs=values, outputs=values, device=text, extra={"later": [text]})
-    current = step(3, inputs=values, outputs=values, variables=values, device=text, extra={"later": [text]}, probe=looked)
+    looked = look(inputs=values, outputs=values, device=DeviceLane(text, text), extra={"later": [text]})
+    current = step(3, inputs=values, outputs=values, variables=values, device=DeviceLane(text, text), extra={"later": [text]}, probe=looked)
     made = head(values=values, context=values, assignments=values, attachments={"k": text}, current=current, applied=(text,))
     await executions.create(save_of(made, (step(2, outputs=values),), (entry(text),)), SNAPSHOT)
     assert await executions.load("e1") == made

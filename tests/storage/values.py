@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import (
     Claim,
@@ -129,7 +130,7 @@ PROBES: Final = st.builds(
     claimed_time=st.none() | TIMES,
     end_time=st.none() | TIMES,
     claim=st.none() | st.builds(Claim, TEXTS, TEXTS, TIMES),
-    device=st.none() | TEXTS,
+    device=st.none() | st.builds(DeviceLane, TEXTS, TEXTS, st.none() | st.integers(1, 1_000), st.booleans()),
     inputs=MAPS,
     outputs=MAPS,
     result=st.none() | st.sampled_from(Result),
@@ -158,7 +159,7 @@ STEPS: Final = st.builds(
     outputs=MAPS,
     variables=MAPS,
     claim=st.none() | st.builds(Claim, TEXTS, TEXTS, TIMES),
-    device=st.none() | TEXTS,
+    device=st.none() | st.builds(DeviceLane, TEXTS, TEXTS, st.none() | st.integers(1, 1_000), st.booleans()),
     site=TEXTS,
     reruns=st.integers(0, 3),
     probe=st.none() | PROBES,

@@ -9,6 +9,7 @@ from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALO
 from stepswitch.api.credential_operations import CREDENTIAL_OPERATIONS
 from stepswitch.api.inventory_operations import INVENTORY_OPERATIONS
 from stepswitch.api.list_operations import FIELDS, LIST_OPERATIONS
+from stepswitch.api.lock_operations import LOCK_OPERATIONS
 from stepswitch.api.login_operations import LOGIN_OPERATIONS
 from stepswitch.api.operation import OWN_ROOT, ROOTS, TAGS, Audit, Operation, Parameter
 from stepswitch.api.operation import WITH_BODY as _WITH_BODY
@@ -109,6 +110,7 @@ OTHER_OPERATIONS: Final = (
     *AUDIT_OPERATIONS,
     *CREDENTIAL_OPERATIONS,
     *USAGE_OPERATIONS,
+    *LOCK_OPERATIONS,
     *INVENTORY_OPERATIONS,
     Operation(
         "health", "GET", HEALTH_PATH, health.read_health, "Service", "How the service is",

@@ -17,6 +17,7 @@ from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
@@ -72,6 +73,7 @@ class ApiServices:
     users: Users
     roles: Roles
     usages: Usages
+    held_locks: HeldLocks
     logins: Logins
     credentials: Credentials
     inventories: Inventories

@@ -17,7 +17,7 @@ from stepswitch.api.services import Call, execution_response, json_response
 from stepswitch.api.wire.bodies import read_json_as
 from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
-from stepswitch.api.wire.requests import change_order, existing_id, values_order
+from stepswitch.api.wire.requests import LockOrder, change_order, existing_id, lock_order, values_order
 from stepswitch.api.wire.together import beside_body, both
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
@@ -32,7 +32,7 @@ CLEANUP_SECONDS: Final = 10.0
 """How long a deletion waits for a session to be closed that an abort has cut."""
 NO_WILL: Final[tuple[str, Seen]] = ("", None)
 """Of a request whose headers are refused."""
-_Order = TypeVar("_Order", bound=ChangeOrder | ValuesOrder)
+_Order = TypeVar("_Order", bound=ChangeOrder | ValuesOrder | LockOrder)
 _log = structlog.get_logger("stepswitch.api")
 
 
@@ -40,7 +40,7 @@ async def change_execution(call: Call) -> Response:
     """Change an execution, as a whole or not at all."""
     order, reason, seen = await _ordered(call, change_order)
     changed = await call.services.steering.change(call.caller, _execution_id(call), order, reason, seen)
-    return await _steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
+    return await steered(call, changed.view, {"x-stepswitch-warnings": str(len(changed.warnings))} if changed.warnings else None)
 
 
 async def delete_execution(call: Call) -> Response:
@@ -80,28 +80,28 @@ async def _first_of(limit: "asyncio.Future[None]", changed: asyncio.Event) -> No
 
 async def abort_execution(call: Call) -> Response:
     """Stop an execution at once."""
-    return await _steered(call, await call.services.steering.abort(call.caller, *_will(call)))
+    return await steered(call, await call.services.steering.abort(call.caller, *_will(call)))
 
 
 async def resume_execution(call: Call) -> Response:
     """Let a paused execution go on."""
-    return await _steered(call, await call.services.steering.resume(call.caller, *_will(call)))
+    return await steered(call, await call.services.steering.resume(call.caller, *_will(call)))
 
 
 async def retry_execution(call: Call) -> Response:
     """Run the failed step again."""
-    return await _steered(call, await call.services.steering.retry(call.caller, *_will(call)))
+    return await steered(call, await call.services.steering.retry(call.caller, *_will(call)))
 
 
 async def pause_execution(call: Call) -> Response:
     """Pause an execution before its next step."""
-    return await _steered(call, await call.services.steering.pause(call.caller, *_will(call)))
+    return await steered(call, await call.services.steering.pause(call.caller, *_will(call)))
 
 
 async def set_values(call: Call) -> Response:
     """Correct values of inputs and variables."""
     order, reason, seen = await _ordered(call, values_order)
-    return await _steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
+    return await steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 
 async def read_logs(call: Call) -> Response:
@@ -141,12 +141,21 @@ async def _ordered(call: Call, reader: Callable[[object], _Order]) -> tuple[_Ord
     return replace(order, faults=(*wrong, *order.faults)), *(will or NO_WILL)
 
 
+async def ordered_lock(call: Call) -> tuple[str, str, str, Seen]:
+    """Return of which execution which lock is to be taken away, why, and in which states alone; raises InvalidRequestError with every fault."""
+    order, reason, seen = await _ordered(call, lock_order)
+    if order.faults:
+        raise InvalidRequestError(order.faults)
+    return _execution_id(call), order.lock_id, reason, seen
+
+
 def why_and_when(call: Call) -> tuple[str, Seen]:
     """Return the reason, and the states that a request is meant for; raises InvalidRequestError with the faults of both."""
     return both(partial(reason_of, call), partial(wanted_states, call.request))
 
 
-async def _steered(call: Call, view: ExecutionView, headers: Mapping[str, str] | None = None) -> Response:
+async def steered(call: Call, view: ExecutionView, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the 200 with an execution that was steered, and the state that it shows."""
     return await execution_response(call, view, headers={**(headers or {}), "ETag": etag(state_of(view.head), is_weak=True)})
 
 

@@ -55,6 +55,7 @@ def application(service: Service) -> StepswitchApi:
             users=service.users,
             roles=service.roles,
             usages=service.usages,
+            held_locks=service.held_locks,
             credentials=service.credentials,
             inventories=service.inventories,
             logins=service.logins,

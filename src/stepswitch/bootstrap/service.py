@@ -22,9 +22,11 @@ from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
+from stepswitch.engine.locks import LockLines
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, Observer
@@ -62,6 +64,7 @@ class Service:
     keyed_requests: KeyedRequests
     cut_answers: CutAnswers
     steering: ExecutionSteering
+    held_locks: HeldLocks
     logbook: Logbook
     views: Views
     lists: Lists
@@ -82,6 +85,7 @@ class Service:
     _database: SqliteDatabase
     _dispatcher: LocalDispatcher
     _timekeeper: Timekeeper
+    _lock_lines: LockLines
     _backlog: Backlog
     _pool: Pool
     _cleaner: Cleaner
@@ -109,6 +113,7 @@ class Service:
         works = {
             "timekeeper": self._timekeeper.run(recover=recover),
             "backlog": self._backlog.run(),
+            "locks": self._lock_lines.run(),
             "signs of life": self._pool.sign_forever(),
             "keeper of the keys": self._keeper.run(),
             "audit trail": self.audit.run(),

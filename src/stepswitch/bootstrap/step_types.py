@@ -25,8 +25,6 @@ def step_types(settings: Settings) -> dict[str, StepType]:
     return installed(
         {
             "JS": {"kept_children": settings.javascript_processes, "max_children": scripts_at_once(settings)},
-            "TCA_SSH": {"sessions_per_device": settings.sessions_per_device},
-            "NETCONF": {"sessions_per_device": settings.sessions_per_device},
             "HTTP": {"networks": Networks.read(settings.http_denied_networks, settings.http_allowed_networks)},
         }
     )

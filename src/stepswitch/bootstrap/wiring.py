@@ -40,10 +40,12 @@ from stepswitch.engine.credential_checks import CredentialChecks
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
+from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.known_inventories import KnownInventories
 from stepswitch.engine.lists import Lists
+from stepswitch.engine.locks import LockLines
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
@@ -70,6 +72,7 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.locks import SqlLockStore
 from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
@@ -201,18 +204,19 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     data_dir, database, ids, secrets = disk.data_dir, disk.database, TimeOrderedIds(), Masking()
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes, quotas := quotas_of(settings))
-    conductor = Conductor(store, snapshots := Snapshots(store, secret_digest=database.sealer.digest), rules, clock)
+    snapshots, known = Snapshots(store, secret_digest=database.sealer.digest), known_inventories(database)
+    conductor = Conductor(store, snapshots, rules, clock, inventory=known)
     dispatcher = dispatcher_of(settings, clock, conductor, quotas)
     claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
-    conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds))
+    conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds, settings.sessions_per_device))
     people = wire_people(settings, SqlAccountStore(database), clock)
     named, strict = wire_credentials(settings, database, clock, people.current), settings.strict_documents
-    known = known_inventories(database)
     around = surroundings_of(settings, claims, files, keys, credentials=named.use, inventories=known, clock=clock, ids=ids)
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, files=files, credentials=named.checks, strict=strict)
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
     line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
-    backlog, views = Backlog(lists=lists, clock=clock, **line), Views(snapshots=snapshots, secrets=secrets, **line)
+    locks, backlog = SqlLockStore(database), Backlog(lists=lists, clock=clock, **line)
+    views = Views(snapshots=snapshots, secrets=secrets, locks=locks, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
     repeats = _repeats(data_dir, database, use_cases, conductor=conductor, intake=intake, known=known)
@@ -226,11 +230,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         keyed_requests=KeyedRequests(**repeats),
         cut_answers=CutAnswers(**repeats),
         rehearsals=_rehearsals(settings, computing, secrets, use_cases),
-        steering=ExecutionSteering(strict=strict, conductor=conductor, snapshots=snapshots, **use_cases),
-        logbook=Logbook(store, snapshots, conductor, secrets),
-        views=views,
-        lists=Lists(lists, views, snapshots),
-        feed=_feed(settings, database, conductor, views, secrets, clock=clock),
+        steering=ExecutionSteering(strict=strict, conductor=conductor, snapshots=snapshots, locks=locks, **use_cases),
+        **_reads(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
         **_people(settings, database, clock, people),
         usages=Usages(SqlUsageStore(database), dispatcher, quotas, clock),
@@ -244,6 +245,28 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         _backlog=backlog,
         **_works(settings, disk, around, types, backlog, conductor=conductor, pool=pool),
         _keeper=disk.keeper,
+    )
+
+
+class _Reads(TypedDict):
+    """Everything that is read, in whatever way."""
+
+    views: Views
+    lists: Lists
+    logbook: Logbook
+    held_locks: HeldLocks
+    feed: Feed
+
+
+def _reads(settings: Settings, database: SqliteDatabase, conductor: Conductor, views: Views, secrets: Secrets, *, clock: Clock) -> _Reads:
+    snapshots, store = conductor.snapshots, SqlExecutionStore(database)
+    lists = SqlListStore(database, store)
+    return _Reads(
+        views=views,
+        lists=Lists(lists, views, snapshots),
+        logbook=Logbook(store, snapshots, conductor, secrets),
+        held_locks=HeldLocks(SqlLockStore(database), lists, snapshots, secrets),
+        feed=_feed(settings, database, conductor, views, secrets, clock=clock),
     )
 
 
@@ -321,6 +344,7 @@ class _Works(TypedDict):
     _pool: Pool
     _cleaner: Cleaner
     _runner: StepRunner
+    _lock_lines: LockLines
     _timekeeper: Timekeeper
 
 
@@ -328,6 +352,7 @@ def _works(
     settings: Settings, disk: _Disk, around: Surroundings, types: _Types, backlog: Backlog, *, conductor: Conductor, pool: Pool
 ) -> _Works:
     database, cleaner = disk.database, Cleaner(types, around)
+    conductor.observe(lines := LockLines(SqlLockStore(database), conductor))
     timekeeper = Timekeeper(
         store=SqlExecutionStore(database),
         accounts=SqlAccountStore(database),
@@ -342,9 +367,10 @@ def _works(
         files=around.files,
         commits=SqlCommitLog(database),
         requests=SqlRequestStore(database),
+        locks=lines,
     )
     runner = StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=disk.instance)
-    return _Works(_claims=around.claims, _pool=pool, _cleaner=cleaner, _runner=runner, _timekeeper=timekeeper)
+    return _Works(_claims=around.claims, _pool=pool, _cleaner=cleaner, _runner=runner, _lock_lines=lines, _timekeeper=timekeeper)
 
 
 def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, views: Views, secrets: Secrets, *, clock: Clock) -> Feed:

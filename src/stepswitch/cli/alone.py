@@ -171,7 +171,7 @@ def _told_step(step: StepExecution, mask: Mask) -> ToldStep:
         claimed_time=step.claimed_time,
         end_time=step.end_time,
         not_before=step.not_before,
-        device=step.device,
+        device=None if step.device is None else step.device.name,
         result=step.result,
         failure="" if step.error is None else f"{step.error.code}: {mask.text(step.error.message)}",
     )

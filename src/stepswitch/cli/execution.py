@@ -90,7 +90,9 @@ async def logs(client: "StepswitchClient", execution: ExecutionId) -> None:
 def waits(found: "Execution") -> str:
     """Return what an execution waits for, in words."""
     waiting = [
-        _PEOPLE.get(each.name, f"{each.kind} {each.name}") + (f" until {time_of(each.until)}" if each.until is not None else "")
+        _PEOPLE.get(each.name, f"{each.kind} {each.name}")
+        + (f" until {time_of(each.until)}" if each.until is not None else "")
+        + (f" of {each.holder.execution_id}, {each.holder.status}" if each.holder is not None else "")
         for each in found.waiting_for
     ]
     return ", ".join([*_place_of(found.queue_position), *waiting])

@@ -14,6 +14,7 @@ from stepswitch.cli import (
     execution_steering,
     execution_watch,
     health,
+    lock,
     password,
     tenant,
     workflow,
@@ -73,5 +74,6 @@ def _group(commands: Commands, text: str) -> typer.Typer:
 HEALTH: Final = remote(health.health)
 PASSWORD: Final = remote(password.password)
 WORKFLOW: Final = _group(_OF_WORKFLOWS, "See and change the workflows of a service.")
+LOCK: Final = _group({"list": lock.list_locks, "break": lock.break_lock}, "See which locks executions have, and take one away.")
 TENANT: Final = _group({"usage": tenant.usage}, "See how much the tenants of a service use of what they may have.")
 EXECUTION: Final = _group(_OF_EXECUTIONS, "Start, see and steer the executions of a service.")

@@ -5,7 +5,19 @@ async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=
     execution = await client.executions.wait(execution.id, timeout=600)
 """
 
-from stepswitch.client.answers import Execution, Health, LogEntry, Page, Probe, Session, StepError, StepExecution, WaitingFor, Workflow
+from stepswitch.client.answers import (
+    Execution,
+    Health,
+    LockHolder,
+    LogEntry,
+    Page,
+    Probe,
+    Session,
+    StepError,
+    StepExecution,
+    WaitingFor,
+    Workflow,
+)
 from stepswitch.client.audit import AuditSelection
 from stepswitch.client.catalogue_answers import Difference, FileAttachment, Finding, Review, Revision, ShownKey, TrustedHostKey, VroLogin
 from stepswitch.client.credentials import Credential, CredentialFinding
@@ -33,6 +45,7 @@ from stepswitch.client.errors import (
 )
 from stepswitch.client.events import Event
 from stepswitch.client.inventory import InventoryPart
+from stepswitch.client.locks import HeldLock
 from stepswitch.client.news import ExecutionNews, LogNews, News, Reset, StepNews
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.rehearsal_answers import Divergence, RehearsalReport, TakenStep
@@ -61,8 +74,10 @@ __all__ = [
     "FileAttachment",
     "Finding",
     "Health",
+    "HeldLock",
     "InvalidRequestError",
     "InventoryPart",
+    "LockHolder",
     "LogEntry",
     "LogNews",
     "News",

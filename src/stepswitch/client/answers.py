@@ -174,6 +174,20 @@ class StepExecution:
 
 
 @dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The execution that has a lock; `status` is one of `Status`."""
+
+    execution_id: str
+    status: str
+
+    @classmethod
+    def read(cls, value: object) -> "LockHolder":
+        """Return who has a lock as a value."""
+        of = Reader(value, "holder")
+        return cls(of.text("executionId"), of.text("status"))
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingFor:
     """One thing that an execution waits for: `kind` is person, device, lock, site, place, time or hold."""
 
@@ -181,12 +195,15 @@ class WaitingFor:
     name: str
     since: datetime
     until: datetime | None
+    holder: LockHolder | None = None
+    """Of a lock: who has it."""
 
     @classmethod
     def read(cls, value: object) -> "WaitingFor":
         """Return a reason to wait as a value."""
         of = Reader(value, "waitingFor")
-        return cls(of.text("kind"), of.text("name"), of.time("since"), of.maybe_time("until"))
+        holder = LockHolder.read(of.raw["holder"]) if of.has("holder") else None
+        return cls(of.text("kind"), of.text("name"), of.time("since"), of.maybe_time("until"), holder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,10 @@ class Executions:
         """Stop it at once, and return the execution. A second time is no error."""
         return await self._act(f"{_place(execution_id)}/abort", execution_id, _because(reason, if_match))
 
+    async def break_lock(self, execution_id: str, lock_id: str, *, reason: str = "", if_match: str | None = None) -> Execution:
+        """Take a lock away from it, by the `id` that `client.locks.list` shows, and return the execution."""
+        return await self._act(f"{_own_place(execution_id)}/locks/break", execution_id, _because(reason, if_match), {"lockId": lock_id})
+
     async def set_values(self, execution_id: str, values: Values, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Correct values of inputs and variables while it is PAUSED or has FAILED, and return the execution; None takes one away."""
         return await self._act(f"{_own_place(execution_id)}/values", execution_id, _because(reason, if_match), {"values": dict(values)})

@@ -15,6 +15,7 @@ from stepswitch.client.events import Event, OnBreak, events
 from stepswitch.client.executions import Executions
 from stepswitch.client.host_keys import HostKeys
 from stepswitch.client.inventory import InventoryAccess
+from stepswitch.client.locks import Locks
 from stepswitch.client.pacing import Pacing
 from stepswitch.client.refusals import CODE_HEADER
 from stepswitch.client.sessions import Sessions
@@ -59,6 +60,7 @@ class StepswitchClient:
         self.users = Users(self._transport)
         self.roles = Roles(self._transport)
         self.tenants = Tenants(self._transport)
+        self.locks = Locks(self._transport)
         self.sessions = Sessions(self._transport)
         self.audit = AuditTrail(self._transport)
         self.credentials = NamedCredentials(self._transport)

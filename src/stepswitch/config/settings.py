@@ -234,7 +234,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the service itself logs.")
     log_format: Literal["text", "json"] = Field("text", description="How the service's own log looks.")
     steps_at_once: int = Field(100, ge=1, le=100_000, description="Steps carried out at once by this process.")
-    sessions_per_device: int = Field(1, ge=1, le=1_000, description="Sessions at once to one device (host and port).")
+    sessions_per_device: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="Sessions at once to one device, unless the inventory says otherwise for it: all of its addresses and ports together, whatever the step type.",
+    )
     javascript_processes: int = Field(2, ge=1, le=64, description="Warm child processes for JavaScript.")
     host_keys: Literal["strict", "accept-new"] = Field(
         "strict", description="Whether a host key that was never seen is refused or trusted."

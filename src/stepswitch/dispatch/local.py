@@ -15,10 +15,11 @@ from typing import Final
 import structlog
 
 from stepswitch.dispatch.delays import Delays
-from stepswitch.dispatch.places import NO_BOUND, TENANT, Places, Room
+from stepswitch.dispatch.places import FOR_EVER, NO_BOUND, TENANT, Places, Room
 from stepswitch.dispatch.refill import LocalRefill
 from stepswitch.dispatch.window import Window
-from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_device, lane_of_tenant
+from stepswitch.domain.devices import DeviceLane
+from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_tenant
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import Clock
 from stepswitch.engine.records import Waiting
@@ -191,12 +192,12 @@ class LocalDispatcher:
         if execution_id in self._delays:
             return Waiting("time", "delay", task.since, self._delays.until(execution_id))
         if task.device is not None and self.is_busy(task.device):
-            return Waiting("device", task.device, task.since)
+            return Waiting("device", task.device.name, task.since)
         return Waiting("place", self.place(task.step_type, task.tenant), task.since)
 
-    def is_busy(self, device: str) -> bool:
+    def is_busy(self, device: DeviceLane) -> bool:
         """See `Dispatcher`."""
-        return self._busy[lane_of_device(device)] >= self._places.per_device
+        return not self._is_free(device.lane, self._places.at(device))
 
     def place(self, step_type: str, tenant: str) -> str:
         """See `Dispatcher`."""
@@ -290,15 +291,14 @@ class LocalDispatcher:
         """Start a step, or let it wait for its device, or for a place of its type or its tenant, without a place among all."""
         few = self._places.of(entry.task)
         taken = next((lane for lane, places in few.items() if not self._is_free(lane, places)), None)
-        if taken is None and self._is_meant(entry):
+        if taken is not None and self._is_meant(entry):
+            heapq.heappush(self._by_lane.setdefault(taken, []), entry)
+        elif self._is_meant(entry):
             self._steps_running += 1
             self._busy.update(few.keys())
             self._begin(entry)
-            return
-        if taken is not None and self._is_meant(entry):
-            heapq.heappush(self._by_lane.setdefault(taken, []), entry)
-        for lane, places in few.items():  # it may have been woken for one of them, which is left to the next
-            self._wake(lane, places)
+        for lane in few:  # it may have been woken for one of them, which is left to the next; and that one may be allowed more than it was
+            self._wake(lane)
 
     def _is_free(self, lane: str, places: int) -> bool:
         return self._busy[lane] < places
@@ -330,23 +330,20 @@ class LocalDispatcher:
             few = self._places.of(task)
             for lane in few:
                 _count_down(self._busy, lane)
-            for lane, places in few.items():
-                self._wake(lane, places)
+            for lane in few:
+                self._wake(lane)
         again = self._again.pop(key, None)
         if again is not None:
             self.submit(again)
         self._pump()
 
-    def _wake(self, lane: str, places: int) -> None:
-        """Let the oldest task that waits for what has become free stand in line again."""
-        if not self._is_free(lane, places):
-            return
+    def _wake(self, lane: str) -> None:
+        """Let the oldest task that waits for what has become free stand in line again. How many may have it is what that task was told."""
         waiting = self._by_lane.get(lane)
-        while waiting:
-            entry = heapq.heappop(waiting)
-            if self._is_meant(entry):
-                heapq.heappush(self._steps, entry)
-                break
+        while waiting and not self._is_meant(waiting[0]):
+            heapq.heappop(waiting)
+        if waiting and self._is_free(lane, self._places.of(waiting[0].task).get(lane, FOR_EVER)):
+            heapq.heappush(self._steps, heapq.heappop(waiting))
         if not waiting:
             self._by_lane.pop(lane, None)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import Task, TaskKind, lane_of_tenant
 
 FOR_EVER: Final = 2**62
@@ -17,7 +18,7 @@ def _no_limit(_tenant: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How much may go on at once: steps in this process, sessions to one device, steps of a type that has few places of its own, and steps of a tenant."""
+    """How much may go on at once: steps in this process, sessions to one device unless its lane says otherwise, steps of a type that has few places of its own, and steps of a tenant."""
 
     steps: int = 100
     per_device: int = 1
@@ -27,13 +28,17 @@ class Places:
     def of(self, task: Task) -> dict[str, int]:
         """Return the lanes in which a step stands that have few places, and how many each has; of the others only the places among all count."""
         few: dict[str, int] = {}
-        places = self.per_device if task.device is not None else self.by_type.get(task.step_type)
+        places = self.at(task.device) if task.device is not None else self.by_type.get(task.step_type)
         if places is not None:
             few[task.lane] = places
         of_tenant = self.of_tenant(task.tenant)
         if of_tenant is not None:
             few[lane_of_tenant(task.tenant)] = of_tenant
         return few
+
+    def at(self, device: DeviceLane) -> int:
+        """Return how many sessions a device may have at once."""
+        return device.sessions or self.per_device
 
     def lanes(self, task: Task) -> tuple[str, ...]:
         """Return every lane in which a task stands: its own, and that of its tenant where steps of it are limited."""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stepswitch.domain import doubts, flow, restoring, steering
+from stepswitch.domain import doubts, flow, locking, restoring, steering
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import (
     Abort,
+    BreakLock,
     Change,
     Claimed,
     CleanedUp,
@@ -22,6 +23,8 @@ from stepswitch.domain.events import (
     Decision,
     Event,
     GivenBack,
+    LockGiven,
+    LocksInCircle,
     Lost,
     Pause,
     Reply,
@@ -37,6 +40,8 @@ from stepswitch.domain.events import (
     WrittenBack,
 )
 from stepswitch.domain.execution import ENDED, Claim, Head, Leftover, LogLevel, Probe, Result, StepExecution
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
+from stepswitch.domain.locks import Lock
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -47,8 +52,10 @@ DEADLINE_GRACE_SECONDS = 30.0
 """How long after its time limit an attempt may still report, before it counts as lost."""
 
 
-def begin(order: Create, values: dict[str, Value], workflow: Workflow, rules: Rules, now: int) -> Decision:
-    """Return a new execution, queued, whose step execution 0 is there; `values` are those it starts with."""
+def begin(
+    order: Create, values: dict[str, Value], workflow: Workflow, rules: Rules, now: int, *, inventory: Inventory = NOTHING_KNOWN
+) -> Decision:
+    """Return a new execution, queued, whose step execution 0 is there; `values` are those it starts with, `inventory` what its tenant knows."""
     if workflow.start_step_id is None:
         raise AssertionError("a draft is refused before it comes here")
     head = Head(
@@ -72,17 +79,17 @@ def begin(order: Create, values: dict[str, Value], workflow: Workflow, rules: Ru
         epoch=rules.epoch,
         is_confidential=order.is_confidential,
     )
-    p = Progress(head, workflow, rules, now)
+    p = Progress(head, workflow, rules, now, inventory)
     p.log(f"queued by {order.user}")
     flow.arrive(p, workflow.start_step_id)
     return p.decision(None)
 
 
-def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int) -> Decision:
-    """Return what follows from `event`; raises StateConflictError where somebody asks for what does not fit the state."""
+def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int, *, inventory: Inventory = NOTHING_KNOWN) -> Decision:
+    """Return what follows from `event`, with what `inventory` says of devices at which a step stands in line next; raises StateConflictError where somebody asks for what does not fit the state."""
     if event.id in head.applied and not isinstance(event, Claimed):
         return Decision(head, Reply.STORED)
-    return _HANDLERS[type(event)](Progress(head, workflow, rules, now), event)
+    return _HANDLERS[type(event)](Progress(head, workflow, rules, now, inventory), event)
 
 
 def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now: int) -> bool:
@@ -94,15 +101,15 @@ def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now:
 
 
 def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task | None:
-    """Return the task that a stored execution waits for; None where it waits for a person, is being worked on, or has ended."""
+    """Return the task that a stored execution waits for; None where it waits for a person or a lock, is being worked on, or has ended."""
     if head.status in ENDED or head.current is None or head.current.work.state is not StepState.EXECUTABLE:
         return None
     p = Progress(head, workflow, rules, now)
     flow.dispatch(p)
-    return p.tasks[0]
+    return p.tasks[0] if p.tasks else None
 
 
-def _is_current(p: Progress, event: Turn | Claimed | Reported | GivenBack | Lost) -> bool:
+def _is_current(p: Progress, event: Turn | Claimed | Reported | GivenBack | Lost | LockGiven | LocksInCircle) -> bool:
     if isinstance(event, Claimed | Reported | GivenBack) and event.epoch != p.head.epoch:
         return False
     return p.step.number == event.number and p.step.attempt == event.attempt
@@ -265,6 +272,28 @@ def _lost(p: Progress, event: Lost) -> Decision:
     return p.decision(event.id)
 
 
+def _lock_given(p: Progress, event: LockGiven) -> Decision:
+    lock = _awaited(p, event)
+    if lock is None:
+        return Decision(p.head, Reply.STALE)
+    locking.has(p, lock)
+    flow.dispatch(p)
+    return p.decision(event.id)
+
+
+def _locks_in_circle(p: Progress, event: LocksInCircle) -> Decision:
+    if _awaited(p, event) is None:
+        return Decision(p.head, Reply.STALE)
+    flow.fail_in_circle(p, event.told)
+    return p.decision(event.id)
+
+
+def _awaited(p: Progress, event: LockGiven | LocksInCircle) -> Lock | None:
+    """Return the lock that the current step waits for, where that is the one that is meant."""
+    lock = p.step.awaited_lock
+    return lock if _is_current(p, event) and lock is not None and lock.key == event.key else None
+
+
 def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
     gone = [each for each in p.head.left_behind if each.nonce == event.nonce]
     if not gone:
@@ -287,6 +316,8 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     GivenBack: _given_back,
     Lost: _lost,
     CleanedUp: _cleaned_up,
+    LockGiven: _lock_given,
+    LocksInCircle: _locks_in_circle,
     Restored: restoring.restore,
-    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WritingBack, WrittenBack), steering.steer),
+    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WritingBack, WrittenBack, BreakLock), steering.steer),
 }

@@ -4,6 +4,7 @@ A pattern is compared with the host as the step was given it, never with what a 
 otherwise where a password goes. So a network covers addresses only, and a host name needs a pattern of its own.
 """
 
+import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -28,6 +29,26 @@ class Device:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLane:
+    """What a step stands in line for that acts on a device. `name` is what people call that: the inventory's entry, or the host.
+
+    `address` is what its sessions are counted by, the first one of the entry, so that two entries, and two tenants, mean one device where they
+    begin alike. `sessions` is how many it may have at once; None leaves it to the settings.
+    """
+
+    name: str
+    address: str
+    sessions: int | None = None
+    is_known: bool = False
+    """Whether the inventory has it."""
+
+    @property
+    def lane(self) -> str:
+        """What stands for it in the queue and among locks. It does not show the device, whose name may come from a secret."""
+        return f"device {hashlib.blake2b(self.address.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
 
 
 def unfit_pattern(pattern: str) -> str | None:

@@ -133,6 +133,10 @@ class Policy:
     safe_to_rerun: bool | None = None
     """None where the author says nothing: then the step type decides."""
     probe: ProbePolicy | None = None
+    lock: str | None = None
+    """What nobody else has from this step on: the name of a lock, or `locks.OF_DEVICE`."""
+    unlock: str | None = None
+    """Which lock is let go after this step."""
 
 
 NO_POLICY: Final = Policy()

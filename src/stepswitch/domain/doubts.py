@@ -14,6 +14,7 @@ from stepswitch.domain import flow, probing
 from stepswitch.domain.document import ProbePolicy, Step
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import LogLevel, Outcome, Probe, Result, StepError, Values, Verdict
+from stepswitch.domain.fitting_outputs import fitting_outputs
 from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, advance
@@ -47,7 +48,7 @@ def _found(p: Progress, step: Step, policy: ProbePolicy, outcome: Outcome) -> tu
     verdict, notes = judgement.verdict, judgement.notes
     values: Values = {}
     if verdict is Verdict.DONE:
-        values, faults = flow.fitting_outputs(p, policy.out_bindings, outcome, f"steps.{shown(step.id)}.policy.probe")
+        values, faults = fitting_outputs(p, policy.out_bindings, outcome, f"steps.{shown(step.id)}.policy.probe")
         if faults:  # nobody may go on without what it should write, and nobody may run again what was done: that is for a person
             verdict, notes = Verdict.UNKNOWN, (*notes, *map(str, faults))
     for note in notes:

@@ -5,11 +5,11 @@ where the sender saw none), so that nothing is applied to a state that nobody sa
 step execution, because one step execution can be waited at twice: before it has run, and after.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.execution import ContextType, Head, LogEntry, Outcome, StepExecution, Values
 from stepswitch.domain.values import Value
@@ -124,6 +124,27 @@ class CleanedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class LockGiven:
+    """The lock that a step waits for is its execution's: it is the first in line, which the save proves once more."""
+
+    id: str
+    number: int
+    attempt: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocksInCircle:
+    """The lock that a step waits for will never be free: its holder waits, perhaps by way of others, for what this execution has. `told` says who."""
+
+    id: str
+    number: int
+    attempt: int
+    key: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """The store was restored from the backup of `backed_up_at`; whatever happened since then is not known here. `epoch` is new."""
 
@@ -212,8 +233,15 @@ class WrittenBack(Steered):
     revision: int = 0
 
 
-Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack
-Event = Turn | Claimed | Reported | GivenBack | Lost | CleanedUp | Restored | Steering
+@dataclass(frozen=True, slots=True)
+class BreakLock(Steered):
+    """Take the lock called `key` away from its holder."""
+
+    key: str = ""
+
+
+Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack | BreakLock
+Event = Turn | Claimed | Reported | GivenBack | Lost | CleanedUp | LockGiven | LocksInCircle | Restored | Steering
 
 
 class Reply(StrEnum):
@@ -231,11 +259,6 @@ class TaskKind(StrEnum):
 
     TURN = "turn"
     STEP = "step"
-
-
-def lane_of_device(device: str) -> str:
-    """Return what those who want a device stand in line for. It does not show the device, whose name may come from a secret."""
-    return f"device {hashlib.blake2b(device.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
 
 
 def lane_of_tenant(tenant: str) -> str:
@@ -256,7 +279,7 @@ class Task:
     kind: TaskKind
     since: int
     not_before: int | None = None
-    device: str | None = None
+    device: DeviceLane | None = None
     site: str = "default"
     step_type: str = ""
     epoch: str = ""
@@ -270,7 +293,7 @@ class Task:
         """What the task stands in line for: a turn, its device, or a place for a step of its type."""
         if self.kind is TaskKind.TURN:
             return "turn"
-        return f"type {self.step_type}" if self.device is None else lane_of_device(self.device)
+        return f"type {self.step_type}" if self.device is None else self.device.lane
 
 
 @dataclass(frozen=True, slots=True)

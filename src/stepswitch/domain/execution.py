@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.locks import Lock
 from stepswitch.domain.states import TERMINAL, StepState
 from stepswitch.domain.values import Plain, Value
 
@@ -147,7 +149,7 @@ class Probe:
     claimed_time: int | None = None
     end_time: int | None = None
     claim: Claim | None = None
-    device: str | None = None
+    device: DeviceLane | None = None
     inputs: Values = field(default_factory=dict)
     outputs: Values = field(default_factory=dict)
     result: Result | None = None
@@ -185,10 +187,12 @@ class StepExecution:
     outputs: Values = field(default_factory=dict)
     variables: Values = field(default_factory=dict)
     claim: Claim | None = None
-    device: str | None = None
+    device: DeviceLane | None = None
     site: str = "default"
     reruns: int = 0
     probe: Probe | None = None
+    awaited_lock: Lock | None = None
+    """What it waits for before it can be taken."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields that a later release wrote; kept and written back."""
 
@@ -255,6 +259,8 @@ class Head:
     """Its workflow knows passwords, or once did: whatever is stored of it is encrypted."""
     holds_unsafe: bool = False
     """It was restored and nobody has looked at it since: it pauses before the first step that is not safe to run again."""
+    locks: tuple[Lock, ...] = ()
+    """What nobody else of the tenant has as long as this execution has it."""
     applied: tuple[str, ...] = ()
     """Ids of the latest events, so that one whose commit was in doubt is recognised."""
     version: int = 0

@@ -3,17 +3,18 @@
 The rows of the table in `workflow-semantics`, section 5, in its order; the guards stand here, what may happen at all in `states`.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from stepswitch.domain import files, probing
-from stepswitch.domain.bindings import Bound, write
+from stepswitch.domain import files, locking, probing
+from stepswitch.domain.bindings import Bound
 from stepswitch.domain.changed import changed
 from stepswitch.domain.conditions import choose
-from stepswitch.domain.document import OutBinding, Policy, Step
-from stepswitch.domain.errors import ErrorCode, Fault
+from stepswitch.domain.document import Policy, Step
+from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import TaskKind
 from stepswitch.domain.execution import LogLevel, Outcome, Result, Status, StepError, StepExecution, Values
+from stepswitch.domain.fitting_outputs import fitting_outputs
+from stepswitch.domain.lanes import lane_of
 from stepswitch.domain.names import shown
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, StepState, advance
@@ -81,11 +82,10 @@ def begin_step(
         reruns=0 if before is None or anew else before.reruns,
         not_before=not_before,
         inputs=bound.inputs,
-        device=_device(p, step, bound.inputs),
+        device=lane_of(p.signature(step), bound.inputs, p.inventory),
     )
     if state is StepState.EXECUTABLE:
-        _note(p, bound)
-        _dispatch(p, step, bound)
+        _offer(p, step, bound)
 
 
 def _bind(p: Progress, step: Step) -> Bound:
@@ -104,9 +104,21 @@ def make_executable(p: Progress, *events: StepEvent) -> None:
     bound = _bind(p, step)
     state = advance(p.step.state, *events)
     p.current = changed(
-        p.step, state=state, since=p.now, inputs=bound.inputs, device=_device(p, step, bound.inputs), snapshot_id=p.head.snapshot_id
+        p.step,
+        state=state,
+        since=p.now,
+        inputs=bound.inputs,
+        device=lane_of(p.signature(step), bound.inputs, p.inventory),
+        snapshot_id=p.head.snapshot_id,
     )
+    _offer(p, step, bound)
+
+
+def _offer(p: Progress, step: Step, bound: Bound) -> None:
+    """Let a step that has become executable be taken, as soon as it has the lock that it wants."""
     _note(p, bound)
+    if step.policy.lock is not None:
+        locking.ask(p, step, bound.inputs)
     _dispatch(p, step, bound)
 
 
@@ -120,6 +132,9 @@ def dispatch(p: Progress) -> None:
 
 
 def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
+    if p.step.awaited_lock is not None:
+        p.awaited = None
+        return
     p.awaited = TaskKind.STEP if _needs_worker(p.signature(step), bound) else TaskKind.TURN
 
 
@@ -130,7 +145,11 @@ def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
 def is_due(p: Progress, *, has_waited: bool = False) -> bool:
     """Whether the current step, or the look of its probe, may be taken now, by a turn or by a worker; `has_waited` as in `Task`."""
     work = p.step.work
-    return work.state is StepState.EXECUTABLE and (has_waited or work.not_before is None or work.not_before <= p.clock)
+    return (
+        work.state is StepState.EXECUTABLE
+        and p.step.awaited_lock is None
+        and (has_waited or work.not_before is None or work.not_before <= p.clock)
+    )
 
 
 def is_for_worker(p: Progress, *, has_waited: bool = False) -> bool:
@@ -141,11 +160,6 @@ def is_for_worker(p: Progress, *, has_waited: bool = False) -> bool:
     if p.step.look is not None:
         return probing.can_look(p.signature(step))
     return _needs_worker(p.signature(step), _bind(p, step))
-
-
-def _device(p: Progress, step: Step, inputs: Values) -> str | None:
-    signature = p.signature(step)
-    return None if signature is None or (signature.device_input is None and signature.url_input is None) else signature.device(inputs)
 
 
 def run_inline(p: Progress, *, has_waited: bool = False) -> None:
@@ -180,6 +194,13 @@ def _inline_outcome(p: Progress, step: Step) -> Outcome | None:
 
 def _failure(code: ErrorCode, message: str) -> Outcome:
     return Outcome(Result.FAILED, error=StepError(code, message))
+
+
+def fail_in_circle(p: Progress, told: str) -> None:
+    """Fail the current step, which waits for a lock that will never be free."""
+    p.current = changed(p.step, awaited_lock=None)
+    p.start()
+    report(p, _failure(ErrorCode.DEADLOCK, told), StepEvent.CLAIMED, StepEvent.REPORTED)
 
 
 def report(p: Progress, outcome: Outcome, *events: StepEvent, started: int | None = None) -> None:
@@ -228,35 +249,6 @@ def _write_outputs(p: Progress, step: Step, outcome: Outcome) -> tuple[dict[str,
     for fault in faults:
         p.log(str(fault), LogLevel.WARN, p.step.number)
     return values, outcome
-
-
-def fitting_outputs(p: Progress, bindings: tuple[OutBinding, ...], outcome: Outcome, path: str) -> tuple[dict[str, Value], list[Fault]]:
-    """Return what `bindings`, which stand at `path`, make of the outputs of an attempt: the values that can be written, and why others cannot."""
-    written = write(bindings, p.workflow.declarations, outcome.outputs, path)
-    faults = [*_cut_faults(bindings, outcome), *written.faults, *_size_faults(p, written.values)]
-    if any(fault.code is ErrorCode.TOO_LARGE for fault in faults):
-        return {}, faults
-    cut = {binding.target for binding in bindings if binding.name in outcome.truncated}
-    return {name: value for name, value in written.values.items() if name not in cut} if cut else written.values, faults
-
-
-def _cut_faults(bindings: tuple[OutBinding, ...], outcome: Outcome) -> list[Fault]:
-    return [
-        Fault(ErrorCode.OUTPUT_TOO_LARGE, f"outBindings.{binding.target}", f"the output {binding.name} was cut and cannot be used")
-        for binding in bindings
-        if binding.name in outcome.truncated
-    ]
-
-
-def _size_faults(p: Progress, values: Mapping[str, Value]) -> list[Fault]:
-    if not values:
-        return []
-    total = p.size_with(values)
-    if total <= p.rules.limits.values_bytes:
-        return []
-    return [
-        Fault(ErrorCode.TOO_LARGE, "", f"the values of this execution would take {total} bytes; the limit is {p.rules.limits.values_bytes}")
-    ]
 
 
 def settle_failure(p: Progress, step: Step) -> None:
@@ -347,7 +339,7 @@ def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
 def hold(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
     """Pause before the current step, which nobody has claimed."""
     p.awaited = None
-    p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
+    p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD), awaited_lock=None)
     _pause_before(p, reason, code)
 
 
@@ -373,6 +365,8 @@ def leave(p: Progress, next_step_id: str, *events: StepEvent) -> None:
     if events:
         step = changed(step, state=advance(step.state, *events), end_time=step.end_time or p.now)
     p.rows.append(step)
+    if p.head.locks:
+        locking.leave_step(p)
     arrive(p, next_step_id)
 
 
@@ -380,4 +374,6 @@ def end(p: Progress, status: Status) -> None:
     """End the execution; its last step execution stays in the head."""
     p.awaited = None
     p.end(status)
+    if p.head.locks:
+        p.change(locks=())
     p.log(f"ended {status}", LogLevel.INFO if status is Status.COMPLETED else LogLevel.ERROR)

@@ -1,4 +1,4 @@
-"""A step's `policy`: time, retries, the way that is taken after a failure, and how a doubt is settled. Called by `parsing`.
+"""A step's `policy`: time, retries, the way that is taken after a failure, how a doubt is settled, and locks. Called by `parsing`.
 
 The upper bounds keep every moment that a policy leads to within what a clock can say.
 """
@@ -14,7 +14,9 @@ MAX_SECONDS: Final = 30 * 24 * 3600
 MAX_ATTEMPTS: Final = 1_000
 MAX_BACKOFF: Final = 100.0
 _LEAST_TIMEOUT: Final = 0.001
-_FIELDS: Final = frozenset({"timeoutSeconds", "delaySeconds", "retry", "onFailureStepId", "onUnknownStepId", "safeToRerun", "probe"})
+_FIELDS: Final = frozenset(
+    {"timeoutSeconds", "delaySeconds", "retry", "onFailureStepId", "onUnknownStepId", "safeToRerun", "probe", "lock", "unlock"}
+)
 _RETRY_FIELDS: Final = frozenset({"maxAttempts", "delaySeconds", "backoff"})
 _PROBE_FIELDS: Final = frozenset({"inBindings", "outBindings", "done", "notDone", "timeoutSeconds", "delaySeconds", "maxAttempts"})
 
@@ -34,6 +36,8 @@ def read_policy(step: ObjectReader) -> Policy:
         on_unknown_step_id=reader.name("onUnknownStepId"),
         safe_to_rerun=reader.flag("safeToRerun"),
         probe=None if probe is None else _read_probe(probe),
+        lock=reader.name("lock"),
+        unlock=reader.name("unlock"),
     )
 
 

@@ -14,6 +14,7 @@ from stepswitch.domain.document import Comparator, Condition, ProbePolicy, Step
 from stepswitch.domain.errors import ErrorCode, ValueMisfitError
 from stepswitch.domain.events import TaskKind
 from stepswitch.domain.execution import LogLevel, Outcome, Probe, Result, StepError, StepExecution, Values, Verdict
+from stepswitch.domain.lanes import lane_of
 from stepswitch.domain.progress import Progress
 from stepswitch.domain.states import StepEvent, StepState, advance
 from stepswitch.domain.step_types import StepSignature
@@ -80,7 +81,8 @@ def _stand(p: Progress, step: Step, look: Probe) -> bool:
         give_up(p, cannot_look(step, signature))
         return False
     bound = bind_probe(step, p.step.inputs, p.values, signature)
-    p.current = replace(p.step, probe=replace(look, since=p.now, inputs=bound.inputs, device=signature.device(bound.inputs)))
+    lane = lane_of(signature, bound.inputs, p.inventory)
+    p.current = replace(p.step, probe=replace(look, since=p.now, inputs=bound.inputs, device=lane))
     if bound.faults:
         give_up(p, StepError(bound.faults[0].code, "; ".join(map(str, bound.faults))))
         return False

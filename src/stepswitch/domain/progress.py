@@ -13,6 +13,7 @@ from stepswitch.domain.document import Step, Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Cancel, Decision, Reply, Task, TaskKind
 from stepswitch.domain.execution import Head, Leftover, LogEntry, LogLevel, Status, StepExecution
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.domain.values import Value, size_of
@@ -28,12 +29,13 @@ class Progress:
     """
 
     __slots__ = (
-        "_values", "awaited", "cancels", "clock", "current", "end_time", "head", "logs", "now", "rows", "rules", "status", "steps_begun",
+        "_values", "awaited", "cancels", "clock", "current", "end_time", "head", "inventory", "logs", "now", "rows", "rules", "status", "steps_begun",
         "workflow",
     )  # fmt: skip
 
-    def __init__(self, head: Head, workflow: Workflow, rules: Rules, now: int) -> None:
+    def __init__(self, head: Head, workflow: Workflow, rules: Rules, now: int, inventory: Inventory = NOTHING_KNOWN) -> None:
         self.head = head
+        self.inventory = inventory
         self.workflow = workflow
         self.rules = rules
         self.clock = now

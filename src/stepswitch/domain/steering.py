@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from stepswitch.domain import doubts, files, flow, probing
+from stepswitch.domain import doubts, files, flow, locking, probing
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.edits import told_edits, told_value
 from stepswitch.domain.errors import ErrorCode, PreconditionFailedError, StateConflictError
 from stepswitch.domain.events import (
     Abort,
+    BreakLock,
     Change,
     Decision,
     Pause,
@@ -150,6 +151,7 @@ def _abort(p: Progress, event: Abort) -> Decision:
         aborted=True,
         result=result,
         end_time=step.end_time or p.now,
+        awaited_lock=None,
     )
     flow.end(p, Status.ABORTED)
     return p.decision(event.id)
@@ -324,6 +326,14 @@ def _refuse_unfit_files(p: Progress, event: SetFile, after: files.Files) -> None
         raise StateConflictError(message, ErrorCode.FILE_IN_USE)
 
 
+def _break_lock(p: Progress, event: BreakLock) -> Decision:
+    lock = next((each for each in p.head.locks if each.key == event.key), None)
+    if lock is None:
+        raise StateConflictError("the execution does not have this lock, or has it no more; look again")
+    locking.break_(p, lock, event.user, event.reason)
+    return p.decision(event.id)
+
+
 def _writing_back(p: Progress, event: WritingBack) -> Decision:
     p.change(catalogue_snapshot_id=event.found_snapshot_id, writing_back=event.snapshot_id)
     return p.decision(event.id)
@@ -347,4 +357,5 @@ _ACTS: Final[Mapping[type[Steering], Callable[[Progress, Any], Decision]]] = {
     SetFile: _set_file,
     WritingBack: _writing_back,
     WrittenBack: _written_back,
+    BreakLock: _break_lock,
 }

@@ -91,15 +91,8 @@ class StepSignature:
         """Return whether an attempt with `inputs` may be made again without anybody's word."""
         return self.always_safe or any(name in inputs and to_text(inputs[name]) in values for name, values in self.safe_when.items())
 
-    def device(self, inputs: Mapping[str, Value]) -> str | None:
-        """Return what an attempt with `inputs` acts on, as `host` or `host:port`; None where that cannot be said."""
-        host, port = self._host_and_port(inputs)
-        if host is None:
-            return None
-        return host if port is None else f"{host}:{port}"
-
     def target(self, inputs: Mapping[str, Value]) -> Device | None:
-        """Return the same as a value, for those who compare it; None where it cannot be said."""
+        """Return what an attempt with `inputs` acts on; None where that cannot be said."""
         host, port = self._host_and_port(inputs)
         if host is None:
             return None
@@ -123,6 +116,11 @@ def _of_url(url: Value | None) -> tuple[str | None, Value | None]:
     except ValueError:
         read = None
     return (None, None) if read is None else (read.host, read.port)
+
+
+def acting(types: "StepTypes") -> frozenset[str]:
+    """Return the names of the types that act on a device."""
+    return frozenset(name for name, signature in types.by_name.items() if signature.device_inputs)
 
 
 DOCUMENTED_TYPES: Final = (

@@ -13,6 +13,7 @@ from typing import Any
 from stepswitch.domain.document import Declaration, Step, Workflow
 from stepswitch.domain.errors import ErrorCode, Fault
 from stepswitch.domain.formats import misfit
+from stepswitch.domain.lock_checks import check_locks
 from stepswitch.domain.names import INJECTED, shown
 from stepswitch.domain.parsing import Outline, outline
 from stepswitch.domain.probe_checks import check_probe
@@ -40,6 +41,7 @@ def check(source: Mapping[str, Any], step_types: StepTypes, strict: bool = False
     for step in found.workflow.steps.values():
         check_step(step, scope)
         check_probe(step, scope)
+        check_locks(step, scope)
     if is_readable:
         # Of a document that could be read in part only, nobody can say what is missing in it.
         _warn_of_loose_ends(found.workflow, report)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from stepswitch.domain.events import Change, Event, SetFile, SetValues
+from stepswitch.domain.events import BreakLock, Change, Event, SetFile, SetValues
 from stepswitch.domain.execution import Head
 from stepswitch.engine.audit import Actor, Entry, Thing, changed, written_time
 
@@ -48,6 +48,8 @@ def _named(event: Event) -> Mapping[str, Any]:
     """Return what an event changed beside that, by name."""
     if isinstance(event, SetValues):
         return {"values": list(event.values)}
+    if isinstance(event, BreakLock):
+        return {"brokenLock": event.key.removeprefix("name ")}
     if isinstance(event, SetFile):
         return {"file": event.key, "fileId": event.file_id}
     if isinstance(event, Change) and event.snapshot_id is not None:

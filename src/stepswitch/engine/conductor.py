@@ -22,15 +22,19 @@ from stepswitch.domain.errors import (
     StoreError,
     VersionConflictError,
 )
-from stepswitch.domain.events import Change, Decision, Event, Reply, Task
+from stepswitch.domain.events import Change, Claimed, CleanedUp, Decision, Event, GivenBack, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
+from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
+from stepswitch.domain.locks import LockChange, lock_change
 from stepswitch.domain.rules import Rules
+from stepswitch.domain.step_types import acting
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.audited_executions import expired
 from stepswitch.engine.audited_executions import saved as saved_entry
 from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.dispatching import TaskTaker
+from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
 from stepswitch.engine.ports import Clock, ExecutionStore, Observer
 from stepswitch.engine.records import Committed, RequestMark, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -42,6 +46,8 @@ NOTHING: Final[Values] = {}
 _LEFT_BEHIND: Final = (
     "what a step may have left behind is not known to be gone yet; delete the execution once no step says cleanupPending any more"
 )
+_BINDING_NOTHING: Final = (Claimed, GivenBack, CleanedUp)
+"""Events after which no other step stands in line for a device."""
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.conductor")
 
@@ -49,10 +55,21 @@ _log = structlog.get_logger("stepswitch.conductor")
 class Conductor:
     """Applies events to executions. It never runs anything itself: it only says what is next."""
 
-    def __init__(self, store: ExecutionStore, snapshots: Snapshots, rules: Rules, clock: Clock, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self,
+        store: ExecutionStore,
+        snapshots: Snapshots,
+        rules: Rules,
+        clock: Clock,
+        observers: Sequence[Observer] = (),
+        *,
+        inventory: InventoryFinder = NO_INVENTORY,
+    ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._rules = rules
+        self._acting = acting(rules.types)
+        self._inventory = inventory
         self._clock = clock
         self._observers = list(observers)
         self._dispatcher: TaskTaker | None = None
@@ -81,6 +98,10 @@ class Conductor:
         """Return the committed head of an execution where it is at hand, as that of one is whose claim is stored."""
         return self._heads.get(execution_id)
 
+    async def inventory_for(self, tenant: str, compiled: Compiled) -> Inventory:
+        """Return what is known of the devices on which the steps of a workflow act; nothing is asked where none of them does."""
+        return NOTHING_KNOWN if compiled.step_types.isdisjoint(self._acting) else await self._inventory.of(tenant)
+
     async def create(
         self,
         decision: Decision,
@@ -99,7 +120,8 @@ class Conductor:
         self._snapshots.keep(compiled)
         head = decision.head
         reach(CrashPoint.CREATE_UNSAVED)
-        save = Save(head, decision.rows, decision.logs, searched, lane=_lane(decision), entry=entry)
+        locks = _lock_change(None, head)
+        save = Save(head, decision.rows, decision.logs, searched, lane=_lane(decision), entry=entry, locks=locks)
         try:
             await self._store.create(save, compiled.snapshot, mark)
         except CommitInDoubtError:
@@ -107,7 +129,7 @@ class Conductor:
                 raise
             _settle(entry)
         reach(CrashPoint.CREATE_SAVED)
-        self._follow_up(decision)
+        self._follow_up(decision, locks)
 
     async def apply(self, execution_id: str, event: Event, entry: Entry | None = None) -> Decision:
         """Let `event` happen, and `entry` be recorded with it; raises NotFoundError, or StateConflictError where somebody's will does not fit the state."""
@@ -118,16 +140,18 @@ class Conductor:
             for _ in range(TRIES):
                 head = await self._load(execution_id)
                 compiled = await self._snapshots.get(head.snapshot_id)
-                decision = decide(head, event, compiled.workflow, self._rules, self._clock.now())
+                known = NOTHING_KNOWN if isinstance(event, _BINDING_NOTHING) else await self.inventory_for(head.tenant, compiled)
+                decision = decide(head, event, compiled.workflow, self._rules, self._clock.now(), inventory=known)
                 if decision.head is head:
                     if event.id in head.applied:
                         self._submit_pending(head, compiled)  # whoever applied it may have failed before it was followed up
                     return decision
                 unsaved, saved = around_save(event)
                 reach(unsaved)
-                if await self._save(head, decision, event, entry):
+                locks = _lock_change(head, decision.head)
+                if await self._save(head, decision, event, locks, entry):
                     reach(saved)
-                    self._follow_up(decision)
+                    self._follow_up(decision, locks)
                     return decision
         raise StoreError(f"execution {execution_id} could not be saved, {TRIES} times in a row: others saved first, or COMMIT failed")
 
@@ -225,11 +249,11 @@ class Conductor:
             raise NotFoundError(f"no execution {execution_id}")
         return head
 
-    async def _save(self, before: Head, decision: Decision, event: Event, entry: Entry | None = None) -> bool:
+    async def _save(self, before: Head, decision: Decision, event: Event, locks: LockChange | None, entry: Entry | None) -> bool:
         """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
         head = decision.head
         record = None if entry is None else saved_entry(entry, before, head, event)
-        save = Save(head, decision.rows, decision.logs, lane=_lane(decision), entry=record)
+        save = Save(head, decision.rows, decision.logs, lane=_lane(decision), entry=record, locks=locks)
         if head.attachments is not before.attachments:
             save = _with_files(save, before)
         edited = await self._edited(event)
@@ -254,7 +278,7 @@ class Conductor:
             return await self._snapshots.get(event.snapshot_id)
         return None
 
-    def _follow_up(self, decision: Decision) -> None:
+    def _follow_up(self, decision: Decision, locks: LockChange | None) -> None:
         """Everything that may only happen after the commit. Nothing of it waits, so observers are told before a task begins."""
         self._remember(decision.head)
         for cancel in decision.cancels:
@@ -266,7 +290,7 @@ class Conductor:
                 self._heads.pop(task.execution_id)  # it is long until somebody needs it
         head = decision.head
         steps = decision.rows if head.current is None else (*decision.rows, head.current)
-        self._tell(Committed(head.id, head, steps, decision.logs))
+        self._tell(Committed(head.id, head, steps, decision.logs, locks=locks))
 
     def _tell(self, change: Committed) -> None:
         for observer in self._observers:
@@ -308,6 +332,14 @@ def _settle(entry: Entry | None) -> None:
 
 def _lane(decision: Decision) -> str | None:
     return decision.tasks[0].lane if decision.tasks else None
+
+
+def _lock_change(before: Head | None, after: Head) -> LockChange | None:
+    """Return what a decision does to the lines for locks; asked of every one, and nearly always nothing."""
+    had = () if before is None else before.locks
+    awaited = None if before is None or before.current is None else before.current.awaited_lock
+    awaits = None if after.current is None else after.current.awaited_lock
+    return None if after.locks is had and awaits is awaited else lock_change(had, awaited, after.locks, awaits)
 
 
 def _with_files(save: Save, before: Head) -> Save:

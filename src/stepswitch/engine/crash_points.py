@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
 
-from stepswitch.domain.events import Claimed, CleanedUp, Event, GivenBack, Lost, Reported, Turn
+from stepswitch.domain.events import Claimed, CleanedUp, Event, GivenBack, LockGiven, LocksInCircle, Lost, Reported, Turn
 
 
 class CrashPoint(StrEnum):
@@ -30,6 +30,8 @@ class CrashPoint(StrEnum):
     LOSS_SAVED = "loss.saved"
     CLEANUP_UNSAVED = "cleanup.unsaved"
     CLEANUP_SAVED = "cleanup.saved"
+    LOCK_UNSAVED = "lock.unsaved"
+    LOCK_SAVED = "lock.saved"
     STEERING_UNSAVED = "steering.unsaved"
     STEERING_SAVED = "steering.saved"
     DELETE_UNSAVED = "delete.unsaved"
@@ -73,6 +75,8 @@ AROUND_SAVES: Final[Mapping[type[Event], tuple[CrashPoint, CrashPoint]]] = {
     Reported: (_P.REPORT_UNSAVED, _P.REPORT_SAVED),
     Lost: (_P.LOSS_UNSAVED, _P.LOSS_SAVED),
     CleanedUp: (_P.CLEANUP_UNSAVED, _P.CLEANUP_SAVED),
+    LockGiven: (_P.LOCK_UNSAVED, _P.LOCK_SAVED),
+    LocksInCircle: (_P.LOCK_UNSAVED, _P.LOCK_SAVED),
 }
 """The points before and after the save of an event; whatever is not here is somebody's will."""
 _STEERING: Final = (_P.STEERING_UNSAVED, _P.STEERING_SAVED)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import Cancel, Task, TaskKind
 from stepswitch.engine.records import ANY, Due, Runnable, Waiting
 
@@ -83,7 +84,7 @@ class Dispatcher(TaskTaker, Protocol):
     def waiting(self, execution_id: str) -> Waiting | None:
         """Return what the task of an execution waits for; None where it has none queued here."""
 
-    def is_busy(self, device: str) -> bool:
+    def is_busy(self, device: DeviceLane) -> bool:
         """Return whether all sessions that a device may have are taken."""
 
     def place(self, step_type: str, tenant: str) -> str:

@@ -176,7 +176,8 @@ class Executions:
             is_confidential=compiled.is_confidential,
         )
         values = signed(initial_values(workflow, request.assignments, request.context), caller.user)
-        decision = begin(order, values, workflow, self._rules, now)
+        known = await self._conductor.inventory_for(caller.tenant, compiled)
+        decision = begin(order, values, workflow, self._rules, now, inventory=known)
         searched = self._views.searched_context(decision.head, compiled)
         entry = caller.entry(thing_of(decision.head), after=created(decision.head))
         return await self._conductor.create(decision, compiled, origin.mark, searched, entry)

@@ -78,7 +78,7 @@ class Newsroom:
     async def standing(self, head: Head) -> Standing:
         """Return how an execution stands now."""
         compiled = await self._snapshots.get(head.snapshot_id)
-        return self._standing(head, compiled, await self._mask(head, is_edited=True))
+        return await self._standing(head, compiled, await self._mask(head, is_edited=True))
 
     async def happened(self, commit: Commit, size: int) -> Happened | None:
         """Return what is told of a commit; None where the execution was removed since, which a later commit says."""
@@ -95,12 +95,16 @@ class Newsroom:
         news: list[News] = [*(_without_secrets(step, mask) for step in steps), *map(mask.entry, commit.logs)]
         then = outline.of(head, commit.time)
         compiled = await self._snapshots.get(head.snapshot_id)
-        standing = self._standing(then, compiled, mask, is_newest=outline.version == head.version)
+        standing = await self._standing(then, compiled, mask, is_newest=outline.version == head.version)
         news.insert(0 if outline.version == 1 else len(news), standing)
         return _happened(commit, head, tuple(news), size, has_ended=outline.status in ENDED)
 
-    def _standing(self, head: Head, compiled: Compiled, mask: Mask, *, is_newest: bool = True) -> Standing:
-        waiting_for = self._views.waiting_for(head, compiled) if is_newest else waiting_for_somebody(head)
+    async def _standing(self, head: Head, compiled: Compiled, mask: Mask, *, is_newest: bool = True) -> Standing:
+        if is_newest:
+            holders = await self._views.holders([head])
+            waiting_for = self._views.waiting_for(head, compiled, holders.get(head.id))
+        else:
+            waiting_for = waiting_for_somebody(head)
         return Standing(head, tuple(replace(each, name=mask.text(each.name)) for each in waiting_for))
 
     async def _head(self, commit: Commit) -> Head | None:

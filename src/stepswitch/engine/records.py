@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from stepswitch.domain.execution import Head, LogEntry, StepExecution, Values
+from stepswitch.domain.locks import LockChange
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.privileges import Privilege
 
@@ -28,6 +29,8 @@ class Save:
     """Ids of the files that belong to it no longer."""
     entry: Entry | None = None
     """What the audit trail says of it, where somebody asked for it."""
+    locks: LockChange | None = None
+    """What it does to the lines for locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +293,5 @@ class Committed:
     steps: tuple[StepExecution, ...] = ()
     logs: tuple[LogEntry, ...] = field(default=())
     is_gone: bool = False
+    locks: LockChange | None = None
+    """What it did to the lines for locks."""

@@ -20,6 +20,7 @@ from stepswitch.domain.events import (
     Create,
     Decision,
     Event,
+    LockGiven,
     Lost,
     Reported,
     Resume,
@@ -221,9 +222,17 @@ class Play:
 
     def _pending(self) -> Task | None:
         """Return what has to be done next; operators act until there is something, or they have nothing left to do."""
-        while (task := pending_task(self.head, self._compiled.workflow, self._rules, self._now)) is None and self._act():
-            pass
+        while (task := pending_task(self.head, self._compiled.workflow, self._rules, self._now)) is None:
+            if not (self._is_given_lock() or self._act()):
+                break
         return task
+
+    def _is_given_lock(self) -> bool:
+        """Give the execution the lock that it waits for, which nobody else can have here; return whether there was one."""
+        awaited = self._step.awaited_lock
+        if awaited is not None:
+            self._apply(LockGiven(self._event_id(), self._step.number, self._step.attempt, awaited.key))
+        return awaited is not None
 
     def _carry_out(self, task: Task) -> Computation | None:
         step = self._compiled.workflow.steps[self._step.step_id]

@@ -38,6 +38,8 @@ class Compiled:
     secret_defaults: tuple[str, ...]
     is_confidential: bool
     """Whether its executions may know anything that must not be shown."""
+    step_types: frozenset[str]
+    """The types of its steps, as they are written."""
     size: int
     """About how many bytes the document has as JSON."""
 
@@ -73,7 +75,8 @@ def _compile(snapshot: Snapshot) -> Compiled:
         default for kind, default in declared + bound + compared if kind is ValueType.PASSWORD and isinstance(default, str) and default
     }
     snapshot = replace(snapshot, is_confidential=mentions_passwords(snapshot.document))
-    return Compiled(snapshot, workflow, names, tuple(defaults), holds_passwords(workflow), size_in_memory(snapshot.document))
+    types = frozenset(step.type for step in workflow.steps.values())
+    return Compiled(snapshot, workflow, names, tuple(defaults), holds_passwords(workflow), types, size_in_memory(snapshot.document))
 
 
 class Snapshots:

@@ -21,7 +21,7 @@ from stepswitch.domain.errors import (
     StateConflictError,
     StoreError,
 )
-from stepswitch.domain.events import Abort, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WritingBack, WrittenBack
+from stepswitch.domain.events import Abort, BreakLock, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WritingBack, WrittenBack
 from stepswitch.domain.execution import Head
 from stepswitch.domain.influence import steps_given, steps_with_file
 from stepswitch.domain.references import signed
@@ -36,6 +36,7 @@ from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_edit, in_values
 from stepswitch.engine.edits import Edit, StepEdits, edit
 from stepswitch.engine.executions import snapshot_document
+from stepswitch.engine.lock_ports import NO_LOCKS, LockStore
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import StoredFile, StoredWorkflow
@@ -44,6 +45,7 @@ from stepswitch.engine.views import ExecutionView, Views, state_of
 
 Seen = frozenset[str] | None
 """The states (`views.state_of`) of which somebody has seen one and for which his act is meant alone; None where he does not say."""
+LOCK_ID_DIGITS: Final = 18
 _CHANGED_SINCE: Final = "the workflow in the catalogue has changed since this execution was given its steps; look at both and decide"
 
 
@@ -103,10 +105,12 @@ class ExecutionSteering:
         rules: Rules,
         clock: Clock,
         ids: Ids,
+        locks: LockStore = NO_LOCKS,
         strict: bool = False,
         credentials: CredentialChecks = NO_CHECKS,
     ) -> None:
         self._conductor = conductor
+        self._locks = locks
         self._credentials = credentials
         self._catalogue = catalogue
         self._snapshots = snapshots
@@ -136,6 +140,15 @@ class ExecutionSteering:
         """Pause before the next step that nobody has begun; one that waits already is no error."""
         head = await self._steered(caller, execution_id, seen)
         return await self._steer(caller, Pause(*self._signed(caller, head, reason, seen)), head)
+
+    async def break_lock(self, caller: Caller, execution_id: str, lock_id: str, reason: str = "", seen: Seen = None) -> ExecutionView:
+        """Take a lock away from an execution, by the id of its holding; raises StateConflictError where it does not have it any more."""
+        head = await self._steered(caller, execution_id, seen)
+        held = await self._locks.place(head.tenant, int(lock_id)) if is_lock_id(lock_id) else None
+        if held is None or held.execution_id != head.id:
+            raise StateConflictError(f"the execution does not have the lock {lock_id}, or has it no more; list the locks again")
+        signed = self._signed(caller, head, reason, seen)
+        return await self._steer(caller, BreakLock(*signed, key=held.key), head)
 
     async def change(self, caller: Caller, execution_id: str, order: ChangeOrder, reason: str = "", seen: Seen = None) -> Changed:
         """Change an execution, all of it or nothing; raises InvalidRequestError with every fault."""
@@ -325,6 +338,11 @@ class ExecutionSteering:
             if await self._conductor.head(head.id) is None:
                 raise NotFoundError(f"no execution {head.id}") from None
             raise
+
+
+def is_lock_id(text: str) -> bool:
+    """Return whether a text can be the id of a lock."""
+    return text.isascii() and text.isdecimal() and len(text) <= LOCK_ID_DIGITS
 
 
 def _refuse_unseen(head: Head, seen: Seen) -> None:

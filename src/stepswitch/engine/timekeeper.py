@@ -21,6 +21,7 @@ from stepswitch.engine.claims import Claims
 from stepswitch.engine.commits import KEPT_MILLISECONDS
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.locks import LockLines
 from stepswitch.engine.ports import Clock, CommitLog, ExecutionStore, FileStore, RequestStore
 from stepswitch.engine.records import OpenClaim
 
@@ -76,6 +77,7 @@ class Timekeeper:
         files: FileStore | None = None,
         commits: CommitLog | None = None,
         requests: RequestStore | None = None,
+        locks: LockLines | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -88,6 +90,7 @@ class Timekeeper:
         self._files = files
         self._commits = commits
         self._requests = requests
+        self._locks = locks
         self._has_in_hand = has_in_hand
         self._clean_up = clean_up
         self._offset = self._clock_offset()
@@ -206,6 +209,8 @@ class Timekeeper:
     async def _wake_up(self) -> None:
         """Have everything found that could run and that nobody holds; what is queued or running already is not queued twice."""
         await self._backlog.fill()
+        if self._locks is not None:
+            await self._locks.look()
 
     async def _retain(self, moment: float) -> bool:
         """Remove what nobody keeps any longer; return whether that was all."""

@@ -11,12 +11,15 @@ from stepswitch.domain.changed import changed
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.events import Task
 from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
+from stepswitch.domain.locks import Lock
 from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask, searched_context
 from stepswitch.engine.dispatching import Dispatcher, QueueStore
 from stepswitch.engine.known_secrets import KnownSecrets
+from stepswitch.engine.lock_ports import NO_LOCKS, LockStore
+from stepswitch.engine.locks import LockHolder
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.records import LogOrder, LogPage, Runnable
 from stepswitch.engine.rows import Rows
@@ -35,6 +38,8 @@ class WaitingFor:
     name: str
     since: int
     until: int | None = None
+    holder: LockHolder | None = None
+    """Of a lock: who has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,10 @@ class Views:
         conductor: Conductor,
         dispatcher: Dispatcher,
         secrets: Secrets,
+        locks: LockStore = NO_LOCKS,
     ) -> None:
         self._store = store
+        self._locks = locks
         self._queue = queue
         self._snapshots = snapshots
         self._conductor = conductor
@@ -138,9 +145,9 @@ class Views:
         """Return what is wanted of an execution of the caller's tenant, with `rows` where it is long; raises NotFoundError."""
         head = await self.head(caller, execution_id)
         compiled = await self._snapshots.get(head.snapshot_id)
-        places = await self.places([head])
+        place, holder = (await self.places([head])).get(head.id), await self._holder(head)
         if wanted.is_head_only:
-            return self._view(head, compiled, Mask(self._secrets, head, [compiled]), places.get(head.id))
+            return self._view(head, compiled, Mask(self._secrets, head, [compiled]), place, holder=holder)
         count = behind(head)
         steps = await self._store.steps(head.id, 0, count, SHORT_BYTES) if 0 < count <= SHORT_STEPS else ()
         logs, more = await self._logs(head, wanted)
@@ -149,7 +156,7 @@ class Views:
         snapshots = {each: await self._snapshots.get(each) for each in {head.snapshot_id, *(step.snapshot_id for step in steps)}}
         if head.current is not None and head.current.snapshot_id not in snapshots:
             snapshots[head.current.snapshot_id] = await self._snapshots.get(head.current.snapshot_id)
-        return self._short(head, snapshots, steps, logs, places.get(head.id))
+        return self._short(head, snapshots, steps, logs, place, holder=holder)
 
     async def places(self, heads: Sequence[Head]) -> Mapping[str, int]:
         """Return the places in line, from 1, of those of these executions whose first step waits; none is shown a greater one than `COUNTED_PLACES` + 1.
@@ -182,7 +189,32 @@ class Views:
         has_ended = head.status in ENDED
         compiled = await self._snapshots.get(head.snapshot_id)
         place = (await self.places([head])).get(head.id)
-        return Stand(state_of(head), lasting, () if has_ended else (place, *self.waiting_for(head, compiled)), has_ended)
+        waiting_for = () if has_ended else self.waiting_for(head, compiled, await self._holder(head))
+        return Stand(state_of(head), lasting, () if has_ended else (place, *waiting_for), has_ended)
+
+    async def holders(self, heads: Sequence[Head]) -> Mapping[str, LockHolder]:
+        """Return who has the lock that each of these executions waits for, by their ids; only of those that wait for one that somebody has."""
+        by_line: dict[tuple[str, str], LockHolder | None] = {}
+        found = {}
+        for head in heads:
+            lock = awaited_lock(head)
+            if lock is None:
+                continue
+            line = (head.tenant, lock.key)
+            if line not in by_line:
+                by_line[line] = await self._first(*line)
+            holder = by_line[line]
+            if holder is not None and holder.execution_id != head.id:
+                found[head.id] = holder
+        return found
+
+    async def _holder(self, head: Head) -> LockHolder | None:
+        return None if awaited_lock(head) is None else (await self.holders([head])).get(head.id)
+
+    async def _first(self, tenant: str, key: str) -> LockHolder | None:
+        first = await self._locks.first(tenant, key)
+        head = None if first is None else await self._conductor.head(first.execution_id)
+        return None if head is None else LockHolder(head.id, head.status.value)
 
     def searched_context(self, head: Head, compiled: Compiled) -> Values:
         """Return what of the context of a new execution lists may be filtered by."""
@@ -195,10 +227,16 @@ class Views:
         return self._short(head, {head.snapshot_id: compiled}, (), logs, place)
 
     def listed(
-        self, head: Head, steps: Sequence[StepExecution], snapshots: Mapping[str, Compiled], place: int | None = None
+        self,
+        head: Head,
+        steps: Sequence[StepExecution],
+        snapshots: Mapping[str, Compiled],
+        place: int | None = None,
+        *,
+        holder: LockHolder | None = None,
     ) -> ExecutionView:
         """Return the view of an execution of a list, without logs, from what was read with others; `steps` are those that are behind."""
-        return self._short(head, snapshots, steps[: behind(head)], place=place)
+        return self._short(head, snapshots, steps[: behind(head)], place=place, holder=holder)
 
     async def _logs(self, head: Head, wanted: Wanted) -> tuple[Sequence[LogEntry], LogPage | None]:
         if not (wanted.logs or wanted.step_logs):
@@ -218,7 +256,7 @@ class Views:
         if any(each.is_confidential for each in compiled.values()):
             mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
         place = (await self.places([head])).get(head.id)
-        return self._view(head, own, mask, place, Rows(self._store, standing, compiled, mask))
+        return self._view(head, own, mask, place, Rows(self._store, standing, compiled, mask), holder=await self._holder(head))
 
     def _short(
         self,
@@ -227,14 +265,22 @@ class Views:
         behind: Sequence[StepExecution],
         logs: Sequence[LogEntry] = (),
         place: int | None = None,
+        *,
+        holder: LockHolder | None = None,
     ) -> ExecutionView:
         all_steps = behind if head.current is None else (*behind, head.current)
         steps = [(step, snapshots[step.snapshot_id]) for step in all_steps]
         mask = Mask(self._secrets, head, [snapshots[head.snapshot_id], *(of for _, of in steps)], steps)
         masked = [(mask.step(step, of), of) for step, of in steps]
-        return changed(self._view(head, snapshots[head.snapshot_id], mask, place), steps=masked, logs=[mask.entry(entry) for entry in logs])
+        return changed(
+            self._view(head, snapshots[head.snapshot_id], mask, place, holder=holder),
+            steps=masked,
+            logs=[mask.entry(entry) for entry in logs],
+        )
 
-    def _view(self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None) -> ExecutionView:
+    def _view(
+        self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None, *, holder: LockHolder | None = None
+    ) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
             head=changed(mask.head(head, compiled), current=None),
@@ -242,16 +288,19 @@ class Views:
             steps=(),
             logs=(),
             outputs=mask.values(outputs, compiled.secret_names),
-            waiting_for=tuple(changed(each, name=mask.text(each.name)) for each in self.waiting_for(head, compiled)),
+            waiting_for=tuple(changed(each, name=mask.text(each.name)) for each in self.waiting_for(head, compiled, holder)),
             queue_position=place if head.status is Status.QUEUED else None,
             masker=self._secrets.masker,
             rows=rows,
         )
 
-    def waiting_for(self, head: Head, compiled: Compiled) -> tuple[WaitingFor, ...]:
-        """Return what an execution waits for; `compiled` is its snapshot."""
+    def waiting_for(self, head: Head, compiled: Compiled, holder: LockHolder | None = None) -> tuple[WaitingFor, ...]:
+        """Return what an execution waits for; `compiled` is its snapshot, `holder` who has the lock that it waits for."""
         if head.status is Status.PAUSED or not is_in_line(head):
             return waiting_for_somebody(head)
+        lock = awaited_lock(head)
+        if lock is not None and head.current is not None:
+            return (WaitingFor("lock", lock.name, head.current.since, holder=holder),)
         waiting = self._dispatcher.waiting(head.id)
         if waiting is not None:
             return (WaitingFor(waiting.kind, waiting.name, waiting.since, waiting.until),)
@@ -265,7 +314,7 @@ class Views:
         if work.not_before is not None and work.not_before > work.since:
             return WaitingFor("time", "delay", work.since, work.not_before)
         if work.device is not None and self._dispatcher.is_busy(work.device):
-            return WaitingFor("device", work.device, work.since)
+            return WaitingFor("device", work.device.name, work.since)
         return WaitingFor("place", place, work.since)
 
 
@@ -279,6 +328,11 @@ def waiting_for_somebody(head: Head) -> tuple[WaitingFor, ...]:
     if head.current is None or head.status is not Status.PAUSED:
         return ()
     return (WaitingFor("person", head.pause_code or head.current.state.value, head.last_time),)
+
+
+def awaited_lock(head: Head) -> Lock | None:
+    """Return the lock that an execution waits for."""
+    return None if head.current is None else head.current.awaited_lock
 
 
 def is_in_line(head: Head) -> bool:

@@ -1,9 +1,8 @@
 """Sessions with devices, kept between the steps of one execution. Called by the step types that log in somewhere.
 
 A session belongs to one execution and to one running step at a time. Between two steps it is kept for a short while, and only
-the same execution, with the same credential and a host key that is still trusted, gets it back. Each device (host and port) has
-a number of places; who finds them taken by kept sessions has the oldest of these closed, who finds them taken by running steps
-waits for its turn.
+the same execution, with the same credential and a host key that is still trusted, gets it back. Nothing is counted here: how many may
+be at a device is one count over all step types, and whoever keeps it has what is kept here closed by `release` where others want the place.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 CLOSING_SECONDS: Final = 2.0
@@ -69,14 +68,6 @@ class _Kept(Generic[S]):
 
 
 @dataclass(slots=True, eq=False)
-class _Places(Generic[S]):
-    free: asyncio.Semaphore
-    taken: int = 0
-    interested: int = 0
-    kept: list[_Kept[S]] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
 class Lease(Generic[S]):
     """A session in the hands of one running step. It is dropped at the end unless the step calls `keep`."""
 
@@ -92,35 +83,28 @@ class Lease(Generic[S]):
 class Connections(Generic[S]):
     """The sessions of one step type in this process."""
 
-    def __init__(self, *, sessions_per_device: int = 1, idle_seconds: float = 30.0) -> None:
-        self._limit = sessions_per_device
+    def __init__(self, *, idle_seconds: float = 30.0) -> None:
         self._idle_seconds = idle_seconds
-        self._devices: dict[Device, _Places[S]] = {}
+        self._kept: dict[Device, list[_Kept[S]]] = {}
+        self._in_use = 0
         self._closed = False
 
     @asynccontextmanager
     async def lease(
         self, holder: Holder, connect: Callable[[], Awaitable[S]], *, accepts: Callable[[S], bool], fresh: bool = False
     ) -> AsyncIterator[Lease[S]]:
-        """Give a session to `holder` until the block ends, waiting for a place at its device.
+        """Give a session to `holder` until the block ends.
 
         A kept session of an equal holder is taken where it lives, `accepts` says yes and no `fresh` one is asked for; otherwise
-        `connect` makes one, and what it raises comes through.
+        what the same execution has kept at the device is closed, and `connect` makes one; what it raises comes through.
         """
-        places = self._devices.setdefault(holder.device, _Places(asyncio.Semaphore(self._limit)))
-        places.interested += 1
+        self._in_use += 1
         try:
-            async with places.free:
-                places.taken += 1
-                try:
-                    lease = await self._take(places, holder, connect, accepts if not fresh else _never)
-                    async with self._held(places, holder, lease):
-                        yield lease
-                finally:
-                    places.taken -= 1
+            lease = await self._take(holder, connect, accepts if not fresh else _never)
+            async with self._held(holder, lease):
+                yield lease
         finally:
-            places.interested -= 1
-            self._forget_unused(holder.device)
+            self._in_use -= 1
 
     async def release(self, execution_id: str) -> None:
         """Close what is kept for an execution."""
@@ -134,30 +118,20 @@ class Connections(Generic[S]):
     @property
     def count(self) -> int:
         """How many sessions are kept or in use."""
-        return sum(places.taken + len(places.kept) for places in self._devices.values())
+        return self._in_use + sum(map(len, self._kept.values()))
 
-    async def _take(
-        self, places: _Places[S], holder: Holder, connect: Callable[[], Awaitable[S]], accepts: Callable[[S], bool]
-    ) -> Lease[S]:
-        own = [kept for kept in places.kept if kept.holder == holder]
-        usable = next((kept for kept in reversed(own) if not kept.session.is_closed() and accepts(kept.session)), None)
+    async def _take(self, holder: Holder, connect: Callable[[], Awaitable[S]], accepts: Callable[[S], bool]) -> Lease[S]:
+        kept = self._kept.get(holder.device, ())
+        equal = [each for each in kept if each.holder == holder]
+        usable = next((each for each in reversed(equal) if not each.session.is_closed() and accepts(each.session)), None)
         if usable is not None:
-            usable.expiry.cancel()
-            places.kept.remove(usable)
+            self._forget(usable)
             return Lease(usable.session, reused=True)
-        await self._make_room(places, holder)
+        await self._drop([each for each in kept if each.holder.execution_id == holder.execution_id or each.session.is_closed()])
         return Lease(await connect(), reused=False)
 
-    async def _make_room(self, places: _Places[S], holder: Holder) -> None:
-        """Close kept sessions until the one that is coming has room: all dead ones, then those of other executions, the oldest first."""
-        await self._drop([kept for kept in places.kept if kept.session.is_closed()])
-        excess = places.taken + len(places.kept) - self._limit
-        if excess > 0:
-            by_use = sorted(places.kept, key=lambda kept: kept.holder.execution_id == holder.execution_id)
-            await self._drop(by_use[:excess])
-
     @asynccontextmanager
-    async def _held(self, places: _Places[S], holder: Holder, lease: Lease[S]) -> AsyncIterator[None]:
+    async def _held(self, holder: Holder, lease: Lease[S]) -> AsyncIterator[None]:
         """Keep the session of a block that ended well and said so; drop every other."""
         try:
             yield
@@ -166,37 +140,35 @@ class Connections(Generic[S]):
             await _gone(lease.session)
             raise
         if lease.kept and not self._closed and not lease.session.is_closed():
-            self._keep(places, holder, lease.session)
+            self._keep(holder, lease.session)
         else:
             lease.session.close()
             await _gone(lease.session)
 
-    def _keep(self, places: _Places[S], holder: Holder, session: S) -> None:
+    def _keep(self, holder: Holder, session: S) -> None:
         def expire() -> None:
-            places.kept.remove(kept)
+            self._forget(kept)
             session.close()
-            self._forget_unused(holder.device)
 
         kept = _Kept(holder, session, asyncio.get_running_loop().call_later(self._idle_seconds, expire))
-        places.kept.append(kept)
+        self._kept.setdefault(holder.device, []).append(kept)
+
+    def _forget(self, kept: _Kept[S]) -> None:
+        kept.expiry.cancel()
+        at_device = self._kept[kept.holder.device]
+        at_device.remove(kept)
+        if not at_device:
+            del self._kept[kept.holder.device]
 
     async def _drop(self, dropped: list[_Kept[S]]) -> None:
         for kept in dropped:
-            kept.expiry.cancel()
-            places = self._devices[kept.holder.device]
-            places.kept.remove(kept)
+            self._forget(kept)
             kept.session.close()
-            self._forget_unused(kept.holder.device)
         for kept in dropped:
             await _gone(kept.session)
 
     def _all_kept(self) -> list[_Kept[S]]:
-        return [kept for places in self._devices.values() for kept in places.kept]
-
-    def _forget_unused(self, device: Device) -> None:
-        places = self._devices.get(device)
-        if places is not None and not places.interested and not places.kept:
-            del self._devices[device]
+        return [kept for at_device in self._kept.values() for kept in at_device]
 
 
 def _never(_session: object) -> bool:

@@ -32,13 +32,12 @@ class NetconfStep:
         *,
         connect_seconds: float = CONNECT_SECONDS,
         silence_seconds: float = SILENCE_SECONDS,
-        sessions_per_device: int = 1,
         lock_poll_seconds: float = 1.0,
     ) -> None:
         self._connect_seconds = connect_seconds
         self._silence_seconds = silence_seconds
         self._lock_poll_seconds = lock_poll_seconds
-        self._connections: Connections[Session] = Connections(sessions_per_device=sessions_per_device)
+        self._connections: Connections[Session] = Connections()
 
     @property
     def signature(self) -> StepSignature:

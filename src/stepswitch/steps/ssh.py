@@ -38,12 +38,11 @@ class SshStep:
         *,
         connect_seconds: float = CONNECT_SECONDS,
         silence_seconds: float = SILENCE_SECONDS,
-        sessions_per_device: int = 1,
         idle_seconds: float = 30.0,
     ) -> None:
         self._connect_seconds = connect_seconds
         self._silence_seconds = silence_seconds
-        self._connections: Connections[Session] = Connections(sessions_per_device=sessions_per_device, idle_seconds=idle_seconds)
+        self._connections: Connections[Session] = Connections(idle_seconds=idle_seconds)
 
     @property
     def signature(self) -> StepSignature:

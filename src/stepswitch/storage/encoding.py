@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode, StoreError
 from stepswitch.domain.execution import (
     HEAD_FORMAT,
@@ -31,6 +32,7 @@ from stepswitch.domain.execution import (
     StepExecution,
     Verdict,
 )
+from stepswitch.domain.locks import Lock
 from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
@@ -237,6 +239,7 @@ def step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
 def _step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
     known = _known(plain, _STEP_FIELDS) | _attempt_from(plain, _STEP_MAPS, apart)
     known["probe"] = _probe_from(plain["probe"], apart) if plain["probe"] else None
+    known["awaited_lock"] = Lock(**plain["awaited_lock"]) if plain["awaited_lock"] else None
     return StepExecution(**known)
 
 
@@ -248,12 +251,13 @@ def _probe_from(plain: Mapping[str, Any], apart: Apart) -> Probe:
 
 def _attempt_from(plain: Mapping[str, Any], maps: Sequence[str], apart: Apart) -> dict[str, Any]:
     """Return what a step execution and its probe have alike, as values."""
-    claim = plain["claim"]
+    claim, device = plain["claim"], plain["device"]
     return {
         "state": StepState(plain["state"]),
         "result": Result(plain["result"]) if plain["result"] else None,
         "error": _error_from(plain["error"]),
         "claim": Claim(**claim) if claim else None,
+        "device": DeviceLane(**device) if device else None,
         **{name: _with_large(plain[name], apart) for name in maps},
     }
 
@@ -303,6 +307,7 @@ def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     known["current"] = _step_from(plain["current"], apart) if plain["current"] else None
     known["debug_step_ids"] = tuple(plain["debug_step_ids"])
     known["left_behind"] = tuple(Leftover(**each) for each in plain["left_behind"])
+    known["locks"] = tuple(Lock(**each) for each in plain["locks"])
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
     known["error"] = _error_from(plain["error"])

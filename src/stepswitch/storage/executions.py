@@ -32,14 +32,17 @@ from stepswitch.storage.encoding import (
     step_from,
 )
 from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
+from stepswitch.storage.locks import lock_ops
 from stepswitch.storage.logs import are_logged, log_ops, read_logs
 from stepswitch.storage.places import head_place, large_place, snapshot_place, steps_place
 from stepswitch.storage.requests import add_mark
 from stepswitch.storage.searched import searched_context
-from stepswitch.storage.tables import claims, executions, large_values, logs, snapshot_uses, snapshots, step_executions
+from stepswitch.storage.tables import claims, executions, large_values, locks, logs, snapshot_uses, snapshots, step_executions
 
 _E, _S, _C, _U = executions.c, step_executions.c, claims.c, snapshot_uses.c
 _DIGESTS_AT_ONCE: Final = 200
+NEVER_DUE: Final = 2**63 - 1
+"""The time at which a step may be taken that waits for a lock: it stands in the queue, and nobody takes it from there."""
 
 _CHANGED: Final = (
     *("version", "status", "snapshot_id", "end_time", "retained_til"),
@@ -116,6 +119,7 @@ _DELETES: Final = tuple(
     Statement(delete(table).where(column == bindparam("execution_id")))
     for table, column in (
         (claims, _C.execution_id),
+        (locks, locks.c.execution_id),
         (logs, logs.c.execution_id),
         (step_executions, _S.execution_id),
         (large_values, large_values.c.execution_id),
@@ -318,7 +322,7 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
         "retained_til": head.retained_til,
         "runnable_since": current.work.since if current is not None and runnable else None,
         "lane": save.lane,
-        "not_before": current.work.not_before if current is not None and runnable else None,
+        "not_before": None if current is None or not runnable else NEVER_DUE if current.awaited_lock else current.work.not_before,
         "cleanup_number": head.left_behind[0].number if head.left_behind else None,
         "body": dump_head(head, large),
     }
@@ -341,7 +345,7 @@ def _row_ops(save: Save, large: Large) -> list[Op]:
     for digest, body in large.items():
         place = large_place(execution_id, digest) if is_confidential else None
         ops.append(Op(_ADD_LARGE, {"execution_id": execution_id, "digest": digest, "body": body}, place=place))
-    return [*ops, *_claim_ops(save)]
+    return [*ops, *_claim_ops(save), *(() if save.locks is None else lock_ops(save.head, save.locks))]
 
 
 def _claim_ops(save: Save) -> list[Op]:

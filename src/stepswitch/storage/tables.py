@@ -196,6 +196,22 @@ claims: Final = Table(
     Column("deadline", BigInteger, nullable=False),
 )
 
+locks: Final = Table(
+    "locks",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("execution_id", String, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("held_since", BigInteger),
+    Index("locks_by_line", "tenant", "key", "place"),
+    Index("locks_held", "tenant", "key", unique=True, sqlite_where=text("held_since IS NOT NULL")),
+    Index("locks_by_execution", "execution_id", "tenant", "key", unique=True),
+    sqlite_autoincrement=True,
+)
+"""Who stands in line for which lock, from asking for it to letting it go; the first in line has it. `place` is never given again."""
+
 large_values: Final = Table(
     "large_values",
     metadata,

@@ -6,23 +6,27 @@ the step is lost.
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final
 
 import structlog
 
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.execution import ENDED, Status
-from stepswitch.engine.claims import Claims
+from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.ports import Clock, StepType
 from stepswitch.engine.records import Committed
 from stepswitch.worker.attempt import Attempt
+from stepswitch.worker.kept_sessions import KeptSessions, Left
 
+CLOSING_SECONDS: Final = 5.0
+"""How long an attempt waits until what others have kept at its device is closed."""
 _log = structlog.get_logger("stepswitch.worker")
 
 
 class Pool:
     """Keeps an eye on attempts; implements `step_runner.Attempts` and `engine.ports.Observer`."""
 
-    def __init__(self, claims: Claims, types: Mapping[str, StepType], clock: Clock, silence_seconds: float) -> None:
+    def __init__(self, claims: Claims, types: Mapping[str, StepType], clock: Clock, silence_seconds: float, per_device: int = 1) -> None:
         self._claims = claims
         self._types = types
         self._clock = clock
@@ -30,6 +34,9 @@ class Pool:
         self._running: dict[Attempt, asyncio.Task[None] | None] = {}
         self._in_hand: set[str] = set()
         self._used: dict[str, set[str]] = {}
+        self._kept = KeptSessions(per_device)
+        self._closing: dict[Attempt, list[asyncio.Task[None]]] = {}
+        """What is closed so that an attempt has room."""
         self._releasing: set[asyncio.Task[None]] = set()
 
     def take(self, nonce: str) -> None:
@@ -49,10 +56,25 @@ class Pool:
         grant = attempt.grant
         self._used.setdefault(grant.task.execution_id, set()).add(grant.step_type)
         self._running[attempt] = asyncio.current_task()
+        if (device := grant.task.device) is not None:
+            excess = self._kept.begin(device, self._left_by(grant))
+            self._closing[attempt] = [self._release(left.step_type, left.execution_id) for left in excess]
+
+    async def make_room(self, attempt: Attempt) -> None:
+        """Return when what others have kept at the device of an attempt is closed, where that is too much beside it; at the latest after a while."""
+        if closing := self._closing.pop(attempt, None):
+            await asyncio.wait(closing, timeout=CLOSING_SECONDS)
+
+    def _left_by(self, grant: Grant) -> Left:
+        called = self._types[grant.step_type].signature.target(grant.inputs)
+        return Left(grant.task.execution_id, grant.step_type, str(called))
 
     def end(self, attempt: Attempt) -> None:
         """Take note of its end."""
         self._running.pop(attempt, None)
+        self._closing.pop(attempt, None)
+        if (device := attempt.grant.task.device) is not None:
+            self._kept.end(device, self._left_by(attempt.grant))
         if attempt.grant.nonce is not None and not attempt.is_stuck:
             self.let_go(attempt.grant.nonce)
 
@@ -119,10 +141,16 @@ class Pool:
         head = change.head
         if head is None or (head.status not in ENDED and head.status is not Status.PAUSED):
             return
+        self._kept.forget(head.id)
         for name in sorted(self._used.pop(head.id, ())):  # in the same order whenever the same happens
-            release = asyncio.get_running_loop().create_task(_outlive(name, self._types[name].release(head.id)))
-            self._releasing.add(release)
-            release.add_done_callback(self._releasing.discard)
+            self._release(name, head.id)
+
+    def _release(self, name: str, execution_id: str) -> "asyncio.Task[None]":
+        """Have a step type let go of what it keeps for an execution."""
+        release = asyncio.get_running_loop().create_task(_outlive(name, self._types[name].release(execution_id)))
+        self._releasing.add(release)
+        release.add_done_callback(self._releasing.discard)
+        return release
 
     async def close(self) -> None:
         """Let every step type go of everything."""

@@ -51,6 +51,10 @@ class Attempts(Protocol):
         """Take note of an attempt that begins."""
         ...
 
+    async def make_room(self, attempt: Attempt) -> None:
+        """Return when its device has room for its session."""
+        ...
+
     def end(self, attempt: Attempt) -> None:
         """Take note of its end."""
         ...
@@ -80,6 +84,7 @@ class StepRunner:
         reach(CrashPoint.ATTEMPT_BEGUN)
         outcome: Outcome | None = None
         try:
+            await self._attempts.make_room(attempt)
             outcome = bounded(await self._run_patiently(attempt), self._around.output_bytes, attempt.mask)
             reach(CrashPoint.ATTEMPT_ENDED)
             await attempt.step_log.close()

@@ -236,8 +236,10 @@ def _attachments(head: Head, compiled: Compiled) -> dict[str, dict[str, str]]:
     }
 
 
-def _waiting_for(waiting: WaitingFor) -> dict[str, str]:
-    answer = {"kind": waiting.kind, "name": waiting.name, "since": format_time(waiting.since)}
+def _waiting_for(waiting: WaitingFor) -> dict[str, Any]:
+    answer: dict[str, Any] = {"kind": waiting.kind, "name": waiting.name, "since": format_time(waiting.since)}
     if waiting.until is not None:
         answer["until"] = format_time(waiting.until)
+    if waiting.holder is not None:
+        answer["holder"] = {"executionId": waiting.holder.execution_id, "status": waiting.holder.status}
     return answer

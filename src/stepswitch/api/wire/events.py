@@ -119,8 +119,11 @@ def _standing(standing: Standing) -> dict[str, Any]:
     return data
 
 
-def _waiting_for(waiting: WaitingFor) -> dict[str, str]:
-    return {"kind": waiting.kind, "name": waiting.name, "since": format_time(waiting.since), **_times(until=waiting.until)}
+def _waiting_for(waiting: WaitingFor) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": waiting.kind, "name": waiting.name, "since": format_time(waiting.since), **_times(until=waiting.until)}
+    if waiting.holder is not None:
+        found["holder"] = {"executionId": waiting.holder.execution_id, "status": waiting.holder.status}
+    return found
 
 
 def _step(step: StepExecution) -> dict[str, Any]:

@@ -127,9 +127,7 @@ class InBinding(Kept):
     format: str = maybe("Free text.")
     description: str = maybe("For people.")
     export_name: str = maybe("The input or variable of the workflow that gives the value.", examples=["host"])
-    default_value: ScalarOrCredential = maybe(
-        "The value where that has none; `{{name}}` in a string is replaced. Of type password: shown as `********`."
-    )
+    default_value: ScalarOrCredential = maybe("The value where that has none; `{{name}}` is replaced. A password is shown as `********`.")
 
 
 class OutBinding(Kept):
@@ -180,7 +178,7 @@ class ProbePolicy(Kept):
 
 
 class Policy(Kept):
-    """What the author wants done about time, failure and doubt. A field of ours."""
+    """What the author wants done about time, failure, doubt and locks. A field of ours."""
 
     timeout_seconds: float = maybe("Longest duration of one attempt, in seconds.")
     delay_seconds: float = maybe("Seconds to wait before the step.")
@@ -189,6 +187,8 @@ class Policy(Kept):
     on_unknown_step_id: str = maybe("The step that is next when nobody knows whether the target acted.")
     safe_to_rerun: bool = maybe("Whether running the step twice can do no harm.")
     probe: ProbePolicy = maybe("How to find out whether the step was done when nobody knows.")
+    lock: str = maybe("A lock that the execution has from here on: `device`, or a name.", examples=["ring north"])
+    unlock: str = maybe("The lock that is let go after the step.", examples=["ring north"])
 
 
 class Step(Kept):
@@ -199,9 +199,7 @@ class Step(Kept):
     next_step_id: str = maybe("The step that is next where no condition holds; the workflow ends where there is none.", **_NAME)
     conditions: list[Condition] = maybe("Tried in this order.")
     in_bindings: dict[str, InBinding] | list[Named] = maybe("The step's inputs by name.")
-    out_bindings: dict[str, OutBinding] | list[Named] = maybe(
-        "The step's outputs, by the variable or output of the workflow that is written."
-    )
+    out_bindings: dict[str, OutBinding] | list[Named] = maybe("The step's outputs, by the workflow's variable or output.")
     policy: Policy = maybe("Time limits, repetitions, and what comes after a failure.")
 
 
@@ -276,9 +274,7 @@ class WorkflowExecutionCreateRequest(ExecutionRoot):
     """Asks for an execution of a workflow."""
 
     workflow_id: str = must("The workflow to execute.")
-    context: dict[str, Scalar | None] = maybe(
-        "What the execution is about: `vnfId` or `nsId`, `vimLocation`, and whatever steps shall read."
-    )
+    context: dict[str, Scalar | None] = maybe("What it is about: `vnfId` or `nsId`, `vimLocation`, and whatever steps shall read.")
     assignments: dict[str, ScalarOrCredential | None] = maybe("Values of inputs by name. Null is no value.")
     context_type: ContextType = must("What the execution is about.")
     attachments: dict[str, AttachmentOrder] = maybe("Files by key.")
@@ -351,13 +347,21 @@ class StepExecution(Structure):
     probe: Probe = maybe("How it was, or is being, found out whether the step was done, where nobody knew.")
 
 
+class LockHolder(Structure):
+    """The execution that has a lock."""
+
+    execution_id: str = must("Its id.")
+    status: Status = must("Where it stands.")
+
+
 class WaitingFor(Structure):
     """One thing that an execution waits for."""
 
     kind: Literal["person", "device", "lock", "site", "place", "time", "hold"] = must("What kind of thing.")
-    name: str = must("Which one.", examples=["192.0.2.1:22"])
+    name: str = must("Which one; of a device, what the inventory calls it, else its host.", examples=["core-7"])
     since: Time = must("Since when.")
     until: Time = maybe("Until when, where that is known.")
+    holder: LockHolder = maybe("Of a lock: who has it.")
 
 
 class ExecutionLinks(Structure):
@@ -386,9 +390,7 @@ class WorkflowExecution(ExecutionRoot):
     outputs: dict[str, Scalar] = maybe("The outputs of the workflow that have a value.")
     accepted_failures: int = maybe("How many failed steps somebody has let pass.")
     start_step_id: str = maybe("The step at which it goes on when it is resumed, where somebody has said so.")
-    queue_position: int = maybe(
-        "Its place in the queue among the executions of the tenant, from 1. 10001 stands for every place behind the first 10,000."
-    )
+    queue_position: int = maybe("Its place in the queue of its tenant, from 1. 10001 stands for every place behind the first 10,000.")
     waiting_for: list[WaitingFor] = maybe("Why nothing happens at the moment.")
     step_executions: list[StepExecution] = maybe("Every attempt at a step, in order.")
     logs: list[LogLine] = maybe("What was done with the execution and which way it took.")

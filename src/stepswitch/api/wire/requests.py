@@ -85,6 +85,20 @@ def values_order(body: object) -> ValuesOrder:
     return ValuesOrder({} if inside is None else inside.source, reader.report.faults)
 
 
+@dataclass(frozen=True, slots=True)
+class LockOrder:
+    """Which lock is to be taken away."""
+
+    lock_id: str
+    faults: tuple[Fault, ...] = ()
+
+
+def lock_order(body: object) -> LockOrder:
+    """Return which lock is to be taken away, with the faults of the shape."""
+    reader = request_reader(body, frozenset({"lockId"}), "lockId")
+    return LockOrder(reader.text("lockId") or "", reader.report.faults)
+
+
 def workflow_document(body: object) -> JsonObject:
     """Return a workflow as it was sent; what it may hold is checked by the catalogue."""
     if not isinstance(body, dict):
