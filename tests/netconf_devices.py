@@ -52,9 +52,10 @@ class ScriptedDevice:
         bases: Sequence[str] = (BASE_1_0, BASE_1_1),
         hello: Answer = "",
         has_netconf: bool = True,
+        password: str = "let-me-in-please",
     ) -> None:
         self.host, self.port = "127.0.0.1", 0
-        self.password = "let-me-in-please"
+        self.password = password
         self.asked: list[str] = []
         self.requests: list[bytes] = []
         self.open_sessions = 0

@@ -9,7 +9,18 @@ import errno
 from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import AttachmentError, CredentialError, ErrorCode, TargetError
 from stepswitch.domain.execution import LogLevel, Outcome, PlainValues, Result, StepError
-from stepswitch.domain.inventory import Cluster, Endpoint, Inventory, KnownDevice, Login, VimLocation, VirtualMachine
+from stepswitch.domain.inventory import (
+    Algorithms,
+    AlgorithmSet,
+    Cluster,
+    Endpoint,
+    Inventory,
+    KnownDevice,
+    Login,
+    TimeLimits,
+    VimLocation,
+    VirtualMachine,
+)
 from stepswitch.domain.networks import Address, Networks
 from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import CUT
@@ -28,6 +39,8 @@ __all__ = [
     "CUT",
     "ENTRY_POINT_GROUP",
     "Address",
+    "AlgorithmSet",
+    "Algorithms",
     "AttachmentError",
     "CleansUp",
     "Cluster",
@@ -52,6 +65,7 @@ __all__ = [
     "StepType",
     "StoredFile",
     "TargetError",
+    "TimeLimits",
     "Url",
     "Value",
     "ValueType",

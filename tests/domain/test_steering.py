@@ -1,7 +1,7 @@
 """Steering: what people do counts for the state that they saw, is refused as a whole otherwise, and is in the log with their names."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -485,15 +485,28 @@ def test_a_value_can_be_taken_away() -> None:
     assert one.said("changed from old to none")
 
 
+TWO: Final = {"x": {"type": "string"}, "y": {"type": "string"}}
+
+
 def test_whoever_says_what_a_step_with_a_password_is_given_counts_as_who_changed_it() -> None:
     takes = {"inBindings": {"host": {"type": "string", "exportName": "x"}, "pw": {"type": "password", "defaultValue": "word"}}}
-    one = life("a", "b", a=takes, variables={"x": {"type": "string"}, "y": {"type": "string"}})
+    one = life("a", "b", a=takes, variables=TWO)
     one.fails()
     one.set_values({"y": "1"}, user="eve")
     assert one.head.editors == {}
     one.set_values({"x": "1"}, user="eve")
     assert one.head.editors == {"a": "eve"}
     one.set_values({"x": "2"}, user="dora")
+    assert one.head.editors == {"a": "eve"}
+
+
+def test_whoever_says_what_a_step_is_given_that_the_inventory_may_log_in_counts_as_who_changed_it() -> None:
+    host = {"inBindings": {"host": {"type": "string", "exportName": "x"}}}
+    one = life("a", "b", a=host, b={"type": "NOOP", "inBindings": {"host": {"type": "string", "exportName": "y"}}}, variables=TWO)
+    one.fails()
+    one.set_values({"y": "1"}, user="eve")
+    assert one.head.editors == {}
+    one.set_values({"x": "1"}, user="eve")
     assert one.head.editors == {"a": "eve"}
 
 

@@ -18,6 +18,7 @@ from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
 from tests.examples.cell_api import CellApi
+from tests.examples.inventory import have_known
 from tests.examples.router import running_router, set_up
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
@@ -27,7 +28,9 @@ from tests.routers.scripted import RouterServer
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 DOCUMENTS: Final = sorted(path for path in EXAMPLES.glob("*.json") if path.suffixes == [".json"])
 RUNS: Final = [
-    pytest.param(path, {"platform": expected.get("platform"), **run}, id=f"{path.stem}: {run['name']}")
+    pytest.param(
+        path, {"platform": expected.get("platform"), "inventory": expected.get("inventory"), **run}, id=f"{path.stem}: {run['name']}"
+    )
     for path in DOCUMENTS
     for expected in [json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8"))]
     for run in expected["runs"]
@@ -39,6 +42,12 @@ SOMEBODY: Final = administrator("tester")
 @pytest.fixture(scope="module")
 def router() -> Iterator[OpenSshServer]:
     with running_router() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bastion() -> Iterator[OpenSshServer]:
+    with OpenSshServer() as server:
         yield server
 
 
@@ -102,6 +111,9 @@ async def _router_of(
     elif expected["platform"] is None:
         router: OpenSshServer = request.getfixturevalue("router")
         set_up(router, expected.get("router", {}))
+        if expected["inventory"] is not None:
+            servers = {"bastion": request.getfixturevalue("bastion"), "edge-1": router}
+            await have_known(service, SOMEBODY, EXAMPLES / expected["inventory"], servers)
         yield router
     else:
         async with RouterServer(SHELLS[expected["platform"]]) as other:

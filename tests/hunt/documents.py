@@ -153,6 +153,33 @@ def telling(*, host: str, port: int, user: str, api: str) -> JsonObject:
     }  # fmt: skip
 
 
+def logging_in(*, host: str, port: int, behind: int) -> JsonObject:
+    """Return a workflow whose steps say where they act, and leave it to the inventory as whom: at a device, and at another one `behind` it. Each device tells what it was told."""
+    number = {"type": "number"}
+    there = {"hostNameOrIP": text(host), "port": {**number, "defaultValue": port}}
+    behind_it = {**there, "port": {**number, "defaultValue": behind}}
+    shell = {**there, "shell": {"type": "boolean", "defaultValue": True}, "prompt": text("ready>|.*[$#]")}
+    payload = text('<system xmlns="urn:example:system"><motd>new</motd></system>')
+    steps = {
+        "ask": ("TCA_SSH", {**there, "cmd": text("cat told; cat told >&2; base64 told; false")}, "outputText"),
+        "converse": ("TCA_SSH", {**shell, "cmd": text("cat told"), "failPattern": text(".+")}, "outputText"),
+        "copy": ("TCA_SCP", {**there, "sourcePath": text("/nowhere/at-all"), "outFile": text("copied")}, "result"),
+        "read": ("NETCONF", {**behind_it, "action": text("get")}, "output"),
+        "change": ("NETCONF", {**behind_it, "action": text("merge"), "payload": payload}, "output"),
+    }
+    following = dict(zip(steps, [*list(steps)[1:], None], strict=True))
+    return {
+        "name": "logging in", "version": "1", "schemaVersion": "3.0", "startStepId": "ask", "outputs": {"result": {"type": "string"}},
+        "steps": {
+            name: {
+                "type": kind, "inBindings": inputs, "outBindings": {"result": {"name": output, "type": "string"}},
+                **({"nextStepId": following[name], "policy": {"onFailureStepId": following[name]}} if following[name] else {}),
+            }
+            for name, (kind, inputs, output) in steps.items()
+        },
+    }  # fmt: skip
+
+
 def waiting(*, host: str, port: int, user: str, api: str) -> JsonObject:
     """Return a workflow that stays at its device until somebody cuts it."""
     return {

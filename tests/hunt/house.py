@@ -15,6 +15,7 @@ from tests.certificates import own_certificate
 from tests.chaos.service import PASSWORD, ROOT, ServiceProcess
 from tests.hunt.echo import EchoServer
 from tests.hunt.planted import Hunt
+from tests.netconf_devices import ScriptedDevice, data, error
 from tests.openssh import OpenSshServer
 from tests.secrets.kubernetes_server import FakeKubernetes, open_kubernetes
 from tests.secrets.vault_server import FakeVault, open_vault
@@ -43,6 +44,7 @@ SECRETS = {
     "token for Vault": "hvs.token-of-the-service",
     "in Kubernetes": "planted-in-a-cluster",
     "token for Kubernetes": "token-of-the-account",
+    "at a device behind another": "planted-behind-a-jump-host",
     "in the directory": "planted-in-a-directory",
     "user": "planted-for-a-user",
     "wrong login": "planted-as-a-wrong-login",
@@ -73,6 +75,10 @@ class Elsewhere:
         self.vault, self.cluster = FakeVault(), FakeKubernetes()
         self.kubeconfig = place / "kubeconfig"
         self.api = ""
+        told = SECRETS["at a device behind another"]
+        self.router = ScriptedDevice(
+            {"get": data(f"<motd>{told}</motd>"), "edit-config": error("invalid-value", f"no such thing as {told}")}, password=told
+        )
 
     @contextmanager
     def up(self) -> Iterator[None]:
@@ -102,6 +108,7 @@ class Elsewhere:
                 f"clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{self.cluster.port}', certificate-authority: {public.name}}}}}]\n"
                 f"users: [{{name: u, user: {{token: {SECRETS['token for Kubernetes']}}}}}]\n"
             )
+            await stack.enter_async_context(self.router)
             self.api = (await stack.enter_async_context(EchoServer())).url("")
             self._begun.set()
             await self._over.wait()

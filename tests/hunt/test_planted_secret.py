@@ -8,11 +8,12 @@ commands print.
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.chaos.service import ROOT
-from tests.hunt.documents import hunted, refused, telling, waiting
+from tests.hunt.documents import hunted, logging_in, refused, telling, waiting
 from tests.hunt.house import OWN, SECRETS, House, assert_nothing, hunt
 from tests.hunt.planted import Hunt, spellings
 
@@ -106,6 +107,27 @@ def use_credentials(house: House) -> None:
     house.command("credential", "show", "stored", "--url", house.service.url)
 
 
+def log_in_by_inventory(house: House) -> None:
+    """Have devices tell what they were told, which steps have from the inventory alone: one of them, and one that is reached through it."""
+    device, router = house.device, house.elsewhere.router
+    (device.work / "told").write_text(f"{device.password} is what was said here\n")
+    for_all = {each: ["*"] for each in ("roles", "workflows", "devices")}
+    house.ask("POST", f"{OWN}/credentials", {"name": "router", "source": {"kind": "stored", "value": router.password}, **for_all})
+    there = {"addresses": [f"{device.host}:{device.port}"], "login": {"username": device.user, "password": {"credential": "login"}}}
+    behind: dict[str, Any] = {"addresses": [f"{router.host}:{router.port}"], "jumpHost": "there"}
+    behind["login"] = {"username": "admin", "password": {"credential": "router"}}
+    house.ask("PUT", f"{OWN}/inventory", {"devices": {"there": there, "behind": behind}})
+    workflow = house.ask("PUT", f"{ROOT}/workflow", logging_in(host=device.host, port=device.port, behind=router.port))["id"]
+    execution = house.ask("PUT", f"{ROOT}/workflowExecution", {"workflowId": workflow, "contextType": "NONE"})["id"]
+    ended = house.until(execution, "FAILED")
+    codes = [step.get("error", {}).get("code") for step in ended["stepExecutions"]]
+    assert codes == ["NON_ZERO_EXIT", "PATTERN_FAILED", "NO_SUCH_FILE", None, "RPC_ERROR"], ended["stepExecutions"]
+    assert "<motd>********</motd>" in ended["stepExecutions"][3]["outputs"]["output"]
+    house.ask("GET", f"{OWN}/inventory")
+    house.ask("POST", f"{ROOT}/workflow/{workflow}", {**logging_in(host=device.host, port=device.port, behind=router.port), "version": "2"})
+    look_everywhere(house, workflow, execution)
+
+
 def lose_credentials(house: House) -> None:
     """Have the places of credentials refuse, with what was sent to them in mind."""
     house.elsewhere.vault.refuses = 1
@@ -159,6 +181,7 @@ def test_no_planted_secret_is_found_in_anything_that_was_written(house: House, c
     be_refused(house)
     rehearse(house)
     use_credentials(house)
+    log_in_by_inventory(house)
     lose_credentials(house)
     log_in_by_directory(house)
     assert_nothing(hunt(house))

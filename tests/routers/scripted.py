@@ -6,14 +6,14 @@ history, several users with rights of their own, and everything that a router do
 
 import asyncio
 import re
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import asyncssh
+
+from stepswitch.demo.door import OpenDoor
 
 USER: Final = "admin"
 ENABLE: Final = "let-me-configure"
@@ -196,58 +196,15 @@ def _echoed(prompt: str, typed: str, echo: str) -> str:
     raise ValueError(echo)
 
 
-class _Door(asyncssh.SSHServer):
-    def __init__(self, password: str) -> None:
-        self._password = password
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return username == USER and secrets.compare_digest(password.encode(), self._password.encode())
-
-
-class RouterServer:
+class RouterServer(OpenDoor):
     """A router that listens. Use it with `async with`; then `port` is there."""
 
     def __init__(self, shell: Callable[..., Shell], device: Device | None = None) -> None:
+        super().__init__(USER, encoding=None, line_editor=False)
         self.device = device or Device()
-        self.host = "127.0.0.1"
-        self.port = 0
-        self.user = USER
-        self.password = secrets.token_urlsafe(9)
         self._shell = shell
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
-        self._acceptor: asyncssh.SSHAcceptor | None = None
 
-    @property
-    def public_key(self) -> str:
-        """The host key as a line without comment."""
-        return self._key.export_public_key().decode("ascii").strip()
-
-    async def __aenter__(self) -> Self:
-        self._acceptor = await asyncssh.listen(
-            self.host,
-            self.port,
-            server_host_keys=[self._key],
-            server_factory=lambda: _Door(self.password),
-            process_factory=self._serve,
-            encoding=None,
-            line_editor=False,
-            config=None,
-        )
-        self.port = self._acceptor.get_port()
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._acceptor is not None:
-            self._acceptor.close()
-            await self._acceptor.wait_closed()
-
-    async def _serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    async def serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
         self.device.terminals.append((process.term_type, process.term_size[0]))
         shell = self._shell(self.device, process)
         try:

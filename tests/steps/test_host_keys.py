@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from stepswitch.plugin import TargetError
-from stepswitch.steps.host_keys import algorithms, fingerprint, parse_fingerprint, parse_public_key, scan
+from stepswitch.steps.host_keys import fingerprint, parse_fingerprint, parse_public_key, scan
 from tests.openssh import OpenSshServer
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
@@ -25,7 +25,7 @@ def test_a_key_is_read_from_every_form_that_people_have(text: str) -> None:
         (KEY[:-8], "not complete"),
         (KEY[:-4] + "AAAA" * 3, "not complete"),
         (KEY.replace("ssh-ed25519", "ssh-rsa"), "but it is not"),
-        ("ssh-dss AAAAB3NzaC1kc3M=", "one of the types"),
+        ("ssh-ed448 AAAACXNzaC1lZDQ0OA==", "one of the types"),
         (f"{KEY}\n{KEY}", "one key at a time"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "a host key is a line"),  # pragma: allowlist secret
     ],
@@ -45,12 +45,6 @@ def test_fingerprints_are_those_of_openssh(server: OpenSshServer) -> None:
 def test_what_is_no_fingerprint_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a fingerprint is written"):
         parse_fingerprint(text)
-
-
-def test_the_kinds_of_trusted_keys_are_asked_for_first() -> None:
-    assert algorithms()[0] == "ssh-ed25519"
-    assert algorithms(("ssh-rsa AAAA",))[:3] == ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"]
-    assert sorted(algorithms(("ssh-rsa AAAA",))) == sorted(algorithms())
 
 
 async def test_a_scan_gives_one_key_of_each_kind() -> None:

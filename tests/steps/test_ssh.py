@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stepswitch.bootstrap import installed_types
+from stepswitch.domain.validation import check
 from stepswitch.plugin import CUT, ErrorCode, LogLevel, Outcome, Result, TargetError, Value
 from stepswitch.steps.ssh import SshStep
 from tests.openssh import OpenSshServer
@@ -41,10 +43,28 @@ def test_signature_says_what_the_specification_says() -> None:
     signature = SshStep().signature
     assert (signature.name, signature.time_limit_seconds) == ("TCA_SSH", 14_400)
     assert (signature.device_input, signature.port_input) == ("hostNameOrIP", "port")
-    assert [spec.name for spec in signature.inputs if spec.required] == ["hostNameOrIP", "username"]
+    assert [spec.name for spec in signature.inputs if spec.required] == ["hostNameOrIP"]
     assert [spec.name for spec in signature.inputs if spec.one_of == "command"] == ["cmd", "script"]
     assert [spec.name for spec in signature.outputs] == ["outputText", "result", "errorText", "exitCode"]
     assert not signature.always_safe
+
+
+@pytest.mark.parametrize("name", ["failPattern", "successPattern", "prompt"])
+def test_a_pattern_that_is_none_is_a_fault_of_validation(name: str) -> None:
+    def faults(pattern: str) -> list[str]:
+        text = {"type": "string", "defaultValue": "a"}
+        inputs = {"hostNameOrIP": text, "cmd": text, name: {**text, "defaultValue": pattern}}
+        step = {"type": "TCA_SSH", "inBindings": inputs}
+        document = {"name": "n", "version": "1", "schemaVersion": "3.0", "startStepId": "a", "steps": {"a": step}}
+        return [fault.path for fault in check(document, installed_types()).faults]
+
+    assert faults("a(b") == [f"steps.a.inBindings.{name}.defaultValue"]
+    assert not faults("a(b)?")
+
+
+def test_a_device_at_an_address_with_colons_is_told_from_its_port() -> None:
+    device = SshStep().signature.device
+    assert [device({"hostNameOrIP": host}) for host in ("2001:db8::7", "192.0.2.7")] == ["[2001:db8::7]:22", "192.0.2.7:22"]
 
 
 def test_constructing_the_step_does_not_import_the_driver() -> None:

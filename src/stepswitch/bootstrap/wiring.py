@@ -38,6 +38,7 @@ from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.credential_checks import CredentialChecks
 from stepswitch.engine.cut_answers import CutAnswers
+from stepswitch.engine.device_limits import DeviceLimits
 from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
 from stepswitch.engine.held_locks import HeldLocks
@@ -207,7 +208,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     snapshots, known = Snapshots(store, secret_digest=database.sealer.digest), known_inventories(database)
     conductor = Conductor(store, snapshots, rules, clock, inventory=known)
     dispatcher = dispatcher_of(settings, clock, conductor, quotas)
-    claims = Claims(conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
+    limits = DeviceLimits(known, rules.types)
+    claims = Claims(limits, conductor=conductor, store=store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids)
     conductor.observe(pool := Pool(claims, types, clock, settings.silence_seconds, settings.sessions_per_device))
     people = wire_people(settings, SqlAccountStore(database), clock)
     named, strict = wire_credentials(settings, database, clock, people.current), settings.strict_documents

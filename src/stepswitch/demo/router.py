@@ -5,13 +5,13 @@ after some questions, a line card that is reloaded takes the connection down wit
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import asyncssh
+
+from stepswitch.demo.door import OpenDoor
 
 USER: Final = "demo"
 PROMPT: Final = "edge-1# "
@@ -97,40 +97,15 @@ class Device:
         return Answer("module 2 is going down\n", cut=True)
 
 
-class Router:
+class Router(OpenDoor):
     """The SSH server in front of a device; use it with `async with`. `port` is there once it is up."""
 
     def __init__(self, device: Device | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(USER, host, port)
         self.device = device or Device()
-        self.user = USER
-        self.password = secrets.token_urlsafe(9)
-        self.host = host
-        self.port = port
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
-        self._acceptor: asyncssh.SSHAcceptor | None = None
 
-    @property
-    def public_key(self) -> str:
-        """The host key as an OpenSSH line without comment."""
-        return self._key.export_public_key().decode("ascii").strip()
-
-    async def __aenter__(self) -> Self:
-        self._acceptor = await asyncssh.listen(
-            self.host,
-            self.port,
-            server_host_keys=[self._key],
-            server_factory=lambda: _Door(self.user, self.password),
-            process_factory=self._serve,
-        )
-        self.port = self._acceptor.get_port()
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._acceptor is not None:
-            self._acceptor.close()
-            await self._acceptor.wait_closed()
-
-    async def _serve(self, process: asyncssh.SSHServerProcess[str]) -> None:
+    async def serve(self, process: asyncssh.SSHServerProcess[str]) -> None:
+        """See `OpenDoor`."""
         if process.command is not None:
             await self._say(process, self.device.answer(process.command))
             return
@@ -151,17 +126,3 @@ class Router:
             return
         await asyncio.sleep(_GOODBYE_SECONDS)
         process.channel.get_connection().abort()
-
-
-class _Door(asyncssh.SSHServer):
-    """Lets in whoever knows the one user and the one password."""
-
-    def __init__(self, user: str, password: str) -> None:
-        self._user = user
-        self._password = password
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return username == self._user and secrets.compare_digest(password.encode(), self._password.encode())

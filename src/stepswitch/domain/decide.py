@@ -146,7 +146,7 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
         return Decision(p.head, Reply.STALE)
     started = _began(p, event.started)
     p.start(started)
-    limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0)
+    limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0, device_seconds=event.device_seconds)
     claim = Claim(event.nonce, event.instance, deadline=p.clock + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
     taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=started, claim=claim)
     _put(p, taken)
@@ -175,13 +175,17 @@ def _given_back(p: Progress, event: GivenBack) -> Decision:
     return p.decision(event.id)
 
 
-def time_limit_seconds(workflow: Workflow, types: StepTypes, step_id: str, *, is_look: bool = False) -> float:
-    """Return how long one attempt at a step, or one look of its probe, may take: its policy's word, else its type's."""
+def time_limit_seconds(
+    workflow: Workflow, types: StepTypes, step_id: str, *, is_look: bool = False, device_seconds: float | None = None
+) -> float:
+    """Return how long one attempt at a step, or one look of its probe, may take: its policy's word, else that of the device's entry, else its type's."""
     step = workflow.steps[step_id]
     if is_look and step.policy.probe is not None:
         return step.policy.probe.timeout_seconds
     if step.policy.timeout_seconds is not None:
         return step.policy.timeout_seconds
+    if device_seconds is not None:
+        return device_seconds
     signature = types.find(step.type)
     return signature.time_limit_seconds if signature is not None else 0.0
 

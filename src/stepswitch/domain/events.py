@@ -63,6 +63,8 @@ class Claimed:
     """The `since` of the step as it was taken without a claim, where this claim comes late: after a pause it is another one."""
     started: int | None = None
     """When the attempt began, where this claim comes late."""
+    device_seconds: float | None = None
+    """How long the inventory gives one attempt at the step's device; None leaves it to the type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,9 +280,16 @@ def _set_values(p: Progress, event: SetValues) -> Decision:
 
 def _note_editor(p: Progress, event: Steered, steps: Collection[str]) -> None:
     """Note who says what steps are given, where nobody has changed them: it is as if he had changed them."""
-    noted = {step_id: event.user for step_id in steps if step_id not in p.head.editors and takes_password(p.workflow, step_id)}
+    noted = {step_id: event.user for step_id in steps if step_id not in p.head.editors and _may_take_credential(p, step_id)}
     if noted:
         p.change(editors={**p.head.editors, **noted})
+
+
+def _may_take_credential(p: Progress, step_id: str) -> bool:
+    """Return whether a step is given a password, or acts where the inventory may have one for it."""
+    signature = p.rules.types.find(p.workflow.steps[step_id].type)
+    acts = signature is not None and not (signature.inline or signature.only_computes)
+    return acts or takes_password(p.workflow, step_id)
 
 
 def _refuse_too_large(p: Progress, changed: Mapping[str, Value | None]) -> None:

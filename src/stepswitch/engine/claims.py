@@ -19,6 +19,8 @@ from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.credential_use import Need, need_of
+from stepswitch.engine.device_limits import DeviceLimits
+from stepswitch.engine.inventory_ports import NO_INVENTORY
 from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -53,12 +55,22 @@ class Claims:
     """The worker's side of the conductor."""
 
     def __init__(
-        self, *, conductor: Conductor, store: ExecutionStore, snapshots: Snapshots, rules: Rules, secrets: Secrets, clock: Clock, ids: Ids
+        self,
+        limits: DeviceLimits | None = None,
+        *,
+        conductor: Conductor,
+        store: ExecutionStore,
+        snapshots: Snapshots,
+        rules: Rules,
+        secrets: Secrets,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._conductor = conductor
         self._store = store
         self._snapshots = snapshots
         self._rules = rules
+        self._limits = limits or DeviceLimits(NO_INVENTORY, rules.types)
         self._secrets = secrets
         self._clock = clock
         self._ids = ids
@@ -80,11 +92,14 @@ class Claims:
             if open_ is not None:
                 return open_
         nonce = nonce or self._ids.new()
-        event = Claimed(f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch, task.look, task.has_waited)
+        seconds = await self._limits.attempt_seconds(await self._conductor.head(task.execution_id), task.step_type)
+        event = Claimed(
+            f"claim:{nonce}", task.number, task.attempt, nonce, instance, task.epoch, task.look, task.has_waited, device_seconds=seconds
+        )
         decision = await self._conductor.apply(task.execution_id, event)
         if not was_granted(decision):
             return decision.reply
-        return self._grant(task, decision.head, await self._snapshots.get(decision.head.snapshot_id), nonce)
+        return self._grant(task, decision.head, await self._snapshots.get(decision.head.snapshot_id), nonce, device_seconds=seconds)
 
     async def claim_late(self, grant: Grant, instance: str) -> Grant | Reply:
         """Store the claim of an attempt that has begun without one, by the nonce of `grant`; return as `claim` does."""
@@ -133,7 +148,16 @@ class Claims:
             return head.current
         return next(iter(await self._store.steps(head.id, number, 1)), None)
 
-    def _grant(self, task: Task, head: Head, compiled: Compiled, nonce: str | None, of: StepExecution | None = None) -> Grant:
+    def _grant(
+        self,
+        task: Task,
+        head: Head,
+        compiled: Compiled,
+        nonce: str | None,
+        of: StepExecution | None = None,
+        *,
+        device_seconds: float | None = None,
+    ) -> Grant:
         """Return the right to carry out the current step, or to run the errand of another one."""
         current = of or head.current
         if current is None:
@@ -153,7 +177,9 @@ class Claims:
             file_inputs=frozenset(binding.name for binding in bindings if binding.type is ValueType.FILE),
             attachments=head.attachments,
             fixed_files=frozenset(compiled.workflow.attachments),
-            time_limit_seconds=time_limit_seconds(compiled.workflow, self._rules.types, step.id, is_look=task.look > 0),
+            time_limit_seconds=time_limit_seconds(
+                compiled.workflow, self._rules.types, step.id, is_look=task.look > 0, device_seconds=device_seconds
+            ),
             safe=is_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
             mask=Mask(self._secrets, head, [compiled], [] if of is None else [(of, compiled)]),
             is_confidential=head.is_confidential,

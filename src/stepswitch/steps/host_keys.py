@@ -6,17 +6,23 @@ Called by `ssh_login` and, for `stepswitch host-key scan|trust` and its twin in 
 import base64
 import binascii
 import hashlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stepswitch.plugin import ErrorCode, TargetError
+
+if TYPE_CHECKING:
+    from stepswitch.steps.ssh_login import Session
 
 FAMILIES: Final = (
     ("ssh-ed25519",),
     ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
     ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"),
+    ("ssh-dss",),
 )
-"""The signature algorithms of host keys that we speak, by kind of key, the preferred kind first."""
-KEY_TYPES: Final = frozenset({"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"})
+"""The signature algorithms of host keys by kind of key: what a scan asks for. Whoever logs in takes those that an `Offer` has."""
+KEY_TYPES: Final = frozenset({"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-dss"})
+FINGERPRINT: Final = "SHA256:"
+"""What a fingerprint begins with."""
 _FINGERPRINT_BYTES: Final = 32
 
 
@@ -46,7 +52,7 @@ def parse_fingerprint(text: str) -> str:
         size = len(base64.b64decode(digest + "=", validate=True))
     except binascii.Error:
         size = 0
-    if kind != "SHA256" or not colon or size != _FINGERPRINT_BYTES:
+    if f"{kind}:" != FINGERPRINT or not colon or size != _FINGERPRINT_BYTES:
         raise ValueError("a fingerprint is written 'SHA256:' and 43 characters of base64, as ssh-keygen -l shows it")
     return stripped
 
@@ -54,20 +60,14 @@ def parse_fingerprint(text: str) -> str:
 def fingerprint(public_key: str) -> str:
     """Return the fingerprint of an OpenSSH line as OpenSSH shows it, `SHA256:…`; raises ValueError where it is no such line."""
     blob = base64.b64decode(parse_public_key(public_key).split()[1])
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
+    return FINGERPRINT + base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
 
 
-def algorithms(trusted: tuple[str, ...] = ()) -> list[str]:
-    """Return the algorithms to ask a server for: those of the trusted keys first, so that a server with several shows one that we know."""
-    types = {line.split()[0] for line in trusted}
-    ordered = sorted(FAMILIES, key=lambda family: not types & set(family))
-    return [name for family in ordered for name in family]
-
-
-async def scan(host: str, port: int, timeout_seconds: float) -> list[str]:
+async def scan(host: str, port: int, timeout_seconds: float, behind: "Session | None" = None) -> list[str]:
     """Return the host keys that a server shows, one of each kind that it has, as lines; raises TargetError where it shows none.
 
-    Nothing is proven by them: whoever answers at that address shows what he likes. A person has to compare the fingerprints.
+    Nothing is proven by them: whoever answers at that address shows what he likes. A person has to compare the fingerprints. So
+    old algorithms do no harm here. `behind` is the session with a jump host through which the server is asked.
     """
     from stepswitch.steps.ssh_login import explained, shown_host_key  # noqa: PLC0415 - asyncssh takes most of a second to import
 
@@ -75,7 +75,7 @@ async def scan(host: str, port: int, timeout_seconds: float) -> list[str]:
     refusal = ""
     for family in FAMILIES:
         try:
-            found.append(await shown_host_key(host, port, family, timeout_seconds))
+            found.append(await shown_host_key(host, port, family, timeout_seconds, behind))
         except Exception as error:
             code, refusal = explained(error, host, port, timeout_seconds)
             # A server without a key of this kind says so, or just hangs up.

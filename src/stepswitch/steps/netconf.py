@@ -67,15 +67,21 @@ class NetconfStep:
         from stepswitch.steps.ssh_login import connect  # noqa: PLC0415 - see above
 
         login, server = request.login, server_name(request.login.host, request.login.port)
-        holder = Holder(context.execution_id, (login.host.lower(), login.port), digest(login.username, login.password, login.private_key))
+        holder = Holder(context.execution_id, (login.host.lower(), login.port), digest(*login.identity))
         async with self._connections.lease(
             holder, lambda: connect(login, context.host_keys, self._connect_seconds), accepts=lambda _: False, fresh=True
         ) as lease:
-            session = NetconfSession(lease.session.connection, open_seconds=self._connect_seconds, silence_seconds=self._silence_seconds)
+            session = NetconfSession(
+                lease.session.connection,
+                open_seconds=login.connect_seconds(self._connect_seconds),
+                silence_seconds=login.silence_seconds(self._silence_seconds),
+            )
             try:
                 await session.open()
                 shown = f"session {session.session_id}" if session.session_id else "a session without a number"
-                await context.log(f"{server}: logged in, {shown}; the host key is {fingerprint(lease.session.host_key)}", LogLevel.DEBUG)
+                await context.log(
+                    f"{server}: logged in{login.told_way}, {shown}; the host key is {fingerprint(lease.session.host_key)}", LogLevel.DEBUG
+                )
                 return _bounded(await self._act(session, request, payload, context, server), context.output_limit_bytes)
             except SessionError as error:
                 return failed(error.code, f"{server} {error}; nothing was changed")

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Value, Values, ValueType
+from stepswitch.steps.known_devices import known_login
 from stepswitch.steps.login_inputs import (
     TEXT,
     VIM_LOCATION,
@@ -13,7 +14,6 @@ from stepswitch.steps.login_inputs import (
     attachment_of,
     login_inputs,
     needed,
-    read_login,
     text_of,
 )
 
@@ -120,19 +120,18 @@ class Request:
 
 async def read_request(inputs: Values, context: StepContext) -> Request:
     """Return what the inputs of a step ask for; raises InputFaultError with a sentence that shows no value."""
-    login = await read_login(inputs, context, NETCONF_PORT)
     action = needed(inputs, "action")
     if action not in _ACTIONS:
         raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'action' must be one of {', '.join(_ACTIONS)}")
     datastore = _datastore(text_of(inputs, "datastore"))
     if action in _READS:
+        login = await known_login(inputs, context, NETCONF_PORT)
         return Request(login, _READS[action], None, filter=text_of(inputs, "filter") or "", datastore=datastore)
     dry_run = inputs.get("dryRun", False) in (True, "true")
     confirmed = inputs.get("confirmedTimeout")
     _check_edit(datastore, dry_run=dry_run, confirmed=confirmed)
     name = "payload" if inputs.get("inFile") is None else "inFile"
     return Request(
-        login=login,
         read=None,
         operation=_EDITS[action],
         payload=await _payload(inputs, context),
@@ -143,6 +142,7 @@ async def read_request(inputs: Values, context: StepContext) -> Request:
         if confirmed is None
         else _seconds("confirmedTimeout", confirmed, LEAST_CONFIRMED_SECONDS, MOST_CONFIRMED_SECONDS),
         lock_seconds=_seconds("lockTimeout", inputs.get("lockTimeout", 30), 0, _MOST_LOCK_SECONDS),
+        login=await known_login(inputs, context, NETCONF_PORT),  # last: it opens credentials
     )
 
 

@@ -1,5 +1,6 @@
 """The patterns that decide over a target's output, in RE2's syntax: no pattern can hang the service. Called by step types."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # it has no types
@@ -61,6 +62,19 @@ def compiled(name: str, pattern: str | None) -> Any:
         reason = error.args[0]
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise ValueError(f"{name} is no regular expression in RE2's syntax: {text}") from None
+
+
+def unfit(name: str) -> Callable[[str], str | None]:
+    """Return what says why a text that stands in a document is no pattern for the input `name`, None where it is one."""
+
+    def why(text: str) -> str | None:
+        try:
+            compiled(name, text)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    return why
 
 
 def _line_with(pattern: Any, output: Output) -> str | None:

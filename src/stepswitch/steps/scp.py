@@ -73,7 +73,9 @@ class ScpStep:
 
         session = await connect(request.login, context.host_keys, self._connect_seconds)
         try:
-            await context.log(f"{_server(request)}: logged in; the host key is {fingerprint(session.host_key)}", LogLevel.DEBUG)
+            await context.log(
+                f"{_server(request)}: logged in{request.login.told_way}; the host key is {fingerprint(session.host_key)}", LogLevel.DEBUG
+            )
             return await self._copied(request, file, context, session)
         finally:
             session.close()
@@ -102,9 +104,10 @@ class ScpStep:
         from stepswitch.steps.scp_sftp import SftpCopy  # noqa: PLC0415 - see above
         from stepswitch.steps.sftp_files import sftp_of  # noqa: PLC0415 - see above
 
-        server = _server(request)
-        files = await sftp_of(session.connection, server, self._connect_seconds, self._stall_seconds)
-        return ScpCopy(session.connection, server, context, self._stall_seconds) if files is None else SftpCopy(files, context)
+        server, login = _server(request), request.login
+        stall_seconds = login.silence_seconds(self._stall_seconds)
+        files = await sftp_of(session.connection, server, login.connect_seconds(self._connect_seconds), stall_seconds)
+        return ScpCopy(session.connection, server, context, stall_seconds) if files is None else SftpCopy(files, context)
 
     async def _failure(self, error: "CopyError", copy: "SftpCopy | ScpCopy | None", request: Request, context: StepContext) -> Outcome:
         """Return what a copy came to that did not succeed, after what it left was removed: where that was still there, nothing was renamed."""
@@ -129,7 +132,7 @@ class ScpStep:
             with suppress(CopyError, TimeoutError):
                 return await asyncio.wait_for(copy.tidy(part), _TIDY_SECONDS)
         with suppress(CopyError, TimeoutError, LoginError):
-            session = await connect(request.login, context.host_keys, min(self._connect_seconds, _TIDY_SECONDS))
+            session = await asyncio.wait_for(connect(request.login, context.host_keys, self._connect_seconds), _TIDY_SECONDS)
             try:
                 again = await self._way(request, context, session)
                 return await asyncio.wait_for(again.tidy(part), _TIDY_SECONDS)

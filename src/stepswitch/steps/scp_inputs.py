@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Values, ValueType
-from stepswitch.steps.login_inputs import TEXT, VIM_LOCATION, InputFaultError, Login, login_inputs, read_login, text_of
+from stepswitch.steps.known_devices import known_login
+from stepswitch.steps.login_inputs import TEXT, VIM_LOCATION, InputFaultError, Login, login_inputs, text_of
 
 _MODE: Final = re.compile(r"0?[0-7]{3}|[0-7]{4}")
 _YES_OR_NO: Final = (ValueType.BOOLEAN,)
@@ -102,7 +103,7 @@ class Request:
 async def read_request(inputs: Values, context: StepContext) -> Request:
     """Return what the inputs of a step ask for; raises InputFaultError with a sentence that names every fault but those of the login, and shows no value."""
     copy = _fetching(inputs) if text_of(inputs, "inFile") is None else _sending(inputs, context)
-    return Request(await read_login(inputs, context), copy)
+    return Request(await known_login(inputs, context), copy)
 
 
 def _sending(inputs: Values, context: StepContext) -> Sending:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StepContext, StepError, StepSignature, Value, Values, failed
 from stepswitch.steps.connections import Connections, Holder, Lease, digest
 from stepswitch.steps.host_keys import fingerprint
-from stepswitch.steps.login_inputs import InputFaultError, LoginError, allowed_keys, server_name
+from stepswitch.steps.login_inputs import InputFaultError, LoginError, server_name
 from stepswitch.steps.output import Output
 from stepswitch.steps.patterns import shortened
 from stepswitch.steps.ssh_inputs import SIGNATURE, Request, read_request
@@ -75,18 +75,17 @@ class SshStep:
     async def _attempt(self, request: Request, context: StepContext, *, fresh: bool) -> Outcome | None:
         """Return how the command ended; None where a kept session was dead, so that nothing was sent and a fresh one is needed."""
         from stepswitch.steps.ssh_command import NotSentError  # noqa: PLC0415 - asyncssh takes most of a second to import
-        from stepswitch.steps.ssh_login import connect  # noqa: PLC0415 - see above
+        from stepswitch.steps.ssh_login import connect, let_through  # noqa: PLC0415 - see above
 
-        login = request.login
-        allowed, _ = await allowed_keys(login, context.host_keys)
+        login, connect_seconds = request.login, request.login.connect_seconds(self._connect_seconds)
         async with self._connections.lease(
             _holder(request, context.execution_id),
             lambda: connect(login, context.host_keys, self._connect_seconds),
-            accepts=lambda session: fingerprint(session.host_key) in allowed,
+            accepts=await let_through(login, context.host_keys),
             fresh=fresh,
         ) as lease:
             await context.log(_greeting(request, lease), LogLevel.DEBUG)
-            open_seconds = min(_KEPT_OPEN_SECONDS, self._connect_seconds) if lease.reused else self._connect_seconds
+            open_seconds = min(_KEPT_OPEN_SECONDS, connect_seconds) if lease.reused else connect_seconds
             try:
                 if request.shell is not None:
                     return await self._converse(request, request.shell, context, lease, open_seconds)
@@ -94,10 +93,13 @@ class SshStep:
             except NotSentError as error:
                 return None if lease.reused else _not_sent(error, request, open_seconds)
 
+    def _silent_for(self, request: Request) -> float:
+        return request.login.silence_seconds(self._silence_seconds)
+
     async def _run(self, request: Request, context: StepContext, lease: "Lease[Session]", open_seconds: float) -> Outcome:
         from stepswitch.steps.ssh_command import Run  # noqa: PLC0415 - see above
 
-        run = Run(lease.session.connection, context.mark_sent, open_seconds=open_seconds, silence_seconds=self._silence_seconds)
+        run = Run(lease.session.connection, context.mark_sent, open_seconds=open_seconds, silence_seconds=self._silent_for(request))
         return await self._follow(run, request, context, lease)
 
     async def _converse(
@@ -107,7 +109,7 @@ class SshStep:
         from stepswitch.steps.ssh_talk import judged, last_words  # noqa: PLC0415 - see above
 
         output = Output(context, LogLevel.INFO, encoding="utf-8", limit_bytes=context.output_limit_bytes)
-        times = {"open_seconds": open_seconds, "silence_seconds": self._silence_seconds}
+        times = {"open_seconds": open_seconds, "silence_seconds": self._silent_for(request)}
         run = ShellRun(lease.session.connection, shell, context, output, request.patterns, encoding=request.encoding, **times)
         try:
             talk = await run.follow()
@@ -164,7 +166,7 @@ class SshStep:
                 return Result.UNKNOWN, StepError(ErrorCode.CONNECTION_CUT, sentence)
             case _ if ending.end is End.SILENT:
                 sentence = (
-                    f"the command at {server} printed nothing for {self._silence_seconds:g} seconds, so its session was closed; "
+                    f"the command at {server} printed nothing for {self._silent_for(request):g} seconds, so its session was closed; "
                     "whether it has done its work is not known"
                 )
                 return Result.UNKNOWN, StepError(ErrorCode.TIMEOUT, sentence)
@@ -199,12 +201,11 @@ async def _load_driver() -> None:
 
 def _holder(request: Request, execution_id: str) -> Holder:
     login = request.login
-    credential = digest(login.username, login.password, login.private_key, login.passphrase, login.certificate)
-    return Holder(execution_id, (login.host.lower(), login.port), credential)
+    return Holder(execution_id, (login.host.lower(), login.port), digest(*login.identity))
 
 
 def _greeting(request: Request, lease: "Lease[Session]") -> str:
-    way = "goes on in the session of an earlier step" if lease.reused else "logged in"
+    way = "goes on in the session of an earlier step" if lease.reused else f"logged in{request.login.told_way}"
     return f"{_server(request)}: {way}; the host key is {fingerprint(lease.session.host_key)}"
 
 

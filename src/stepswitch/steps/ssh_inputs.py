@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Values, ValueType
+from stepswitch.steps.known_devices import known_login, with_platform
 from stepswitch.steps.login_inputs import (
     TEXT,
     VIM_LOCATION,
@@ -12,11 +13,10 @@ from stepswitch.steps.login_inputs import (
     Login,
     attachment_of,
     login_inputs,
-    read_login,
     text_of,
 )
 from stepswitch.steps.output import is_text_encoding
-from stepswitch.steps.patterns import OutputPatterns
+from stepswitch.steps.patterns import OutputPatterns, unfit
 from stepswitch.steps.ssh_manners import Manners
 from stepswitch.steps.ssh_shell_inputs import SHELL_INPUTS, ShellRequest, read_manners, read_shell, wants_shell
 
@@ -53,12 +53,14 @@ SIGNATURE: Final = StepSignature(
             TEXT,
             "A regular expression (RE2) for the output and the error output: where it is found, the step fails.",
             tells_what=True,
+            unfit=unfit("failPattern"),
         ),
         InputSpec(
             "successPattern",
             TEXT,
             "A regular expression (RE2) for the output and the error output: where it is not found, the step fails.",
             tells_what=True,
+            unfit=unfit("successPattern"),
         ),
         *SHELL_INPUTS,
         VIM_LOCATION,
@@ -102,32 +104,35 @@ async def read_request(inputs: Values, context: StepContext) -> Request:
     encoding = text_of(inputs, "encoding") or "utf-8"
     if not is_text_encoding(encoding):
         raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'encoding' names no text encoding that is known here")
-    if not wants_shell(inputs):
-        return await _read_command(inputs, context, encoding)
+    inputs = await with_platform(inputs, context)
+    if wants_shell(inputs):
+        return await _read_shell(inputs, context, encoding)
+    manners, fault = read_manners(inputs)
+    if fault is not None:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, fault)
+    command, patterns = await _command(inputs, context, encoding), _patterns(inputs)
+    return Request(await known_login(inputs, context), command, encoding, patterns, manners=manners)
+
+
+async def _read_shell(inputs: Values, context: StepContext, encoding: str) -> Request:
     shell, faults = read_shell(inputs, await _typed(inputs, context, encoding), encoding)
-    code = ErrorCode.INVALID_VALUE
+    code, enables = ErrorCode.INVALID_VALUE, shell.manners.platform.enable is not None
     try:
-        request = await _read_rest(inputs, context, encoding, Command(b""))
+        patterns = _patterns(inputs)
+        login = await known_login(inputs, context, enables=enables, is_trial=bool(faults))
     except InputFaultError as error:
         code, faults = error.code, [str(error), *faults]
     if faults:
         raise InputFaultError(code, "; ".join(faults))
-    return replace(request, login=replace(request.login, answers=shell.answers), shell=shell)
+    shell = replace(shell, enable_password=shell.enable_password or login.enable_password)
+    return Request(replace(login, answers=shell.answers), Command(b""), encoding, patterns, shell=shell)
 
 
-async def _read_command(inputs: Values, context: StepContext, encoding: str) -> Request:
-    manners, fault = read_manners(inputs)
-    if fault is not None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, fault)
-    return replace(await _read_rest(inputs, context, encoding, await _command(inputs, context, encoding)), manners=manners)
-
-
-async def _read_rest(inputs: Values, context: StepContext, encoding: str, command: Command) -> Request:
+def _patterns(inputs: Values) -> OutputPatterns:
     try:
-        patterns = OutputPatterns(text_of(inputs, "failPattern") or None, text_of(inputs, "successPattern") or None)
+        return OutputPatterns(text_of(inputs, "failPattern") or None, text_of(inputs, "successPattern") or None)
     except ValueError as error:
         raise InputFaultError(ErrorCode.INVALID_VALUE, str(error)) from None
-    return Request(await read_login(inputs, context), command, encoding, patterns)
 
 
 async def _command(inputs: Values, context: StepContext, encoding: str) -> Command:

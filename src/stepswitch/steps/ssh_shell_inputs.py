@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stepswitch.plugin import InputSpec, Values, ValueType
-from stepswitch.steps.patterns import compiled
+from stepswitch.steps.patterns import compiled, unfit
 from stepswitch.steps.ssh_answers import Answer, read_answers
 from stepswitch.steps.ssh_manners import Manners, manners_of
 from stepswitch.steps.ssh_platforms import PLATFORMS, Platform
@@ -18,14 +18,6 @@ _TRUE: Final = (True, "true")
 
 def _unfit_answers(text: str) -> str | None:
     return "; ".join(read_answers(text)[1]) or None if text.strip() else None
-
-
-def _unfit_prompt(text: str) -> str | None:
-    try:
-        compiled("prompt", text)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 SHELL_INPUTS: Final = (
@@ -46,7 +38,7 @@ SHELL_INPUTS: Final = (
         "prompt",
         _TEXT,
         "A regular expression (RE2) for the whole line of the prompt, where the platform's own does not fit, or for a device of another kind.",
-        unfit=_unfit_prompt,
+        unfit=unfit("prompt"),
     ),
     InputSpec("enablePassword", _SECRET, "Enters the privileged mode first, with this password (`enable`, on vrp `super`)."),
     InputSpec(
