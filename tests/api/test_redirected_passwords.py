@@ -189,7 +189,8 @@ async def test_another_designer_leads_no_stored_password_by_a_value(real: Real) 
         assert (await real.client.post(place, json={"values": {"port": port}}, headers=eve)).status_code == 403
         known = {"port": 1, "kept": "known to eve"}
         assert (await real.client.post(place, json={"values": known}, headers=eve)).status_code == 200
-        assert (await real.client.post(place, json={"values": {"port": 2}})).status_code == 200  # whoever made the workflow may
+        assert (await real.client.post(place, json={"values": {"port": 2}})).status_code == 403  # what is used there is Eve's now
+        assert (await real.client.post(place, json={"values": {"port": 2, "kept": "known to all"}})).status_code == 200
         assert not heard
 
 

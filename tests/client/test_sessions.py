@@ -60,6 +60,19 @@ async def test_administrators_see_and_end_the_sessions_of_others(office: Office)
             await office.client.sessions.end(login.id)
 
 
+async def test_a_program_of_an_administrator_neither_sees_nor_ends_the_sessions_of_others(office: Office) -> None:
+    ann = await token_of(office.house, "ann", "Workflow Executor")
+    (login,) = await office.client.sessions.list("ann")
+    token, _ = await office.client.sessions.create_token("everything")
+    async with StepswitchClient(office.url, token=token) as program:
+        assert await program.users.list()
+        for tried in (program.sessions.list("ann"), program.sessions.end(login.id, "ann"), program.users.end_sessions("ann")):
+            with pytest.raises(NotPermittedError):
+                await tried
+    async with StepswitchClient(office.url, token=ann) as still_there:
+        assert await still_there.sessions.list()
+
+
 async def test_every_fault_of_a_token_is_listed(office: Office) -> None:
     past = datetime.now(UTC) - timedelta(days=400)
     with pytest.raises(InvalidRequestError) as refused:

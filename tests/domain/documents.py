@@ -31,6 +31,7 @@ SSH: Final = StepSignature(
         InputSpec("hostNameOrIP", _TEXT, "The host.", required=True),
         InputSpec("username", _TEXT, "Who logs in.", required=True),
         InputSpec("password", _SECRET, "With what."),
+        InputSpec("enablePassword", _SECRET, "With what it commands."),
         InputSpec("port", (ValueType.NUMBER,), "The port.", default=22),
         InputSpec("cmd", _TEXT, "The command.", one_of="cmd", tells_what=True),
         InputSpec("script", (ValueType.FILE,), "A file of commands.", one_of="cmd", tells_what=True),

@@ -124,6 +124,25 @@ def test_an_input_that_leads_a_stored_password_is_a_warning(host: JsonObject, pa
     assert not any("stored secret" in str(each) for each in parsed.warnings)
 
 
+@pytest.mark.parametrize(
+    ("binding", "variable", "is_told"),
+    [
+        ({"defaultValue": "show {{c}}"}, {"type": "string"}, "defaultValue"),
+        ({"exportName": "c"}, {"type": "string"}, "exportName"),
+        ({"defaultValue": "show {{vnfId}}"}, {"type": "string"}, "defaultValue"),
+        ({"defaultValue": "show {{c}}"}, {"type": "string", "defaultValue": "all"}, None),
+        ({"defaultValue": "show {{c}}"}, {"type": "string", "format": "ip"}, None),
+        ({"defaultValue": "show {{c}}"}, {"type": "number"}, None),
+        ({"defaultValue": "show {{t}}"}, {"type": "string"}, None),
+    ],
+)
+def test_a_command_that_only_a_context_fills_is_a_warning(binding: JsonObject, variable: JsonObject, is_told: str | None) -> None:
+    step = ssh(cmd={"type": "string", **binding}) | {"outBindings": {"t": {"name": "outputText", "type": "string"}}}
+    parsed = checked(step, variables={**VARIABLES, "c": variable})
+    told = {(ErrorCode.UNSAFE_TEMPLATE, f"steps.a.inBindings.cmd.{is_told}")} if is_told else set()
+    assert {each for each in found(parsed.warnings) if each[0] is ErrorCode.UNSAFE_TEMPLATE} == told
+
+
 def test_an_input_that_leads_a_stored_password_to_the_device_of_a_plug_in_is_a_warning_too() -> None:
     inputs = (InputSpec("url", (ValueType.STRING,), "Where."), InputSpec("pw", (ValueType.PASSWORD,), "With what."))
     types = collect((StepSignature("REST", "Asks.", inputs=inputs, device_input="url"),))

@@ -9,7 +9,7 @@ import pytest
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.step_types import InputSpec, StepSignature, collect
 from stepswitch.domain.values import ValueType
-from stepswitch.engine.kept_passwords import masked_document, password_places, with_kept_passwords
+from stepswitch.engine.kept_passwords import Knows, knows_nothing, masked_document, password_places, with_kept_passwords
 from stepswitch.engine.password_ways import value_at
 from tests.domain.documents import TYPES
 
@@ -132,8 +132,9 @@ def test_a_step_that_did_not_use_a_declared_password_gets_no_stored_one(binding:
 # --- what leads a password, and what tells of it ---
 
 KEPT, OWN_PLACE = "variables.kept.defaultValue", "steps.log.inBindings.token.defaultValue"
+BODY = InputSpec("body", (ValueType.PASSWORD, ValueType.STRING), "What is sent.", tells_what=True)
 PLUGIN = StepSignature(
-    "REST", "Asks a server.", inputs=(InputSpec("url", (ValueType.STRING,), "Where."),), device_input="url", port_input="gate"
+    "REST", "Asks a server.", inputs=(InputSpec("url", (ValueType.STRING,), "Where."), BODY), device_input="url", port_input="gate"
 )
 ALL_TYPES = collect((*{id(each): each for each in TYPES.by_name.values()}.values(), PLUGIN))
 
@@ -169,6 +170,9 @@ def led() -> JsonObject:
                 "inBindings": {"hostNameOrIP": taken("host"), "password": taken("copy"), "cmd": text("show"), "stdin": text("a {{kept}}")},
                 "conditions": [{"name": "kept", "comparator": "isDefined", "nextStepId": "log"}],
             },
+            "login": {
+                "type": "TCA_SSH", "inBindings": {"hostNameOrIP": text("r1"), "password": taken("kept", "password"), "cmd": text("show")},
+            },
             "ask": {"type": "REST", "inBindings": {"url": text("https://r1"), "body": taken("kept", "password")}},
             "log": {
                 "type": "JS",
@@ -181,10 +185,10 @@ def led() -> JsonObject:
     }  # fmt: skip
 
 
-def refused_of_led(change: Callable[[JsonObject], Any], *, is_own: bool = False) -> list[str]:
+def refused_of_led(change: Callable[[JsonObject], Any], knows: Knows = knows_nothing) -> list[str]:
     sent = deepcopy(masked_document(led()))
     change(sent)
-    return sorted(fault.path for fault in with_kept_passwords(sent, led(), ALL_TYPES, is_own=is_own)[1])
+    return sorted(fault.path for fault in with_kept_passwords(sent, led(), ALL_TYPES, knows)[1])
 
 
 @pytest.mark.parametrize(
@@ -205,6 +209,12 @@ def refused_of_led(change: Callable[[JsonObject], Any], *, is_own: bool = False)
         lambda sent: sent["steps"]["reach"]["inBindings"].update(hostNameOrIP=text("mine")),
         lambda sent: sent["steps"]["reach"]["inBindings"].update(cmd=text("echo {{kept}} | rev")),
         lambda sent: sent["steps"]["reach"]["inBindings"].update(stdin=text("b {{kept}}")),
+        lambda sent: sent["steps"]["reach"]["inBindings"].update(cmd=text("rev")),
+        lambda sent: sent["steps"]["reach"].update(outBindings={"said": {"name": "outputText", "type": "string"}}),
+        lambda sent: sent["steps"]["make"]["outBindings"].update(said={"name": "copy", "type": "string"}),
+        lambda sent: sent["steps"]["make"]["outBindings"]["copy"].update(type="password"),
+        lambda sent: sent["variables"]["copy"].update(type="password"),
+        lambda sent: sent.update(outputs={"copy": sent["variables"].pop("copy")}),
         lambda sent: sent["steps"]["reach"]["inBindings"].update(username=taken("copy")),
         lambda sent: sent["steps"]["more"].update(conditions=[{"name": "kept", "comparator": "match", "value": "^s", "nextStepId": "log"}]),
         lambda sent: sent["steps"]["more"].update(
@@ -216,6 +226,8 @@ def refused_of_led(change: Callable[[JsonObject], Any], *, is_own: bool = False)
         ),
         lambda sent: sent["steps"]["ask"]["inBindings"].update(url=text("https://mine")),
         lambda sent: sent["steps"]["ask"]["inBindings"].update(gate=text("mine")),
+        lambda sent: sent["steps"]["ask"]["inBindings"].update(method=text("TRACE")),
+        lambda sent: sent["steps"]["ask"].update(outBindings={"host": {"name": "body", "type": "string"}}),
         lambda sent: sent["steps"].update(
             reach=sent["steps"]["reach"] | {"outBindings": {"said": {"name": "outputText", "type": "string"}}},
             more={"type": "JS", "inBindings": {"script": text("return {}"), "x": taken("said")}},
@@ -244,7 +256,7 @@ def test_a_script_in_a_file_that_is_given_a_kept_password_stays_as_it_is() -> No
     ],
 )
 def test_whoever_made_the_workflow_is_only_kept_from_another_target(change: Callable[[JsonObject], Any], refused: list[str]) -> None:
-    assert refused_of_led(change, is_own=True) == refused
+    assert refused_of_led(change, lambda _: True) == refused
 
 
 def test_files_of_an_older_document_stay_as_they_are_where_its_passwords_do() -> None:
@@ -255,7 +267,7 @@ def test_files_of_an_older_document_stay_as_they_are_where_its_passwords_do() ->
     }
     sent = {**masked_document(old), "attachments": {"log.js": {"id": "2"}}}
     assert [fault.path for fault in with_kept_passwords(sent, old, TYPES)[1]] == ["inputs[0].default"]
-    assert with_kept_passwords(sent, old, TYPES, is_own=True)[1] == []
+    assert with_kept_passwords(sent, old, TYPES, lambda _: True)[1] == []
     assert with_kept_passwords({**masked_document(old), "name": "other"}, old, TYPES)[1] == []
 
 
@@ -293,10 +305,10 @@ def test_who_gives_the_password_itself_may_send_it_where_he_likes() -> None:
     [
         lambda sent: sent.update(description="d", startStepId="more"),
         lambda sent: sent["steps"]["find"].update(nextStepId="more", description="d", policy={"retry": {"maxAttempts": 2}}),
-        lambda sent: sent["steps"]["reach"]["inBindings"].update(cmd=text("show version")),
+        lambda sent: sent["steps"]["login"]["inBindings"].update(cmd=text("show version")),
+        lambda sent: sent["steps"]["login"].update(outBindings={"said": {"name": "outputText", "type": "string"}}),
         lambda sent: sent["steps"]["reach"]["conditions"].pop(),
         lambda sent: sent["steps"]["reach"]["conditions"].append({"name": "host", "comparator": "isDefined", "nextStepId": "more"}),
-        lambda sent: sent["steps"]["reach"].update(outBindings={"said": {"name": "outputText", "type": "string"}}),
         lambda sent: sent["steps"]["reach"]["inBindings"].pop("stdin"),
         lambda sent: sent["steps"].pop("make"),
         lambda sent: sent["steps"].update(new={"type": "TCA_SSH", "inBindings": {"hostNameOrIP": text("r2"), "cmd": text("show")}}),

@@ -1,5 +1,6 @@
 """A designer's stored password that somebody else has sent to a host of his own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,18 +98,73 @@ def test_another_designer_has_to_know_the_password_that_he_sends_elsewhere() -> 
 
 
 @pytest.mark.parametrize("led_by", ["host", "asked"])
-def test_a_password_that_somebody_assigned_is_led_by_him_and_by_designers(led_by: str) -> None:
+def test_a_password_that_somebody_gave_an_execution_is_led_by_him_alone(led_by: str) -> None:
     workflow = compiled({"exportName": led_by}, {"exportName": "given"})
     of_tom, own = head("tom", {"given": "toms secret"}), head("erin", {"given": "erins secret"})
+    replaced = replace(own, givers={"given": "tom"})
+    for caller in (EXECUTOR, OTHER_DESIGNER, DESIGNER):
+        with pytest.raises(NotPermittedError, match=f"{led_by} says where a password is used that somebody else gave"):
+            check_assigned(caller, workflow, of_tom, {led_by: "mine"}, TYPES)
+        with pytest.raises(NotPermittedError):
+            check_assigned(caller, workflow, replaced, {led_by: "mine"}, TYPES)
+        assert check_assigned(caller, workflow, of_tom, {"note": "x"}, TYPES) == {}
+        assert check_assigned(caller, workflow, of_tom, {led_by: "mine", "given": "a secret"}, TYPES) == {"given": caller.user}
+        assert check_assigned(caller, workflow, head("tom", {}), {led_by: "mine"}, TYPES) == {}
+    assert check_assigned(EXECUTOR, workflow, own, {led_by: "mine"}, TYPES) == {}
+    assert check_assigned(EXECUTOR, workflow, replace(of_tom, givers={"given": "erin"}), {led_by: "mine"}, TYPES) == {}
+
+
+def test_what_was_made_of_a_password_stays_that_of_whoever_gave_it_when_it_is_replaced() -> None:
+    making = {
+        "type": "JS",
+        "inBindings": {"script": {"type": "string", "defaultValue": "return { note: 'x' + given }"}, "given": {"type": "password", "exportName": "given"}},
+        "outBindings": {"note": {"name": "note", "type": "string"}},
+    }  # fmt: skip
+    workflow = compiled({"exportName": "asked"}, {"exportName": "note"}, first=making)
+    made = head("tom", {"given": "toms secret"}, note="xtoms secret")
     with pytest.raises(NotPermittedError):
-        check_assigned(EXECUTOR, workflow, of_tom, {led_by: "mine"}, TYPES)
-    with pytest.raises(NotPermittedError):  # it was assigned by Erin, and replaced by nobody knows whom
-        check_assigned(EXECUTOR, workflow, head("erin", {"given": "erins secret"}, given="another"), {led_by: "mine"}, TYPES)
-    check_assigned(EXECUTOR, workflow, own, {led_by: "mine"}, TYPES)
-    check_assigned(EXECUTOR, workflow, of_tom, {"note": "x"}, TYPES)
-    check_assigned(EXECUTOR, workflow, of_tom, {led_by: "mine", "given": "erins secret"}, TYPES)
-    check_assigned(EXECUTOR, workflow, head("tom", {}), {led_by: "mine"}, TYPES)
-    check_assigned(OTHER_DESIGNER, workflow, of_tom, {led_by: "mine"}, TYPES)
+        check_assigned(EXECUTOR, workflow, made, {"asked": "mine", "given": "erins secret"}, TYPES)
+    assert check_assigned(EXECUTOR, workflow, made, {"given": "erins secret"}, TYPES) == {"given": "erin", "note": "tom"}
+    assert check_assigned(EXECUTOR, workflow, head("tom", {"given": "toms secret"}), {"asked": "mine", "given": "x"}, TYPES) == {
+        "given": "erin"
+    }
+
+
+COMMANDS: dict[str, dict[str, Any]] = {
+    "with a default": {"variables": {"command": {"type": "string", "defaultValue": "show"}}},
+    "written by a step": {"variables": {"command": {"type": "string"}}, "writes": True},
+}
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("binding", [{"exportName": "command"}, {"defaultValue": "show {{command}}"}])
+def test_a_variable_that_becomes_a_command_is_for_designers(kind: str, binding: dict[str, Any]) -> None:
+    workflow = commanding(COMMANDS[kind], binding)
+    with pytest.raises(NotPermittedError, match="command becomes a part of what is run"):
+        check_values(EXECUTOR, workflow, {"command": "reload"}, TYPES)
+    check_values(OTHER_DESIGNER, workflow, {"command": "show version"}, TYPES)
+
+
+@pytest.mark.parametrize(
+    "variable", [{"type": "string"}, {"type": "number", "defaultValue": 1}, {"type": "string", "format": "ip", "defaultValue": "192.0.2.1"}]
+)
+def test_a_variable_that_only_the_context_fills_or_that_cannot_hold_a_command_is_for_whoever_executes(variable: dict[str, Any]) -> None:
+    workflow = commanding({"variables": {"command": variable}}, {"defaultValue": "show {{command}}"})
+    check_values(EXECUTOR, workflow, {"command": 1}, TYPES)
+
+
+def commanding(parts: dict[str, Any], binding: dict[str, Any]) -> Compiled:
+    """Return a workflow without passwords whose command is, or is made of, a variable."""
+    bindings = {"hostNameOrIP": {"type": "string", "defaultValue": "r1"}, "cmd": {"type": "string", **binding}}
+    writing = {"type": "JS", "outBindings": {"command": {"name": "command", "type": "string"}}}
+    return compile_snapshot(
+        "default",
+        {
+            "name": "core restart", "version": "1", "schemaVersion": "3.0", "creationUser": "dora", "startStepId": "a",
+            "variables": parts["variables"],
+            "steps": {"a": {"type": "TCA_SSH", "inBindings": bindings}, **({"b": writing} if parts.get("writes") else {})},
+        },
+    )  # fmt: skip
 
 
 def test_a_password_that_a_step_made_is_nobodys_to_assign() -> None:

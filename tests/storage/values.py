@@ -201,6 +201,7 @@ HEADS: Final = st.builds(
     steps_allowed=st.integers(0, 2**31 - 1),
     accepted_failures=st.integers(0, 1_000),
     editors=st.dictionaries(TEXTS, TEXTS, max_size=2),
+    givers=st.dictionaries(TEXTS, TEXTS, max_size=2),
     resume_at=st.none() | TEXTS,
     catalogue_snapshot_id=st.none() | TEXTS,
     writing_back=TEXTS,

@@ -36,12 +36,12 @@ LOGIN_OPERATIONS: Final = (
     Operation(
         "listSessionsOfUser", "GET", f"{_OF_USER}/sessions", logins.list_sessions, _TAG, "List the sessions of a user",
         "Logins and API tokens that go on, the newest first.",
-        list[user_models.UserSession], parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER, audit=Audit.READ,
+        list[user_models.UserSession], parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER_IN_PERSON, audit=Audit.READ,
     ),
     Operation(
         "endSessionOfUser", "DELETE", f"{_OF_USER}/sessions/{{sessionId}}", logins.end_session, _TAG, "End a session of a user",
         "A login or an API token; it is good for nothing from then on, and streams that it opened end.",
-        None, parameters=(_NAME, _ID), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER, audit=Audit.CHANGE,
+        None, parameters=(_NAME, _ID), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER_IN_PERSON, audit=Audit.CHANGE,
     ),
     Operation(
         "createTokenOfUser", "POST", f"{_OF_USER}/tokens", logins.create_token, _TAG, "Make an API token for a user",

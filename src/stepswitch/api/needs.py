@@ -62,7 +62,8 @@ REHEARSE: Final = Need(Privilege.WORKFLOW_READ, "Workflow Read; Workflow Design 
 CREATE_EXECUTION: Final = Need(
     Privilege.WORKFLOW_EXECUTE,
     "Workflow Execute, for that workflow; Function Manage too where the context is not NONE; Workflow Design too where a file takes the place "
-    "of one of the workflow; for who made it alone, a variable in the context that says where a stored password is used",
+    "of one of the workflow, or a variable in the context is a part of a command; for who gave it alone, a variable in the context that says "
+    "where a stored password is used",
 )
 READ_EXECUTION: Final = Need(None, "to have created it, or Execution Read", Privilege.EXECUTION_READ, is_decided_later=True, is_read=True)
 STEER_EXECUTION: Final = Need(
@@ -85,8 +86,7 @@ ATTACH_TO_EXECUTION: Final = Need(
 CORRECT_VALUES: Final = Need(
     Privilege.WORKFLOW_EXECUTE,
     _STEER
-    + "a value says where a password is used that somebody else assigned; for who made the workflow alone where a variable says where a "
-    "stored one is used that is not given with it",
+    + "a variable is a part of a command; for who gave it alone where a value says where a password is used that is not given with it",
     Privilege.EXECUTION_OPERATE,
     is_decided_later=True,
 )

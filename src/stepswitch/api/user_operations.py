@@ -39,7 +39,7 @@ USER_OPERATIONS: Final = (
     ),
     Operation(
         "endSessionsOfUser", "DELETE", f"{_USER}/sessions", users.end_sessions, _TAG, "Log a user out everywhere",
-        "Ends every session of the user, API tokens too.", None, parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER, audit=Audit.CHANGE,
+        "Ends every session of the user, API tokens too.", None, parameters=(_NAME,), refusals=(401, 403, 404, 500, 503), needs=needs.ADMINISTER_IN_PERSON, audit=Audit.CHANGE,
     ),
     Operation(
         "changeOwnPassword", "POST", f"{OWN_ROOT}/password", users.change_own_password, _TAG, "Change one's own password",

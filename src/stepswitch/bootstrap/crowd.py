@@ -33,14 +33,14 @@ class Crowd:
     def __init__(self, most: int, has_no_share: Callable[[str], bool]) -> None:
         self.most = most
         self.most_of_address = max(1, most // SHARE)
-        self._has_no_share = has_no_share
+        self.has_no_share = has_no_share
         self._let_in: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
 
     def enter(self, address: str) -> Entry:
         """Count a connection from an address, and say what is to become of it."""
         place = place_of(address)
-        has_share = not self._has_no_share(address)
+        has_share = not self.has_no_share(address)
         if has_share and self._let_in[place] >= self.most_of_address:
             entry = Entry.TOO_MANY_OF_ADDRESS
         elif self._let_in.total() >= self.most:

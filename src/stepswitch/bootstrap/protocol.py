@@ -19,12 +19,12 @@ from stepswitch.api.connections import WHEN_CUT, WHEN_KNOWN
 from stepswitch.api.operations import HEALTH_PATH
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.bootstrap.crowd import Crowd, Entry, without_share
+from stepswitch.bootstrap.shares import SharedRequests, overloaded
 from stepswitch.domain.errors import (
     ErrorCode,
     Fault,
     HeadersTooLargeError,
     InvalidRequestError,
-    OverloadedError,
     StepswitchError,
     TooSlowError,
 )
@@ -61,9 +61,10 @@ class BoundedConfig(uvicorn.Config):
     """uvicorn's configuration and the bounds: all that a protocol is given."""
 
     def __init__(self, app: Any, bounds: Bounds, ids: Ids, **options: Any) -> None:
-        super().__init__(app, http=BoundedProtocol, ws="none", timeout_keep_alive=bounds.idle_seconds, **options)
-        self.bounds = bounds
         self.crowd = Crowd(bounds.max_connections, bounds.has_no_share)
+        shared = SharedRequests(app, self.crowd, ids) if options.get("proxy_headers") else app
+        super().__init__(shared, http=BoundedProtocol, ws="none", timeout_keep_alive=bounds.idle_seconds, **options)
+        self.bounds = bounds
         self.ids = ids
 
 
@@ -125,10 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
         told = f"more than {crowd.most} connections are open"
         if self._entry is Entry.TOO_MANY_OF_ADDRESS:
             told = f"more than {crowd.most_of_address} connections are open from this address, which is its share of {crowd.most}"
-        request_id = request_id_of(scope["headers"], self._ids)
-        response = problems.answer(OverloadedError(told), request_id)
-        response.headers.update({REQUEST_ID: request_id, "Connection": "close"})
-        await response(scope, receive, send)
+        await overloaded(told, self._ids, closes=True)(scope, receive, send)
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""

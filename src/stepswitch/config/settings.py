@@ -263,7 +263,7 @@ class Settings(BaseSettings):
         ge=1,
         le=100_000,
         description="Connections at once; whoever comes then is answered 503. One address has a quarter of them, unless it is this machine or a "
-        "trusted proxy.",
+        "trusted proxy; behind one, as many requests at once.",
     )
     requests_per_second: float | None = Field(
         None,

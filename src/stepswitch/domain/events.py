@@ -201,6 +201,8 @@ class Change(Steered):
     snapshot_id: str | None = None
     base_snapshot_id: str | None = None
     edited: tuple[str, ...] = ()
+    givers: Mapping[str, str] = field(default_factory=dict)
+    """As in `SetValues`: whose passwords edited steps have made something of so far."""
     """The ids of the steps that were sent."""
 
 
@@ -209,6 +211,8 @@ class SetValues(Steered):
     """Correct values of inputs or variables; None takes the value away."""
 
     values: Mapping[str, Value | None] = field(default_factory=dict)
+    givers: Mapping[str, str] = field(default_factory=dict)
+    """Who gave the passwords among the values that there are then, and what was made of some, as far as that is another person than before."""
 
 
 @dataclass(frozen=True, slots=True)

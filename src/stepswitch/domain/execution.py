@@ -240,6 +240,9 @@ class Head:
     editors: Mapping[str, str] = field(default_factory=dict)
     """Who has last changed a step of this execution, else who first what it is given, by its id: a credential that the step takes has to be his
     to use, too."""
+    givers: Mapping[str, str] = field(default_factory=dict)
+    """Who gave the passwords among the values, by their names, where not all are those that the execution was created with; and whose passwords
+    steps have made others of, which were replaced since."""
     resume_at: str | None = None
     pause_requested: bool = False
     pause_code: ErrorCode | None = None

@@ -1,9 +1,32 @@
-"""Which steps do something else where a value or a file of an execution changes. Called by both `steering`."""
+"""What of a workflow does something else where a value or a file of an execution changes. Called by both `steering`, `redirections`, `step_checks`."""
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
-from stepswitch.domain.document import InBinding, Step, Workflow
+from stepswitch.domain.document import Declaration, InBinding, Step, Workflow
 from stepswitch.domain.values import Value, ValueType
+
+RUN: Final = frozenset({"cmd", "script", "payload"})
+"""The inputs that are run, or put into a device, as they are."""
+_TAME: Final = frozenset({ValueType.NUMBER, ValueType.BOOLEAN})
+
+
+def designed_commands(workflow: Workflow) -> set[str]:
+    """Return the variables that become what is run, or a part of it, and that the workflow gives a value itself: to change one is to write commands."""
+    run = {name for step in workflow.steps.values() for binding in step.all_in_bindings if binding.name in RUN for name in _names(binding)}
+    of_context = variables_of_context(workflow)
+    return {name for name in run if name in workflow.variables and name not in of_context and is_free_text(workflow.variables[name])}
+
+
+def variables_of_context(workflow: Workflow) -> set[str]:
+    """Return the variables that nothing in the workflow gives a value: they are there for the context of whoever executes it."""
+    written = {binding.target for step in workflow.steps.values() for binding in step.all_out_bindings}
+    return {name for name, declared in workflow.variables.items() if declared.default is None and name not in written}
+
+
+def is_free_text(declared: Declaration) -> bool:
+    """Return whether a value that is declared so may hold anything that a command may hold."""
+    return declared.type not in _TAME and declared.format != "ip"
 
 
 def steps_given(workflow: Workflow, names: Collection[str], first: Collection[str] = ()) -> list[str]:

@@ -205,6 +205,7 @@ def _change(p: Progress, event: Change) -> Decision:
     if event.workflow is not None and "snapshot_id" in changed:
         changed["is_confidential"] = head.is_confidential or holds_passwords(event.workflow)
         changed["editors"] = _editors(p, event, event.workflow)
+        changed["givers"] = {**p.head.givers, **event.givers}
     p.change(**changed)
     return p.decision(event.id)
 
@@ -274,6 +275,8 @@ def _set_values(p: Progress, event: SetValues) -> Decision:
             p, event, f"value {name} changed from {_show_value(before, name, secret=secret)} to {_show_value(changed, name, secret=secret)}"
         )
     p.write_values(dict(changed))
+    if event.givers:
+        p.change(givers={**p.head.givers, **event.givers})
     _note_editor(p, event, steps_given(p.workflow, changed))
     return p.decision(event.id)
 

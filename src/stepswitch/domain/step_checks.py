@@ -10,6 +10,7 @@ from stepswitch.domain.conditions import unfit
 from stepswitch.domain.document import Condition, Declaration, InBinding, OutBinding, Step
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.formats import misfit
+from stepswitch.domain.influence import RUN, is_free_text, variables_of_context
 from stepswitch.domain.names import INJECTED, OVERWRITE_PROTECTED, shown
 from stepswitch.domain.parsing import Outline
 from stepswitch.domain.readers import Report
@@ -25,7 +26,7 @@ _SCALARS: Final = frozenset({ValueType.NUMBER, ValueType.BOOLEAN})
 class Scope:
     """What a step is held against: the document around it, the installed types, and the report to write to."""
 
-    __slots__ = ("_inputs_by_type", "found", "report", "step_types", "types")
+    __slots__ = ("_inputs_by_type", "found", "of_context", "report", "step_types", "types")
 
     def __init__(self, found: Outline, step_types: StepTypes, report: Report) -> None:
         self.found = found
@@ -34,6 +35,7 @@ class Scope:
         self.types = dict.fromkeys(INJECTED, ValueType.STRING) | {
             name: declaration.type for name, declaration in found.workflow.declarations.items()
         }
+        self.of_context = variables_of_context(found.workflow)
         self._inputs_by_type: dict[str, dict[str, InputSpec]] = {}
 
     def inputs_of(self, signature: StepSignature) -> Mapping[str, InputSpec]:
@@ -136,6 +138,9 @@ def check_in_binding(binding: InBinding, path: str, scope: Scope, signature: Ste
     """Note every fault and warning of an input of a step or of its probe."""
     if binding.export_name is not None:
         scope.check_name(binding.export_name, f"{path}.exportName")
+        if binding.name in RUN and binding.export_name in scope.of_context and (what := _free_text(binding.export_name, scope)):
+            message = f"{what} is what is run; declare an input where that is meant, and else give it a defaultValue"
+            scope.report.warn(ErrorCode.UNSAFE_TEMPLATE, f"{path}.exportName", message)
         given = scope.types.get(binding.export_name)
         if given in _SCALARS and binding.type in _SCALARS and given is not binding.type:
             scope.report.fault(ErrorCode.WRONG_TYPE, f"{path}.exportName", f"{binding.export_name} is a {given}, never a {binding.type}")
@@ -153,10 +158,8 @@ def _check_default(binding: InBinding, path: str, scope: Scope) -> None:
     if binding.template is not None:
         for name in dict.fromkeys(binding.template.names):
             scope.check_name(name, path)
-            if binding.name in _SPLICED_INTO and _is_free_text(name, scope):
-                message = (
-                    f"the input {name!r} may hold anything, and it becomes a part of what is run; give it a format, or hand it over apart"
-                )
+            if binding.name in _SPLICED_INTO and (what := _free_text(name, scope)):
+                message = f"{what} may hold anything, and it becomes a part of what is run; give it a format, or hand it over apart"
                 scope.report.warn(ErrorCode.UNSAFE_TEMPLATE, path, message)
     elif isinstance(binding.default, str):
         if binding.type is ValueType.PASSWORD:
@@ -170,9 +173,16 @@ def _check_default(binding: InBinding, path: str, scope: Scope) -> None:
             scope.report.warn(ErrorCode.UNKNOWN_ATTACHMENT, path, f"the workflow has no attachment {shown(binding.default)!r} (yet)")
 
 
-def _is_free_text(name: str, scope: Scope) -> bool:
+def _free_text(name: str, scope: Scope) -> str:
+    """Return what `name` is, where whoever executes the workflow may write into it what he likes; nothing where he may not."""
     declaration = scope.found.workflow.inputs.get(name)
-    return declaration is not None and declaration.type is ValueType.STRING and declaration.format != "ip"
+    if declaration is not None:
+        return f"the input {name!r}" if declaration.type is ValueType.STRING and is_free_text(declaration) else ""
+    if name in scope.of_context and is_free_text(scope.found.workflow.variables[name]):
+        return f"the variable {name!r}, which the context of whoever executes fills,"
+    if name in INJECTED and name not in scope.found.names:
+        return f"{name!r}, which the context of whoever executes gives,"
+    return ""
 
 
 def _check_against_spec(binding: InBinding, spec: InputSpec, type_name: str, path: str, report: Report) -> None:

@@ -23,7 +23,8 @@ from stepswitch.engine.audited_workflows import change, thing_of, told
 from stepswitch.engine.budget import aside, is_large
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_document
-from stepswitch.engine.kept_passwords import moved_passwords, stored_passwords, with_kept_passwords
+from stepswitch.engine.givers import Givers, given_in_snapshot, givers_of_workflow
+from stepswitch.engine.kept_passwords import Knows, knows_nothing, masked_places, moved_passwords, stored_passwords, with_kept_passwords
 from stepswitch.engine.ports import CatalogueStore, Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import Revision, StoredFile, StoredWorkflow
@@ -119,28 +120,41 @@ class Catalogue:
         return workflow
 
     async def replace(
-        self, caller: Caller, workflow_id: str, document: JsonObject, only_if: Tags = None, around: Sequence[Fault] = ()
+        self,
+        caller: Caller,
+        workflow_id: str,
+        document: JsonObject,
+        only_if: Tags = None,
+        around: Sequence[Fault] = (),
+        *,
+        given_by: Mapping[str, str] | None = None,
     ) -> Checked:
         """Store `document` as the next revision; passwords that are sent as `********` stay as they are. `around` is as in `create`.
+
+        `given_by` says who gave the passwords in it, where that is not the caller: see `givers`.
 
         Raises NotFoundError, PreconditionFailedError, NotPermittedError where it is readOnly, InvalidRequestError with every fault.
         """
 
         async def store(stored: StoredWorkflow) -> Checked:
-            return await self._replace(caller, stored, document, around)
+            return await self._replace(caller, stored, document, around, given_by)
 
         return await self._on_stored(caller, workflow_id, only_if, store)
 
-    async def _replace(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, around: Sequence[Fault]) -> Checked:
+    async def _replace(
+        self, caller: Caller, stored: StoredWorkflow, document: JsonObject, around: Sequence[Fault], given_by: Mapping[str, str] | None
+    ) -> Checked:
         if _is_read_only(stored) and document.get("readOnly") is not False:
             _refuse_change(stored)
-        is_own = stored.creation_user == caller.user
-        kept, warnings = await self._checked(document, stored.document, caller, stored.id, around, is_own=is_own)
+        givers = givers_of_workflow(stored)
+        kept, warnings = await self._checked(document, stored.document, caller, stored.id, around, knows=givers.known_to(caller.user))
         kept.setdefault("owner", stored.document["owner"])
         kept.setdefault("readOnly", False)
         if _is_read_only(stored):
             _check_unlock(caller, stored, kept)
-        return await self._next(caller, stored, kept, warnings)
+        if given_by is None:
+            given_by = givers.after(caller.user, kept, stored.document, {place.keys for place in masked_places(document)})
+        return await self._next(caller, replace(stored, given_by=given_by), kept, warnings)
 
     async def _next(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, warnings: tuple[Fault, ...]) -> Checked:
         if document.get("name") != stored.document.get("name"):
@@ -180,7 +194,7 @@ class Catalogue:
             if _is_read_only(stored):
                 _refuse_change(stored)
             kept, warnings = await self._checked(wanted.document, wanted.document, caller, stored.id)
-            return await self._next(caller, stored, kept, warnings)
+            return await self._next(caller, replace(stored, given_by=wanted.given_by), kept, warnings)
 
         return await self._on_stored(caller, workflow_id, only_if, store)
 
@@ -212,7 +226,8 @@ class Catalogue:
         """Return the document with other files, which its steps may run; raises InvalidRequestError where that is for who knows its secrets."""
         document = {**stored.document, "attachments": attachments}
         before = upgraded(stored.document)
-        kept = () if stored.creation_user == caller.user else stored_passwords(before)
+        knows = Givers(stored.creation_user, given_in_snapshot(stored)).known_to(caller.user)
+        kept = [place for place in stored_passwords(before) if not knows(place)]
         faults = moved_passwords(kept, {**before, "attachments": attachments}, before, self._types, _WITH_FILE)
         faults += await self._credentials.faults(caller, in_document(document), stored.id, str(document.get("name")))
         if faults:
@@ -265,13 +280,13 @@ class Catalogue:
         workflow_id: str,
         around: Sequence[Fault] = (),
         *,
-        is_own: bool = False,
+        knows: Knows = knows_nothing,
     ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
         """Return what is kept of `document`, and its warnings; raises InvalidRequestError with every fault.
 
         Whoever stores a credential's name has to be one who may use it: what the workflow does with it is his work.
         """
-        keep = partial(with_kept_passwords, document, stored, self._types, is_own=is_own)
+        keep = partial(with_kept_passwords, document, stored, self._types, knows)
         whole, masked = await aside(keep, is_slow=is_large(document))
         look = partial(review, whole, self._types, strict=self._strict)
         found = await aside(look, is_slow=is_large(whole))

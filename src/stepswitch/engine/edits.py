@@ -1,6 +1,6 @@
 """A snapshot with edited steps: put together from what somebody sent and what is stored, with every fault of the whole. Called by `steering`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,8 +9,9 @@ from stepswitch.domain.names import shown
 from stepswitch.domain.secrecy import MASK
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.validation import check, faults_to_execute
-from stepswitch.engine.kept_passwords import moved_passwords, password_places, stored_passwords, with_kept_passwords
-from stepswitch.engine.password_ways import BINDINGS, value_at
+from stepswitch.engine.givers import givers_of_snapshot
+from stepswitch.engine.kept_passwords import held_passwords, masked_places, password_places, stored_passwords, with_kept_passwords
+from stepswitch.engine.password_ways import BINDINGS, Place, Ways, differences, gone, value_at
 from stepswitch.engine.snapshots import Compiled, Digest, compile_snapshot, plain_digest
 
 JsonObject = Mapping[str, Any]
@@ -38,21 +39,33 @@ def edit(
     *,
     strict: bool = False,
     secret_digest: Digest = plain_digest,
-    is_own: bool = False,
+    user: str = "",
+    held: Collection[str] = (),
 ) -> Edit:
-    """Return the snapshot with `steps` changed, checked as a whole; `goes_on_at` is the step at which the execution goes on.
+    """Return the snapshot with `steps` changed by `user`, checked as a whole; `goes_on_at` is the step at which the execution goes on.
 
-    `is_own`: it is edited by whoever made the workflow, and knows the passwords in it.
+    `held` are the names whose values in the execution are, or were made of, passwords that somebody else gave it.
     """
     stored = compiled.snapshot.document
-    document, faults = with_kept_passwords({**stored, "steps": _changed(stored, steps)}, stored, types, is_own=is_own)
-    faults += [*_misplaced_masks(document, steps), *([] if is_own else _sent_elsewhere(document, stored, steps, types))]
+    givers = givers_of_snapshot(compiled.snapshot)
+    knows = givers.known_to(user)
+    sent = {**stored, "steps": _changed(stored, steps)}
+    document, faults = with_kept_passwords(sent, stored, types, knows)
+    others = [place for place in stored_passwords(stored) if not knows(place)]
+    others += [Place(("values", name), name, is_declared=True) for name in held]
+    faults += [*_misplaced_masks(document, steps), *_sent_elsewhere(document, stored, others, steps, types)]
     checked = check(_startable(document, goes_on_at), types, strict=strict)
     faults += checked.faults
     if checked.workflow is not None:
         faults += faults_to_execute(checked.workflow, types)
-    whole = None if faults else compile_snapshot(compiled.snapshot.tenant, document, secret_digest)
-    return Edit(whole, frozenset(document["steps"]), tuple(faults), checked.warnings)
+    if faults:
+        return Edit(None, frozenset(document["steps"]), tuple(faults), checked.warnings)
+    kept = {place.keys for place in held_passwords(sent) if place.is_declared or place.owner not in steps} | {
+        place.keys for place in masked_places(sent)
+    }
+    given_by = givers.after(user, document, stored, kept)
+    whole = compile_snapshot(compiled.snapshot.tenant, document, secret_digest, given_by)
+    return Edit(whole, frozenset(document["steps"]), (), checked.warnings)
 
 
 def _changed(stored: JsonObject, steps: StepEdits) -> dict[str, JsonObject]:
@@ -84,10 +97,23 @@ def _misplaced_masks(document: JsonObject, steps: StepEdits) -> list[Fault]:
     ]
 
 
-def _sent_elsewhere(document: JsonObject, stored: JsonObject, steps: StepEdits, types: StepTypes) -> list[Fault]:
-    """Return a fault for each stored password that nobody sent, not even as `********`, and that edited steps would take elsewhere."""
-    unsent = [each for each in stored_passwords(stored) if each.is_declared or each.owner not in steps]
-    return moved_passwords(unsent, document, stored, types, "give each edited step that uses it the password itself")
+def _sent_elsewhere(document: JsonObject, stored: JsonObject, others: Sequence[Place], steps: StepEdits, types: StepTypes) -> list[Fault]:
+    """Return a fault for each password of `others` that nobody sent, not even as `********`, and that edited steps would take elsewhere.
+
+    The execution has values already: a step that has made something of a password has to stay, or nobody could tell what that is.
+    """
+    if not others:
+        return []
+    now, before = Ways(document, types), Ways(stored, types)
+    unsent = [each for each in others if each.is_declared or each.owner not in steps]
+    told = dict(gone(others, now, before)) | dict(differences(unsent, now, before))
+    return [Fault(ErrorCode.INVALID_VALUE, str(place), f"{why}; {_advice(place)}") for place, why in told.items()]
+
+
+def _advice(place: Place) -> str:
+    if place.keys[0] == "values":
+        return f"correct the value of {place.owner} first, with one that is yours"
+    return "give each edited step that uses it the password itself"
 
 
 def _defaults_and_values(document: JsonObject, step_id: str) -> Iterator[tuple[tuple[Any, ...], str]]:

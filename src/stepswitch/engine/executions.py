@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from stepswitch.domain.assignments import assigned_values, check_assignments, initial_values
@@ -23,6 +24,7 @@ from stepswitch.engine.catalogue import Catalogue, tag_of
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, at_start
+from stepswitch.engine.givers import given_in_snapshot
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
 from stepswitch.engine.ports import Clock, FileStore, Ids
@@ -184,7 +186,9 @@ class Executions:
 
     async def _compile(self, stored: StoredWorkflow) -> Compiled:
         revision = (stored.tenant, stored.id, tag_of(stored))
-        return await self._conductor.snapshots.of_revision(revision, stored.tenant, lambda: snapshot_document(stored))
+        return await self._conductor.snapshots.of_revision(
+            revision, stored.tenant, partial(snapshot_document, stored), partial(given_in_snapshot, stored)
+        )
 
 
 def size_faults(assignments: Mapping[str, Any], context: Mapping[str, Any], limit_bytes: int) -> list[Fault]:

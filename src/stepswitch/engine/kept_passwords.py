@@ -4,7 +4,7 @@ A password is kept only at a path that already holds one, and only if the same c
 `password_ways`. Source: `rest-api`, section 6.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from stepswitch.domain.values import ValueType
 from stepswitch.engine.password_ways import BINDINGS, SECTIONS, Key, Place, Ways, differences, objects, value_at
 
 JsonObject = Mapping[str, Any]
+Knows = Callable[[Place], bool]
+"""Says of a place whether whoever asks for something knows the password that stands there."""
 DEFAULTS: Final = ("defaultValue", "default")
 """Where a password may stand in what declares it. Older schemas know the other name, which others write by mistake; it is shown as it was sent."""
 _OLD_TYPES: Final = frozenset({"password", "securestring"})
@@ -28,12 +30,16 @@ _FREE: Final = frozenset(
 _GIVE: Final = f"{MASK} is how a stored password is shown; give the password itself"
 
 
-def with_kept_passwords(sent: JsonObject, stored: JsonObject, types: StepTypes, *, is_own: bool = False) -> tuple[JsonObject, list[Fault]]:
-    """Return `sent` with the passwords of `stored` where it has `********`, and a fault for each that cannot be kept.
+def knows_nothing(_: Place) -> bool:
+    """Return what is so of somebody who knows none of the passwords."""
+    return False
 
-    `is_own`: it is sent by whoever made `stored`.
-    """
-    masked = [place for place in password_places(sent) if value_at(sent, place.keys) == MASK]
+
+def with_kept_passwords(
+    sent: JsonObject, stored: JsonObject, types: StepTypes, knows: Knows = knows_nothing
+) -> tuple[JsonObject, list[Fault]]:
+    """Return `sent` with the passwords of `stored` where it has `********`, and a fault for each that cannot be kept."""
+    masked = masked_places(sent)
     if not masked:
         return sent, []
     known = {place.keys: place for place in password_places(stored)}
@@ -47,8 +53,8 @@ def with_kept_passwords(sent: JsonObject, stored: JsonObject, types: StepTypes, 
             kept.append(place)
         else:
             faults.append(Fault(ErrorCode.INVALID_VALUE, str(place), _GIVE))
-    faults += moved_passwords(kept, whole, stored, types, is_own=is_own)
-    free = _FREE | {"attachments"} if is_own else _FREE
+    faults += moved_passwords(kept, whole, stored, types, knows=knows)
+    free = _FREE | {"attachments"} if all(map(knows, masked)) else _FREE
     if not faults and not _is_of_this_schema(sent) and not _is_equal_inside(whole, stored, free):
         message = "a document of an older schema keeps its passwords only where its steps and values stay as they are"
         faults = [Fault(ErrorCode.INVALID_VALUE, str(place), f"{message}; give the password itself") for place in masked]
@@ -62,15 +68,20 @@ def moved_passwords(
     types: StepTypes,
     advice: str = "give the password itself",
     *,
-    is_own: bool = False,
+    knows: Knows = knows_nothing,
 ) -> list[Fault]:
     """Return a fault for each password that is kept, by somebody who need not know it, and would go elsewhere in the document `new`."""
     places = tuple(kept)
     if not places or not _is_of_this_schema(new):
         return []
     now, before = Ways(new, types), Ways(stored, types)
-    told = differences(places, now, before, is_own=is_own)
+    told = differences(places, now, before, [place for place in places if knows(place)])
     return [Fault(ErrorCode.INVALID_VALUE, str(place), f"{why}; {advice}") for place, why in told]
+
+
+def masked_places(document: JsonObject) -> list[Place]:
+    """Return where `********` stands in place of a password."""
+    return [place for place in password_places(document) if value_at(document, place.keys) == MASK]
 
 
 def held_passwords(document: JsonObject) -> list[Place]:

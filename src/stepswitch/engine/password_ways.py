@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stepswitch.domain.names import shown
 from stepswitch.domain.secrecy import MASK
-from stepswitch.domain.step_types import TARGET, StepTypes
+from stepswitch.domain.step_types import TARGET, StepSignature, StepTypes
 from stepswitch.domain.templates import compile_template
 from stepswitch.domain.values import ValueType
 
@@ -31,6 +31,16 @@ _CODE: Final = "script"
 """The input that says what a step does with what it is handed, whatever the device."""
 
 
+_TOLD: Final = {
+    "conditions": "a condition of the step {} asks something else about it",
+    "names": "what is declared as {}, which says where it is sent, changes too",
+    "writers": "the step {}, which finds out where it is sent, changes too",
+    "holding": "{}, in which it may be handed on, is declared as something else",
+    "gone": "the step {}, which hands it on, has to stay as it is",
+}
+"""What is the matter with a part that is not as it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a password stands: `keys` lead to it. `owner` is the declared name, or the id of the step, that it belongs to."""
@@ -44,6 +54,11 @@ class Place:
         """Whether it is the value of a condition, which no step is handed."""
         return "conditions" in self.keys
 
+    @property
+    def input(self) -> str:
+        """The input of its owner that it stands in, as a path; empty where it stands in none."""
+        return "" if self.is_declared or self.is_compared else _path(tuple(map(str, self.keys[2:-2])), str(self.keys[-2]))
+
     def __str__(self) -> str:
         return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in self.keys).removeprefix(".")
 
@@ -56,7 +71,8 @@ class _Input:
     name: str
     source: list[Any]
     names: frozenset[str]
-    is_secret: bool
+    is_login: bool
+    """Whether the type takes a password there to log in with it: then it goes to the device as such, and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +85,23 @@ class _Step:
     acts_on: frozenset[str]
 
     def target(self, *, whole: bool) -> list[Any]:
-        """Return what decides where it acts; with `whole`, all that it is given where it acts on no device."""
+        """Return what decides where it acts; with `whole`, all that it is given."""
         return [self.type, {each.path: each.source for each in self.targets(whole=whole)}]
 
     def targets(self, *, whole: bool) -> Iterator[_Input]:
-        """Yield the inputs that decide where it acts."""
-        wanted = self.acts_on or (None if whole else frozenset(TARGET))
+        """Yield the inputs that decide where it acts, or, with `whole`, all."""
+        wanted = None if whole else self.acts_on or frozenset(TARGET)
         return (each for each in self.inputs if wanted is None or each.name in wanted)
 
-    def passes_on(self, names: Collection[str]) -> bool:
-        """Return whether what it writes may be a password that it takes from one of `names`, or, without names, from itself."""
-        return not self.acts_on or any(not each.is_secret and not each.names.isdisjoint(names) for each in self.inputs)
+    @property
+    def written(self) -> dict[str, Any]:
+        """What it writes, as far as that decides what is shown of it."""
+        return {name: [entry.get("name"), entry.get("type")] for name, entry in self.writes.items()}
+
+    def passes_on(self, names: Collection[str], own: Collection[str]) -> bool:
+        """Return whether it may tell, or write, a password that it takes from one of `names`, or that stands at one of its `own` inputs."""
+        taken = (each for each in self.inputs if each.path in own or not each.names.isdisjoint(names))
+        return not self.acts_on or any(not each.is_login for each in taken)
 
     @property
     def read(self) -> set[str]:
@@ -109,12 +131,15 @@ class Ways:
         """Return everything that decides where the passwords of some places go, and what is told of them."""
         names, handed = self._holders(places)
         found: dict[Part, Any] = {question: True for name in names for question in self._questions.get(name, ())}
+        found |= {("holding", name): self._kinds(name) for name in names}
         leading: set[str] = set()
-        for step_id in handed:
+        for step_id, passes_on in handed.items():
             step = self._steps[step_id]
-            found["steps", step_id] = step.target(whole=True)
-            leading.update(name for each in step.targets(whole=True) for name in each.names)
+            found["steps", step_id] = step.target(whole=False)
+            leading.update(name for each in step.targets(whole=passes_on) for name in each.names)
             found |= {("steps", step_id, each.path): each.source for each in step.inputs if not each.names.isdisjoint(names)}
+            if passes_on:
+                found["told", step_id] = [step.target(whole=True), step.written]
         for step_id in {place.owner for place in places if place.is_compared} & self._steps.keys():
             step = self._steps[step_id]
             found["comparing", step_id] = step.target(whole=False)
@@ -137,9 +162,18 @@ class Ways:
             found |= {("names", name): self._declarations(name) for each in step.targets(whole=False) for name in each.names}
         return found
 
+    def handing_on(self, places: Collection[Place]) -> dict[Part, Any]:
+        """Return the steps that may write the passwords of some places: while they stand, everybody sees what is made of those."""
+        handed = self._holders(places)[1]
+        return {("gone", step_id): self._steps[step_id].written for step_id, passes_on in handed.items() if passes_on}
+
+    def holding(self, places: Collection[Place]) -> set[str]:
+        """Return the names that may hold the passwords of some places, or what was made of them."""
+        return self._holders(places)[0]
+
     def leading(self, places: Collection[Place]) -> set[str]:
         """Return the names that say on which device, or in which script, the passwords of some places are used."""
-        steps = self._holders(places)[1] | ({place.owner for place in places if place.is_compared} & self._steps.keys())
+        steps = self._holders(places)[1].keys() | ({place.owner for place in places if place.is_compared} & self._steps.keys())
         used = (each for step_id in steps for each in self._steps[step_id].inputs if self._leads(step_id, each))
         return self._led_by({name for each in used for name in each.names})
 
@@ -147,21 +181,32 @@ class Ways:
         entries = [value_at(self._document, (section, name)) for section in SECTIONS]
         return [[each.get("type"), each.get("defaultValue")] if isinstance(each, Mapping) else None for each in entries]
 
+    def _kinds(self, name: str) -> list[Any]:
+        """Return as what a name is declared, and where: a password is not shown."""
+        return [
+            [section, value_at(self._document, (section, name, "type"))]
+            for section in SECTIONS
+            if value_at(self._document, (section, name))
+        ]
+
     def _leads(self, step_id: str, each: _Input) -> bool:
         return each.name == _CODE or each.name in TARGET or each.name in self._steps[step_id].acts_on
 
-    def _holders(self, places: Collection[Place]) -> tuple[set[str], set[str]]:
-        """Return the names that may hold the passwords of some places, and the steps that are handed one."""
+    def _holders(self, places: Collection[Place]) -> tuple[set[str], dict[str, bool]]:
+        """Return the names that may hold the passwords of some places, and the steps that are handed one, with whether they may hand it on."""
         names = {place.owner for place in places if place.is_declared}
-        steps: set[str] = set()
-        fresh = {place.owner for place in places if not place.is_declared and not place.is_compared} & self._steps.keys()
-        ahead = list(names)
+        own: dict[str, set[str]] = defaultdict(set)
+        for place in places:
+            if place.input and place.owner in self._steps:
+                own[place.owner].add(place.input)
+        steps: dict[str, bool] = {}
+        fresh, ahead = set(own), list(names)
         while fresh or ahead:
             if ahead:
                 fresh.update(self._readers.get(ahead.pop(), ()))
             for step_id in fresh:
-                steps.add(step_id)
-                if self._steps[step_id].passes_on(names):
+                steps[step_id] = steps.get(step_id, False) or self._steps[step_id].passes_on(names, own.get(step_id, ()))
+                if steps[step_id]:
                     more = [name for name in self._steps[step_id].writes if name not in names]
                     ahead += more
                     names.update(more)
@@ -181,7 +226,7 @@ class Ways:
     def _step(self, source: JsonObject, types: StepTypes) -> _Step:
         kind = source.get("type")
         signature = types.find(kind) if isinstance(kind, str) else None
-        inputs = tuple(self._inputs(source))
+        inputs = tuple(self._inputs(source, signature))
         acts_on: frozenset[str] = frozenset()
         if signature is not None and signature.device_inputs:
             acts_on = frozenset({*TARGET, *signature.device_inputs})
@@ -190,11 +235,11 @@ class Ways:
         writes = {name: entry for keys in _OUT_BINDINGS for name, entry in objects(value_at(source, keys))}
         return _Step(kind, inputs, writes, acts_on)
 
-    def _inputs(self, step: JsonObject) -> Iterator[_Input]:
+    def _inputs(self, step: JsonObject, signature: StepSignature | None) -> Iterator[_Input]:
         for keys in BINDINGS:
             for name, entry in objects(value_at(step, keys)):
-                path = f"{'.'.join(keys)}.{shown(name)}"
-                yield _Input(path, name, self._source(entry), frozenset(_names(entry)), entry.get("type") == ValueType.PASSWORD)
+                is_login = entry.get("type") == ValueType.PASSWORD if signature is None else _is_login(signature, name)
+                yield _Input(_path(keys, name), name, self._source(entry), frozenset(_names(entry)), is_login)
 
     def _source(self, entry: JsonObject) -> list[Any]:
         """Return where an input takes its value from: of a file, which one that is."""
@@ -205,21 +250,20 @@ class Ways:
         return found
 
 
-def differences(places: Collection[Place], new: Ways, old: Ways, *, is_own: bool = False) -> Iterator[tuple[Place, str]]:
+def differences(places: Collection[Place], new: Ways, old: Ways, known: Collection[Place] = ()) -> Iterator[tuple[Place, str]]:
     """Yield the places whose password would go elsewhere, or be told, in a new document, each with the reason.
 
-    `is_own`: whoever wants it made the document, and knows the passwords. Looking at each place takes a while where all is led by all: then it is
+    `known`: those of them whose passwords are known to whoever wants it. Looking at each place takes a while where all is led by all: then it is
     given up, and what is the matter with one counts for the rest.
     """
-    if is_own:
-        yield from _each((place, _difference(new.targets(place), old.targets(place))) for place in places)
-        return
-    of_any = _difference(new.parts(places), old.parts(places)) if places else None
+    yield from _each((place, _difference(new.targets(place), old.targets(place))) for place in places if place in known)
+    unknown = [place for place in places if place not in known]
+    of_any = _difference(new.parts(unknown), old.parts(unknown)) if unknown else None
     if of_any is None:
         return
     done = 0
     told: list[tuple[Place, str | None]] = []
-    for place in places:
+    for place in unknown:
         if done > _MOST_PARTS:
             told.append((place, of_any))
             continue
@@ -227,6 +271,12 @@ def differences(places: Collection[Place], new: Ways, old: Ways, *, is_own: bool
         done += len(parts)
         told.append((place, _difference(parts, old.parts([place]))))
     yield from _each(told)
+
+
+def gone(places: Collection[Place], new: Ways, old: Ways) -> Iterator[tuple[Place, str]]:
+    """Yield the places whose password a step hands on that is gone, or hands on no more: what it has written already would be nobody's."""
+    if places and _difference(old.handing_on(places), new.handing_on(places)) is not None:
+        yield from _each((place, _difference(old.handing_on([place]), new.handing_on([place]))) for place in places)
 
 
 def _each(told: Iterable[tuple[Place, str | None]]) -> Iterator[tuple[Place, str]]:
@@ -242,15 +292,20 @@ def _difference(new: Mapping[Part, Any], old: Mapping[Part, Any]) -> str | None:
 
 def _told(part: Part, *, was_there: bool) -> str:
     what = shown(part[1])
-    if part[0] == "conditions":
-        return f"a condition of the step {what} asks something else about it"
-    if part[0] == "names":
-        return f"what is declared as {what}, which says where it is sent, changes too"
-    if part[0] == "writers":
-        return f"the step {what}, which finds out where it is sent, changes too"
+    if part[0] in _TOLD:
+        return _TOLD[part[0]].format(what)
     if not was_there:
         return f"the step {what} did not use it so before"
     return f"what says where the step {what}, which uses it, acts or what it does with it changes too"
+
+
+def _path(keys: tuple[str, ...], name: str) -> str:
+    return f"{'.'.join(keys)}.{shown(name)}"
+
+
+def _is_login(signature: StepSignature, name: str) -> bool:
+    spec = signature.input(name)
+    return spec is not None and ValueType.PASSWORD in spec.types and not spec.tells_what
 
 
 def _names(binding: JsonObject) -> set[str]:

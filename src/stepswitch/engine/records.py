@@ -42,6 +42,8 @@ class Snapshot:
     document: Mapping[str, Any]
     is_confidential: bool = False
     """Whether passwords may stand in it."""
+    given_by: Mapping[str, str] = field(default_factory=dict)
+    """Who gave the passwords in it that its maker did not give: see `givers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ class StoredWorkflow:
     creation_user: str
     revision: int
     document: Mapping[str, Any]
+    given_by: Mapping[str, str] = field(default_factory=dict)
+    """Who gave the passwords in it that its creator did not give: see `givers`."""
 
 
 @dataclass(frozen=True, slots=True)

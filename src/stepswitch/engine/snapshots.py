@@ -14,6 +14,7 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.domain.parsing import parse
 from stepswitch.domain.secrecy import holds_passwords, secret_names
 from stepswitch.domain.values import ValueType
+from stepswitch.engine.audit import NOTHING
 from stepswitch.engine.budget import Kept, aside, is_large, size_in_memory
 from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.ports import ExecutionStore
@@ -49,13 +50,16 @@ def plain_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def compile_snapshot(tenant: str, document: Mapping[str, Any], secret_digest: Digest = plain_digest) -> Compiled:
-    """Return `document`, which was validated before, as a snapshot of `tenant`.
+def compile_snapshot(
+    tenant: str, document: Mapping[str, Any], secret_digest: Digest = plain_digest, given_by: Mapping[str, str] = NOTHING
+) -> Compiled:
+    """Return `document`, which was validated before, as a snapshot of `tenant`; `given_by` is as in `Snapshot`.
 
     `secret_digest` names one in which passwords may stand: from a plain hash of it a short password could be guessed.
     """
     digest = secret_digest if mentions_passwords(document) else plain_digest
-    return _compile(Snapshot(digest(tenant.encode() + b"\0" + canonical_json(document)), tenant, document))
+    content = tenant.encode() + b"\0" + canonical_json(document) + (b"\0" + canonical_json(given_by) if given_by else b"")
+    return _compile(Snapshot(digest(content), tenant, document, given_by=given_by))
 
 
 def _compile(snapshot: Snapshot) -> Compiled:
@@ -93,11 +97,13 @@ class Snapshots:
         """Return a snapshot; raises StoreError where the store does not have it."""
         return self._kept.get(snapshot_id) or await self._once(snapshot_id, lambda: self._read(snapshot_id))
 
-    async def of_revision(self, revision: Hashable, tenant: str, document: Callable[[], Mapping[str, Any]]) -> Compiled:
+    async def of_revision(
+        self, revision: Hashable, tenant: str, document: Callable[[], Mapping[str, Any]], given_by: Callable[[], Mapping[str, str]] = dict
+    ) -> Compiled:
         """Return the snapshot of `document`, which never changes for one `revision` of a workflow."""
         snapshot_id = self._of_revision.get(revision)
         compiled = None if snapshot_id is None else self._kept.get(snapshot_id)
-        return compiled or await self._once(revision, lambda: self._compile_revision(revision, tenant, document()))
+        return compiled or await self._once(revision, lambda: self._compile_revision(revision, tenant, document(), given_by()))
 
     def missing(self, snapshot_ids: Iterable[str]) -> list[str]:
         """Return which of the snapshots are not at hand."""
@@ -134,8 +140,10 @@ class Snapshots:
         self.keep(compiled)
         return compiled
 
-    async def _compile_revision(self, revision: Hashable, tenant: str, document: Mapping[str, Any]) -> Compiled:
-        compiled = await aside(partial(compile_snapshot, tenant, document, self.secret_digest), is_slow=is_large(document))
+    async def _compile_revision(
+        self, revision: Hashable, tenant: str, document: Mapping[str, Any], given_by: Mapping[str, str]
+    ) -> Compiled:
+        compiled = await aside(partial(compile_snapshot, tenant, document, self.secret_digest, given_by), is_slow=is_large(document))
         self.keep(compiled)
         self._of_revision[revision] = compiled.snapshot.id
         if len(self._of_revision) > REVISIONS_KEPT:

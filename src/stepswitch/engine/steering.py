@@ -36,6 +36,7 @@ from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_edit, in_values
 from stepswitch.engine.edits import Edit, StepEdits, edit
 from stepswitch.engine.executions import snapshot_document
+from stepswitch.engine.givers import given_in_snapshot
 from stepswitch.engine.lock_ports import NO_LOCKS, LockStore
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
@@ -176,6 +177,7 @@ class ExecutionSteering:
             snapshot_id=None if new is None else new.snapshot.id,
             base_snapshot_id=None if new is None else head.snapshot_id,
             edited=tuple(order.steps or ()),
+            givers=redirections.made_by_edited(caller, compiled, head, order.steps or (), self._rules.types),
         )
         return Changed(await self._steer(caller, event, head), edited.warnings)
 
@@ -185,8 +187,9 @@ class ExecutionSteering:
         current = None if head.current is None else head.current.step_id
         goes_on_at = order.start_step_id or head.resume_at or current
         digest = self._snapshots.secret_digest
-        own = redirections.is_own(caller, compiled)
-        work = partial(edit, compiled, order.steps, goes_on_at, self._rules.types, strict=self._strict, secret_digest=digest, is_own=own)
+        held = redirections.passwords_of_others(caller, compiled, head)
+        look = partial(edit, strict=self._strict, secret_digest=digest, user=caller.user, held=held)
+        work = partial(look, compiled, order.steps, goes_on_at, self._rules.types)
         return await aside(work, is_slow=is_large(compiled.snapshot.document) or is_large({"steps": order.steps}))
 
     def _unfit(self, head: Head, order: ChangeOrder, edited: Edit) -> list[Fault]:
@@ -206,7 +209,7 @@ class ExecutionSteering:
         head = await self._steered(caller, execution_id, seen)
         compiled = await self._compiled(head)
         redirections.check_values(caller, compiled, order.values, self._rules.types)
-        redirections.check_assigned(caller, compiled, head, order.values, self._rules.types)
+        givers = redirections.check_assigned(caller, compiled, head, order.values, self._rules.types)
         workflow = compiled.workflow
         faults = [*order.faults, *check_values(workflow, order.values, head.context, head.attachments)]
         faults += masked_faults("values", order.values, workflow)
@@ -216,7 +219,7 @@ class ExecutionSteering:
             raise InvalidRequestError(faults)
         values = signed(fitting_values(workflow, order.values), caller.user)
         await self._check_uses(caller, replace(head, values={**head.values, **values}), compiled, steps_given(workflow, values))
-        return await self._steer(caller, SetValues(*self._signed(caller, head, reason, seen), values=values), head)
+        return await self._steer(caller, SetValues(*self._signed(caller, head, reason, seen), values=values, givers=givers), head)
 
     async def attachable(self, caller: Caller, execution_id: str, seen: Seen = None) -> Attachable:
         """Return what `attach` takes; raises, before a file of any size is taken, what steering raises."""
@@ -228,6 +231,7 @@ class ExecutionSteering:
         key = attachment_key(file.name)
         compiled = await self._compiled(head)
         redirections.check_files(caller, compiled, {key: file.id}, self._rules.types)
+        redirections.check_attached(caller, compiled, head, {key: file.id}, self._rules.types)
         await self._check_uses(caller, head, compiled, steps_with_file(compiled.workflow, head.values, head.attachments, key))
         signed = self._signed(caller, replace(head, version=to.version), reason, to.seen)
         await self._set_file(caller, head, SetFile(*signed, key=key, file_id=file.id))
@@ -273,7 +277,7 @@ class ExecutionSteering:
         compiled = await self._compiled(head)
         stored = await self._catalogue.get(caller, head.workflow_id)
         caller.check_may(Privilege.WORKFLOW_DESIGN, stored)
-        there = compile_snapshot(stored.tenant, snapshot_document(stored), self._snapshots.secret_digest).snapshot.id
+        there = _snapshot_of(stored, self._snapshots).snapshot.id
         if there not in {head.catalogue_snapshot_id or head.snapshot_id, head.snapshot_id, head.writing_back}:
             raise StateConflictError(_CHANGED_SINCE)
         if there != head.snapshot_id:
@@ -288,7 +292,8 @@ class ExecutionSteering:
 
     async def _write_back(self, caller: Caller, stored: StoredWorkflow, compiled: Compiled) -> StoredWorkflow:
         try:
-            return (await self._catalogue.replace(caller, stored.id, compiled.snapshot.document, frozenset({tag_of(stored)}))).workflow
+            found, tags = compiled.snapshot, frozenset({tag_of(stored)})
+            return (await self._catalogue.replace(caller, stored.id, found.document, tags, given_by=found.given_by)).workflow
         except PreconditionFailedError:
             raise StateConflictError(_CHANGED_SINCE) from None
 
@@ -348,6 +353,11 @@ def is_lock_id(text: str) -> bool:
 def _refuse_unseen(head: Head, seen: Seen) -> None:
     if seen is not None and state_of(head) not in seen:
         raise PreconditionFailedError(f"the run has moved on since it was read: it is {head.status} now; read it again")
+
+
+def _snapshot_of(stored: StoredWorkflow, snapshots: Snapshots) -> Compiled:
+    """Return the snapshot that an execution of a workflow would have now."""
+    return compile_snapshot(stored.tenant, snapshot_document(stored), snapshots.secret_digest, given_in_snapshot(stored))
 
 
 def file_key(head: Head, wanted: str) -> str:

@@ -14,7 +14,8 @@ from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.records import Revision, StoredWorkflow
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Statement
-from stepswitch.storage.encoding import dump_row, load_row, searchable
+from stepswitch.storage.documents import body_of, dump_document
+from stepswitch.storage.encoding import searchable
 from stepswitch.storage.file_uses import add_uses, drop_uses, workflow_owner
 from stepswitch.storage.places import revision_place, workflow_place
 from stepswitch.storage.searched import SEARCHED, searched_of_workflow
@@ -107,7 +108,7 @@ class SqlCatalogueStore:
         if not found:
             return None
         created_at, user, revision, body = found[0]
-        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, load_row(body)["document"])
+        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, **body_of(body))
         if changes == self._changes:  # else it may be this very workflow that has just changed
             self._kept.put((tenant, workflow_id), workflow, size_in_memory(workflow.document))
         return workflow
@@ -122,7 +123,7 @@ class SqlCatalogueStore:
         place = revision_place(workflow.tenant, workflow.id, number)
         params = {"tenant": workflow.tenant, "id": workflow.id, "number": number}
         (found,) = await self._database.read([Query(_REVISION, params, place=lambda _: place)])
-        return replace(workflow, revision=number, document=load_row(found[0][0])["document"]) if found else None
+        return replace(workflow, revision=number, **body_of(found[0][0])) if found else None
 
 
 def _place_of(workflow: StoredWorkflow) -> bytes | None:
@@ -137,7 +138,7 @@ def _columns(workflow: StoredWorkflow) -> dict[str, Any]:
     return {
         "name": searchable(workflow.document["name"]),
         "revision": workflow.revision,
-        "body": dump_row({"document": workflow.document}),
+        "body": dump_document(workflow),
         **searched_of_workflow(workflow.document),
     }
 
@@ -149,7 +150,7 @@ def _revision(workflow: StoredWorkflow, changed_at: int, changed_by: str) -> Op:
         "revision": workflow.revision,
         "changed_at": changed_at,
         "changed_by": changed_by,
-        "body": dump_row({"document": workflow.document}),
+        "body": dump_document(workflow),
     }
     is_confidential = mentions_passwords(workflow.document)
     place = revision_place(workflow.tenant, workflow.id, workflow.revision) if is_confidential else None

@@ -15,18 +15,17 @@ from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
+from stepswitch.storage.documents import body_of, dump_document
 from stepswitch.storage.encoding import (
     Apart,
     Large,
     digests_of_head,
     digests_of_step,
     dump_head,
-    dump_row,
     dump_steps,
     head_from,
     load,
     load_large,
-    load_row,
     load_steps,
     searchable,
     step_from,
@@ -227,7 +226,7 @@ class SqlExecutionStore:
         """See `ExecutionStore`."""
         query = Query(_SNAPSHOT, {"id": snapshot_id}, place=lambda row: snapshot_place(row[0], snapshot_id))
         (found,) = await self._database.read([query])
-        return Snapshot(snapshot_id, found[0][0], load_row(found[0][1])["document"]) if found else None
+        return Snapshot(snapshot_id, found[0][0], **body_of(found[0][1])) if found else None
 
     async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
         """See `ExecutionStore`."""
@@ -329,7 +328,7 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
 
 
 def _add_snapshot(snapshot: Snapshot) -> Op:
-    row = {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump_row({"document": snapshot.document})}
+    row = {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump_document(snapshot)}
     return Op(_ADD_SNAPSHOT, row, place=snapshot_place(snapshot.tenant, snapshot.id) if snapshot.is_confidential else None)
 
 
