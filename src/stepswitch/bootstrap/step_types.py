@@ -25,6 +25,7 @@ def step_types(settings: Settings) -> dict[str, StepType]:
     return installed(
         {
             "JS": {"kept_children": settings.javascript_processes, "max_children": scripts_at_once(settings)},
+            "K8S": {"image": settings.kubernetes_image},
             "HTTP": {"networks": Networks.read(settings.http_denied_networks, settings.http_allowed_networks)},
         }
     )

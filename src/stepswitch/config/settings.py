@@ -252,6 +252,9 @@ class Settings(BaseSettings):
     http_allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="Addresses and networks that are open to steps of type HTTP although they are among the denied ones."
     )
+    kubernetes_image: str | None = Field(
+        None, description="Image in which scripts of type K8S run where their step names none; it has to have `/bin/sh`."
+    )
     strict_documents: bool = Field(default=False, description="Whether unknown fields of a workflow document are faults.")
     vro_login_details: bool = Field(
         default=False, description="Whether administrators may read the login of the vRO that an execution used, password included."

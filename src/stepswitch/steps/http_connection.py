@@ -72,7 +72,7 @@ async def connect(url: Url, trusted: ssl.SSLContext | None, networks: Networks, 
     except TimeoutError:
         raise NotConnectedError(ErrorCode.TIMEOUT, f"{url.authority} did not let us in within {timeout_seconds:g} seconds") from None
     except OSError as error:
-        raise _explained(error, url) from None
+        raise explained(error, url.authority) from None
 
 
 async def _connect(url: Url, address: Address, trusted: ssl.SSLContext | None) -> Connection:
@@ -116,8 +116,9 @@ def is_own(address: Address) -> bool:
             return False
 
 
-def _explained(error: OSError, url: Url) -> NotConnectedError:
-    ran_out, server = exhausted(error), url.authority
+def explained(error: OSError, server: str) -> NotConnectedError:
+    """Return what `error` says of a server to which there is no connection, as people read it."""
+    ran_out = exhausted(error)
     match error:
         case _ if ran_out is not None:
             code, why = ran_out.code, ran_out.message
