@@ -20,12 +20,14 @@ from stepswitch.engine.views import ExecutionView
 from tests.examples.cell_api import CellApi
 from tests.examples.inventory import have_known
 from tests.examples.cluster import set_up as set_up_cluster
+from tests.examples.machines import introduce
 from tests.examples.router import running_router, set_up
 from tests.kubernetes.api_server import FakeCluster
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
 from tests.routers.iosxr import IosXrShell
 from tests.routers.scripted import RouterServer
+from tests.vcenter import FakeVCenter
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 DOCUMENTS: Final = sorted(path for path in EXAMPLES.glob("*.json") if path.suffixes == [".json"])
@@ -116,7 +118,7 @@ async def test_an_example_does_what_its_page_says(
 @asynccontextmanager
 async def _router_of(
     request: pytest.FixtureRequest, service: Service, expected: dict[str, Any]
-) -> AsyncIterator[OpenSshServer | RouterServer]:
+) -> AsyncIterator[OpenSshServer | RouterServer | FakeVCenter]:
     """Give what a run logs in to, as it has to be before: the router of all examples, one of a platform, or a NETCONF server with nothing configured."""
     if expected.get("device") == "netconf":
         netconfd: Netconfd = request.getfixturevalue("netconfd")
@@ -124,6 +126,10 @@ async def _router_of(
         netconfd.come_up()
         await service.host_keys.trust(TrustedKey(netconfd.ssh.host, netconfd.ssh.port, netconfd.ssh.host_public_key, "tester", 0))
         yield netconfd.ssh
+    elif expected.get("device") == "vcenter":
+        async with FakeVCenter(request.getfixturevalue("tmp_path")) as center:
+            await introduce(service, center)
+            yield center
     elif expected["platform"] is None:
         router: OpenSshServer = request.getfixturevalue("router")
         set_up(router, expected.get("router", {}))
@@ -150,7 +156,7 @@ def test_there_are_enough_examples_and_each_is_described() -> None:
 
 
 async def _execute(
-    service: Service, router: OpenSshServer | RouterServer, api: CellApi, document: dict[str, Any], expected: dict[str, Any]
+    service: Service, router: OpenSshServer | RouterServer | FakeVCenter, api: CellApi, document: dict[str, Any], expected: dict[str, Any]
 ) -> ExecutionView:
     stopped = Stopped()
     service.observe(stopped)

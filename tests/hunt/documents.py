@@ -11,6 +11,9 @@ _SPEAK = (
     "console.log(Array.from(pw).map(c => c).join('')); return { said: 'it was <' + pw + '> and ' + token }"
 )
 _CONVERSE = "PS1='ready> '\nread -p 'Password: ' said; echo \"it was <$said>\"; printf 'x%s' \"$said\" | base64; no-such \"$said\""
+_ENTER = (
+    'echo "$TEXT"; printf %s "$TEXT" | base64 -w0; echo; printf "x%s" "$TEXT" | base64 -w0; echo; echo "no $TEXT" >&2; env | grep -a TEXT'
+)
 _PRINT = (
     'pw="{{plain}}"; printf "%.6s" "$pw"; sleep 0.4; printf "%s\\n" "${pw#??????}"; printf "%s" "$pw" | base64 -w0; echo;'
     'printf "x%s" "$pw" | base64 -w0; echo; printf "%s" "$pw" | od -An -v -tx1 | tr -d " \\n"; echo; echo "error: $pw" >&2;'
@@ -153,11 +156,16 @@ def telling(*, host: str, port: int, user: str, api: str) -> JsonObject:
                 "outBindings": {"text": {"name": "said", "type": "string"}, "kept": {"name": "pw", "type": "password"}},
             },
             "print": {
-                "type": "TCA_SSH", "nextStepId": "ask",
+                "type": "TCA_SSH", "nextStepId": "enter",
                 "inBindings": {
                     "hostNameOrIP": text(host), "port": {"type": "number", "defaultValue": port}, "username": text(user),
                     "password": taken("login", "password"), "stdin": taken("text"), "cmd": text("cat; base64"),
                 },
+                "outBindings": {"result": {"name": "outputText", "type": "string"}},
+            },
+            "enter": {
+                "type": "TCA_EXEC", "nextStepId": "ask",
+                "inBindings": {"virtualMachine": text("smf-1"), "env": text('{"TEXT": "{{text}}"}'), "cmd": text(_ENTER)},
                 "outBindings": {"result": {"name": "outputText", "type": "string"}},
             },
             "ask": {

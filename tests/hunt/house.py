@@ -21,6 +21,8 @@ from tests.openssh import OpenSshServer
 from tests.secrets.kubernetes_server import FakeKubernetes, open_kubernetes
 from tests.secrets.vault_server import FakeVault, open_vault
 from tests.slapd import GROUPS, PEOPLE, SERVICE, Slapd
+from tests.steps.guest_context import described
+from tests.vcenter import FakeVCenter
 
 OWN = "/stepswitch/api/v1"
 SECRETS = {
@@ -47,6 +49,8 @@ SECRETS = {
     "token for Kubernetes": "token-of-the-account",
     "at a device behind another": "planted-behind-a-jump-host",
     "token for a cluster": "planted-token-of-a-cluster",
+    "of a vCenter": "planted-for-a-vcenter",
+    "of a guest": "planted-for-a-guest-23",
     "in the directory": "planted-in-a-directory",
     "user": "planted-for-a-user",
     "wrong login": "planted-as-a-wrong-login",
@@ -68,7 +72,7 @@ class Told:
 
 
 class Elsewhere:
-    """Vault and Kubernetes, in a thread of their own, each with a secret."""
+    """Vault, Kubernetes and a vCenter, in a thread of their own, each with a secret."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -81,6 +85,7 @@ class Elsewhere:
         self.router = ScriptedDevice(
             {"get": data(f"<motd>{told}</motd>"), "edit-config": error("invalid-value", f"no such thing as {told}")}, password=told
         )
+        self.inventory: dict[str, Any] = {}
 
     @contextmanager
     def up(self) -> Iterator[None]:
@@ -113,6 +118,10 @@ class Elsewhere:
             await stack.enter_async_context(self.router)
             self.lab = await stack.enter_async_context(FakeCluster())
             self.lab.token = SECRETS["token for a cluster"]
+            (self._place / "vcenter").mkdir()
+            center = await stack.enter_async_context(FakeVCenter(self._place / "vcenter"))
+            center.password, center.guest.password = SECRETS["of a vCenter"], SECRETS["of a guest"]
+            self.inventory = described(center)
             self.api = (await stack.enter_async_context(EchoServer())).url("")
             self._begun.set()
             await self._over.wait()

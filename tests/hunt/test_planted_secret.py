@@ -91,6 +91,8 @@ def use_credentials(house: House) -> None:
         "vault": {"kind": "vault", "mount": "secret", "path": "core", "key": "password"},
         "cluster": {"kind": "kubernetes", "namespace": "devices", "secret": "core", "key": "password"},
         "login": {"kind": "stored", "value": house.device.password},
+        "vcenter": {"kind": "stored", "value": house.secrets["of a vCenter"]},
+        "guest": {"kind": "stored", "value": house.secrets["of a guest"]},
     }
     for name, source in sources.items():
         for_all = {each: ["*"] for each in ("roles", "workflows", "devices")}
@@ -102,12 +104,15 @@ def use_credentials(house: House) -> None:
     house.ask("GET", f"{OWN}/credentials")
     workflow = house.ask("PUT", f"{ROOT}/workflow", telling(**house.target))["id"]
     house.ask("POST", f"{ROOT}/workflow/{workflow}", {**telling(**house.target), "version": "2"})
-    assigned = {name: {"credential": name} for name in sources}
+    house.ask("PUT", f"{OWN}/inventory", house.elsewhere.inventory)
+    assigned = {name: {"credential": name} for name in sources if name not in {"vcenter", "guest"}}
     order = {"workflowId": workflow, "contextType": "NONE", "assignments": assigned, "pauseAtFailure": True}
     execution = house.ask("PUT", f"{ROOT}/workflowExecution", order)["id"]
     paused = house.until(execution, "PAUSED")
-    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED", "SUCCEEDED", "FAILED", "FAILED"], paused["stepExecutions"]
-    assert paused["stepExecutions"][2]["error"]["code"] == "UNEXPECTED_STATUS"
+    assert [step["result"] for step in paused["stepExecutions"]] == ["SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "FAILED", "FAILED"], paused[
+        "stepExecutions"
+    ]
+    assert paused["stepExecutions"][3]["error"]["code"] == "UNEXPECTED_STATUS"
     changed = {"source": {"kind": "stored", "value": house.secrets["changed credential"]}}
     house.ask("PATCH", f"{OWN}/credentials/stored", changed)
     house.ask("POST", f"{ROOT}/workflowExecution/{execution}/retry")

@@ -1,6 +1,7 @@
 """What the tests of step types share: one real OpenSSH server for all of them, and a step that is closed after each."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -9,6 +10,7 @@ from stepswitch.steps.netconf import NetconfStep
 from stepswitch.steps.ssh import SshStep
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
+from tests.vcenter import FakeVCenter
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,12 @@ async def netconf() -> AsyncIterator[NetconfStep]:
     step = NetconfStep(lock_poll_seconds=0.05)
     yield step
     await step.close()
+
+
+@pytest_asyncio.fixture
+async def center(tmp_path: Path) -> AsyncIterator[FakeVCenter]:
+    async with FakeVCenter(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture

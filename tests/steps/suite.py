@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from stepswitch.plugin import ErrorCode, Networks, Result, StepType, StoredFile, Value
+from stepswitch.steps.guest import GuestStep
 from stepswitch.steps.http import HttpStep
 from stepswitch.steps.javascript import JavaScriptStep
 from stepswitch.steps.netconf import NetconfStep
@@ -28,7 +29,9 @@ from tests.routers.ios import PrivilegedIosShell
 from tests.routers.scripted import Device, Quirks, RouterServer
 from tests.steps.clusters import Lab
 from tests.steps.contexts import RecordingContext
+from tests.steps.guest_context import asking, context_for
 from tests.steps.http_server import Asked, HttpServer, reply, says
+from tests.vcenter import FakeVCenter
 
 BEGUN: Final = "begun"
 """The log line by which a step that goes on for long says that it has begun."""
@@ -388,6 +391,53 @@ class NetconfCase(StepTypeCase):
         return Situation(self._inputs("get"), Result.FAILED, ErrorCode.NO_NETCONF)
 
 
+class GuestCase(StepTypeCase):
+    """TCA_EXEC: a vCenter that can go away, and a machine in which programs really run."""
+
+    name = "TCA_EXEC"
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        place = Path(self.closing.enter_context(TemporaryDirectory()))
+        self._center = await self.closing.enter_async_context(FakeVCenter(place))
+        self._step = GuestStep(patience_seconds=0.1)
+
+    def context(self, **more: Any) -> RecordingContext:
+        return context_for(self._center, **more)
+
+    def succeeds(self) -> Situation:
+        return Situation(asking("echo fine"), outputs={"outputText": "fine\n", "errorText": "", "exitCode": 0})
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"cmd": "id"}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        return Situation(asking("id", password=SECRET), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        self._center.holds.add("Login")
+        self._step = GuestStep(call_seconds=0.3)
+        return Situation(asking("id"), Result.FAILED, ErrorCode.TIMEOUT)
+
+    def is_cut(self) -> Situation:
+        return Situation(asking(f"echo {BEGUN}; sleep 100"), Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+
+    def cut(self) -> None:
+        self._center.is_away = True
+
+    def goes_on(self) -> Situation:
+        return Situation(asking(f"echo {BEGUN}; sleep 100"))
+
+    def prints_much(self) -> Situation:
+        return Situation(asking("head -c 9437184 /dev/zero | tr '\\0' x"))
+
+    def prints_invalid_text(self) -> Situation:
+        return Situation(asking("printf 'a\\377b'"), outputs={"outputText": "a\ufffdb"})
+
+
 class SuiteShell(PrivilegedIosShell):
     """A router with a line for each situation."""
 
@@ -499,6 +549,7 @@ class KubernetesCase(StepTypeCase):
 
 
 _ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, KubernetesCase)
+_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, GuestCase)
 CASES: Final[Mapping[str, type[StepTypeCase]]] = {f"{case.name} {case.way}".strip(): case for case in _ALL}
 
 

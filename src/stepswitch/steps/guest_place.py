@@ -1,0 +1,113 @@
+"""Where an attempt acts: the vCenter and the machine as the inventory knows them, and the logins for both. Called by `guest`.
+
+What the step's own inputs say comes first; what they leave out is taken from the inventory's entry.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from stepswitch.plugin import Device, Endpoint, ErrorCode, Inventory, StepContext, VimLocation, VirtualMachine, read_url
+from stepswitch.steps.guest_inputs import Whereabouts
+from stepswitch.steps.guest_machine import GuestLogin, Named, named
+from stepswitch.steps.guest_vcenter import Where
+from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.output import harmless
+
+_SOAP_PATH: Final = "/sdk"
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A machine, the vCenter that knows it, and who we are at both."""
+
+    vcenter: Where
+    machine: Named
+    login: GuestLogin = field(repr=False)
+
+
+async def find_place(whereabouts: Whereabouts, context: StepContext) -> Place:
+    """Return where an attempt acts; raises InputFaultError where the inventory has not what is needed, and CredentialError."""
+    inventory = await context.inventory()
+    known = inventory.virtual_machines.get(whereabouts.machine)
+    location = _location(inventory, known, whereabouts)
+    if location.vcenter is None:
+        ways = [name for name, way in (("kubernetes", location.kubernetes), ("vro", location.vro)) if way is not None]
+        message = f"the VIM location {harmless(location.id)!r} has no vcenter in the inventory: it has {' and '.join(ways)}"
+        raise InputFaultError(ErrorCode.INVALID_VALUE, message)
+    vcenter = await _vcenter(location.vcenter, location, context)
+    at = Device(whereabouts.machine)
+    username = whereabouts.username or (known.login.username if known else None)
+    password = whereabouts.password
+    if password is None and known is not None and known.login.password is not None:
+        password = await context.secret(known.login.password, at)
+    missing = [name for name, value in (("username", username), ("password", password)) if not value]
+    if username is None or password is None or missing:
+        names = " and ".join(repr(name) for name in missing)
+        message = f"there is no {names} for the machine {harmless(whereabouts.machine)}: give it as an input, or as the login of its entry in the inventory"
+        raise InputFaultError(ErrorCode.MISSING_INPUT, message)
+    return Place(vcenter, _named(known, whereabouts.machine), GuestLogin(username, password))
+
+
+def _location(inventory: Inventory, known: VirtualMachine | None, whereabouts: Whereabouts) -> VimLocation:
+    wanted = whereabouts.vim_location or (known.vim_location if known else None)
+    if known is not None and wanted != known.vim_location:
+        message = (
+            f"the machine {harmless(known.id)} is at the VIM location {harmless(known.vim_location)!r}, says the inventory, and this step is to act at "
+            f"{harmless(wanted or '')!r}: another vCenter may call another machine the same"
+        )
+        raise InputFaultError(ErrorCode.INVALID_VALUE, message)
+    if wanted is None:
+        message = (
+            f"there is no VIM location for the machine {harmless(whereabouts.machine)}: give 'vimLocation', the context's, or an entry of the machine in the "
+            f"inventory, which has {_shown(inventory.virtual_machines)}"
+        )
+        raise InputFaultError(ErrorCode.MISSING_INPUT, message)
+    location = inventory.vim_locations.get(wanted)
+    if location is None:
+        message = f"the inventory has no VIM location {harmless(wanted)!r}: it has {_shown(inventory.vim_locations)}"
+        raise InputFaultError(ErrorCode.INVALID_VALUE, message)
+    return location
+
+
+def _shown(entries: Mapping[str, object]) -> str:
+    names = sorted(map(harmless, entries))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "none"
+
+
+async def _vcenter(endpoint: Endpoint, location: VimLocation, context: StepContext) -> Where:
+    called = f"the vCenter of the VIM location {harmless(location.id)}"
+    url = read_url(endpoint.url)
+    if url.scheme != "https":
+        raise InputFaultError(
+            ErrorCode.INVALID_VALUE, f"{called} is not asked without TLS: its url in the inventory is to begin with https://"
+        )
+    login = endpoint.login
+    if login.username is None or login.password is None:
+        message = f"{called} has no login in the inventory: give its username, and its password as a credential"
+        raise InputFaultError(ErrorCode.MISSING_INPUT, message)
+    password = await context.secret(login.password, Device(url.host, url.port))
+    trusted = await asyncio.to_thread(_trusted, endpoint.ca_certificates, called)  # reads every certificate of the machine
+    path = url.target if url.target != "/" else _SOAP_PATH
+    return Where(f"the vCenter {url.authority}", url.host, url.port, path, login.username, password, trusted)
+
+
+def _trusted(certificates: str | None, called: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=certificates)
+    except (ssl.SSLError, ValueError, TypeError):
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"{called} has caCertificates in the inventory that cannot be read") from None
+
+
+def _named(known: VirtualMachine | None, text: str) -> Named:
+    if known is None:
+        return named(text)
+    if known.path is not None:
+        return Named(known.id, path=known.path.strip("/"))
+    if known.instance_uuid is not None:
+        return Named(known.id, instance_uuid=known.instance_uuid)
+    return Named(known.id, object_id=known.managed_object_id or known.id)
