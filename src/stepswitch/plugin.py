@@ -24,7 +24,7 @@ from stepswitch.domain.inventory import (
 from stepswitch.domain.networks import Address, Networks
 from stepswitch.domain.references import Reference
 from stepswitch.domain.secrecy import CUT
-from stepswitch.domain.step_types import InputSpec, OutputSpec, StepSignature
+from stepswitch.domain.step_types import VRO_RUN_ID, InputSpec, OutputSpec, StepSignature
 from stepswitch.domain.urls import Url, joined, read_url
 from stepswitch.domain.values import Plain, ValueType
 from stepswitch.engine.ports import CleansUp, HostKeys, StepContext, StepType
@@ -38,6 +38,7 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS,
 __all__ = [
     "CUT",
     "ENTRY_POINT_GROUP",
+    "VRO_RUN_ID",
     "Address",
     "AlgorithmSet",
     "Algorithms",

@@ -25,6 +25,7 @@ from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.credential_records import Credential
+from stepswitch.engine.credential_use import NO_CREDENTIALS
 from stepswitch.engine.credentials import Credentials
 from stepswitch.engine.cut_answers import CutAnswers
 from stepswitch.engine.executions import Executions
@@ -32,7 +33,7 @@ from stepswitch.engine.feed import Feed
 from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.inventories import Inventories
-from stepswitch.engine.inventory_ports import InventoryStore
+from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryStore
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.lock_ports import NO_LOCKS
@@ -59,6 +60,7 @@ from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
+from stepswitch.engine.vro_logins import VroLogins
 from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.credential_sources import CredentialSources
 from stepswitch.secrets.kubernetes import Cluster
@@ -331,6 +333,9 @@ class House:
                 held_locks=HeldLocks(NO_LOCKS, cast("ListStore", self.store), snapshots, Masking()),
                 logbook=Logbook(store, snapshots, conductor, Masking()),
                 views=self.views,
+                vro_logins=VroLogins(
+                    views=self.views, store=store, snapshots=snapshots, inventory=NO_INVENTORY, credentials=NO_CREDENTIALS
+                ),
                 watchers=self.watchers,
                 feed=cast("Feed", None),  # nobody follows here
                 lists=Lists(cast("ListStore", self.store), self.views, snapshots),

@@ -32,7 +32,8 @@ WORKFLOW: Final = {
 OLD: Final = {
     "name": "Old", "version": "1", "schemaVersion": "1.0",
     "steps": [{"stepId": "s", "stepNumber": 1, "workflow": "RUN_SSH_COMMAND_IN_GUEST", "namespace": "", "type": "VRO", "nextStep": "END",
-               "inBinding": [], "outBinding": []}],
+               "inBinding": [{"name": "hostNameOrIP", "type": "string", "default": "r1"}, {"name": "cmd", "type": "string", "default": "id"}],
+               "outBinding": []}],
 }  # fmt: skip
 CREDENTIAL: Final = {
     "source": {"kind": "stored", "value": "a pigeon"},

@@ -66,6 +66,6 @@ def test_one_is_found_by_its_name_or_an_alias(stepswitch: Caller) -> None:
 
 
 def test_one_that_is_not_installed_is_said_with_those_that_are(stepswitch: Caller) -> None:
-    called = stepswitch("step-types", "VRO_SSH", "--json")
+    called = stepswitch("step-types", "VRO_NOTHING", "--json")
     assert (called.exit, called.out) == (2, "")
-    assert "no step type is called 'VRO_SSH' here: there are HTTP, JAVASCRIPT, JS, " in called.err
+    assert "no step type is called 'VRO_NOTHING' here: there are HTTP, JAVASCRIPT, JS, " in called.err

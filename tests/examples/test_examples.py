@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from tests.examples.cluster import set_up as set_up_cluster
 from tests.examples.machines import introduce
 from tests.examples.router import running_router, set_up
 from tests.kubernetes.api_server import FakeCluster
+from tests.examples.vro import running_vro
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
 from tests.routers.iosxr import IosXrShell
@@ -108,6 +109,11 @@ async def test_an_example_does_what_its_page_says(
     set_up_cluster(cluster, tmp_path, expected.get("cluster", {}))
     await service.inventories.replace(SOMEBODY, {"vimLocations": {"paris": {"kubernetes": {"url": cluster.url("")}}}})
     async with _router_of(request, service, expected) as talked_to:
+    request: pytest.FixtureRequest, service: Service, api: CellApi, tmp_path: Path, path: Path, expected: dict[str, Any]
+) -> None:
+    api.set_up(expected.get("api", {}))
+    vro = running_vro(service, SOMEBODY, tmp_path) if expected.get("vro") else nullcontext()
+    async with vro, _router_of(request, service, expected) as talked_to:
         view = await _execute(service, talked_to, api, _document(path), expected)
     story = "\n".join(f"{entry.step} {entry.level} {entry.message}" for entry in view.logs)
     assert [step.step_id for step, _ in view.steps] == expected["way"], story

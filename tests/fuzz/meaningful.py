@@ -96,7 +96,7 @@ _OLD: Final = {
     "name": "Restart", "version": "1", "schemaVersion": "1.0", "inputs": [{"name": "host", **TEXT}],
     "steps": [
         {"stepId": "s", "stepNumber": 1, "workflow": "RUN_SSH_COMMAND_IN_GUEST", "namespace": "", "type": "VRO", "nextStep": "END",
-         "inBinding": [{"name": "hostNameOrIP", **TEXT, "exportName": "host"}], "outBinding": []},
+         "inBinding": [{"name": "hostNameOrIP", **TEXT, "exportName": "host"}, {"name": "cmd", **TEXT, "default": "id"}], "outBinding": []},
     ],
 }  # fmt: skip
 WORKFLOW: Final[JsonObject] = {

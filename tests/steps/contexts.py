@@ -63,6 +63,7 @@ class RecordingContext(StepContext):
         declared: Sequence[str] = (),
         inventory: Inventory = NOTHING_KNOWN,
         credentials: Mapping[str, str | CredentialError] | None = None,
+        password_outputs: frozenset[str] | set[str] = frozenset(),
     ) -> None:
         """`credentials` are the values of those that the inventory names, or why one cannot be opened."""
         self.known = inventory
@@ -77,6 +78,7 @@ class RecordingContext(StepContext):
         self.sent = False
         self.files = frozenset(files)
         self.declared = tuple(declared)
+        self.password_outputs = frozenset(password_outputs)
         self.recorded_host_keys = RecordingHostKeys(host_keys or {}, accept_new=accept_new)
         self._execution_id = execution_id
         self._attempt = attempt
@@ -139,7 +141,7 @@ class RecordingContext(StepContext):
     async def inventory(self) -> Inventory:
         return self.known
 
-    async def secret(self, reference: Reference, at: Device) -> str:
+    async def secret(self, reference: Reference, at: Device, *, anew: bool = False) -> str:
         self.opened_for.append((reference.credential, at))
         value = self.credentials.get(reference.credential)
         if isinstance(value, CredentialError):
@@ -155,6 +157,9 @@ class RecordingContext(StepContext):
 
     def mark_sent(self) -> None:
         self.sent = True
+
+    def is_password_output(self, name: str) -> bool:
+        return name in self.password_outputs
 
     def is_file(self, name: str) -> bool:
         return name in self.files

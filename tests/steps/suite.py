@@ -21,6 +21,9 @@ from stepswitch.steps.netconf import NetconfStep
 from stepswitch.steps.noop import NoopStep
 from stepswitch.steps.scp import ScpStep
 from stepswitch.steps.ssh import SshStep
+from stepswitch.steps.vro import VroCustomStep, VroStep
+from stepswitch.steps.vro_errands import VroExecStep, VroScpStep, VroSshStep
+from stepswitch.steps.vro_runs import Pauses
 from tests.certificates import own_certificate
 from tests.netconf_devices import OK, ScriptedDevice, data, error
 from tests.openssh import OpenSshServer
@@ -32,6 +35,9 @@ from tests.steps.contexts import RecordingContext
 from tests.steps.guest_context import asking, context_for
 from tests.steps.http_server import Asked, HttpServer, reply, says
 from tests.vcenter import FakeVCenter
+from tests.steps.vro_contexts import VIM, context_with, inventory_with
+from tests.steps.vro_server import FakeRun, FakeVro
+from tests.steps.vro_server import cut as cut_off
 
 BEGUN: Final = "begun"
 """The log line by which a step that goes on for long says that it has begun."""
@@ -550,6 +556,109 @@ class KubernetesCase(StepTypeCase):
 
 _ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, KubernetesCase)
 _ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, GuestCase)
+class VroCase(StepTypeCase):
+    """What the step types of vRO have in common: a vRO over TLS. A connection that is cut is no doubt, for the run goes on and is asked for again."""
+
+    name = "VRO_CUSTOM"
+    _MORE: Mapping[str, Value] = {}
+    _GIVES: Mapping[str, Value] = {"outputText": "fine"}
+    _STEP: Callable[..., VroStep] = VroCustomStep
+
+    @property
+    def step(self) -> StepType:
+        return self._step
+
+    async def open(self) -> None:
+        place = Path(self.closing.enter_context(TemporaryDirectory()))
+        certificate, tls = own_certificate(place)
+        self._vro = await self.closing.enter_async_context(FakeVro(tls))
+        self._known = inventory_with(self._vro, certificate)
+        self._secrets: Mapping[str, str] | None = None
+        self._step = self._of(lost=5.0)
+
+    def _of(self, lost: float) -> StepType:
+        chosen: dict[str, Any] = {} if self.name == "VRO_CUSTOM" else {"workflow": "Suite"}
+        return self._STEP(pauses=Pauses(first=0.02, longest=0.05, lost=lost), **chosen)
+
+    def context(self, **more: Any) -> RecordingContext:
+        return context_with(self._known, self._secrets, attachments={"a": b"content"}, files={"inFile"}, **more)
+
+    def _inputs(self, work: Callable[[FakeRun], None] | None = None) -> dict[str, Value]:
+        kinds = {"hostNameOrIP": "string", "username": "string", "password": "SecureString", "cmd": "string", "virtualMachine": "string"}
+        more = {"inFile": "MimeAttachment", "destinationPath": "string"}
+        self._vro.workflow("Suite", inputs={**kinds, **more}, work=work or self._ends)
+        named: dict[str, Value] = {"vroWorkflowName": "Suite"} if self.name == "VRO_CUSTOM" else {}
+        return {"vimLocation": VIM, **named, **self._MORE}
+
+    def _ends(self, run: FakeRun) -> None:
+        self._gives(run, "fine")
+        run.state = "completed"
+
+    def _gives(self, run: FakeRun, text: str) -> None:
+        run.gives("outputText", "string", {"string": {"value": text}})
+
+    def _begins(self, run: FakeRun) -> None:
+        run.says(BEGUN)
+
+    def succeeds(self) -> Situation:
+        return Situation(self._inputs(), outputs=self._GIVES)
+
+    def lacks_inputs(self) -> Situation:
+        return Situation({"vimLocation": VIM}, Result.FAILED, ErrorCode.MISSING_INPUT)
+
+    def is_refused(self) -> Situation:
+        self._secrets = {"paris vro": SECRET}
+        return Situation(self._inputs(), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def is_cut(self) -> Situation:
+        self._step = self._of(lost=0.1)
+        return Situation(self._inputs(self._begins), Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
+
+    def cut(self) -> None:
+        self._vro.next = [cut_off] * 1_000
+
+    def goes_on(self) -> Situation:
+        return Situation(self._inputs(self._begins))
+
+    def prints_invalid_text(self) -> Situation:
+        def work(run: FakeRun) -> None:
+            run.says("a\ud800b")
+            self._ends(run)
+
+        return Situation(self._inputs(work), outputs=self._GIVES)
+
+
+class VroCustomCase(VroCase):
+    """VRO_CUSTOM: an output over the limit is cut by the runner, which the suite does not have."""
+
+
+class VroSshCase(VroCase):
+    """VRO_SSH: by a workflow that takes what vRO's library does."""
+
+    name = "VRO_SSH"
+    _MORE: Mapping[str, Value] = {"hostNameOrIP": "192.0.2.7", "username": "ann", "password": SECRET, "cmd": "show version"}
+    _STEP = VroSshStep
+
+
+class VroScpCase(VroCase):
+    """VRO_SCP: a file handed over, to be sent."""
+
+    name = "VRO_SCP"
+    _MORE: Mapping[str, Value] = {"hostNameOrIP": "192.0.2.7", "username": "ann", "inFile": "a", "destinationPath": "/there"}
+    _GIVES: Mapping[str, Value] = {"result": "/there", "bytes": 7}
+    _STEP = VroScpStep
+
+
+class VroExecCase(VroCase):
+    """VRO_EXEC: a command in a virtual machine that the inventory does not know."""
+
+    name = "VRO_EXEC"
+    _MORE: Mapping[str, Value] = {"virtualMachine": "vm-1", "username": "ann", "password": SECRET, "cmd": "uptime"}
+    _STEP = VroExecStep
+
+
+_VRO: Final = (VroCustomCase, VroSshCase, VroScpCase, VroExecCase)
+_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, *_VRO)
 CASES: Final[Mapping[str, type[StepTypeCase]]] = {f"{case.name} {case.way}".strip(): case for case in _ALL}
 
 

@@ -65,13 +65,16 @@ class Context:
     def is_file(self, name: str) -> bool:
         return False
 
+    def is_password_output(self, name: str) -> bool:
+        return False
+
     def declared_inputs(self) -> Sequence[str]:
         return ()
 
     async def inventory(self) -> Inventory:
         return Inventory()
 
-    async def secret(self, reference: Reference, at: Device) -> str:
+    async def secret(self, reference: Reference, at: Device, *, anew: bool = False) -> str:
         raise CredentialError(ErrorCode.CREDENTIAL_REFUSED, f"nothing was sent: no credential {reference.credential!r} for {at}")
 
     def leave_behind(self) -> None:

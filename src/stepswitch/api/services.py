@@ -30,6 +30,7 @@ from stepswitch.engine.steering import ExecutionSteering
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import ExecutionView, Views
+from stepswitch.engine.vro_logins import VroLogins
 from stepswitch.engine.watchers import Watchers
 
 NOBODY: Final = Caller("")
@@ -65,6 +66,7 @@ class ApiServices:
     steering: ExecutionSteering
     logbook: Logbook
     views: Views
+    vro_logins: VroLogins
     lists: Lists
     watchers: Watchers
     feed: Feed

@@ -15,11 +15,12 @@ from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.services import Call, execution_response, json_response
 from stepswitch.api.wire.bodies import read_json_as
+from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
 from stepswitch.api.wire.requests import LockOrder, change_order, existing_id, lock_order, values_order
 from stepswitch.api.wire.together import beside_body, both
-from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotFoundError, NotPermittedError, StateConflictError
+from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
 from stepswitch.engine.steering import ChangeOrder, Seen, ValuesOrder
 from stepswitch.engine.views import ExecutionView, state_of
@@ -119,7 +120,7 @@ async def update_workflow(call: Call) -> Response:
 
 
 async def read_vro_login(call: Call) -> Response:
-    """Refuse: no step type of this release uses a vRO. Whoever asks is noted all the same."""
+    """Answer with address and login of the vRO that was used, in clear. Whoever asks is noted, let in or not."""
     execution_id = _execution_id(call)
     await call.services.views.head(call.caller, execution_id)
     if not call.caller.is_administrator:
@@ -127,7 +128,9 @@ async def read_vro_login(call: Call) -> Response:
     if not call.services.shows_vro_login:
         raise NotPermittedError("the setting vro_login_details does not allow it")
     _log.warning("the login of a vRO was asked for", user=call.caller.user, execution=execution_id)
-    raise NotFoundError("none of its steps used a vRO")
+    login = await call.services.vro_logins.of(call.caller, execution_id)
+    answer = {"username": login.username, "password": login.password, "url": login.url, "runUuids": list(login.runs)}
+    return json_response(encode(answer), {"Cache-Control": "no-store"})
 
 
 def _will(call: Call) -> tuple[str, str, Seen]:

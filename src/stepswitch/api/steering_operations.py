@@ -83,9 +83,9 @@ STEERING_OPERATIONS: Final = (
     ),
     Operation(
         "getVroLoginDetails", "GET", f"{_PLACE}/vroLoginDetails", steering.read_vro_login, _TAG, "Read the login of the vRO",
-        "Administrators only, and only where the setting `vro_login_details` allows it. No step type of this release uses a vRO, so the "
-        "answer is always 404 then.",
-        steering_models.VroLoginDetails, parameters=(EXECUTION_ID,), refusals=(401, 403, 404, 500, 503),
+        "Administrators only, and only where the setting `vro_login_details` allows it. It is the vRO that was used last, as the inventory "
+        "has it now; 404 where no step has used one. Its credential is opened in the caller's name: where he may not use it, that is 400.",
+        steering_models.VroLoginDetails, parameters=(EXECUTION_ID,), refusals=(400, 401, 403, 404, 500, 503),
         needs=needs.READ_LOGIN, audit=Audit.SENSITIVE,
     ),
     Operation(

@@ -47,6 +47,7 @@ def application(service: Service) -> StepswitchApi:
             steering=service.steering,
             logbook=service.logbook,
             views=service.views,
+            vro_logins=service.vro_logins,
             lists=service.lists,
             watchers=service.watchers,
             feed=service.feed,

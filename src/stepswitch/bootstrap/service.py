@@ -37,6 +37,7 @@ from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
+from stepswitch.engine.vro_logins import VroLogins
 from stepswitch.engine.watchers import Watchers
 from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.storage.data_dir import DataDir
@@ -67,6 +68,7 @@ class Service:
     held_locks: HeldLocks
     logbook: Logbook
     views: Views
+    vro_logins: VroLogins
     lists: Lists
     feed: Feed
     conductor: Conductor

@@ -26,6 +26,9 @@ def step_types(settings: Settings) -> dict[str, StepType]:
         {
             "JS": {"kept_children": settings.javascript_processes, "max_children": scripts_at_once(settings)},
             "K8S": {"image": settings.kubernetes_image},
+            "VRO_SSH": {"workflow": settings.vro_ssh_workflow},
+            "VRO_SCP": {"workflow": settings.vro_scp_workflow},
+            "VRO_EXEC": {"workflow": settings.vro_exec_workflow},
             "HTTP": {"networks": Networks.read(settings.http_denied_networks, settings.http_allowed_networks)},
         }
     )

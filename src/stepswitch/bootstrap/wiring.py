@@ -59,6 +59,7 @@ from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
+from stepswitch.engine.vro_logins import VroLogins
 from stepswitch.secrets.key_keeper import KeyKeeper
 from stepswitch.secrets.masking import Masking
 from stepswitch.secrets.sealing import Sealing
@@ -233,6 +234,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         cut_answers=CutAnswers(**repeats),
         rehearsals=_rehearsals(settings, computing, secrets, use_cases),
         steering=ExecutionSteering(strict=strict, conductor=conductor, snapshots=snapshots, locks=locks, **use_cases),
+        vro_logins=VroLogins(views=views, store=store, snapshots=snapshots, inventory=known, credentials=named.use),
         **_reads(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
         **_people(settings, database, clock, people),

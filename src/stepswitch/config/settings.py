@@ -256,6 +256,17 @@ class Settings(BaseSettings):
         None, description="Image in which scripts of type K8S run where their step names none; it has to have `/bin/sh`."
     )
     strict_documents: bool = Field(default=False, description="Whether unknown fields of a workflow document are faults.")
+    vro_ssh_workflow: str | None = Field(
+        None,
+        min_length=1,
+        description="The vRO workflow that carries out VRO_SSH, by its id or its name; unset is `Run SSH command` of the library of vRO.",
+    )
+    vro_scp_workflow: str | None = Field(
+        None, min_length=1, description="The vRO workflow that carries out VRO_SCP, by its id or its name; without one these steps fail."
+    )
+    vro_exec_workflow: str | None = Field(
+        None, min_length=1, description="The vRO workflow that carries out VRO_EXEC, by its id or its name; without one these steps fail."
+    )
     vro_login_details: bool = Field(
         default=False, description="Whether administrators may read the login of the vRO that an execution used, password included."
     )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stepswitch.domain.document import Workflow
+from stepswitch.domain.document import Step, Workflow
 from stepswitch.domain.values import ValueType
 
 MASK: Final = "********"
@@ -22,6 +22,12 @@ def holds_passwords(workflow: Workflow) -> bool:
         for bindings in (step.all_in_bindings, step.all_out_bindings)
         for binding in bindings
     )
+
+
+def password_outputs(step: Step) -> frozenset[str]:
+    """Return the outputs of a step that are written as passwords, and as nothing else."""
+    written = frozenset(binding.name for binding in step.all_out_bindings)
+    return written - {binding.name for binding in step.all_out_bindings if binding.type is not ValueType.PASSWORD}
 
 
 def secret_names(workflow: Workflow) -> frozenset[str]:

@@ -128,6 +128,11 @@ DOCUMENTED_TYPES: Final = (
 )  # fmt: skip
 """The vendor's step types, complete. One that is not installed can be stored, and not executed."""
 
+VRO_TYPES: Final = frozenset(name for name in DOCUMENTED_TYPES if name.startswith("VRO_"))
+"""Those that act through the vRO of a VIM."""
+VRO_RUN_ID: Final = "vroRunId"
+"""Their output with the id of the run in vRO."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepTypes:

@@ -14,6 +14,7 @@ from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Claimed, CleanedUp, GivenBack, Reply, Reported, Task, TaskKind
 from stepswitch.domain.execution import Head, LogEntry, Outcome, Probe, StepExecution, Values
 from stepswitch.domain.rules import Rules
+from stepswitch.domain.secrecy import password_outputs
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
@@ -38,6 +39,7 @@ class Grant:
     inputs: Values
     declared_inputs: tuple[str, ...]
     file_inputs: frozenset[str]
+    password_outputs: frozenset[str]
     attachments: Mapping[str, str]
     fixed_files: frozenset[str]
     """The keys of those of its files that belong to the workflow: no step may put another in their place."""
@@ -175,6 +177,7 @@ class Claims:
             inputs=work.inputs,
             declared_inputs=tuple(binding.name for binding in bindings),
             file_inputs=frozenset(binding.name for binding in bindings if binding.type is ValueType.FILE),
+            password_outputs=password_outputs(step),
             attachments=head.attachments,
             fixed_files=frozenset(compiled.workflow.attachments),
             time_limit_seconds=time_limit_seconds(

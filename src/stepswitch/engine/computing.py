@@ -9,6 +9,7 @@ from stepswitch.domain.errors import AttachmentError, CredentialError, ErrorCode
 from stepswitch.domain.execution import LogLevel
 from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.references import Reference
+from stepswitch.domain.secrecy import password_outputs
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.ports import HostKeys
 from stepswitch.engine.records import StoredFile
@@ -64,6 +65,10 @@ class ComputingContext:
         """See `StepContext`."""
         return any(binding.name == name and binding.type is ValueType.FILE for binding in self.step.in_bindings)
 
+    def is_password_output(self, name: str) -> bool:
+        """See `StepContext`."""
+        return name in password_outputs(self.step)
+
     def declared_inputs(self) -> Sequence[str]:
         """See `StepContext`."""
         return tuple(binding.name for binding in self.step.in_bindings)
@@ -72,7 +77,7 @@ class ComputingContext:
         """See `StepContext`: what only computes acts nowhere."""
         return NOTHING_KNOWN
 
-    async def secret(self, reference: Reference, at: Device) -> str:
+    async def secret(self, reference: Reference, at: Device, *, anew: bool = False) -> str:  # noqa: ARG002 - the port's
         """See `StepContext`."""
         raise CredentialError(
             ErrorCode.CREDENTIAL_REFUSED, f"nothing was sent: a rehearsal opens no credential ({reference.credential}, for {at})"

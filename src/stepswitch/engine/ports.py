@@ -293,17 +293,20 @@ class StepContext(Protocol):
     def is_file(self, name: str) -> bool:
         """Return whether the input called `name` was bound as type file: its value is then the key of an attachment."""
 
+    def is_password_output(self, name: str) -> bool:
+        """Return whether the step writes its output called `name` as type password: only then may that be a secret."""
+
     def declared_inputs(self) -> Sequence[str]:
         """Return the names of all inputs that the step declares, with or without value."""
 
     async def inventory(self) -> Inventory:
         """Return what is known of the network of the execution's tenant, as it stands now. It holds no secrets, only the names of credentials."""
 
-    async def secret(self, reference: Reference, at: Device) -> str:
+    async def secret(self, reference: Reference, at: Device, *, anew: bool = False) -> str:
         """Return the value of a credential that an entry of the inventory names, for use at a host and port; it is hidden in all that the attempt says.
 
         Opened in the name of who made the execution and who last changed the step; raises CredentialError where one of them may not use
-        it there, or it cannot be opened.
+        it there, or it cannot be opened. An attempt that asks again is told the same; `anew`, after a refusal, what it is by now.
         """
 
     def leave_behind(self) -> None:

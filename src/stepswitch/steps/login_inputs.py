@@ -179,12 +179,9 @@ def host_of(inputs: Values) -> str:
     return host
 
 
-def port_of(inputs: Values, port: int) -> int:
-    """Return the port that a step names, `port` without one; raises InputFaultError."""
-    return _port(inputs.get("port", port))
-
-
-def _port(value: Value) -> int:
+def port_of(inputs: Values, usual: int = SSH_PORT) -> int:
+    """Return the port that a step names, the usual one where it names none; raises InputFaultError."""
+    value = inputs.get("port", usual)
     try:
         port = int(value) if float(value) == int(value) and not isinstance(value, bool) else 0
     except (ValueError, OverflowError):

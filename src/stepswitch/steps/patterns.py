@@ -1,6 +1,7 @@
 """The patterns that decide over a target's output, in RE2's syntax: no pattern can hang the service. Called by step types."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # it has no types
@@ -9,6 +10,14 @@ from stepswitch.plugin import CUT
 from stepswitch.steps.output import Output
 
 _SHOWN_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a target has printed, where all of it is there at once."""
+
+    text: str
+    truncated: bool = False
 
 
 class OutputPatterns:
@@ -39,7 +48,7 @@ class OutputPatterns:
         if not self._succeeded and self._success is not None:
             self._succeeded = self._success.search(printed) is not None
 
-    def verdict(self, *outputs: Output) -> str | None:
+    def verdict(self, *outputs: Output | Text) -> str | None:
         """Return why what was printed is a failure; None where it is not."""
         failed_line = next((line for output in outputs if (line := _line_with(self._fail, output)) is not None), self._failed_line)
         if failed_line is not None:
@@ -77,7 +86,7 @@ def unfit(name: str) -> Callable[[str], str | None]:
     return why
 
 
-def _line_with(pattern: Any, output: Output) -> str | None:
+def _line_with(pattern: Any, output: Output | Text) -> str | None:
     if pattern is None:
         return None
     text = output.text

@@ -214,6 +214,10 @@ class Attempt:
         """See `StepContext`."""
         return name in self.grant.file_inputs
 
+    def is_password_output(self, name: str) -> bool:
+        """See `StepContext`."""
+        return name in self.grant.password_outputs
+
     def declared_inputs(self) -> Sequence[str]:
         """See `StepContext`."""
         return self.grant.declared_inputs
@@ -262,13 +266,13 @@ class Attempt:
         found = await until_stored(self._around.clock, partial(self._around.inventories.of, self.grant.tenant))
         return NOTHING_KNOWN if isinstance(found, Reply) else found
 
-    async def secret(self, reference: Reference, at: Device) -> str:
-        """See `StepContext`. It is opened once for one attempt."""
+    async def secret(self, reference: Reference, at: Device, *, anew: bool = False) -> str:
+        """See `StepContext`."""
         need = self.grant.need
         if need is None:
             raise CredentialError(ErrorCode.CREDENTIAL_REFUSED, "nothing was sent: a step that acts nowhere opens no credential")
         known = self._opened.get((reference.credential, at))
-        if known is None:
+        if known is None or anew:
             (known,) = (await self.open(need.of_inventory(reference, at))).values()
             self._opened[reference.credential, at] = known
         return known

@@ -1,0 +1,51 @@
+"""A vRO for the examples, with the service's inventory and a credential for it. Used by `test_examples`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from stepswitch.bootstrap import Service
+from stepswitch.engine.callers import Caller
+from stepswitch.engine.credential_records import StoredValue
+from stepswitch.engine.credentials import CredentialOrder
+from stepswitch.engine.privileges import ADMINISTRATOR
+from stepswitch.engine.records import Account
+from stepswitch.steps.vro_errands import LIBRARY_SSH
+from stepswitch.storage.accounts import SqlAccountStore
+from tests.certificates import own_certificate
+from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro, given
+
+HEALED: Final = "192.0.2.9"
+
+
+@asynccontextmanager
+async def running_vro(service: Service, caller: Caller, place: Path) -> AsyncIterator[FakeVro]:
+    """Give a vRO that the inventory calls `paris`, and that heals every machine but those called broken."""
+    certificate, tls = own_certificate(place)
+    async with FakeVro(tls) as vro:
+        vro.workflow("Heal a virtual machine", inputs={"machine": "string", "attempts": "number", "password": "SecureString"}, work=_heals)
+        login = {"hostNameOrIP": "string", "username": "string", "password": "SecureString", "cmd": "string"}
+        vro.workflow("Run SSH command", LIBRARY_SSH.id, inputs=login, work=_is_up)
+        await SqlAccountStore(service._database).put_account(Account(caller.user, caller.tenant, "no hash", (ADMINISTRATOR,)))
+        order = CredentialOrder(StoredValue(PASSWORD), roles=("*",), workflows=("*",), devices=(f"{vro.host}:{vro.port}",))
+        await service.credentials.add(caller, "paris vro", order)
+        endpoint = {"url": vro.url().rstrip("/"), "caCertificates": certificate.read_text(encoding="utf-8")}
+        endpoint_login = {"login": {"username": USER, "password": {"credential": "paris vro"}}}
+        await service.inventories.replace(caller, {"vimLocations": {"paris": {"vro": {**endpoint, **endpoint_login}}}})
+        yield vro
+
+
+def _heals(run: FakeRun) -> None:
+    if "broken" in run.value("machine"):
+        run.state, run.exception = "failed", "the host of the machine is down"
+        return
+    run.says("restarted")
+    run.gives("address", "string", given("string", HEALED))
+    run.state = "completed"
+
+
+def _is_up(run: FakeRun) -> None:
+    run.gives("outputText", "string", given("string", "up 2 minutes\n" if run.value("hostNameOrIP") == HEALED else ""))
+    run.gives("result", "string", given("string", "0"))
+    run.state = "completed"
