@@ -34,6 +34,8 @@ from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryStore
+from stepswitch.engine.inventory_ports import InventoryStore
+from stepswitch.engine.inventory_sources import InventorySources
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.lock_ports import NO_LOCKS
@@ -346,6 +348,7 @@ class House:
                 usages=cast("Usages", None),  # nobody counts here
                 credentials=Credentials(self.credentials, DictAccountStore(), self.sources, self.clock),
                 inventories=Inventories(cast("InventoryStore", None), self.credentials, self.clock),  # nobody has one here
+                inventory_sources=cast("InventorySources", None),
                 logins=Logins(DictAccountStore(), Users(DictAccountStore(), Passwords()), self.clock, new_api_token, lambda _: None),
                 files=cast("FileStore", OneFile()),
                 host_keys=self.host_keys,

@@ -15,6 +15,7 @@ WHOLE: Final[dict[str, dict[str, Any]]] = {
     "networkFunctions": {SPARE: {"type": "VNF", "vimLocation": "home", "name": "SMF"}},
     "networkServices": {SPARE: {"name": "5G core"}},
     "devices": {SPARE: {"addresses": ["192.0.2.7", "core-7.example.net"], "platform": "iosxr"}},
+    "sources": {SPARE: {"kind": "SOL003", "url": "https://127.0.0.1:1/vnfm", "everySeconds": 86_400}},
 }
 NAMES: Final = {kind.parameter: SPARE for kind in KINDS}
 """What stands in a path, by its parameter."""

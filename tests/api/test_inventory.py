@@ -23,6 +23,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "networkFunctions": {"nf-1": {"type": "VNF", "vimLocation": "paris-vc", "devices": ["core-7"]}},
     "networkServices": {},
     "devices": {"core-7": {"addresses": ["192.0.2.7"]}},
+    "sources": {},
 }
 WORKFLOW: Final = {
     "name": "n",

@@ -211,7 +211,7 @@ def expected(operation: Operation, person: Caller | None) -> int:
     if operation.id == "updateWorkflowFromExecution" and not is_own and Privilege.WORKFLOW_READ not in held:
         return 404  # of the workflow
     wanted = needs.of_others if is_execution and not is_own else needs.privilege
-    if operation.id in ("convertWorkflow", "validateWorkflow", "getInventory", *inventories.ENTRY_READS):
+    if operation.id in ("convertWorkflow", "validateWorkflow", "getInventory", "listSourceStates", *inventories.ENTRY_READS):
         held = held_anywhere
     return ALLOWED if wanted in held else 403
 
@@ -272,7 +272,7 @@ def is_nothing_there(operation: Operation, answer: httpx.Response, want: int) ->
         "endOwnSession",
         "endSessionOfUser",
     )
-    may_be_gone = ("getCredential", "changeCredential", "removeCredential", "checkCredential")
+    may_be_gone = ("getCredential", "changeCredential", "removeCredential", "checkCredential", "refreshSource")
     if operation.id in (*may_be_gone, *inventories.ENTRY_READS, *inventories.ENTRY_REMOVALS):
         return want == ALLOWED and answer.status_code == 404
     return want == ALLOWED and asks and answer.status_code == 404 and operation.method in ("GET", "DELETE")

@@ -92,7 +92,7 @@ def test_what_was_reported_is_there_and_goes_with_its_execution(stage: Stage, pl
     stage.until(lambda: not stage.files)
 
 
-def test_a_stop_before_the_rename_leaves_the_old_file_and_the_next_attempt_tidies_up(stage: Stage, place: Path) -> None:
+def test_a_stop_before_the_rename_leaves_the_old_file_and_the_next_start_removes_the_part(stage: Stage, place: Path) -> None:
     stage.service.start(P.SEND_MARKED)
     parts = [("workflow", (None, json.dumps(sending(stage, place)), "application/json")), ("files", ("new", b"new"))]
     answer = stage.call("POST", "/workflow", files=parts)
@@ -102,6 +102,9 @@ def test_a_stop_before_the_rename_leaves_the_old_file_and_the_next_attempt_tidie
     stage.service.start()
     execution_id = stage.only_execution()
     waits_in_doubt(stage, execution_id)
+    stage.until(lambda: [each.name for each in place.iterdir()] == ["script"])
+    assert (place / "script").read_bytes() == SCRIPT
+    stage.until(lambda: not stage.ok("GET", f"/workflowExecution/{execution_id}")["stepExecutions"][-1].get("cleanupPending"))
     stage.ok("POST", f"/workflowExecution/{execution_id}/retry")
     assert stage.settled(execution_id)["status"] == "COMPLETED"
     assert [each.name for each in place.iterdir()] == ["script"]

@@ -79,3 +79,27 @@ def test_what_is_no_entry_and_no_section_is_refused(stepswitch: Caller, data: Pa
     file.write_text("- a\n")
     assert "holds no entry" in stepswitch("inventory", "put", "devices", "d", file, "--data-dir", data).err
     assert "vimLocations" in stepswitch("inventory", "show", "vims", "--data-dir", data).err
+
+
+def sourced(stepswitch: Caller, file: Path, place: tuple[object, ...]) -> None:
+    """See a source that cannot be asked: nobody may connect to the machine of the service."""
+    file.write_text("sources:\n  vnfm: {kind: SOL003, url: 'https://127.0.0.1:1', everySeconds: 86400}\n")
+    assert "1 source; 1 new" in stepswitch("inventory", "set", file, *place).out
+    read = stepswitch("inventory", "refresh", "vnfm", *place)
+    assert (read.exit, read.out) == (1, "")
+    assert read.err.startswith("vnfm cannot be read since ")
+    assert "127.0.0.1:1 is where steps may not connect to" in read.err
+    name, state, last_read, since, *counts, wrong = stepswitch("inventory", "sources", *place).out.rstrip("\n").split("\t")
+    assert (name, state, last_read, counts) == ("vnfm", "UNREAD", "", ["0", "0", "0"])
+    assert since in read.err
+    assert wrong in read.err
+    assert stepswitch("inventory", "refresh", "other", *place).exit != 0
+    assert "kind: SOL003" in stepswitch("inventory", "show", "--with-sources", *place).out
+
+
+def test_the_sources_of_a_data_directory_are_read_and_shown(stepswitch: Caller, data: Path, file: Path) -> None:
+    sourced(stepswitch, file, ("--data-dir", data))
+
+
+def test_the_sources_of_a_service_are_read_and_shown(stepswitch: Caller, desk: Distant, file: Path) -> None:
+    sourced(stepswitch, file, ("--url", desk.url))

@@ -26,3 +26,19 @@ async def test_an_inventory_is_replaced_read_and_changed_entry_by_entry(office: 
         await inventory.get_entry("devices", name)
     with pytest.raises(ValueError, match="vims"):
         await inventory.get_entry("vims", "x")
+
+
+async def test_a_source_says_why_it_cannot_be_read(office: Office) -> None:
+    inventory = office.client.inventory
+    await inventory.put_entry("sources", "vnfm", {"kind": "SOL003", "url": "https://127.0.0.1:1", "everySeconds": 86_400})
+    shown = await inventory.refresh_source("vnfm")
+    assert (shown.source, shown.state, shown.read_at, shown.is_being_read) == ("vnfm", "UNREAD", None, False)
+    assert shown.failing_since == shown.asked_at
+    assert shown.error is not None
+    assert "may not connect to" in shown.error
+    assert [each.raw for each in await inventory.source_states()] == [shown.raw]
+    assert (shown.network_functions, shown.network_services, shown.virtual_machines, shown.problems) == (0, 0, 0, ())
+    whole = await inventory.get(with_sources=True)
+    assert whole.document["sources"].keys() == {"vnfm"}
+    with pytest.raises(NotFoundError):
+        await inventory.refresh_source("other")

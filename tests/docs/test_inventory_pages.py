@@ -19,12 +19,14 @@ from tools import inventory_page
 PARTS: dict[type[Structure], frozenset[str]] = {
     models.Login: inventory_parts._LOGIN,
     models.LoginToDevice: inventory_parts._DEVICE_LOGIN,
+    models.LoginToSource: inventory_parts._LOGIN,
+    models.OAuth: inventory_parts._OAUTH,
     models.Endpoint: inventory_parts._ENDPOINT,
     models.Cluster: inventory_parts._CLUSTER,
     models.AlgorithmLists: inventory_parts._ALGORITHMS,
     models.TimeLimits: inventory_parts._LIMITS,
     models.Inventory: frozenset(Section),
-    **{kind.model: inventory_document._FIELDS[kind.section] for kind in KINDS},
+    **{kind.model: inventory_document.FIELDS[kind.section] for kind in KINDS},
 }
 
 

@@ -20,7 +20,8 @@ FULL: Final[dict[str, Any]] = {
                 "token": {"credential": "token"},
                 "clientCertificate": PEM,
                 "clientKey": {"credential": "key"},
-            }
+            },
+            "vimConnectionIds": ["vim-7", "k8s of paris"],
         },
     },
     "virtualMachines": {"vm-1": {"vimLocation": "paris-vc", "path": "/Paris/vm/smf-1", "login": {"username": "root"}}},
@@ -49,6 +50,28 @@ FULL: Final[dict[str, Any]] = {
             "sessionsAtOnce": 2,
         },
         "core-8": {"addresses": ["127.0.0.1"], "algorithms": "legacy"},
+    },
+    "sources": {
+        "nfvo": {
+            "kind": "SOL005",
+            "url": "https://nfvo.example.net:8443/mano",
+            "apiVersion": "1.3.0",
+            "login": {"username": "stepswitch", "password": {"credential": "core"}},
+            "caCertificates": PEM,
+            "everySeconds": 60,
+        },
+        "vnfm": {
+            "description": "of hall 2",
+            "kind": "SOL003",
+            "url": "https://vnfm.example.net",
+            "oauth": {
+                "tokenUrl": "https://sso.example.net/token",
+                "clientId": "stepswitch",
+                "clientSecret": {"credential": "core"},
+                "scope": "vnflcm:v2:readonly",
+            },
+            "filter": "(eq,vnfProductName,SMF);(in,vnfProvider,A,B)",
+        },
     },
 }
 """Everything that an inventory can say."""

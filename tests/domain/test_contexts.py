@@ -10,8 +10,8 @@ from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.inventory_document import read_inventory
 from tests.domain.inventories import FULL
 
-KNOWN = read_inventory(FULL).inventory or NOTHING_KNOWN
-NO_FUNCTIONS = read_inventory({**FULL, "networkFunctions": {}, "networkServices": {}}).inventory or NOTHING_KNOWN
+KNOWN = read_inventory({**FULL, "sources": {}}).inventory or NOTHING_KNOWN
+NO_FUNCTIONS = read_inventory({**FULL, "networkFunctions": {}, "networkServices": {}, "sources": {}}).inventory or NOTHING_KNOWN
 
 
 def paths(found: DeducedContext) -> list[str]:

@@ -1,6 +1,7 @@
 """Risk: a step acts at another device than is meant, a slip in an inventory passes silently, or a secret that stands in one is shown."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.inventory import (
     DEFAULT_SITE,
+    NO_LOGIN,
     NOTHING_KNOWN,
     Algorithms,
     AlgorithmSet,
@@ -17,7 +19,9 @@ from stepswitch.domain.inventory import (
     FunctionType,
     Inventory,
     Login,
+    OAuth,
     Platform,
+    SourceKind,
     TimeLimits,
 )
 from stepswitch.domain.inventory_document import read_inventory
@@ -239,3 +243,62 @@ def test_an_inventory_with_thousands_of_faults_names_a_thousand_and_counts_the_r
     assert len(found) == 1_001
     assert found[-1].message == "and 2000 more"
     assert {fault.code for fault in found} == {ErrorCode.INVALID_VALUE}
+
+
+def test_a_source_says_whom_to_ask_and_how() -> None:
+    found = read(FULL).sources
+    nfvo, vnfm = found["nfvo"], found["vnfm"]
+    assert (nfvo.kind, nfvo.url, nfvo.api_version, nfvo.every_seconds) == (
+        SourceKind.SOL005,
+        "https://nfvo.example.net:8443/mano",
+        "1.3.0",
+        60,
+    )
+    assert (nfvo.login, nfvo.oauth, nfvo.ca_certificates) == (Login("stepswitch", Reference("core")), None, PEM)
+    assert vnfm.oauth == OAuth("https://sso.example.net/token", "stepswitch", Reference("core"), "vnflcm:v2:readonly")
+    assert (vnfm.login, vnfm.api_version, vnfm.every_seconds) == (NO_LOGIN, "2.0.0", 300)
+    assert vnfm.filter == "(eq,vnfProductName,SMF);(in,vnfProvider,A,B)"
+    assert read(FULL).vim_locations["k8s"].connection_ids == ("vim-7", "k8s of paris")
+    assert nfvo.place != vnfm.place != replace(vnfm, filter=None).place
+
+
+def test_every_fault_of_a_source_is_told() -> None:
+    url = "https://vnfm.example.net"
+    found = faults(
+        {
+            "sources": {
+                "bare": {},
+                "kind": {"kind": "SOL004", "url": url},
+                "url": {"kind": "SOL003", "url": "http://vnfm.example.net"},
+                "odd": {"kind": "SOL003", "url": "https://256.1.1.1"},
+                "version": {"kind": "SOL003", "url": url, "apiVersion": "v2"},
+                "half": {"kind": "SOL003", "url": url, "login": {"username": "ann"}},
+                "open": {"kind": "SOL003", "url": url, "login": {"username": "ann", "password": "hunter2-hunter2"}},
+                "both": {
+                    "kind": "SOL003",
+                    "url": url,
+                    "login": {"username": "ann", "password": {"credential": "c"}},
+                    "oauth": {"tokenUrl": url, "clientId": "a"},
+                },
+                "filter": {"kind": "SOL003", "url": url, "filter": "eq,name,x"},
+                "often": {"kind": "SOL003", "url": url, "everySeconds": 1},
+            }
+        }
+    )
+    assert {path.removeprefix("sources.") for path in found} == {
+        *("bare.kind", "bare.url", "kind.kind", "url.url", "odd.url", "version.apiVersion", "half.login.password", "open.login.password"),
+        *("both.login", "both.oauth.clientSecret", "filter.filter", "often.everySeconds"),
+    }
+    assert "hunter2" not in str(found)
+
+
+def test_one_connection_means_one_vim_location() -> None:
+    vim = {"vcenter": {"url": "https://vc.example.net"}, "vimConnectionIds": ["vim-1"]}
+    assert faults({"vimLocations": {"a": vim, "b": vim}}) == {"vimLocations.b.vimConnectionIds[0]": "means the VIM location 'a' already"}
+
+
+@pytest.mark.parametrize("section", ["virtualMachines", "networkFunctions", "networkServices"])
+def test_what_a_source_brings_cannot_be_written_down_as_such(section: str) -> None:
+    document = {"vimLocations": FULL["vimLocations"], "sites": FULL["sites"], section: {"x": {"source": "vnfm"}}}
+    found = faults(document)
+    assert found[f"{section}.x.source"].startswith("marks what a source brings")

@@ -8,6 +8,8 @@ import pytest
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.domain.step_types import collect
+from stepswitch.steps.http_inputs import METHODS
+from stepswitch.steps.registry import installed
 from tests.domain.documents import JsonObject, document
 from tests.domain.lives import ACT, Life, steps
 
@@ -59,6 +61,22 @@ def test_after_a_restore_a_step_that_comes_later_is_asked_with_the_inputs_that_i
     one.restore()
     one.ends()
     assert (one.at[0], one.status) == ("b", status)
+
+
+@pytest.mark.parametrize(("deed", "said"), [("look", False), ("change", True)])
+def test_what_the_author_says_counts_before_what_the_type_says(deed: str, said: bool) -> None:
+    one = life_of(deed, policy={"safeToRerun": said})
+    one.claim()
+    one.lose()
+    assert (one.step.state is S.EXECUTABLE) == said
+    assert TYPES.by_name["ACT"].is_safe({"deed": deed}, said=said) == said
+    assert replace(ACT, always_safe=True).is_safe({}, said=False)
+
+
+def test_an_input_that_is_not_given_is_as_its_default() -> None:
+    signature = installed()["HTTP"].signature
+    assert signature.is_safe({"url": "https://core.example.net"})
+    assert [method for method in METHODS if signature.is_safe({"method": method})] == ["GET", "HEAD", "OPTIONS"]
 
 
 def test_a_number_counts_as_its_text_and_a_missing_input_as_nothing() -> None:

@@ -1,5 +1,6 @@
 """Risk: a change overwrites what another process has changed in the moment between."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from stepswitch.engine.audit import Entry
 from stepswitch.engine.callers import administrator
 from stepswitch.engine.credential_checks import NO_CHECKS
 from stepswitch.engine.inventories import Inventories, Place
-from stepswitch.engine.inventory_ports import StoredInventory
+from stepswitch.engine.inventory_ports import Reading, StoredInventory
 from tests.clocks import FakeClock
 
 ANN = administrator("ann")
@@ -25,19 +26,31 @@ class Shared:
         self.stored = StoredInventory("default", {"sites": {"paris": {}}}, 1)
         self.meanwhile, self.left = meanwhile, times
 
-    async def revision(self, tenant: str) -> int:
-        return self.stored.revision
+    async def moment(self, tenant: str) -> tuple[int, int]:
+        return self.stored.revision, self.stored.findings
 
     async def load(self, tenant: str) -> StoredInventory:
         return self.stored
 
-    async def put(self, inventory: StoredInventory, entry: Entry | None = None) -> None:
+    async def put(self, inventory: StoredInventory, entry: Entry | None = None, gone: Sequence[str] = ()) -> None:
         if self.left:
             self.left -= 1
             self.stored = replace(self.stored, document=self.meanwhile, revision=self.stored.revision + 1)
         if inventory.revision != self.stored.revision + 1:
             raise VersionConflictError("somebody was first")
         self.stored = inventory
+
+    async def with_sources(self) -> Sequence[str]:
+        return []
+
+    async def readings(self, tenant: str) -> Sequence[Reading]:
+        return []
+
+    async def reading(self, tenant: str, source: str) -> Reading | None:
+        return None
+
+    async def note(self, tenant: str, reading: Reading, *, with_findings: bool) -> None:
+        raise AssertionError("nothing is read here")
 
 
 def over(store: Shared) -> Inventories:

@@ -338,7 +338,7 @@ async def test_a_lock_that_is_held_for_too_long_is_said_with_its_holder(operator
 
 @pytest.fixture(scope="module")
 def old_server() -> Iterator[Netconfd]:
-    with Netconfd("--protocols=netconf1.0", target="running") as server:
+    with Netconfd("--protocols=netconf1.0", "--with-startup=true", target="running") as server:
         yield server
 
 
@@ -353,6 +353,17 @@ async def test_the_framing_of_1_0_and_a_running_that_is_edited_itself(old_server
         await session.ask(lock(datastore="running"))
     await operator.does("delete", payload=ALL)
     assert "eth0" not in await operator.sees()
+
+
+async def test_a_change_that_is_saved_is_in_the_startup_configuration_and_another_one_is_not(
+    old_server: Netconfd, netconf: NetconfStep
+) -> None:
+    operator = Operator(old_server, netconf)
+    await operator.does("merge", payload=interfaces(interface("eth7", "saved")), saveToStartup=True)
+    await operator.does("merge", payload=interfaces(interface("eth8", "not saved")))
+    startup, running = await operator.sees("startup"), await operator.sees()
+    assert ("eth7" in startup, "eth8" in startup, "eth8" in running) == (True, False, True)
+    await operator.does("delete", payload=ALL)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def edit(**more: Value) -> dict[str, Value]:
         (edit(payload=f'<a xmlns:nc="{BASE}" nc:operation="explode"/>'), ErrorCode.INVALID_VALUE, "operation"),
         (edit(datastore="somewhere"), ErrorCode.INVALID_VALUE, "running, candidate, startup"),
         (edit(datastore="startup"), ErrorCode.INVALID_VALUE, "not edited"),
+        (edit(dryRun=True, saveToStartup=True), ErrorCode.INVALID_VALUE, "leave 'saveToStartup' out"),
         (edit(datastore="running", dryRun=True), ErrorCode.INVALID_VALUE, "candidate"),
         (edit(datastore="running", confirmedTimeout=60), ErrorCode.INVALID_VALUE, "candidate"),
         (edit(confirmedTimeout=1), ErrorCode.INVALID_VALUE, "from 5 to 3600"),
@@ -136,4 +137,4 @@ def test_reads_and_dry_runs_may_be_made_again_and_edits_not() -> None:
 
 def test_a_probe_takes_over_where_and_as_whom_and_never_what() -> None:
     told = {spec.name for spec in SIGNATURE.inputs if spec.tells_what}
-    assert told == {"action", "payload", "inFile", "filter", "datastore", "dryRun"}
+    assert told == {"action", "payload", "inFile", "filter", "datastore", "dryRun", "saveToStartup"}

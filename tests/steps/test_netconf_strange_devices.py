@@ -250,6 +250,52 @@ async def test_a_change_is_confirmed_by_a_second_commit_after_the_proof() -> Non
     assert [b"<confirm-timeout>60</confirm-timeout>" in each for each in commits] == [True, False]
 
 
+SAVING: Final = (*CONFIRMED, "startup:1.0")
+
+
+async def test_a_change_is_saved_when_it_is_proven_and_confirmed_and_not_before() -> None:
+    async with ScriptedDevice({"get-config": data(PAYLOAD)}, capabilities=SAVING) as device:
+        outcome, context = await run(device, "merge", payload=PAYLOAD, confirmedTimeout=60, saveToStartup=True)
+    assert outcome.result is Result.SUCCEEDED
+    assert device.asked[-5:] == ["get-config", "commit", "copy-config", "unlock", "close-session"]
+    (copy,) = [request for request in device.requests if b"<copy-config" in request]
+    assert b"<target><startup/></target><source><running/></source>" in copy.replace(b"nc:", b"")
+    assert any("startup configuration" in line for line in context.messages)
+
+
+@pytest.mark.parametrize("there", ["", PAYLOAD])
+async def test_what_is_not_proven_or_not_wanted_is_not_saved(there: str) -> None:
+    async with ScriptedDevice({"get-config": data(there)}, capabilities=SAVING) as device:
+        outcome, _ = await run(device, "merge", payload=PAYLOAD, saveToStartup=not there)
+    assert outcome.result is (Result.SUCCEEDED if there else Result.FAILED)
+    assert "copy-config" not in device.asked
+
+
+async def test_a_device_without_a_startup_is_said_before_anything_is_changed() -> None:
+    async with ScriptedDevice({"get-config": data(PAYLOAD)}, capabilities=CONFIRMED) as device:
+        outcome, _ = await run(device, "merge", payload=PAYLOAD, saveToStartup=True)
+    assert error_of(outcome) == (Result.FAILED, ErrorCode.NOT_OFFERED)
+    assert device.asked == ["close-session"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "says"),
+    [
+        (
+            error("operation-failed", "no room"),
+            (Result.FAILED, ErrorCode.RPC_ERROR),
+            "the change is made, and will be gone after a restart",
+        ),
+        (None, (Result.UNKNOWN, ErrorCode.TIMEOUT), "the change is made, and whether it was saved is not known"),
+    ],
+)
+async def test_a_change_that_could_not_be_saved_is_said_to_be_made(answer: Answer, expected: object, says: str) -> None:
+    async with ScriptedDevice({"get-config": data(PAYLOAD), "copy-config": answer}, capabilities=SAVING) as device:
+        outcome, _ = await run(device, "merge", step=NetconfStep(silence_seconds=0.5), payload=PAYLOAD, saveToStartup=True)
+    assert error_of(outcome) == expected
+    assert message_of(outcome).endswith(says)
+
+
 async def test_a_device_of_the_first_confirmed_commit_is_left_so_that_it_takes_the_change_back() -> None:
     async with ScriptedDevice({"get-config": data("")}, capabilities=(*CANDIDATE, "confirmed-commit:1.0")) as device:
         outcome, _ = await run(device, "merge", payload=PAYLOAD, confirmedTimeout=60)

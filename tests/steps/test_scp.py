@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StoredFile, Value
+from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StoredFile, TargetError, Value
 from stepswitch.steps.scp import ScpStep
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
@@ -351,11 +351,32 @@ async def test_what_cannot_be_removed_is_named_and_the_next_attempt_removes_it(s
     assert code_of(outcome) == (Result.FAILED, ErrorCode.TIMEOUT)
     (left,) = parts(place)
     assert left in said(outcome)
+    assert context.stays
     users_file(server, place / ".execution-2-0-1.part")
     again = context_of(server, attempt="1-2")
     assert (await ScpStep().run(sends(server, place / "f"), again)).result is Result.SUCCEEDED
     assert names(place) == [".execution-2-0-1.part", "f"]
     assert [message for level, message in again.lines if level is LogLevel.WARN and left in message]
+
+
+async def test_what_an_attempt_has_left_is_removed_afterwards_and_nothing_else_is(server: OpenSshServer, place: Path, proxy: Proxy) -> None:
+    users_file(server, place / "f")
+    context, inputs = context_of(server, MUCH, proxy), sends(server, place / "f", port=proxy.port)
+    when_half_is_sent(context, proxy.stall)
+    step = ScpStep(connect_seconds=3.0, stall_seconds=3.0)
+    await step.run(inputs, context)
+    users_file(server, place / ".execution-1-1-2.part")
+    assert len(parts(place)) == 2
+    with pytest.raises(TargetError, match="within 3 seconds"):
+        await step.clean_up(inputs, context)
+    again, inputs = context_of(server), sends(server, place / "f")
+    await step.clean_up(inputs, again)
+    assert (names(place), (place / "f").read_bytes()) == ([".execution-1-1-2.part", "f"], b"old")
+    assert any("was removed" in message for message in again.messages)
+    for other in ({}, {"destinationPath": f"{place}/no/such/f"}, {"destinationPath": ""}):
+        await step.clean_up({**inputs, **other}, again)
+    await step.clean_up(server.inputs(sourcePath=str(place / "f"), outFile="k"), again)
+    assert names(place) == [".execution-1-1-2.part", "f"]
 
 
 async def test_a_stopped_copy_takes_its_part_with_it(server: OpenSshServer, place: Path, proxy: Proxy) -> None:

@@ -56,6 +56,7 @@ FOR_THE_SERVICE: Final = {
     "files._ROWS": "contents on the disk",
     "files._UNUSED_ONE": "files that belong to nobody",
     "files._UNUSED_PAGE": "files that belong to nobody",
+    "inventories._WITH_SOURCES": "whoever reads the sources of all tenants",
     "queue._COUNTS": "the dispatcher, which tells each tenant of its own",
     "queue._COUNT_ALL": "the intake",
     "queue._RUNNABLE": "the dispatcher",

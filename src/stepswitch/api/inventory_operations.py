@@ -9,7 +9,7 @@ from stepswitch.api.operation import ID, OWN_ROOT, TAGS, Audit, Operation, Param
 from stepswitch.api.wire import inventory_models as models
 from stepswitch.api.wire.models import Structure
 from stepswitch.domain.inventory import Section
-from stepswitch.domain.inventory_document import noun_of
+from stepswitch.domain.inventory_document import FIELDS, MARK, noun_of
 
 _WHOLE: Final = f"{OWN_ROOT}/inventory"
 _TAG: Final = "Inventory"
@@ -19,6 +19,10 @@ _IF_MATCH: Final = Parameter(
 _IF_NONE_MATCH: Final = Parameter(
     "If-None-Match", "The `ETag` of what the caller has: 304 where that still is so.", "header", is_required=False, limits=TAGS
 )
+_WITH_SOURCES: Final = Parameter(
+    inventory.WITH_SOURCES, "`true`: with what sources bring, each such entry with its `source`.", "query", is_required=False,
+    limits={"enum": ["true", "false"]},
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,16 @@ KINDS: Final = (
     ),
     _Kind(Section.NETWORK_SERVICES, "network-services", "networkService", models.NetworkService, {"name": "5G core Paris"}),
     _Kind(Section.DEVICES, "devices", "device", models.Device, {"addresses": ["192.0.2.7"], "platform": "iosxr", "sessionsAtOnce": 2}),
+    _Kind(Section.SOURCES, "sources", "source", models.Source, {"kind": "SOL003", "url": "https://vnfm.example.net"}),
 )  # fmt: skip
+
+
+def _brought(kind: _Kind) -> str:
+    return " One that a source brings says which." if MARK in FIELDS[kind.section] else ""
+
+
+def _kept(kind: _Kind) -> str:
+    return " What a source brings is not changed here: 400." if MARK in FIELDS[kind.section] else ""
 
 
 def _of_kind(kind: _Kind) -> tuple[Operation, ...]:
@@ -54,13 +67,13 @@ def _of_kind(kind: _Kind) -> tuple[Operation, ...]:
     return (
         Operation(
             f"get{name}", "GET", path, inventory.reading(kind.section, kind.parameter), _TAG, f"Read a {noun}",
-            f"Answers with the {noun} as it was sent, so that it can be sent back.", kind.model, parameters=(entry, _IF_NONE_MATCH),
+            f"Answers with the {noun} as it was sent, so that it can be sent back.{_brought(kind)}", kind.model, parameters=(entry, _IF_NONE_MATCH),
             refusals=(400, 401, 403, 404, 500, 503), needs=needs.READ_INVENTORY, audit=Audit.READ, answer_headers=tagged, may_be_known=True,
         ),
         Operation(
             f"put{name}", "PUT", path, inventory.putting(kind.section, kind.parameter), _TAG, f"Store a {noun}",
             f"A new {noun}, or another one in place of that of this id. Every fault is listed, and nothing is changed where there is one: what it "
-            "names has to be there, and what names it has to find it as before.",
+            f"names has to be there, and what names it has to find it as before.{_kept(kind)}",
             kind.model, request=kind.model, parameters=(entry, _IF_MATCH), refusals=(400, 401, 403, 412, 413, 500, 503),
             needs=needs.ADMINISTER, audit=Audit.CHANGE, answer_headers=tagged, example=dict(kind.example),
         ),
@@ -75,8 +88,9 @@ def _of_kind(kind: _Kind) -> tuple[Operation, ...]:
 INVENTORY_OPERATIONS: Final = (
     Operation(
         "getInventory", "GET", _WHOLE, inventory.read_inventory, _TAG, "Read the inventory",
-        "The whole one of the caller's tenant, every kind of entry by its ids; empty where there is none. There is no secret in it.",
-        models.Inventory, parameters=(_IF_NONE_MATCH,), refusals=(400, 401, 403, 500, 503), needs=needs.READ_INVENTORY, audit=Audit.READ,
+        "The whole one of the caller's tenant, every kind of entry by its ids; empty where there is none. There is no secret in it. It is what was "
+        "written down, as it can be sent back; what sources bring is there too where that is wanted.",
+        models.Inventory, parameters=(_WITH_SOURCES, _IF_NONE_MATCH), refusals=(400, 401, 403, 500, 503), needs=needs.READ_INVENTORY, audit=Audit.READ,
         answer_headers={"ETag": "Changes with the inventory."}, may_be_known=True,
     ),
     Operation(
@@ -93,5 +107,17 @@ INVENTORY_OPERATIONS: Final = (
         },
     ),
     *(operation for kind in KINDS for operation in _of_kind(kind)),
+    Operation(
+        "listSourceStates", "GET", f"{_WHOLE}/source-states", inventory.list_source_states, _TAG, "See how the sources stand",
+        "Of every source, by their ids: when it was read to its end last, since when it cannot be read and why, how much it brings, and what of it "
+        "cannot be used.",
+        list[models.SourceStanding], refusals=(401, 403, 500, 503), needs=needs.READ_INVENTORY, audit=Audit.READ,
+    ),
+    Operation(
+        "refreshSource", "POST", f"{_WHOLE}/sources/{{source}}/refresh", inventory.refresh_source, _TAG, "Read a source now",
+        "Answers with how it stands then, or after 30 seconds: a reading that takes longer goes on (`isBeingRead`). One that goes on already is waited for.",
+        models.SourceStanding, parameters=(Parameter("source", "Id of the source.", limits=ID),), refusals=(401, 403, 404, 500, 503),
+        needs=needs.ADMINISTER, audit=Audit.CHANGE,
+    ),
 )  # fmt: skip
 """Ours; each has one path."""

@@ -35,7 +35,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "username": "user",
     "role": "role",
     "credential": "credential",
-    **{name: name for name in ("site", "vimLocation", "virtualMachine", "networkFunction", "networkService", "device")},
+    **{name: name for name in ("site", "vimLocation", "virtualMachine", "networkFunction", "networkService", "device", "source")},
 }
 """What the parameters of paths name; the first one that a path has says what is acted on."""
 _CODES_OF_REFUSALS: Final = frozenset({ErrorCode.WRONG_CREDENTIALS, ErrorCode.NOT_PERMITTED, ErrorCode.LOGIN_NOT_COMPLETED})

@@ -19,6 +19,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
 from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.inventories import Inventories
+from stepswitch.engine.inventory_sources import InventorySources
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
@@ -79,6 +80,7 @@ class ApiServices:
     logins: Logins
     credentials: Credentials
     inventories: Inventories
+    inventory_sources: InventorySources
     files: FileStore
     host_keys: HostKeyStore
     host_key_tools: HostKeyTools

@@ -2,17 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
 from stepswitch.bootstrap.keys import open_keys_beside
+from stepswitch.bootstrap.sources import wire_sources
 from stepswitch.config.settings import Settings
 from stepswitch.engine.audit import Actor, Entry
 from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.inventories import Inventories
+from stepswitch.engine.inventory_sources import InventorySources
 from stepswitch.engine.known_inventories import KnownInventories
 from stepswitch.engine.ports import Clock
 from stepswitch.inventory.file import InventoryFile, read_file
+from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.credentials import SqlCredentialStore
 from stepswitch.storage.database import Database
 from stepswitch.storage.inventories import SqlInventoryStore
@@ -21,9 +25,9 @@ from stepswitch.system import SystemClock
 _log = structlog.get_logger("stepswitch")
 
 
-def wire_inventories(database: Database, clock: Clock) -> Inventories:
+def wire_inventories(database: Database, known: KnownInventories, clock: Clock) -> Inventories:
     """Return who looks after inventories, in a database whose keys are at hand."""
-    return Inventories(SqlInventoryStore(database), SqlCredentialStore(database), clock)
+    return Inventories(SqlInventoryStore(database), SqlCredentialStore(database), clock, known)
 
 
 def known_inventories(database: Database) -> KnownInventories:
@@ -48,8 +52,21 @@ async def load_inventory(inventories: Inventories, file: InventoryFile | None, c
         _log.warning("the inventory file names credentials that nobody has made", credentials=missing[:20], number=len(missing))
 
 
+@dataclass(frozen=True, slots=True)
+class OpenInventories:
+    """Who looks after the inventories of a data directory, and who reads their sources."""
+
+    written: Inventories
+    sources: InventorySources
+
+
 @asynccontextmanager
-async def open_inventories(settings: Settings) -> AsyncIterator[Inventories]:
+async def open_inventories(settings: Settings) -> AsyncIterator[OpenInventories]:
     """Give the inventories of the settings' data directory, which a running service may be using at the same time."""
     async with open_keys_beside(settings) as database:
-        yield wire_inventories(database, SystemClock())
+        known, clock = known_inventories(database), SystemClock()
+        sources = wire_sources(settings, database, known, SqlAccountStore(database), clock)
+        try:
+            yield OpenInventories(wire_inventories(database, known, clock), sources)
+        finally:
+            await sources.close()

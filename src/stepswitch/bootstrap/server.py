@@ -59,6 +59,7 @@ def application(service: Service) -> StepswitchApi:
             held_locks=service.held_locks,
             credentials=service.credentials,
             inventories=service.inventories,
+            inventory_sources=service.inventory_sources,
             logins=service.logins,
             files=service.files,
             host_keys=service.host_keys,

@@ -24,6 +24,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
 from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.inventories import Inventories
+from stepswitch.engine.inventory_sources import InventorySources
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.locks import LockLines
@@ -81,6 +82,7 @@ class Service:
     host_keys: HostKeyStore
     credentials: Credentials
     inventories: Inventories
+    inventory_sources: InventorySources
     files: FileStore
     audit: AuditTrail
     _data_dir: DataDir
@@ -119,6 +121,7 @@ class Service:
             "signs of life": self._pool.sign_forever(),
             "keeper of the keys": self._keeper.run(),
             "audit trail": self.audit.run(),
+            "sources of inventories": self.inventory_sources.run(),
             **({} if self._forwarder is None else {"syslog": self._forwarder.run()}),
             **({} if self._provider is None else {"provider of logins": self._provider.run()}),
         }

@@ -23,6 +23,7 @@ from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.people import WiredPeople, warn_of_missing_roles, wire_people
 from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
+from stepswitch.bootstrap.sources import wire_sources
 from stepswitch.bootstrap.step_types import computing_types, installed_types, step_types
 from stepswitch.bootstrap.works import dispatcher_of, surroundings_of
 from stepswitch.config.settings import Settings
@@ -43,6 +44,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.feed import Feed
 from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
+from stepswitch.engine.inventory_ports import LooksAgain
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.known_inventories import KnownInventories
 from stepswitch.engine.lists import Lists
@@ -222,7 +224,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     views = Views(snapshots=snapshots, secrets=secrets, locks=locks, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
-    repeats = _repeats(data_dir, database, use_cases, conductor=conductor, intake=intake, known=known)
+    sources = wire_sources(settings, database, known, people.current, clock)
+    repeats = _repeats(data_dir, database, use_cases, conductor=conductor, intake=intake, known=known, sources=sources)
     return Service(
         settings=settings,
         clock=clock,
@@ -241,7 +244,8 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         usages=Usages(SqlUsageStore(database), dispatcher, quotas, clock),
         host_keys=keys,
         credentials=named.keepers,
-        inventories=wire_inventories(database, clock),
+        inventories=wire_inventories(database, known, clock),
+        inventory_sources=sources,
         files=files,
         _data_dir=data_dir,
         _database=database,
@@ -275,10 +279,17 @@ def _reads(settings: Settings, database: SqliteDatabase, conductor: Conductor, v
 
 
 def _repeats(
-    data_dir: DataDir, database: SqliteDatabase, shared: _UseCases, *, conductor: Conductor, intake: Intake, known: KnownInventories
+    data_dir: DataDir,
+    database: SqliteDatabase,
+    shared: _UseCases,
+    *,
+    conductor: Conductor,
+    intake: Intake,
+    known: KnownInventories,
+    sources: LooksAgain,
 ) -> _Repeats:
     return _Repeats(
-        executions=Executions(conductor=conductor, intake=intake, inventory=known, **shared),
+        executions=Executions(conductor=conductor, intake=intake, inventory=known, sources=sources, **shared),
         views=shared["views"],
         store=SqlRequestStore(database),
         digests=BodyDigests(digest_key(data_dir.digest_key)),

@@ -12,7 +12,7 @@ import typer
 
 from stepswitch.cli.administration import AsJson, Config, DataDir, Url
 from stepswitch.cli.exits import Exit, complain
-from stepswitch.cli.inventory_places import look_after
+from stepswitch.cli.inventory_places import InventoryPlace, SourceLine, look_after
 from stepswitch.domain.inventory import Section
 
 app = typer.Typer(no_args_is_help=True, help="See, check and change the inventory: what there is, where it is, and how it is reached.")
@@ -26,18 +26,67 @@ def show(
     section: Annotated[Section | None, typer.Argument(metavar="[SECTION]", help=f"One of {', '.join(Section)}; all unless said.")] = None,
     entry_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of one entry.")] = None,
     *,
+    with_sources: Annotated[bool, typer.Option("--with-sources", help="With what sources bring, too; `set` does not take that.")] = False,
     data_dir: DataDir = None,
     config: Config = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the inventory, or a part of it, as `set` and `put` take it."""
+    """Write the inventory, or a part of it, as `set` and `put` take it. One entry is shown whoever brought it."""
     if section is not None and entry_id is not None:
         found = look_after(lambda place: place.entry(section, entry_id), data_dir, config, url)
     else:
-        whole, _ = look_after(lambda place: place.get(), data_dir, config, url)
+        whole = look_after(lambda place: _whole(place, with_sources=with_sources), data_dir, config, url)
         found = whole if section is None else {section.value: whole[section]}
     _write(found, as_json=as_json)
+
+
+async def _whole(place: InventoryPlace, *, with_sources: bool) -> Mapping[str, Any]:
+    return await place.get_all() if with_sources else (await place.get())[0]
+
+
+@app.command()
+def sources(*, data_dir: DataDir = None, config: Config = None, url: Url = None) -> None:
+    """Show how the sources stand: since when one cannot be read, how much each brings, and what of that cannot be used."""
+    from stepswitch.cli.listing import time_of, write_rows  # noqa: PLC0415 - loads what --help does not need
+
+    found = look_after(lambda place: place.source_states(), data_dir, config, url)
+    header = ("source", "state", "last read", "fails since", "functions", "services", "machines", "what is wrong")
+    write_rows(
+        header,
+        [
+            (each.source, each.state, time_of(each.read_at), time_of(each.failing_since), *map(str, each.counts), _wrong(each))
+            for each in found
+        ],
+    )
+
+
+@app.command()
+def refresh(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Id of the source.")],
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+    url: Url = None,
+) -> None:
+    """Read a source now, and say what it brings; an exit code of 1 says that it could not be read."""
+    from stepswitch.cli.listing import time_of  # noqa: PLC0415 - loads what --help does not need
+    from stepswitch.cli.wording import printable  # noqa: PLC0415
+
+    found = look_after(lambda place: place.refresh(source), data_dir, config, url)
+    if found.error is not None:
+        since = "" if found.failing_since is None else f" since {time_of(found.failing_since)}"
+        complain(printable(f"{source} cannot be read{since}: {found.error}"))
+        raise typer.Exit(Exit.FAILED)
+    functions, services, machines = found.counts
+    going_on = "; it is still being read" if found.is_being_read else ""
+    typer.echo(f"{source} brings {functions} network functions, {services} network services and {machines} virtual machines{going_on}")
+    for problem in found.problems:
+        complain(printable(problem))
+
+
+def _wrong(source: SourceLine) -> str:
+    return "; ".join([*([] if source.error is None else [source.error]), *source.problems])
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """Where an inventory is looked after: a data directory, also beside a running service, or a service. Called by `inventory`."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -8,13 +10,29 @@ from stepswitch.cli.administration import acting_at_the_command_line, in_one_pla
 from stepswitch.domain.inventory import Section
 
 if TYPE_CHECKING:
-    from stepswitch.client import StepswitchClient
+    from stepswitch.bootstrap import OpenInventories
+    from stepswitch.client import SourceStanding, StepswitchClient
     from stepswitch.config.settings import Settings
     from stepswitch.engine.callers import Caller
-    from stepswitch.engine.inventories import Inventories, Place
+    from stepswitch.engine.inventories import Place
+    from stepswitch.engine.inventory_sources import ShownSource
 
 Answer = TypeVar("Answer")
 Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """How a source stands, as it is written. `counts` are network functions, network services and virtual machines."""
+
+    source: str
+    state: str
+    read_at: datetime | None
+    failing_since: datetime | None
+    error: str | None
+    counts: tuple[int, int, int]
+    problems: tuple[str, ...]
+    is_being_read: bool
 
 
 class InventoryPlace(Protocol):
@@ -22,6 +40,18 @@ class InventoryPlace(Protocol):
 
     async def get(self) -> tuple[Document, str | None]:
         """Return the whole inventory, and the tag of the state that it is in."""
+        ...
+
+    async def get_all(self) -> Document:
+        """Return the whole inventory with what its sources bring."""
+        ...
+
+    async def source_states(self) -> Sequence[SourceLine]:
+        """Return how every source stands."""
+        ...
+
+    async def refresh(self, source: str) -> SourceLine:
+        """Have a source read, and return how it stands then."""
         ...
 
     async def entry(self, section: Section, entry_id: str) -> Document:
@@ -42,14 +72,27 @@ class InventoryPlace(Protocol):
 class Beside:
     """A data directory."""
 
-    def __init__(self, inventories: "Inventories", caller: "Caller") -> None:
-        self._inventories = inventories
+    def __init__(self, opened: "OpenInventories", caller: "Caller") -> None:
+        self._inventories = opened.written
+        self._sources = opened.sources
         self._caller = caller
 
     async def get(self) -> tuple[Document, str | None]:
         """See `InventoryPlace`."""
         found = await self._inventories.get(self._caller)
         return found.document, found.tag
+
+    async def get_all(self) -> Document:
+        """See `InventoryPlace`."""
+        return (await self._inventories.get_all(self._caller)).document
+
+    async def source_states(self) -> Sequence[SourceLine]:
+        """See `InventoryPlace`."""
+        return [_line(each) for each in await self._sources.states(self._caller)]
+
+    async def refresh(self, source: str) -> SourceLine:
+        """See `InventoryPlace`."""
+        return _line(await self._sources.refresh(self._caller, source))
 
     async def entry(self, section: Section, entry_id: str) -> Document:
         """See `InventoryPlace`."""
@@ -88,6 +131,18 @@ class Afar:
         found = await self._inventory.get()
         return found.document, found.etag
 
+    async def get_all(self) -> Document:
+        """See `InventoryPlace`."""
+        return (await self._inventory.get(with_sources=True)).document
+
+    async def source_states(self) -> Sequence[SourceLine]:
+        """See `InventoryPlace`."""
+        return [_distant_line(each) for each in await self._inventory.source_states()]
+
+    async def refresh(self, source: str) -> SourceLine:
+        """See `InventoryPlace`."""
+        return _distant_line(await self._inventory.refresh_source(source))
+
     async def entry(self, section: Section, entry_id: str) -> Document:
         """See `InventoryPlace`."""
         return (await self._inventory.get_entry(section, entry_id)).document
@@ -115,14 +170,31 @@ def look_after(use: Callable[[InventoryPlace], Awaitable[Answer]], data_dir: Pat
 async def _beside(use: Callable[[InventoryPlace], Awaitable[Answer]], settings: "Settings") -> Answer:
     from stepswitch.bootstrap import open_inventories  # noqa: PLC0415 - loads what --help does not need
 
-    async with open_inventories(settings) as inventories:
-        return await use(Beside(inventories, local_administrator()))
+    async with open_inventories(settings) as opened:
+        return await use(Beside(opened, local_administrator()))
 
 
 def _place(section: Section, entry_id: str) -> "Place":
     from stepswitch.engine.inventories import Place  # noqa: PLC0415
 
     return Place(section, entry_id)
+
+
+def _line(shown: "ShownSource") -> SourceLine:
+    reading = shown.reading
+    read, failing = (
+        None if each is None else datetime.fromtimestamp(each / 1000, UTC) for each in (reading.read_at, reading.failing_since)
+    )
+    error = None if reading.failure is None else reading.failure.message
+    counts = (shown.functions, shown.services, shown.machines)
+    return SourceLine(shown.source, shown.state, read, failing, error, counts, tuple(shown.problems), shown.is_being_read)
+
+
+def _distant_line(source: "SourceStanding") -> SourceLine:
+    counts = (source.network_functions, source.network_services, source.virtual_machines)
+    return SourceLine(
+        source.source, source.state, source.read_at, source.failing_since, source.error, counts, source.problems, source.is_being_read
+    )
 
 
 def _changes(before: Document, after: Document) -> str:

@@ -33,7 +33,11 @@ def _reruns(signature: StepSignature, mark: Mark) -> str:
     if signature.always_safe:
         return f"{harmless.capitalize()}."
     cases = [f"{mark(name)} is {' or '.join(map(mark, sorted(values)))}" for name, values in signature.safe_when.items()]
-    return f"Where {', or '.join(cases)}, {harmless}. Else it {unasked}" if cases else f"It {unasked}"
+    return (
+        f"Where {', or '.join(cases)}, {harmless}. Where its policy says {mark('safeToRerun')}, that counts. Else it {unasked}"
+        if cases
+        else f"It {unasked}"
+    )
 
 
 def input_rows(signature: StepSignature, mark: Mark = str) -> Sequence[tuple[str, str, str, str]]:

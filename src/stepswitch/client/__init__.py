@@ -44,7 +44,7 @@ from stepswitch.client.errors import (
     WaitTimeoutError,
 )
 from stepswitch.client.events import Event
-from stepswitch.client.inventory import InventoryPart
+from stepswitch.client.inventory import InventoryPart, SourceStanding
 from stepswitch.client.locks import HeldLock
 from stepswitch.client.news import ExecutionNews, LogNews, News, Reset, StepNews
 from stepswitch.client.pacing import Pacing
@@ -99,6 +99,7 @@ __all__ = [
     "ServiceFailedError",
     "Session",
     "ShownKey",
+    "SourceStanding",
     "StateConflictError",
     "StepError",
     "StepExecution",

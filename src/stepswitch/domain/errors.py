@@ -20,7 +20,8 @@
     │   └── ValueMisfitError
     ├── TargetError             the device, host or service that a step acts on
     │   ├── CredentialError         a credential that may not be used there, or cannot be opened
-    │   └── AttachmentError         a file that a step wants and is not there, or makes and cannot be kept
+    │   ├── AttachmentError         a file that a step wants and is not there, or makes and cannot be kept
+    │   └── SourceError             a VNFM or an NFVO that cannot be asked, or says what cannot be used
     └── ServiceError            ours: the machine, the store or a bug
         ├── OverloadedError         503 with Retry-After
         │   └── ProviderUnavailableError the provider of logins, or the directory, cannot be asked
@@ -318,6 +319,15 @@ class AttachmentError(TargetError):
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class SourceError(TargetError):
+    """A source of the inventory cannot be asked, or says what cannot be used; it may want to be left alone for `retry_after` seconds."""
+
+    def __init__(self, code: ErrorCode, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
 
 
 class ServiceError(StepswitchError):

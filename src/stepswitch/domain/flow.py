@@ -294,7 +294,8 @@ def is_safe(p: Progress) -> bool:
 
 def _may_rerun(p: Progress, step: Step, inputs: Values) -> bool:
     signature = p.signature(step)
-    return bool(step.policy.safe_to_rerun) or (signature is not None and signature.is_safe(inputs))
+    said = step.policy.safe_to_rerun
+    return bool(said) if signature is None else signature.is_safe(inputs, said=said)
 
 
 def _has_attempts_left(p: Progress, policy: Policy) -> bool:

@@ -13,6 +13,8 @@ from stepswitch.domain.references import Reference
 
 DEFAULT_SITE: Final = "default"
 """The site that is always there: where the service itself carries out steps."""
+DEFAULT_API_VERSION: Final = "2.0.0"
+DEFAULT_EVERY_SECONDS: Final = 300.0
 
 
 class Section(StrEnum):
@@ -24,6 +26,7 @@ class Section(StrEnum):
     NETWORK_FUNCTIONS = "networkFunctions"
     NETWORK_SERVICES = "networkServices"
     DEVICES = "devices"
+    SOURCES = "sources"
 
 
 class Platform(StrEnum):
@@ -42,6 +45,13 @@ class AlgorithmSet(StrEnum):
 
     MODERN = "modern"
     LEGACY = "legacy"
+
+
+class SourceKind(StrEnum):
+    """Which interface of ETSI a source speaks: that of a VNFM, which knows network functions, or that of an NFVO, which knows network services."""
+
+    SOL003 = "SOL003"
+    SOL005 = "SOL005"
 
 
 class FunctionType(StrEnum):
@@ -114,6 +124,8 @@ class VimLocation:
     kubernetes: Cluster | None = None
     vro: Endpoint | None = None
     description: str = ""
+    connection_ids: tuple[str, ...] = ()
+    """What sources call it, beside its own id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,8 @@ class VirtualMachine:
     path: str | None = None
     login: Login = NO_LOGIN
     description: str = ""
+    source: str | None = None
+    """The source that brings it; None where it was written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,7 @@ class NetworkFunction:
     virtual_machines: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     description: str = ""
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +165,9 @@ class NetworkService:
     name: str = ""
     network_functions: tuple[str, ...] = ()
     description: str = ""
+    source: str | None = None
+    is_whole: bool = True
+    """Whether all of its network functions are among those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +201,39 @@ class KnownDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    """How a token is got from a server of OAuth 2.0: by the credentials of a client (RFC 6749, 4.4)."""
+
+    token_url: str
+    client_id: str
+    client_secret: Reference
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A VNFM or an NFVO that is asked from time to time what there is. `url` is what its interface calls the root of its API."""
+
+    id: str
+    kind: SourceKind
+    url: str
+    api_version: str = DEFAULT_API_VERSION
+    login: Login = NO_LOGIN
+    oauth: OAuth | None = None
+    ca_certificates: str | None = None
+    """In PEM; None leaves it to the system."""
+    filter: str | None = None
+    """Which instances are wanted, in the words of SOL 013, 5.2."""
+    every_seconds: float = DEFAULT_EVERY_SECONDS
+    description: str = ""
+
+    @property
+    def place(self) -> str:
+        """What is asked, and where: what was read elsewhere says nothing of it."""
+        return f"{self.kind} {self.url} {self.filter or ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """Every entry by its id. `by_address` finds devices, by host and port, or by host alone where the entry names no port."""
 
@@ -192,6 +243,7 @@ class Inventory:
     network_functions: Mapping[str, NetworkFunction] = field(default_factory=dict)
     network_services: Mapping[str, NetworkService] = field(default_factory=dict)
     devices: Mapping[str, KnownDevice] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     by_address: Mapping[Device, KnownDevice] = field(default_factory=dict, repr=False)
 
     def device_at(self, host: str, port: int | None = None) -> KnownDevice | None:

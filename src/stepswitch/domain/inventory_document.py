@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import ErrorCode, Fault, ValueMisfitError
 from stepswitch.domain.inventory import (
+    DEFAULT_EVERY_SECONDS,
     DEFAULT_SITE,
     FunctionType,
     Inventory,
@@ -19,17 +20,25 @@ from stepswitch.domain.inventory import (
     Platform,
     Section,
     Site,
+    Source,
+    SourceKind,
     VimLocation,
     VirtualMachine,
 )
 from stepswitch.domain.inventory_parts import (
+    read_address_to_ask,
     read_addresses,
     read_algorithms,
+    read_api_version,
+    read_certificates,
     read_cluster,
     read_device_login,
     read_endpoint,
+    read_filter,
     read_host_keys,
     read_login,
+    read_login_to_ask,
+    read_oauth,
     read_time_limits,
     texts,
     unfit_id,
@@ -38,6 +47,10 @@ from stepswitch.domain.names import shown
 from stepswitch.domain.readers import ObjectReader, Report, refuse_unknown
 
 MOST_SESSIONS: Final = 1_000
+LEAST_EVERY_SECONDS: Final = 10
+MOST_EVERY_SECONDS: Final = 86_400
+MARK: Final = "source"
+"""The field by which what a source brings is told from what was written down: it is shown, and never taken."""
 Entry = TypeVar("Entry")
 _SECTIONS: Final = frozenset(section.value for section in Section)
 _NOUNS: Final = {
@@ -47,17 +60,20 @@ _NOUNS: Final = {
     Section.NETWORK_FUNCTIONS: "network function",
     Section.NETWORK_SERVICES: "network service",
     Section.DEVICES: "device",
+    Section.SOURCES: "source",
 }
-_FIELDS: Final = {
+FIELDS: Final = {
     Section.SITES: frozenset({"description"}),
-    Section.VIM_LOCATIONS: frozenset({"description", "site", "vcenter", "kubernetes", "vro"}),
-    Section.VIRTUAL_MACHINES: frozenset({"description", "vimLocation", "managedObjectId", "instanceUuid", "path", "login"}),
-    Section.NETWORK_FUNCTIONS: frozenset({"description", "name", "type", "vimLocation", "virtualMachines", "devices"}),
-    Section.NETWORK_SERVICES: frozenset({"description", "name", "networkFunctions"}),
+    Section.VIM_LOCATIONS: frozenset({"description", "site", "vcenter", "kubernetes", "vro", "vimConnectionIds"}),
+    Section.VIRTUAL_MACHINES: frozenset({"description", "vimLocation", "managedObjectId", "instanceUuid", "path", "login", MARK}),
+    Section.NETWORK_FUNCTIONS: frozenset({"description", "name", "type", "vimLocation", "virtualMachines", "devices", MARK}),
+    Section.NETWORK_SERVICES: frozenset({"description", "name", "networkFunctions", MARK}),
     Section.DEVICES: frozenset(
         {"description", "addresses", "site", "platform", "login", "hostKeys", "algorithms", "jumpHost", "timeLimits", "sessionsAtOnce"}
     ),
+    Section.SOURCES: frozenset({"description", "kind", "url", "apiVersion", "login", "oauth", "caCertificates", "filter", "everySeconds"}),
 }
+"""What an entry of each section can say."""
 _WAYS: Final = ("vcenter", "kubernetes", "vro")
 _NAMES_OF_MACHINES: Final = ("managedObjectId", "instanceUuid", "path")
 
@@ -104,13 +120,16 @@ class _Reading:
         refuse_unknown(self._reader, _SECTIONS)
         devices = self._entries(Section.DEVICES, self._device)
         self._refuse_circles(devices)
+        vim_locations = self._entries(Section.VIM_LOCATIONS, self._vim_location)
+        self._refuse_shared_connections(vim_locations)
         return Inventory(
             sites=self._entries(Section.SITES, lambda name, reader: Site(name, reader.text("description") or "")),
-            vim_locations=self._entries(Section.VIM_LOCATIONS, self._vim_location),
+            vim_locations=vim_locations,
             virtual_machines=self._entries(Section.VIRTUAL_MACHINES, self._virtual_machine),
             network_functions=self._entries(Section.NETWORK_FUNCTIONS, self._network_function),
             network_services=self._entries(Section.NETWORK_SERVICES, self._network_service),
             devices=devices,
+            sources=self._entries(Section.SOURCES, self._source),
             by_address=self._by_address(devices),
         )
 
@@ -120,7 +139,10 @@ class _Reading:
             why = unfit_id(name)
             if why is not None:
                 self._report.fault(ErrorCode.INVALID_VALUE, reader.path, why)
-            refuse_unknown(reader, _FIELDS[section])
+            refuse_unknown(reader, FIELDS[section])
+            if MARK in FIELDS[section] and reader.source.get(MARK) is not None:
+                message = "marks what a source brings: leave the entry out, it comes from there"
+                reader.fault(ErrorCode.INVALID_VALUE, MARK, message)
             found[name] = read(name, reader)
         return found
 
@@ -134,6 +156,7 @@ class _Reading:
             kubernetes=read_cluster(reader, "kubernetes"),
             vro=read_endpoint(reader, "vro"),
             description=reader.text("description") or "",
+            connection_ids=tuple(name for _, name in texts(reader, "vimConnectionIds")),
         )
 
     def _virtual_machine(self, name: str, reader: ObjectReader) -> VirtualMachine:
@@ -187,6 +210,21 @@ class _Reading:
             description=reader.text("description") or "",
         )
 
+    def _source(self, name: str, reader: ObjectReader) -> Source:
+        reader.require("kind", "url")
+        return Source(
+            id=name,
+            kind=reader.word("kind", SourceKind) or SourceKind.SOL003,
+            url=read_address_to_ask(reader).rstrip("/"),
+            api_version=read_api_version(reader),
+            login=read_login_to_ask(reader),
+            oauth=read_oauth(reader),
+            ca_certificates=read_certificates(reader, "caCertificates"),
+            filter=read_filter(reader),
+            every_seconds=reader.amount("everySeconds", LEAST_EVERY_SECONDS, MOST_EVERY_SECONDS) or DEFAULT_EVERY_SECONDS,
+            description=reader.text("description") or "",
+        )
+
     def _named(self, reader: ObjectReader, field: str, section: Section) -> str | None:
         name = reader.text(field)
         if name is not None:
@@ -204,6 +242,15 @@ class _Reading:
         if name not in known:
             hint = self._report.hint(name, known)
             self._report.fault(ErrorCode.INVALID_VALUE, path, f"there is no {_NOUNS[section]} {shown(name)!r} in this inventory{hint}")
+
+    def _refuse_shared_connections(self, locations: Mapping[str, VimLocation]) -> None:
+        met: dict[str, str] = {}
+        for name, location in locations.items():
+            for place, connection in enumerate(location.connection_ids):
+                other = met.setdefault(connection, name)
+                if other != name:
+                    path = f"{Section.VIM_LOCATIONS}.{shown(name)}.vimConnectionIds[{place}]"
+                    self._report.fault(ErrorCode.INVALID_VALUE, path, f"means the VIM location {shown(other)!r} already")
 
     def _refuse_circles(self, devices: Mapping[str, KnownDevice]) -> None:
         for name, device in devices.items():

@@ -1,4 +1,4 @@
-"""What entries of an inventory are made of: logins, addresses, keys, algorithms, ways to a VIM. Read for `inventory_document`.
+"""What entries of an inventory are made of: logins, addresses, keys, algorithms, ways to a VIM and to a source. Read for `inventory_document`.
 
 No message shows a value that may be a secret which somebody has put in the wrong place.
 """
@@ -11,12 +11,23 @@ from typing import Final
 
 from stepswitch.domain.devices import Device, device_at, unfit_address
 from stepswitch.domain.errors import ErrorCode, ValueMisfitError
-from stepswitch.domain.inventory import NO_LOGIN, Algorithms, AlgorithmSet, Cluster, Endpoint, Login, TimeLimits
+from stepswitch.domain.inventory import (
+    DEFAULT_API_VERSION,
+    NO_LOGIN,
+    Algorithms,
+    AlgorithmSet,
+    Cluster,
+    Endpoint,
+    Login,
+    OAuth,
+    TimeLimits,
+)
 from stepswitch.domain.names import unfit_name, unfit_text
 from stepswitch.domain.policies import MAX_SECONDS
 from stepswitch.domain.readers import ObjectReader, refuse_unknown
 from stepswitch.domain.references import Reference, reference_in
 from stepswitch.domain.this_machine import is_this_machine
+from stepswitch.domain.urls import read_url
 
 NO_SECRETS: Final = (
     'an inventory holds no secrets: make a credential (stepswitch credential add) and name it here, as {"credential": "its name"}'
@@ -26,10 +37,13 @@ _DEVICE_LOGIN: Final = _LOGIN | {"privateKey", "passphrase", "enablePassword"}
 _ENDPOINT: Final = frozenset({"url", "login", "caCertificates"})
 _CLUSTER: Final = frozenset({"url", "namespace", "token", "clientCertificate", "clientKey", "caCertificates"})
 _ALGORITHMS: Final = frozenset({"keyExchange", "hostKeys", "ciphers", "macs"})
+_OAUTH: Final = frozenset({"tokenUrl", "clientId", "clientSecret", "scope"})
 _LIMITS: Final = frozenset({"connectSeconds", "silenceSeconds", "attemptSeconds"})
 LEAST_SECONDS: Final = 0.1
 _ALGORITHM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,63}", re.ASCII)
 _URL: Final = re.compile(r"(https?)://(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?(/[!-~]*)?", re.ASCII)
+_API_VERSION: Final = re.compile(r"[12]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
+_FILTER: Final = re.compile(r"\([^;]+\)(;\([^;]+\))*")
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}", re.ASCII)
 _KEY_LINE: Final = re.compile(r"([a-z0-9@.-]{3,64}) ([A-Za-z0-9+/]+={0,2})( .*)?", re.ASCII)
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
@@ -100,7 +114,7 @@ def read_endpoint(parent: ObjectReader, field: str) -> Endpoint | None:
         return None
     refuse_unknown(reader, _ENDPOINT)
     reader.require("url")
-    return Endpoint(_url(reader), read_login(reader, "login"), _certificates(reader, "caCertificates"))
+    return Endpoint(read_address(reader), read_login(reader, "login"), read_certificates(reader, "caCertificates"))
 
 
 def read_cluster(parent: ObjectReader, field: str) -> Cluster | None:
@@ -113,23 +127,78 @@ def read_cluster(parent: ObjectReader, field: str) -> Cluster | None:
     if (reader.source.get("clientCertificate") is None) != (reader.source.get("clientKey") is None):
         reader.report.fault(ErrorCode.INVALID_VALUE, reader.path, "has one of clientCertificate and clientKey: they go together")
     return Cluster(
-        url=_url(reader),
+        url=read_address(reader),
         namespace=reader.name("namespace"),
         token=_credential(reader, "token"),
-        client_certificate=_certificates(reader, "clientCertificate"),
+        client_certificate=read_certificates(reader, "clientCertificate"),
         client_key=_credential(reader, "clientKey"),
-        ca_certificates=_certificates(reader, "caCertificates"),
+        ca_certificates=read_certificates(reader, "caCertificates"),
     )
 
 
-def _url(reader: ObjectReader) -> str:
-    url = reader.name("url")
+def read_address(reader: ObjectReader, field: str = "url") -> str:
+    """Return where something is asked over HTTP."""
+    url = reader.name(field)
     if url is None:
         return ""
     why = _unfit_url(url)
     if why is not None:
-        reader.fault(ErrorCode.INVALID_VALUE, "url", why)
+        reader.fault(ErrorCode.INVALID_VALUE, field, why)
     return url
+
+
+def read_address_to_ask(reader: ObjectReader, field: str = "url") -> str:
+    """Return an address that the service itself asks: one that can be read in one way only."""
+    url = read_address(reader, field)
+    if url and _unfit_url(url) is None:
+        try:
+            read_url(url)
+        except ValueError as error:
+            reader.fault(ErrorCode.INVALID_VALUE, field, str(error))
+    return url
+
+
+def read_oauth(parent: ObjectReader) -> OAuth | None:
+    """Return how a token is got; None where none is."""
+    reader = parent.child("oauth")
+    if reader is None:
+        return None
+    refuse_unknown(reader, _OAUTH)
+    reader.require("tokenUrl", "clientId", "clientSecret")
+    secret = _credential(reader, "clientSecret")
+    return OAuth(
+        token_url=read_address_to_ask(reader, "tokenUrl"),
+        client_id=reader.name("clientId") or "",
+        client_secret=secret or Reference(""),
+        scope=reader.name("scope"),
+    )
+
+
+def read_login_to_ask(parent: ObjectReader) -> Login:
+    """Return the login of somebody who asks over HTTP, which is a whole one or none; beside another way to say who asks it is a fault."""
+    login = read_login(parent, "login")
+    reader = parent.child("login")
+    if reader is not None:
+        reader.require("username", "password")
+        if parent.source.get("oauth") is not None:
+            parent.fault(ErrorCode.INVALID_VALUE, "login", "stands beside oauth: give one of the two")
+    return login
+
+
+def read_api_version(reader: ObjectReader) -> str:
+    """Return the version of an interface of ETSI."""
+    version = reader.name("apiVersion")
+    if version is not None and not _API_VERSION.fullmatch(version):
+        reader.fault(ErrorCode.INVALID_VALUE, "apiVersion", "is to be a version of the interface such as 2.0.0 or 1.3.0")
+    return version or DEFAULT_API_VERSION
+
+
+def read_filter(reader: ObjectReader) -> str | None:
+    """Return an attribute filter, of which whoever is asked knows whether he has such attributes."""
+    text = reader.name("filter")
+    if text is not None and not _FILTER.fullmatch(text):
+        reader.fault(ErrorCode.INVALID_VALUE, "filter", "is to be a filter such as (eq,vnfProductName,SMF), with ';' between several")
+    return text
 
 
 def _unfit_url(url: str) -> str | None:
@@ -143,7 +212,8 @@ def _unfit_url(url: str) -> str | None:
     return None
 
 
-def _certificates(reader: ObjectReader, field: str) -> str | None:
+def read_certificates(reader: ObjectReader, field: str) -> str | None:
+    """Return certificates in PEM; None where there are none."""
     text = reader.text(field)
     if text is None:
         return None

@@ -87,9 +87,19 @@ class StepSignature:
         """Return the output called `name`; None where the type has no such."""
         return next((spec for spec in self.outputs if spec.name == name), None)
 
-    def is_safe(self, inputs: Mapping[str, Value]) -> bool:
-        """Return whether an attempt with `inputs` may be made again without anybody's word."""
-        return self.always_safe or any(name in inputs and to_text(inputs[name]) in values for name, values in self.safe_when.items())
+    def is_safe(self, inputs: Mapping[str, Value], *, said: bool | None = None) -> bool:
+        """Return whether an attempt with `inputs` may be made again; `said` is what the author says of it, which counts unless the type only computes.
+
+        An input that is not given is as its default.
+        """
+        if self.always_safe or said is not None:
+            return self.always_safe or bool(said)
+        return any(self._has_one_of(inputs, name, values) for name, values in self.safe_when.items())
+
+    def _has_one_of(self, inputs: Mapping[str, Value], name: str, values: frozenset[str]) -> bool:
+        spec = self.input(name)
+        value = inputs.get(name, spec.default if spec is not None else None)
+        return value is not None and to_text(value) in values
 
     def target(self, inputs: Mapping[str, Value]) -> Device | None:
         """Return what an attempt with `inputs` acts on; None where that cannot be said."""

@@ -167,7 +167,8 @@ class Claims:
         step = compiled.workflow.steps[current.step_id]
         signature = self._rules.types.find(step.type)
         work = current.work if of is None else (current.probe or current) if task.look else current
-        is_safe = signature is not None and signature.is_safe(work.inputs)
+        said = step.policy.safe_to_rerun
+        is_safe = bool(said) if signature is None else signature.is_safe(work.inputs, said=said)
         bindings = probe_bindings(step, signature) if task.look and signature is not None else step.in_bindings
         return Grant(
             task=replace(task, since=work.since),
@@ -183,7 +184,7 @@ class Claims:
             time_limit_seconds=time_limit_seconds(
                 compiled.workflow, self._rules.types, step.id, is_look=task.look > 0, device_seconds=device_seconds
             ),
-            safe=is_safe or bool(step.policy.safe_to_rerun) or task.look > 0,
+            safe=is_safe or task.look > 0,
             mask=Mask(self._secrets, head, [compiled], [] if of is None else [(of, compiled)]),
             is_confidential=head.is_confidential,
             started=self._clock.now(),

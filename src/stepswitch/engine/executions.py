@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from stepswitch.domain.assignments import assigned_values, check_assignments, initial_values
-from stepswitch.domain.contexts import deduced
+from stepswitch.domain.contexts import deduced, unknown_to
 from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.decide import begin
 from stepswitch.domain.document import Workflow
@@ -26,7 +26,7 @@ from stepswitch.engine.confidential import masked_faults
 from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, at_start
 from stepswitch.engine.givers import given_in_snapshot
 from stepswitch.engine.intake import Intake
-from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
+from stepswitch.engine.inventory_ports import NO_INVENTORY, NO_SOURCES, InventoryFinder, LooksAgain
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
@@ -75,7 +75,9 @@ class Executions:
         ids: Ids,
         credentials: CredentialChecks = NO_CHECKS,
         inventory: InventoryFinder = NO_INVENTORY,
+        sources: LooksAgain = NO_SOURCES,
     ) -> None:
+        self._sources = sources
         self._credentials = credentials
         self._inventory = inventory
         self._catalogue = catalogue
@@ -115,6 +117,9 @@ class Executions:
     async def _deduced(self, caller: Caller, request: ExecutionRequest) -> ExecutionRequest:
         """Return a request whose context says what the inventory knows of it."""
         known = await self._inventory.of(caller.tenant)
+        wanted = unknown_to(known, request.context_type, request.context, request.assignments)
+        if wanted is not None and await self._sources.look_for(caller.tenant, *wanted):
+            known = await self._inventory.of(caller.tenant)
         found = deduced(known, request.context_type, request.context, request.assignments)
         return replace(request, context=found.context, faults=(*request.faults, *found.faults))
 

@@ -18,16 +18,17 @@ from stepswitch.domain.errors import (
     PreconditionFailedError,
     VersionConflictError,
 )
+from stepswitch.domain.findings import brought, brought_entry
 from stepswitch.domain.inventory import Section
 from stepswitch.domain.inventory_document import noun_of
 from stepswitch.domain.inventory_parts import unfit_id
 from stepswitch.domain.names import shown, unfit_name
-from stepswitch.engine.audit import NOTHING, Entry, Thing
+from stepswitch.engine.audit import NOTHING, Actor, Entry, Thing
 from stepswitch.engine.audit import changed as differing_fields
 from stepswitch.engine.budget import aside
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller
 from stepswitch.engine.credential_ports import CredentialFinder
-from stepswitch.engine.inventory_ports import InventoryStore, StoredInventory
+from stepswitch.engine.inventory_ports import NO_INVENTORY, THE_MACHINE, InventoryFinder, InventoryStore, StoredInventory
 from stepswitch.engine.inventory_records import (
     Change,
     change_to,
@@ -53,6 +54,7 @@ _KINDS: Final = {
     Section.NETWORK_FUNCTIONS: "networkFunction",
     Section.NETWORK_SERVICES: "networkService",
     Section.DEVICES: "device",
+    Section.SOURCES: "source",
 }
 _TRIES: Final = 5
 THE_FILE: Final = "the inventory file"
@@ -80,21 +82,31 @@ class Place:
 class Inventories:
     """Looks after the inventory of the caller's tenant."""
 
-    def __init__(self, store: InventoryStore, credentials: CredentialFinder, clock: Clock) -> None:
+    def __init__(self, store: InventoryStore, credentials: CredentialFinder, clock: Clock, known: InventoryFinder = NO_INVENTORY) -> None:
         self._store = store
+        self._known = known
         self._credentials = credentials
         self._clock = clock
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def get(self, caller: Caller) -> StoredInventory:
-        """Return the inventory, every section of it."""
+        """Return the inventory as it was written down, every section of it."""
         caller.require(Privilege.INVENTORY_READ)
         stored = await self._store.load(caller.tenant)
         return stored if stored.document else replace(stored, document=kept({}))
 
+    async def get_all(self, caller: Caller) -> StoredInventory:
+        """Return the inventory with what its sources brought, each such entry with the mark of its source."""
+        stored = await self.get(caller)
+        found = brought(await self._known.of(caller.tenant))
+        together = {name: {**found.get(name, {}), **entries} for name, entries in stored.document.items()}
+        return replace(stored, document=together)
+
     async def entry(self, caller: Caller, place: Place) -> Mapping[str, Any]:
-        """Return one entry; raises NotFoundError."""
-        return _entry_at(await self.get(caller), place)
+        """Return one entry, with the mark of its source where one brought it; raises NotFoundError."""
+        stored = await self.get(caller)
+        found = None if place.entry_id in section_of(stored.document, place.section) else await self._brought(caller.tenant, place)
+        return _entry_at(stored, place) if found is None else found
 
     async def replace(self, caller: Caller, document: object, only_if: Tags = None, faults: Sequence[Fault] = ()) -> StoredInventory:
         """Put another inventory in the place of the stored one, and return it; raises InvalidRequestError with every fault, PreconditionFailedError.
@@ -121,6 +133,7 @@ class Inventories:
 
         async def act(stored: StoredInventory) -> Mapping[str, Any]:
             before = section_of(stored.document, place.section).get(place.entry_id)
+            await self._refuse_brought(stored, place)
             _check_entry(only_if, before)
             wanted = with_entry(stored.document, place.section, place.entry_id, entry)
             change = await self._checked(stored, wanted, faults, place)
@@ -136,6 +149,7 @@ class Inventories:
         caller.require(Privilege.ADMINISTRATION)
 
         async def act(stored: StoredInventory) -> None:
+            await self._refuse_brought(stored, place)
             before = _entry_at(stored, place)
             _check_entry(only_if, before)
             change = await self._checked(stored, without_entry(stored.document, place.section, place.entry_id))
@@ -154,7 +168,8 @@ class Inventories:
                 return False
             change = change_to(document, stored.document)
             told = replace(entry, tenant=DEFAULT_TENANT, thing=WHOLE, before=change.before, after=change.after)
-            await self._store.put(self._next(stored, change, THE_FILE, digest), told)
+            made = replace(self._next(stored, change, THE_FILE, THE_MACHINE), file_digest=digest)
+            await self._store.put(made, told, _sources_gone(stored, made))
             return True
 
         return await self._on_stored(DEFAULT_TENANT, act)
@@ -180,13 +195,34 @@ class Inventories:
             raise InvalidRequestError([*around, *(_inside(fault, place) for fault in faults)])
         return change
 
-    def _next(self, stored: StoredInventory, change: Change, user: str, digest: str) -> StoredInventory:
+    async def _brought(self, tenant: str, place: Place) -> Mapping[str, Any] | None:
+        return brought_entry(await self._known.of(tenant), place.section, place.entry_id)
+
+    async def _refuse_brought(self, stored: StoredInventory, place: Place) -> None:
+        """Raise InvalidRequestError where an entry is what a source brings, and was not written down."""
+        if not stored.document.get(Section.SOURCES) or place.entry_id in section_of(stored.document, place.section):
+            return
+        found = await self._brought(stored.tenant, place)
+        if found is not None:
+            message = (
+                f"the {noun_of(place.section)} comes from the source {shown(str(found['source']))!r} and is not changed here: change it there. "
+                "Where another one of this id stands in a whole inventory that is stored, that one counts"
+            )
+            raise InvalidRequestError([Fault(ErrorCode.READ_ONLY, "", message)])
+
+    def _next(self, stored: StoredInventory, change: Change, user: str, editor: str, thing: Thing = WHOLE) -> StoredInventory:
         now = max(self._clock.now(), stored.changed_at)
-        return StoredInventory(stored.tenant, change.document, stored.revision + 1, now, user, digest)
+        sources = section_of(change.document, Section.SOURCES)
+        theirs = {*section_of(change.after, Section.SOURCES)}
+        if thing.kind == _KINDS[Section.SOURCES]:
+            theirs.add(thing.id)  # as it was, perhaps: then whoever stores it is the one in whose name it is asked
+        editors = {name: editor if name in theirs else stored.editors.get(name, editor) for name in sources}
+        return replace(stored, document=change.document, revision=stored.revision + 1, changed_at=now, changed_by=user, editors=editors)
 
     async def _put(self, caller: Caller, stored: StoredInventory, change: Change, thing: Thing, told: "Differing") -> StoredInventory:
-        made = self._next(stored, change, caller.user, stored.file_digest)
-        await self._store.put(made, caller.entry(thing, *told))
+        is_on_machine = caller.act is not None and caller.act.kind is Actor.COMMAND_LINE
+        made = self._next(stored, change, caller.user, THE_MACHINE if is_on_machine else caller.user, thing)
+        await self._store.put(made, caller.entry(thing, *told), _sources_gone(stored, made))
         return made
 
     async def _on_stored(self, tenant: str, act: Callable[[StoredInventory], Awaitable[Answer]]) -> Answer:
@@ -209,6 +245,10 @@ def _entry_at(stored: StoredInventory, place: Place) -> Mapping[str, Any]:
     if found is None:
         raise NotFoundError(f"no {noun_of(place.section)} {place.entry_id}")
     return found
+
+
+def _sources_gone(before: StoredInventory, after: StoredInventory) -> list[str]:
+    return [name for name in section_of(before.document, Section.SOURCES) if name not in section_of(after.document, Section.SOURCES)]
 
 
 def _inside(fault: Fault, place: Place | None) -> Fault:

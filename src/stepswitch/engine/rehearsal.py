@@ -247,7 +247,7 @@ class Play:
         scripted = self._next_result(step, is_look=is_look)
         if scripted is not None:
             self._claim(task, signature)
-            is_safe = signature.is_safe(self._step.inputs) or bool(step.policy.safe_to_rerun) or is_look
+            is_safe = signature.is_safe(self._step.inputs, said=step.policy.safe_to_rerun) or is_look
             self._play_result(scripted, limit, is_safe=is_safe)
         return None
 

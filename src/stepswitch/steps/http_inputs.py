@@ -94,6 +94,7 @@ SIGNATURE: Final = StepSignature(
         OutputSpec("headers", ValueType.STRING, "Its headers as a JSON object, names in small letters."),
         OutputSpec("url", ValueType.STRING, "The URL that gave it, which is another one after redirects."),
     ),
+    safe_when={"method": READS},
     time_limit_seconds=14_400.0,
     url_input="url",
 )

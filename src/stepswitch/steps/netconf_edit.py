@@ -22,6 +22,7 @@ _CONFIRMING_SECONDS: Final = 2.0
 """What is kept of the time for a confirmation itself, so that it arrives before the device's own timer."""
 _READ_BACK: Final = "be read back"
 _CONFIRM: Final = "let the change be confirmed"
+_SAVE: Final = "save its configuration"
 _SHOWN_FAULTS: Final = 5
 _SHOWN_LINES: Final = 500
 
@@ -62,6 +63,8 @@ class Edit:
             self._check_offers()
             await self._lock()
             await (self._rehearse() if self._request.dry_run else self._change())
+            if self._request.saves:
+                await self._save()
         except NotMadeError as fault:
             result, error = Result.FAILED, StepError(fault.code, str(fault))
         except RpcError as refusal:
@@ -85,6 +88,8 @@ class Edit:
             why = "does not offer to take a change back by itself (confirmed commit)"
         elif not is_candidate and not session.can("writable-running"):
             why = "does not let its running configuration be edited"
+        elif wants.saves and not session.can("startup"):
+            why = "has no startup configuration of its own, so that nothing has to be saved: leave 'saveToStartup' out"
         if why is not None:
             raise NotMadeError(ErrorCode.NOT_OFFERED, f"{self._server} {why}")
 
@@ -140,6 +145,12 @@ class Edit:
             self._awaits_confirmation = False
         self._is_edited = False
         await self._context.log(f"{self._server} has what was sent: the edited part was read back and compared", LogLevel.DEBUG)
+
+    async def _save(self) -> None:
+        """Have the change outlive a restart, and all else that is in the running configuration by now."""
+        copy = element("copy-config", element("target", element("startup")), element("source", element("running")))
+        self._reply = await self._ask(_SAVE, copy)
+        await self._context.log(f"{self._server} has copied its running configuration to its startup configuration")
 
     async def _rehearse(self) -> None:
         before = await self._read(Datastore.CANDIDATE)
@@ -251,6 +262,8 @@ class Edit:
         if self._doing == _READ_BACK:
             message = f"{self._server} answered ok, but what it made of the change cannot be read: {told(refusal.faults)}"
             result = Result.FAILED if self._awaits_confirmation else Result.UNKNOWN
+        elif self._doing == _SAVE:
+            message += "; the change is made, and will be gone after a restart"
         elif self._was_sent and self._datastore is Datastore.RUNNING and not self._session.can("rollback-on-error"):
             message += "; it does not undo what it did before it came to that, so a part of the change may have been made"
             result = Result.UNKNOWN
@@ -260,6 +273,8 @@ class Edit:
         message = f"{self._server} {broken}"
         if not self._was_sent:
             return Result.FAILED, StepError(broken.code, f"{message}; nothing was changed")
+        if self._doing == _SAVE:
+            return Result.UNKNOWN, StepError(broken.code, f"{message}; the change is made, and whether it was saved is not known")
         if self._awaits_confirmation and self._doing != _CONFIRM:
             message += "; it takes the change back unless somebody confirms it"
         elif self._awaits_confirmation:

@@ -83,6 +83,14 @@ SIGNATURE: Final = StepSignature(
             (ValueType.NUMBER,),
             f"Seconds, {LEAST_CONFIRMED_SECONDS} to {MOST_CONFIRMED_SECONDS}, within which the change must be proven: else the device takes it back. Needs a candidate.",
         ),
+        InputSpec(
+            "saveToStartup",
+            (ValueType.BOOLEAN,),
+            "Whether the running configuration is copied to the startup configuration when the change is proven, for devices that have one of their "
+            "own and would forget the change with a restart.",
+            default=False,
+            tells_what=True,
+        ),
         InputSpec("lockTimeout", (ValueType.NUMBER,), "Seconds to wait for a lock that somebody else holds.", default=30),
         VIM_LOCATION,
     ),
@@ -116,6 +124,7 @@ class Request:
     dry_run: bool = False
     confirmed_seconds: float | None = None
     lock_seconds: float = 30.0
+    saves: bool = False
 
 
 async def read_request(inputs: Values, context: StepContext) -> Request:
@@ -129,6 +138,9 @@ async def read_request(inputs: Values, context: StepContext) -> Request:
         return Request(login, _READS[action], None, filter=text_of(inputs, "filter") or "", datastore=datastore)
     dry_run = inputs.get("dryRun", False) in (True, "true")
     confirmed = inputs.get("confirmedTimeout")
+    saves = inputs.get("saveToStartup", False) in (True, "true")
+    if saves and dry_run:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "a dry run leaves nothing to be saved: leave 'saveToStartup' out")
     _check_edit(datastore, dry_run=dry_run, confirmed=confirmed)
     name = "payload" if inputs.get("inFile") is None else "inFile"
     return Request(
@@ -142,6 +154,7 @@ async def read_request(inputs: Values, context: StepContext) -> Request:
         if confirmed is None
         else _seconds("confirmedTimeout", confirmed, LEAST_CONFIRMED_SECONDS, MOST_CONFIRMED_SECONDS),
         lock_seconds=_seconds("lockTimeout", inputs.get("lockTimeout", 30), 0, _MOST_LOCK_SECONDS),
+        saves=saves,
         login=await known_login(inputs, context, NETCONF_PORT),  # last: it opens credentials
     )
 

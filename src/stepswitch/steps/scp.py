@@ -62,6 +62,29 @@ class ScpStep:
         except (InputFaultError, LoginError, AttachmentError) as error:
             return failed(error.code, str(error))
 
+    async def clean_up(self, inputs: Values, context: StepContext) -> None:
+        """Remove the part of a file that an attempt has left at the server; raises TargetError where that cannot be done now."""
+        try:
+            request = await read_request(inputs, context)
+        except InputFaultError:
+            return  # with such inputs nothing was ever sent
+        if not isinstance(request.copy, Sending):
+            return
+        await asyncio.to_thread(importlib.import_module, "stepswitch.steps.scp_sftp")
+        from stepswitch.steps.scp_faults import CopyError  # noqa: PLC0415 - asyncssh takes most of a second to import
+        from stepswitch.steps.ssh_login import connect  # noqa: PLC0415 - see above
+
+        try:
+            session = await connect(request.login, context.host_keys, self._connect_seconds)
+            try:
+                copy = await self._way(request, context, session)
+                if await copy.tidy(await copy.part_of(request.copy.path)):
+                    await context.log(f"what the attempt had left at {_server(request)} was removed")
+            finally:
+                session.abort()
+        except (LoginError, CopyError) as error:
+            raise TargetError(str(error)) from None
+
     async def release(self, execution_id: str) -> None:
         """Do nothing: no session outlives its attempt."""
 
@@ -117,7 +140,8 @@ class ScpStep:
             return _ended(error, str(error), in_doubt=error.in_doubt)
         was_there = await self._tidied(copy, copy.part, request, context, is_gone=isinstance(error, GoneError))
         if was_there is None:
-            message = f"{error}; {quoted(copy.part)} may be left there, which another attempt of this execution removes"
+            context.leave_behind()
+            message = f"{error}; {quoted(copy.part)} may be left there, until the server can be asked to remove it"
             return _ended(error, message, in_doubt=error.in_doubt)
         if was_there and error.in_doubt and not _is_tree(request):
             return _ended(error, f"{error}; it was found out: nothing was changed there", in_doubt=False)
@@ -147,8 +171,9 @@ class ScpStep:
         try:
             await asyncio.wait_for(copy.tidy(part), _LAST_SECONDS)
         except (CopyError, TimeoutError):
+            context.leave_behind()
             with suppress(TimeoutError, TargetError):
-                message = f"{quoted(part)} may be left at the server, which another attempt of this execution removes"
+                message = f"{quoted(part)} may be left at the server, until that can be asked to remove it"
                 await asyncio.wait_for(context.log(message, LogLevel.WARN), _LAST_SECONDS / 4)
 
 

@@ -66,6 +66,7 @@ SIGNATURE: Final = StepSignature(
         OutputSpec("bytes", ValueType.NUMBER, "How many bytes were copied."),
         OutputSpec("sha256", ValueType.STRING, "The SHA-256 of the attachment that was sent or made, in hexadecimal."),
     ),
+    outlives=True,
     time_limit_seconds=14_400.0,
     device_input="hostNameOrIP",
     port_input="port",

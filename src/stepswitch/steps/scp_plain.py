@@ -216,6 +216,10 @@ class ScpCopy:
         finally:
             process.close()
 
+    async def part_of(self, path: str) -> str:
+        """Return where a part would stand: at the final name itself."""
+        return path
+
     async def tidy(self, part: str) -> bool:  # noqa: ARG002 - as `SftpCopy` has it
         """Return False: there is nothing that could be removed."""
         return False

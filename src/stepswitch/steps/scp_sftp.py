@@ -47,7 +47,7 @@ class SftpCopy:
     async def send(self, sending: Sending, file: StoredFile) -> str:
         """Copy an attachment to the server; return where it is. Raises CopyError, in doubt where the connection was lost around a rename."""
         final, there = await self._final(sending.path)
-        part = posixpath.join(posixpath.dirname(final), f".{self._context.attempt_name}{_PART}")
+        part = self._part_beside(final)
         await self._remove_leftovers(posixpath.dirname(final))
         if sending.unpack:
             async with opened(self._context.pieces(file), sending.key) as archive:
@@ -281,6 +281,13 @@ class SftpCopy:
                 await self._context.log(f"{quoted(path)} is a link or no plain file, and is left out", LogLevel.WARN)
 
     # --- in the end ---
+
+    async def part_of(self, path: str) -> str:
+        """Return where the part of an attempt that sends something to `path` stands until it is whole."""
+        return self._part_beside((await self._final(path))[0])
+
+    def _part_beside(self, final: str) -> str:
+        return posixpath.join(posixpath.dirname(final), f".{self._context.attempt_name}{_PART}")
 
     async def tidy(self, part: str) -> bool:
         """Remove what an attempt has at the server; return whether it was still there."""

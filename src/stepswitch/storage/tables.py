@@ -322,9 +322,21 @@ inventories: Final = Table(
     metadata,
     Column("tenant", String, primary_key=True),
     Column("revision", Integer, nullable=False),
+    Column("findings", Integer, nullable=False),
+    Column("sources", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""What each tenant knows of its network, as one document; there is no secret in it."""
+"""What each tenant knows of its network, as one document; there is no secret in it. `findings` grows with whatever its `sources`, so many, bring."""
+
+readings: Final = Table(
+    "readings",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("findings", LargeBinary, nullable=False),
+)
+"""What the sources of inventories said last, and how each stands."""
 
 data_keys: Final = Table(
     "data_keys",

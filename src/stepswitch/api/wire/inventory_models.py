@@ -4,16 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stepswitch.api.wire.models import CredentialReference, Structure, maybe, must
-from stepswitch.domain.inventory import FunctionType, Platform
-from stepswitch.domain.inventory_document import MOST_SESSIONS
+from stepswitch.api.wire.models import CredentialReference, Structure, Time, maybe, must
+from stepswitch.domain.inventory import DEFAULT_API_VERSION, DEFAULT_EVERY_SECONDS, FunctionType, Platform, SourceKind
+from stepswitch.domain.inventory_document import LEAST_EVERY_SECONDS, MOST_EVERY_SECONDS, MOST_SESSIONS
 from stepswitch.domain.inventory_parts import LEAST_SECONDS
 from stepswitch.domain.policies import MAX_SECONDS
+from stepswitch.engine.inventory_sources import SourceState
 
 _PEM = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n"
 _TEXT = {"min_length": 1, "max_length": 256}
 _NAME = Annotated[str, Field(min_length=1, max_length=256)]
 _FOR_PEOPLE = "For people."
+_BY_SOURCE = "The source that brings it. In answers only: what a source brings is not sent."
 
 
 class Login(Structure):
@@ -70,6 +72,10 @@ class VimLocation(Structure):
     vcenter: Endpoint = maybe("Its vCenter.")
     kubernetes: Cluster = maybe("Its Kubernetes cluster.")
     vro: Endpoint = maybe("Its vRO.")
+    vim_connection_ids: list[_NAME] = maybe(
+        "What sources call it, beside its own id: the ids of their connections to it, or of the VIM. No two VIM locations have the same.",
+        examples=[["vim-7"]],
+    )
 
 
 class VirtualMachine(Structure):
@@ -81,6 +87,7 @@ class VirtualMachine(Structure):
     instance_uuid: str = maybe("Its UUID in vCenter.", examples=["50123456-789a-bcde-f012-3456789abcde"], **_TEXT)
     path: str = maybe("Its path in vCenter's own inventory.", examples=["/Paris/vm/core/smf-1"], **_TEXT)
     login: Login = maybe("Who logs in inside of it.")
+    source: str = maybe(_BY_SOURCE, examples=["vnfm-1"])
 
 
 class NetworkFunction(Structure):
@@ -92,6 +99,7 @@ class NetworkFunction(Structure):
     vim_location: str = must("Where it runs: executions with it as their context are given this one.", examples=["paris-vc"], **_TEXT)
     virtual_machines: list[_NAME] = maybe("Its virtual machines, by their ids.", examples=[["smf-1"]])
     devices: list[_NAME] = maybe("Its devices, by their ids.", examples=[["smf-1-oam"]])
+    source: str = maybe(_BY_SOURCE, examples=["vnfm-1"])
 
 
 class NetworkService(Structure):
@@ -100,6 +108,7 @@ class NetworkService(Structure):
     description: str = maybe(_FOR_PEOPLE)
     name: str = maybe("What people call it.", examples=["5G core Paris"])
     network_functions: list[_NAME] = maybe("Its network functions, by their ids.", examples=[["5f0c3b1e"]])
+    source: str = maybe(_BY_SOURCE, examples=["nfvo-1"])
 
 
 class AlgorithmLists(Structure):
@@ -141,6 +150,71 @@ class Device(Structure):
     sessions_at_once: int = maybe("Sessions at once; as the settings say unless given.", ge=1, le=MOST_SESSIONS)
 
 
+class LoginToSource(Structure):
+    """Who asks a source (Basic)."""
+
+    username: str = must("The name of the user.", examples=["stepswitch"], **_TEXT)
+    password: CredentialReference = must("His password.")
+
+
+class OAuth(Structure):
+    """How a token is got that a source is asked with: by the credentials of a client (OAuth 2.0)."""
+
+    token_url: str = must("Where tokens are given.", examples=["https://sso.example.net/realms/nfv/token"], **_TEXT)
+    client_id: str = must("What the client is called there.", examples=["stepswitch"], **_TEXT)
+    client_secret: CredentialReference = must("Its secret.")
+    scope: str = maybe("What the token is to be good for.", examples=["vnflcm:v2:readonly"], **_TEXT)
+
+
+class Source(Structure):
+    """A VNFM or an NFVO that is asked from time to time what there is."""
+
+    description: str = maybe(_FOR_PEOPLE)
+    kind: SourceKind = must(
+        "Its interface: `SOL003`, that of a VNFM, gives network functions; `SOL005`, that of an NFVO, network services."
+    )
+    url: str = must("The root of its API, before `/vnflcm` or `/nslcm`.", examples=["https://vnfm.example.net"], **_TEXT)
+    api_version: str = maybe(
+        f"The version of the interface, of which the first number stands in its paths; `{DEFAULT_API_VERSION}` unless said.",
+        examples=["1.3.0"], pattern=r"^[12]\.[0-9]{1,3}\.[0-9]{1,3}$",
+    )  # fmt: skip
+    login: LoginToSource = maybe("Who asks, where that is a user. Not together with `oauth`.")
+    oauth: OAuth = maybe("Who asks, where that is a client with a token.")
+    ca_certificates: str = maybe(
+        "Certificates in PEM that its own, and that of the server of tokens, is checked against; those of the system unless given.",
+        examples=[_PEM], min_length=1,
+    )  # fmt: skip
+    filter: str = maybe("Which instances are wanted, as an attribute filter.", examples=["(eq,vnfProductName,SMF)"], **_TEXT)
+    every_seconds: float = maybe(
+        f"How often it is read, in seconds; {DEFAULT_EVERY_SECONDS:g} unless said.", ge=LEAST_EVERY_SECONDS, le=MOST_EVERY_SECONDS
+    )
+
+
+class SourceFailure(Structure):
+    """Why a source could not be read."""
+
+    code: str = must("A code of [the errors](errors.md).", examples=["LOGIN_REFUSED"])
+    message: str = must("The same as a sentence.", examples=["it does not let us in: 401"])
+
+
+class SourceStanding(Structure):
+    """How a source stands, and how much it brings."""
+
+    source: str = must("Its id.", examples=["vnfm-1"])
+    state: SourceState = must(
+        "`CURRENT`: the last reading came to its end. `STALE`: it cannot be read, and what it brought is as it was. `UNREAD`: it was never read to its end."
+    )
+    is_being_read: bool = must("Whether it is being read now.")
+    read_at: Time = maybe("When it was read to its end last.")
+    asked_at: Time = maybe("When the last reading began, whatever came of it.")
+    failing_since: Time = maybe("Since when it cannot be read.")
+    error: SourceFailure = maybe("Why it cannot be read.")
+    network_functions: int = must("How many network functions it brings.", examples=[12])
+    network_services: int = must("How many network services it brings.", examples=[0])
+    virtual_machines: int = must("How many virtual machines it brings.", examples=[40])
+    problems: list[str] = must("What of it cannot be used, or counts for nothing because it was written down, too.")
+
+
 class Inventory(Structure):
     """What there is, where it is, and how it is reached; each map by the ids of its entries. In an answer every map is there."""
 
@@ -150,3 +224,4 @@ class Inventory(Structure):
     network_functions: dict[str, NetworkFunction] = maybe("The network functions.")
     network_services: dict[str, NetworkService] = maybe("The network services.")
     devices: dict[str, Device] = maybe("The devices.")
+    sources: dict[str, Source] = maybe("The sources.")

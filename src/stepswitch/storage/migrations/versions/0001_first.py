@@ -25,16 +25,8 @@ _EXECUTION_LISTS = {
     "retention": "retained_til",
 }
 _SEALED = (
-    "workflows",
-    "workflow_revisions",
-    "snapshots",
-    "executions",
-    "step_executions",
-    "logs",
-    "commits",
-    "large_values",
-    "credentials",
-)
+    "workflows", "workflow_revisions", "snapshots", "executions", "step_executions", "logs", "commits", "large_values", "credentials",
+)  # fmt: skip
 _EXECUTIONS_WHOLE = ("status", "end_time", "retained_til", "workflow_id", "workflow_name", "creation_user", "context_type")
 
 
@@ -314,8 +306,18 @@ def _inventories() -> None:
         "inventories",
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("findings", sa.Integer(), nullable=False),
+        sa.Column("sources", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("tenant"),
+    )
+    op.create_table(
+        "readings",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.Column("findings", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "source"),
     )
 
 
