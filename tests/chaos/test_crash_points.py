@@ -81,6 +81,48 @@ def is_in_doubt(stage: Stage, point: CrashPoint, *, told: list[str]) -> None:
     assert stage.told == [*told, "echo two"]
 
 
+def calls(stage: Stage, point: CrashPoint) -> None:
+    """An execution that a step waits for is begun once, and its end is heard once."""
+    stage.service.start(point)
+    called = stage.store(*TOLD)
+    above = stage.queue(str(stage.ok("PUT", "/workflow", calling(called))["id"]), debugStepIds=["begin"])
+    stage.fatal(lambda: stage.call("POST", f"/workflowExecution/{above}/resume"))
+    stage.service.start()
+    execution = stage.settled(above)
+    assert execution["status"] == "COMPLETED", execution
+    assert stage.told == TOLD
+    assert len(stage.executions()) == 2
+    assert (
+        said(execution, "waits for the execution") == said(execution, "has ended COMPLETED") == said(execution, "ended COMPLETED") - 1 == 1
+    )
+
+
+def calling(workflow_id: str) -> dict[str, object]:
+    """Return a workflow that calls another one."""
+    sub = {"type": "WORKFLOW", "inBindings": {"workflowId": {"type": "string", "defaultValue": workflow_id}}, "nextStepId": "end"}
+    steps = {"begin": {"type": "NOOP", "nextStepId": "sub"}, "sub": sub, "end": {"type": "NOOP"}}
+    return {**WITHOUT_DEVICE, "startStepId": "begin", "steps": steps}
+
+
+@pytest.mark.parametrize(
+    ("point", "after"),
+    [(P.STEERING_SAVED, 0), (P.STEERING_UNSAVED, 1), (P.STEERING_SAVED, 1), (P.CLEANUP_UNSAVED, 0), (P.CLEANUP_SAVED, 0)],
+)
+def test_an_abort_reaches_what_a_step_waits_for_wherever_a_stop_comes_in_between(point: CrashPoint, after: int, stage: Stage) -> None:
+    stage.service.start(point, after=after)
+    gate = stage.gate()
+    called = stage.store(f"cat < {gate}", "echo never")
+    above = stage.queue(str(stage.ok("PUT", "/workflow", calling(called))["id"]))
+    with suppress(BrokenPipeError), gate.open("w"):
+        stage.fatal(lambda: stage.call("POST", f"/workflowExecution/{above}/abort"))
+        stage.service.start()
+        (below,) = [each for each in stage.executions() if each != above]
+        stage.until(lambda: stage.execution(below)["status"] == "ABORTED")
+    execution = stage.until(lambda: said(stage.execution(above), f"the execution {below} has ended") and stage.execution(above))
+    assert (execution["status"], execution["stepExecutions"][-1]["result"]) == ("ABORTED", "FAILED")
+    assert stage.told == [f"cat < {gate}"]
+
+
 # --- a command that is under way ---
 
 
@@ -299,6 +341,10 @@ SCENES: Final[Mapping[CrashPoint, Scene]] = {
     P.LOSS_SAVED: is_lost,
     P.LOCK_UNSAVED: is_given_a_lock,
     P.LOCK_SAVED: is_given_a_lock,
+    P.CHILD_UNSAVED: calls,
+    P.CHILD_SAVED: calls,
+    P.HEARD_UNSAVED: calls,
+    P.HEARD_SAVED: calls,
     P.STEERING_UNSAVED: partial(changes, is_done=False),
     P.STEERING_SAVED: partial(changes, is_done=True),
     P.DELETE_UNSAVED: partial(deletes, is_done=False),

@@ -7,7 +7,7 @@ import pytest
 
 from stepswitch.api.inventory_operations import KINDS
 from stepswitch.api.wire import inventory_models as models
-from stepswitch.api.wire.models import Structure
+from stepswitch.api.wire.structures import Structure
 from stepswitch.domain import inventory_document, inventory_parts
 from stepswitch.domain.inventory import Section
 from stepswitch.domain.inventory_document import read_inventory

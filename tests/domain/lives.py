@@ -10,12 +10,16 @@ from stepswitch.domain.events import (
     Abort,
     Cancel,
     Change,
+    ChildBegun,
+    ChildHeard,
+    ChildOverdue,
     Claimed,
     CleanedUp,
     Create,
     Decision,
     Event,
     GivenBack,
+    HeldByParent,
     Lost,
     Pause,
     Reply,
@@ -31,11 +35,13 @@ from stepswitch.domain.events import (
 )
 from stepswitch.domain.execution import (
     DEFAULT_LIMITS,
+    Child,
     ContextType,
     Head,
     Limits,
     LogEntry,
     Outcome,
+    Parent,
     Result,
     Status,
     StepError,
@@ -68,7 +74,10 @@ ACT: Final = StepSignature(
 )
 NEED: Final = replace(ACT, name="NEED", inputs=(*ACT.inputs[:2], replace(ACT.inputs[2], required=True), *ACT.inputs[3:]))
 REMOTE: Final = replace(ACT, name="REMOTE", outlives=True)
-TYPES: Final = collect((NOOP, LOOK, ACT, NEED, REMOTE))
+WAIT: Final = StepSignature(
+    "WAIT", "Waits for another execution.", other_inputs=True, other_outputs=True, waits=True, time_limit_seconds=600
+)
+TYPES: Final = collect((NOOP, LOOK, ACT, NEED, REMOTE, WAIT))
 FAILURE: Final = StepError(ErrorCode.NON_ZERO_EXIT, "it said no")
 
 
@@ -97,6 +106,7 @@ class Life:
         values: Mapping[str, Value] | None = None,
         files: Mapping[str, str] | None = None,
         inventory: Inventory = NOTHING_KNOWN,
+        parent: Parent | None = None,
     ) -> None:
         self.inventory = inventory
         self.rules = Rules(types, limits)
@@ -113,6 +123,7 @@ class Life:
             "attachments": {**self.workflow.attachments, **(files or {})},
             "pause_at_failure": pause_at_failure,
             "debug_step_ids": debug,
+            "parent": parent,
         }
         order = Create("e", "t", "ann", "w", "s0", ContextType.NONE, START + 10**9, **own)
         given = {name: each.default for name, each in self.workflow.declarations.items() if each.default is not None}
@@ -243,6 +254,30 @@ class Life:
 
     def pause(self, **more: Any) -> Decision:
         return self.apply(Pause(self.new_id(), **self._who(more)))
+
+    def begin_child(self, child_id: str = "", *, seconds: int = 600, seen: int | None = None) -> Reply:
+        """Let the current step wait for an execution."""
+        step = self.step
+        child = Child(child_id or f"c{step.number}", "w2", "child", self.now + seconds * 1000)
+        version = self.head.version if seen is None else seen
+        return self.apply(ChildBegun(f"begun:{child.execution_id}", step.number, step.attempt, version, child)).reply
+
+    def hear(self, result: Result | None = Result.SUCCEEDED, *, waits: str = "", of: StepExecution | None = None, **more: Any) -> Reply:
+        """Tell how the execution stands that a step waits for: it has ended unless `result` is None."""
+        step = of or self.step
+        child = step.child or Child("nobody", "", "", 0)
+        error = None if result is Result.SUCCEEDED else StepError(more.pop("code", ErrorCode.CHILD_FAILED), "why")
+        outcome = None if result is None else Outcome(result, more.pop("outputs", {}), error)
+        status = Status.RUNNING if result is None else Status.COMPLETED if result is Result.SUCCEEDED else Status.FAILED
+        version = more.pop("version", child.version + 1)
+        return self.apply(ChildHeard(self.new_id(), step.number, child.execution_id, version, status, waits, outcome)).reply
+
+    def is_overdue(self) -> Reply:
+        child_id = "" if self.step.child is None else self.step.child.execution_id
+        return self.apply(ChildOverdue(self.new_id(), self.step.number, child_id)).reply
+
+    def held_by_parent(self, *, holds: bool) -> Reply:
+        return self.apply(HeldByParent(self.new_id(), holds)).reply
 
     def clean_up(self, nonce: str) -> Decision:
         return self.apply(CleanedUp(self.new_id(), nonce))

@@ -5,6 +5,7 @@ and a clock that goes back would. After each one it checks what has to hold, and
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -12,17 +13,22 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from stepswitch.domain.decide import decide, pending_task
+from stepswitch.domain.decide import decide, is_to_begin, pending_task
 from stepswitch.domain.document import Step
 from stepswitch.domain.errors import ErrorCode, StateConflictError
 from stepswitch.domain.events import (
     Abort,
     Change,
+    ChildBegun,
+    ChildHeard,
+    ChildOverdue,
+    ChildRefused,
     Claimed,
     CleanedUp,
     Decision,
     Event,
     GivenBack,
+    HeldByParent,
     Lost,
     Pause,
     Reply,
@@ -35,7 +41,7 @@ from stepswitch.domain.events import (
     TaskKind,
     Turn,
 )
-from stepswitch.domain.execution import ENDED, Head, Limits, Outcome, Result, Status, StepError, StepExecution, Verdict
+from stepswitch.domain.execution import ENDED, Child, Head, Limits, Outcome, Parent, Result, Status, StepError, StepExecution, Verdict
 from stepswitch.domain.states import TERMINAL, WAITING, StepState
 from tests.domain.documents import JsonObject, document, workflow_of
 from tests.domain.lives import TYPES, Life
@@ -82,7 +88,7 @@ policies = st.fixed_dictionaries(
     },
 )
 one_step = st.fixed_dictionaries(
-    {"type": st.sampled_from(["ACT", "ACT", "ACT", "NOOP", "NOOP", "LOOK", "NEED", "GONE"])},
+    {"type": st.sampled_from(["ACT", "ACT", "ACT", "NOOP", "NOOP", "LOOK", "NEED", "GONE", "WAIT"])},
     optional={
         "nextStepId": names,
         "conditions": conditions,
@@ -99,6 +105,13 @@ doubtful_documents = st.builds(
     lambda bodies: document(variables=VARIABLES, steps=bodies), st.fixed_dictionaries(dict.fromkeys(NAMES, doubtful_step))
 )
 documents = st.builds(lambda bodies: document(variables=VARIABLES, steps=bodies), st.fixed_dictionaries(dict.fromkeys(NAMES, one_step)))
+waiting_step = st.fixed_dictionaries(
+    {"type": st.sampled_from(["WAIT", "WAIT", "WAIT", "ACT", "NOOP"])},
+    optional={"nextStepId": names, "policy": policies.map(lambda policy: {key: each for key, each in policy.items() if key != "probe"})},
+)
+waiting_documents = st.builds(
+    lambda bodies: document(variables=VARIABLES, steps=bodies), st.fixed_dictionaries(dict.fromkeys(NAMES, waiting_step))
+)
 outcomes = st.builds(
     lambda result, outputs, code, cut: Outcome(result, outputs, None if result is Result.SUCCEEDED else StepError(code, "why"), cut),
     st.sampled_from([Result.SUCCEEDED, Result.SUCCEEDED, Result.FAILED, Result.UNKNOWN]),
@@ -127,6 +140,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.sent: list[tuple[Event, int]] = []
         self.holders: dict[tuple[int, int, int], set[str]] = {}
         self.checked = 0
+        self.children: list[str] = []
+        self.stopped: set[str] = set()
         self.task: Task | None = self.life.tasks[0] if self.life.tasks else None
 
     # --- whoever may send something ---
@@ -162,9 +177,12 @@ class AnyOrder(RuleBasedStateMachine):
             step = self.life.step
             if step.state in WAITING:
                 self.steer(Resume, "now")
+            elif step.awaits is not None:
+                self.hear(outcome, 0, 1)
             elif step.work.state is StepState.EXECUTABLE:
                 self.take_turn(0, 0)
                 self.take()
+                self.begin_child(0, 0)
             else:
                 self.take_it(outcome, is_lost=is_lost)
 
@@ -199,10 +217,53 @@ class AnyOrder(RuleBasedStateMachine):
         nonce = claim.nonce if claim is not None and back == more == 0 else named(nonce, step.number, look)
         self.send(GivenBack(GivenBack.id_of(nonce), step.number, step.attempt, nonce, look=look))
 
+    @rule(back=st.integers(0, 1), stale=st.sampled_from([0, 0, 0, 1]))
+    def begin_child(self, back: int, stale: int) -> None:
+        """Make the execution that a step waits for, or may have waited for once."""
+        step = self.around(back)
+        child = Child(f"c{step.number}.{step.attempt}", "w2", "child", self.life.now + 60_000)
+        event_id, seen = f"begun:{child.execution_id}", self.life.head.version - stale
+        decision = self.send(ChildBegun(event_id, step.number, step.attempt, seen, child))
+        assert not stale or decision is None or decision.head.version == seen + 1, "it was made from a state that is over"
+        if decision is not None and decision.reply is Reply.DONE:
+            assert child.execution_id not in self.children, "an execution was made twice"
+            self.children.append(child.execution_id)
+
+    @rule(outcome=outcomes, back=st.integers(0, 2))
+    def refuse_child(self, outcome: Outcome, back: int) -> None:
+        step, refused = self.around(back), replace(outcome, result=Result.FAILED, error=StepError(ErrorCode.NOT_FOUND, "why"))
+        self.send(ChildRefused(self.life.new_id(), step.number, step.attempt, self.life.head.version, refused))
+
+    @rule(
+        outcome=outcomes | st.none(), back=st.integers(0, 2), news=st.sampled_from([-1, 0, 1, 1]), waits=st.sampled_from(["", "somebody"])
+    )
+    def hear(self, outcome: Outcome | None, back: int, news: int, waits: str = "") -> None:
+        """Hear of an execution, one that is behind too, in any order."""
+        step = self.around(back)
+        if step.child is None:
+            return
+        status = Status.RUNNING if outcome is None else Status.COMPLETED
+        if outcome is not None and outcome.result is not Result.SUCCEEDED:
+            error = StepError(ErrorCode.CHILD_IN_DOUBT if outcome.result is Result.UNKNOWN else ErrorCode.CHILD_FAILED, "why")
+            outcome, status = replace(outcome, result=Result.FAILED, error=error), Status.FAILED
+        child = step.child
+        self.send(ChildHeard(self.life.new_id(), step.number, child.execution_id, child.version + news, status, waits, outcome))
+
+    @rule(back=st.integers(0, 1))
+    def be_overdue(self, back: int) -> None:
+        step = self.around(back)
+        self.send(ChildOverdue(self.life.new_id(), step.number, "" if step.child is None else step.child.execution_id))
+
+    @rule(holds=st.booleans())
+    def hold(self, *, holds: bool) -> None:
+        self.send(HeldByParent(self.life.new_id(), holds))
+
     @rule(back=st.integers(0, 1))
     def clean_up(self, back: int) -> None:
         left = self.life.left
-        self.send(CleanedUp(self.life.new_id(), left[-1 - back] if back < len(left) else "somebody else's"))
+        gone = left[-1 - back] if back < len(left) else "somebody else's"
+        self.send(CleanedUp(self.life.new_id(), gone))
+        self.stopped.add(gone)
 
     @rule(kind=st.sampled_from([Resume, Resume, Resume, Retry, Retry, Pause]), seen=versions)
     def steer(self, kind: type[Resume | Retry | Pause], seen: str) -> None:
@@ -333,7 +394,8 @@ class AnyOrder(RuleBasedStateMachine):
             if after.attempt == 1:
                 continue
             assert (before.step_id, before.attempt + 1) == (after.step_id, after.attempt)
-            assert before.result is Result.FAILED or is_safe(steps[before.step_id]) or isinstance(event, Retry), (
+            in_doubt = before.error is not None and before.error.code is ErrorCode.CHILD_IN_DOUBT
+            assert (before.result is Result.FAILED and not in_doubt) or is_safe(steps[before.step_id]) or isinstance(event, Retry), (
                 "what may have reached its target was repeated unasked"
             )
             by_probe = before.probe is not None and before.probe.verdict is Verdict.NOT_DONE
@@ -365,6 +427,7 @@ class AnyOrder(RuleBasedStateMachine):
         pending = pending_task(head, life.workflow, life.rules, life.now)
         reasons = {
             "somebody will take it": pending is not None,
+            "it waits for another execution": step.awaits is not None and step.claim is None,
             "a worker has it": step.work.state is StepState.EXECUTING and step.work.claim is not None,
             "a person is asked": head.status is Status.PAUSED and step.state in WAITING,
             "it has ended": head.status in ENDED and step.state is StepState.FINISHED,
@@ -399,6 +462,18 @@ class AnyOrder(RuleBasedStateMachine):
         for each in (*self.life.rows[-3:], step):
             assert each.probe is None or each.probe.verdict is not Verdict.DONE or each.result is Result.SUCCEEDED
             assert each.probe is None or each.probe.verdict is not Verdict.NOT_DONE or each.result is Result.FAILED
+
+    @invariant()
+    def a_wait_is_never_in_doubt_and_every_execution_is_followed_or_stopped(self) -> None:
+        chain = (*self.life.rows, self.life.step)
+        assert all(step.result is not Result.UNKNOWN for step in chain if step.child is not None)
+        assert all(step.claim is None for step in chain if step.child is not None)
+        made = [step.child.execution_id for step in chain if step.child is not None]
+        assert made == self.children
+        left = [each.nonce for each in self.life.head.left_behind if each.is_execution]
+        open_ = [step.child.execution_id for step in chain if step.child is not None and step.child.status not in ENDED]
+        assert set(left) <= set(open_)
+        assert [each for each in open_ if each not in left and self.life.step.awaits is None and each not in self.stopped] == []
 
     @invariant()
     def nobody_shares_a_claim(self) -> None:
@@ -483,6 +558,9 @@ def cooperation(life: Life) -> Iterator[Event]:
             return
         if life.status is Status.PAUSED:
             yield Resume(f"go-{turn}", "bob", life.head.version)
+        elif step.awaits is not None:
+            done = Outcome(Result.SUCCEEDED)
+            yield ChildHeard(f"heard-{turn}", step.number, step.awaits.execution_id, 10**6, Status.COMPLETED, outcome=done)
         elif step.work.state is StepState.EXECUTING:
             assert step.work.claim is not None
             outcome = Outcome(Result.SUCCEEDED)
@@ -491,6 +569,10 @@ def cooperation(life: Life) -> Iterator[Event]:
             life.now = max(life.now, step.work.not_before or 0)
             task = pending_task(life.head, life.workflow, life.rules, life.now)
             assert task is not None
+            if is_to_begin(life.head, life.workflow, life.rules, life.now):
+                child = Child(f"made-{turn}", "w2", "child", life.now + 60_000)
+                yield ChildBegun(f"begin-{turn}", step.number, step.attempt, life.head.version, child, has_waited=True)
+                continue
             taken = Claimed(f"take-{turn}", step.number, step.attempt, f"c{turn}", "w", look=step.look_number)
             yield Turn(f"turn-{turn}", step.number, step.attempt) if task.kind is TaskKind.TURN else taken
             now = (life.step.number, life.step.look_number, life.step.work.state)
@@ -523,7 +605,15 @@ class AnyOrderInDoubt(AnyOrder):
             self.take_it(Outcome(Result.SUCCEEDED, {"code": code}), is_lost=then == "lose")
 
 
-for machine, examples in ((AnyOrder, 300), (AnyOrderInDoubt, 150)):
+class AnyOrderInAFamily(AnyOrder):
+    """The same where most steps wait for another execution, and one waits for this."""
+
+    @initialize(source=waiting_documents, pause_at_failure=st.booleans())
+    def create(self, source: JsonObject, *, pause_at_failure: bool) -> None:
+        self.begin(source, pause_at_failure=pause_at_failure, parent=Parent("p", 3, 1))
+
+
+for machine, examples in ((AnyOrder, 300), (AnyOrderInDoubt, 150), (AnyOrderInAFamily, 150)):
     machine.TestCase.settings = settings(
         max_examples=examples,
         stateful_step_count=30,
@@ -532,3 +622,4 @@ for machine, examples in ((AnyOrder, 300), (AnyOrderInDoubt, 150)):
     )
 test_any_order_of_events = AnyOrder.TestCase
 test_any_order_of_events_in_doubt = AnyOrderInDoubt.TestCase
+test_any_order_of_events_in_a_family = AnyOrderInAFamily.TestCase

@@ -14,7 +14,7 @@ from stepswitch.domain.rules import Rules
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
-from stepswitch.engine.records import Committed, RequestMark, Save, Snapshot
+from stepswitch.engine.records import Committed, Creation, RequestMark, Save, Snapshot
 from stepswitch.engine.snapshots import Snapshots, compile_snapshot
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.secrets.masking import Masking
@@ -31,6 +31,7 @@ from tests.clocks import FakeClock
 from tests.dispatchers import StillDispatcher
 from tests.domain.documents import JsonObject
 from tests.domain.lives import TYPES
+from tests.families import NoFamily
 from tests.sealing import sealing_for_tests
 
 PATIENCE: Final = 10.0
@@ -59,12 +60,12 @@ class WatchedStore(SqlExecutionStore):
         self.notes.append(("committed", save.head.version))
         self._fail_after()
 
-    async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
+    async def save(self, save: Save, snapshot: Snapshot | None = None, creation: Creation | None = None) -> None:
         self.saving += 1
         self.most_at_once = max(self.most_at_once, self.saving)
         try:
             await self._at_the_gate()
-            await super().save(save, snapshot)
+            await super().save(save, snapshot, creation)
         finally:
             self.saving -= 1
         self.notes.append(("committed", save.head.version))
@@ -183,6 +184,7 @@ class Rig:
             backlog=self.backlog,
             has_in_hand=self.in_hand.__contains__,
             clean_up=lambda execution_id, nonce: self.cleaned.append((execution_id, nonce)),
+            sub_workflows=NoFamily(),
             commits=SqlCommitLog(self.database),
             requests=self.requests,
         )

@@ -14,17 +14,28 @@ from stepswitch.domain.errors import StoreError
 from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import ContextType, Status
 from stepswitch.domain.step_types import StepSignature
-from stepswitch.engine.callers import administrator
+from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.ports import StepContext, StepType
 from stepswitch.engine.records import Committed
 from stepswitch.engine.views import ExecutionView
 from stepswitch.plugin import Outcome, Result, Values
+from stepswitch.steps.sub_workflow import SubWorkflowStep
 from tests.clocks import FakeClock
 from tests.domain.lives import ACT, LOOK, NEED, NOOP
 from tests.engine.rig import PATIENCE
 
 ANN = administrator("ann")
+
+
+@dataclass
+class Office:
+    """Implements `Callers`: whoever is not named may do everything."""
+
+    named: dict[str, Caller | None] = field(default_factory=dict)
+
+    async def caller(self, tenant: str, user: str) -> Caller | None:
+        return self.named.get(user, administrator(user, tenant))
 
 
 @dataclass
@@ -106,13 +117,15 @@ class House:
         self.clock = clock
         self.act, self.look = ScriptedStep(ACT), ScriptedStep(LOOK)
         self.need, self.noop = ScriptedStep(NEED), ScriptedStep(NOOP)
+        self.office = Office()
         self.watch = Watch()
 
     service: Service
 
     async def open(self, *, start: bool = True) -> Service:
         types: dict[str, StepType] = {step.signature.name: step for step in (self.act, self.look, self.need, self.noop)}
-        self.service = await open_service(self.settings, self.clock, types)
+        types["WORKFLOW"] = SubWorkflowStep()
+        self.service = await open_service(self.settings, self.clock, types, callers=self.office)
         self.service.observe(self.watch)
         if start:
             await self.service.start()

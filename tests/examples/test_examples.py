@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from stepswitch.access.current_callers import OnlyCaller
 from stepswitch.bootstrap import Service, installed_types, open_service
 from stepswitch.cli.loading import load_settings
 from stepswitch.domain.execution import ENDED, ContextType, Status
@@ -64,7 +65,9 @@ def netconfd() -> Iterator[Netconfd]:
 
 @pytest.fixture
 async def service(tmp_path: Path, router: OpenSshServer) -> AsyncIterator[Service]:
-    opened = await open_service(load_settings({"data_dir": tmp_path / "data", "http_allowed_networks": "127.0.0.1"}))
+    opened = await open_service(
+        load_settings({"data_dir": tmp_path / "data", "http_allowed_networks": "127.0.0.1"}), callers=OnlyCaller(SOMEBODY)
+    )
     for host in ("127.0.0.1", "127.0.0.2"):
         await opened.host_keys.trust(TrustedKey(host, router.port, router.host_public_key, "tester", 0))
     await opened.start()
@@ -85,13 +88,13 @@ async def cluster() -> AsyncIterator[FakeCluster]:
 
 
 class Stopped:
-    """An observer that knows when an execution has ended or paused."""
+    """An observer that knows when an execution has ended or paused that nobody else waits for."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
     def committed(self, change: Committed) -> None:
-        if change.head is not None and change.head.status in ENDED | {Status.PAUSED}:
+        if change.head is not None and change.head.parent is None and change.head.status in ENDED | {Status.PAUSED}:
             self.event.set()
 
 
@@ -166,6 +169,8 @@ async def _execute(
 ) -> ExecutionView:
     stopped = Stopped()
     service.observe(stopped)
+    for called in expected.get("with", ()):
+        await service.catalogue.create(SOMEBODY, _document(EXAMPLES / called))
     checked = await service.catalogue.create(SOMEBODY, document)
     target = {
         "host": router.host,

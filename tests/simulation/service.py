@@ -49,6 +49,7 @@ from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
+from tests.families import NoFamily
 from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.connections import Connections
@@ -195,6 +196,7 @@ class Life:
             backlog=self.backlog,
             clean_up=self._clean_up,
             has_in_hand=lambda nonce: any(worker.pool.has_in_hand(nonce) for worker in self.workers),
+            sub_workflows=NoFamily(),
             rhythm=RHYTHM,
             files=files,
             commits=SqlCommitLog(self.database),

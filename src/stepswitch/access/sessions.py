@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from stepswitch.access.accounts import Passwords
 from stepswitch.access.attempts import Attempts
+from stepswitch.access.current_callers import granted
 from stepswitch.access.directory_people import DirectoryPeople
 from stepswitch.access.directory_text import PREFIX, folded
 from stepswitch.access.places import KnownPlaces, place_of
@@ -31,7 +32,7 @@ from stepswitch.engine.audit import Act, Entry, written_time
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.logins import thing_of
 from stepswitch.engine.ports import Clock
-from stepswitch.engine.privileges import ROLES, Grant, grants_of, narrowed
+from stepswitch.engine.privileges import narrowed
 from stepswitch.engine.records import Account, Session
 
 KEPT: Final = 10_000
@@ -229,7 +230,7 @@ class Sessions:
         has_other_password = account is not None and account.credential != session.credential and not session.is_token
         if account is None or account.is_disabled or has_other_password:
             raise NotAuthenticatedError("the user is disabled, or has another password; log in")
-        grants = narrowed(await self._grants(account), session.privileges)
+        grants = narrowed(await granted(self._store, account), session.privileges)
         return Caller(account.name, account.tenant, grants, session_id=session.id, is_program=session.is_token), session.expires_at
 
     def _may_be_access_token(self, token: str) -> bool:
@@ -240,13 +241,8 @@ class Sessions:
             raise NotAuthenticatedError("no provider vouches for anybody here")
         account, expires_at = await self._access_tokens.holder(token)
         name = token_hash[:24]  # as of a session: tells nothing of the token
-        caller = Caller(account.name, account.tenant, await self._grants(account), name, is_program=True, has_access_token=True)
+        caller = Caller(account.name, account.tenant, await granted(self._store, account), name, is_program=True, has_access_token=True)
         return caller, expires_at
-
-    async def _grants(self, account: Account) -> tuple[Grant, ...]:
-        has_own = any(role not in ROLES for role in account.roles)
-        own = {role.name: role for role in await self._store.roles(account.tenant)} if has_own else {}
-        return grants_of(account.roles, own)
 
 
 def new_api_token() -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from stepswitch.api import inventory, needs
 from stepswitch.api.operation import ID, OWN_ROOT, TAGS, Audit, Operation, Parameter
 from stepswitch.api.wire import inventory_models as models
-from stepswitch.api.wire.models import Structure
+from stepswitch.api.wire.structures import Structure
 from stepswitch.domain.inventory import Section
 from stepswitch.domain.inventory_document import FIELDS, MARK, noun_of
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stepswitch.access.current_callers import CurrentCallers
 from stepswitch.access.directory_people import DirectoryPeople
 from stepswitch.access.people import CurrentPeople
 from stepswitch.bootstrap.directory import directory_of, warn_of_groups
@@ -18,12 +19,14 @@ class WiredPeople:
     directory: DirectoryPeople | None
     identity: Identity | None
     current: CurrentPeople
+    callers: CurrentCallers
 
 
 def wire_people(settings: Settings, store: AccountStore, clock: Clock) -> WiredPeople:
     """Return them for settings that were checked."""
     directory = directory_of(settings, store, clock)
-    return WiredPeople(directory, identity_of(settings, store, clock), CurrentPeople(store, directory, settings.oidc_issuer))
+    current = CurrentPeople(store, directory, settings.oidc_issuer)
+    return WiredPeople(directory, identity_of(settings, store, clock), current, CurrentCallers(store, current))
 
 
 async def warn_of_missing_roles(settings: Settings, store: AccountStore) -> None:

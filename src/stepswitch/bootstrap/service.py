@@ -10,7 +10,7 @@ from stepswitch.access.provider import Provider
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.domain.errors import NotFoundError, StoreError
-from stepswitch.domain.events import Task, Turn
+from stepswitch.domain.events import Decision, Reply, Task, Turn
 from stepswitch.domain.rules import Rules
 from stepswitch.engine.account_ports import Authenticator, ProviderLogins
 from stepswitch.engine.audit_trail import AuditTrail
@@ -34,6 +34,7 @@ from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, Observe
 from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.sub_workflows import SubWorkflows
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
@@ -91,6 +92,7 @@ class Service:
     _timekeeper: Timekeeper
     _lock_lines: LockLines
     _backlog: Backlog
+    _sub_workflows: SubWorkflows
     _pool: Pool
     _cleaner: Cleaner
     _runner: StepRunner
@@ -116,6 +118,7 @@ class Service:
         self._dispatcher.start(self._take_turn, self._runner.carry_out)
         works = {
             "timekeeper": self._timekeeper.run(recover=recover),
+            "sub-workflows": self._sub_workflows.run(),
             "backlog": self._backlog.run(),
             "locks": self._lock_lines.run(),
             "signs of life": self._pool.sign_forever(),
@@ -173,7 +176,9 @@ class Service:
     async def _take_turn(self, task: Task) -> None:
         event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt, task.has_waited)
         with contextlib.suppress(NotFoundError):
-            await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
+            decision = await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
+            if isinstance(decision, Decision) and decision.reply is Reply.BEGIN:
+                self._sub_workflows.begin(task)
 
     async def health(self) -> Mapping[str, object]:
         """Return how the service is: `status` is `ok`, or `failing` with the `reason`."""

@@ -25,6 +25,7 @@ from stepswitch.bootstrap.quotas import quotas_of
 from stepswitch.bootstrap.service import Service
 from stepswitch.bootstrap.sources import wire_sources
 from stepswitch.bootstrap.step_types import computing_types, installed_types, step_types
+from stepswitch.bootstrap.sub_workflows import wire_sub_workflows
 from stepswitch.bootstrap.works import dispatcher_of, surroundings_of
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
@@ -35,6 +36,7 @@ from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.body_digests import BodyDigests
 from stepswitch.engine.catalogue import Catalogue
+from stepswitch.engine.child_orders import Callers
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.credential_checks import CredentialChecks
@@ -57,6 +59,7 @@ from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
+from stepswitch.engine.sub_workflows import SubWorkflows
 from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
@@ -116,6 +119,7 @@ def limits_of(settings: Settings) -> Limits:
         values_bytes=settings.max_values_bytes,
         output_bytes=settings.max_output_bytes,
         step_log_bytes=settings.max_step_log_bytes,
+        sub_workflow_depth=settings.max_sub_workflow_depth,
         retention_seconds=round(settings.retention_days * 86_400),
     )
 
@@ -125,10 +129,12 @@ async def open_service(
     clock: Clock | None = None,
     types: Mapping[str, StepType] | None = None,
     tell_password: Callable[[str], None] | None = None,
+    callers: Callers | None = None,
 ) -> Service:
     """Return a service on the settings' data directory, which is ours until it stops; raises SettingsError where that cannot be.
 
-    `tell_password` is told the password of the user admin, where this start makes it up.
+    `tell_password` is told the password of the user admin, where this start makes it up. `callers` say what somebody may do in whose name a
+    sub-workflow is begun; None lets the accounts say it.
     """
     check_settings(settings)
     inventory = await asyncio.to_thread(read_inventory_file, settings)
@@ -147,7 +153,8 @@ async def open_service(
         computing = computing_types(types)
         types = types or step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
-        service = _wire(settings, clock, rules, types, computing=computing, disk=_Disk(data_dir, database, keeper, TimeOrderedIds().new()))
+        disk = _Disk(data_dir, database, keeper, TimeOrderedIds().new())
+        service = _wire(settings, clock, rules, types, computing=computing, disk=disk, callers=callers)
         await service.cut_answers.recall()
         await load_inventory(service.inventories, inventory, clock)
         await warn_of_missing_roles(settings, SqlAccountStore(database))
@@ -204,7 +211,9 @@ class _Disk:
     """Who this process is, in its claims."""
 
 
-def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk) -> Service:
+def _wire(
+    settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk, callers: Callers | None
+) -> Service:
     data_dir, database, ids, secrets = disk.data_dir, disk.database, TimeOrderedIds(), Masking()
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
     files = DiskFileStore(data_dir.files, database, ids, settings.file_limit_bytes, quotas := quotas_of(settings))
@@ -226,6 +235,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
     conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
     sources = wire_sources(settings, database, known, people.current, clock)
     repeats = _repeats(data_dir, database, use_cases, conductor=conductor, intake=intake, known=known, sources=sources)
+    family = wire_sub_workflows(around, database, conductor, repeats["executions"], secrets, callers=callers or people.callers)
     return Service(
         settings=settings,
         clock=clock,
@@ -251,7 +261,7 @@ def _wire(settings: Settings, clock: Clock, rules: Rules, types: _Types, *, comp
         _database=database,
         _dispatcher=dispatcher,
         _backlog=backlog,
-        **_works(settings, disk, around, types, backlog, conductor=conductor, pool=pool),
+        **_works(settings, disk, around, types, backlog, family=family, conductor=conductor, pool=pool),
         _keeper=disk.keeper,
     )
 
@@ -358,13 +368,22 @@ class _Works(TypedDict):
     _claims: Claims
     _pool: Pool
     _cleaner: Cleaner
+    _sub_workflows: SubWorkflows
     _runner: StepRunner
     _lock_lines: LockLines
     _timekeeper: Timekeeper
 
 
 def _works(
-    settings: Settings, disk: _Disk, around: Surroundings, types: _Types, backlog: Backlog, *, conductor: Conductor, pool: Pool
+    settings: Settings,
+    disk: _Disk,
+    around: Surroundings,
+    types: _Types,
+    backlog: Backlog,
+    *,
+    family: SubWorkflows,
+    conductor: Conductor,
+    pool: Pool,
 ) -> _Works:
     database, cleaner = disk.database, Cleaner(types, around)
     conductor.observe(lines := LockLines(SqlLockStore(database), conductor))
@@ -378,6 +397,7 @@ def _works(
         backlog=backlog,
         has_in_hand=pool.has_in_hand,
         clean_up=cleaner.begin,
+        sub_workflows=family,
         rhythm=Rhythm(silence_seconds=settings.silence_seconds),
         files=around.files,
         commits=SqlCommitLog(database),
@@ -385,7 +405,15 @@ def _works(
         locks=lines,
     )
     runner = StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=disk.instance)
-    return _Works(_claims=around.claims, _pool=pool, _cleaner=cleaner, _runner=runner, _lock_lines=lines, _timekeeper=timekeeper)
+    return _Works(
+        _claims=around.claims,
+        _pool=pool,
+        _cleaner=cleaner,
+        _sub_workflows=family,
+        _runner=runner,
+        _lock_lines=lines,
+        _timekeeper=timekeeper,
+    )
 
 
 def _feed(settings: Settings, database: SqliteDatabase, conductor: Conductor, views: Views, secrets: Secrets, *, clock: Clock) -> Feed:

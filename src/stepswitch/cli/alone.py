@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from stepswitch.access.current_callers import OnlyCaller
 from stepswitch.bootstrap import Service, forbid_core_dumps, open_host_keys, open_service
 from stepswitch.cli.exits import Exit, complain
 from stepswitch.cli.story import Outcome, Story, Teller, Told, ToldLine, ToldStep
@@ -41,6 +42,8 @@ class Order:
     document: Mapping[str, Any]
     request: ExecutionRequest
     files: Mapping[str, Path] = field(default_factory=dict)
+    called: tuple[Mapping[str, Any], ...] = ()
+    """The workflows that it calls, by their names."""
     host_keys_of: Path | None = None
     """A data directory whose trusted host keys count too."""
 
@@ -48,7 +51,7 @@ class Order:
 async def carry_out(order: Order, settings: Settings, caller: Caller, teller: Teller | None) -> ExecutionView:
     """Return the execution when it has ended or paused; raises InvalidRequestError with every fault of the document or the request."""
     forbid_core_dumps()
-    service = await open_service(settings)
+    service = await open_service(settings, callers=OnlyCaller(caller))
     try:
         if order.host_keys_of is not None:
             await _trust_as(service, order.host_keys_of)
@@ -96,6 +99,8 @@ class _Steering:
 
 
 async def _create(service: Service, order: Order, caller: Caller) -> ExecutionView:
+    for document in order.called:
+        await service.catalogue.create(caller, document)
     checked = await service.catalogue.create(caller, order.document)
     attachments = {key: (await service.files.put(caller.tenant, file.name, _content(file))).id for key, file in order.files.items()}
     asked = order.request
@@ -124,6 +129,8 @@ async def _follow(compiled: Compiled, commits: _Commits, steering: _Steering, te
     try:
         while True:
             change = await commits.queue.get()
+            if change.execution_id != steering.execution_id:  # of one that it calls
+                continue
             if story is not None:
                 story.tell(_told(change, masks(change)))
             if change.head is not None and change.head.status in _STOPPED:

@@ -115,6 +115,7 @@ def _facts(found: "Execution") -> dict[str, str]:
         "status": found.status,
         "workflow": f"{found.workflow_name} ({found.workflow_id})",
         "waits for": waits(found),
+        "belongs to": "" if found.parent is None else f"step {found.parent.step_number} of {found.parent.execution_id}",
         "created": f"{time_of(found.creation_time)} by {found.creation_user}",
         "started": time_of(found.start_time),
         "ended": time_of(found.end_time),
@@ -162,5 +163,8 @@ def _why(step: "StepExecution") -> Iterator[str]:
     probe = step.probe
     if probe is not None:
         yield f"its probe says {probe.verdict}" if probe.verdict is not None else f"look {probe.attempt} of its probe is {probe.state}"
+    if step.child is not None:
+        waits = f" waits for somebody: {step.child.waits}" if step.child.waits else f" is {step.child.status}" if step.child.status else ""
+        yield f"the execution {step.child.execution_id} of {step.child.workflow_name}{waits}"
     if step.cleanup_pending:
         yield "something may be left behind at the target"

@@ -29,6 +29,7 @@ def run(
     *,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help=_INPUT_HELP)] = None,
     input_file: Annotated[Path | None, typer.Option(help="A JSON object of inputs; --input goes over it.")] = None,
+    called: Annotated[list[Path] | None, typer.Option("--with", metavar="FILE", help="A workflow that it calls by its name.")] = None,
     attach: Annotated[list[str] | None, typer.Option(metavar="KEY=PATH", help="Attach a file under a key.")] = None,
     context_type: Annotated[ContextType, typer.Option(help="What the execution is about.")] = ContextType.NONE,
     context: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A key of the context, such as vimLocation.")] = None,
@@ -64,7 +65,7 @@ def run(
         pause_at_failure=pause_at_failure,
         debug_step_ids=tuple(debug_step or ()),
     )
-    order = Order(document, request, given.files, data_dir)
+    order = Order(document, request, given.files, tuple(_document(each)[0] for each in called or ()), data_dir)
     with tempfile.TemporaryDirectory(prefix="stepswitch-run-", ignore_cleanup_errors=True) as place:
         policy = {"host_keys": "accept-new"} if accept_new_host_keys else {}
         settings = load_settings({"data_dir": Path(place), "log_level": "error", "secrets_key": "", **policy}, config)

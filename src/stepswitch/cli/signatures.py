@@ -22,6 +22,7 @@ def facts(signature: StepSignature, mark: Mark = str) -> Sequence[str]:
         f"Also read as {aliases}." if aliases else "",
         "" if signature.inline else f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step says otherwise.",
         _reruns(signature, mark),
+        "It waits for another execution: no worker carries it out, and it takes no place." if signature.waits else "",
         "Rehearsals carry it out." if signature.only_computes else "",
         f"A probe takes over all of its inputs but {own}." if own else "",
     )
@@ -60,6 +61,7 @@ def as_object(signature: StepSignature) -> Mapping[str, Any]:
         "alwaysSafe": signature.always_safe,
         "safeWhen": {name: sorted(values) for name, values in signature.safe_when.items()},
         "onlyComputes": signature.only_computes,
+        "waits": signature.waits,
         "deviceInputs": list(signature.device_inputs),
         "inputs": [_input(spec) for spec in signature.inputs],
         "otherInputs": signature.other_inputs,

@@ -6,11 +6,13 @@ async with StepswitchClient("http://127.0.0.1:8080", username="admin", password=
 """
 
 from stepswitch.client.answers import (
+    Child,
     Execution,
     Health,
     LockHolder,
     LogEntry,
     Page,
+    Parent,
     Probe,
     Session,
     StepError,
@@ -60,6 +62,7 @@ __all__ = [
     "ApiError",
     "ApiFault",
     "AuditSelection",
+    "Child",
     "ClientError",
     "ConnectionBrokenError",
     "Credential",
@@ -88,6 +91,7 @@ __all__ = [
     "NotPermittedError",
     "Pacing",
     "Page",
+    "Parent",
     "PreconditionFailedError",
     "Probe",
     "RehearsalReport",

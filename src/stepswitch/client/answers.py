@@ -122,6 +122,38 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """The execution that a step waits for, or has waited for. `status` is there when it has ended; `waits` says what somebody has to do there."""
+
+    execution_id: str
+    workflow_id: str
+    workflow_name: str
+    status: str | None
+    waits: str | None
+
+    @classmethod
+    def read(cls, value: object) -> "Child":
+        """Return such an execution as a value."""
+        of = Reader(value, "child")
+        ids = of.text("executionId"), of.text("workflowId"), of.text("workflowName")
+        return cls(*ids, of.maybe_text("status"), of.maybe_text("waits"))
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The step that waits for an execution: its number in the execution that it belongs to."""
+
+    execution_id: str
+    step_number: int
+
+    @classmethod
+    def read(cls, value: object) -> "Parent":
+        """Return such a step as a value."""
+        of = Reader(value, "parent")
+        return cls(of.text("executionId"), of.number("stepNumber", 0))
+
+
+@dataclass(frozen=True, slots=True)
 class StepExecution:
     """One attempt at one step; `number` is its place in the execution, from 0. `state` is one of `StepState`, `result` of `Result`."""
 
@@ -143,6 +175,7 @@ class StepExecution:
     logs: tuple[LogEntry, ...]
     probe: Probe | None
     cleanup_pending: bool
+    child: "Child | None"
     raw: JsonObject = field(repr=False)
 
     @classmethod
@@ -169,6 +202,7 @@ class StepExecution:
             logs=tuple(map(LogEntry.read, of.items("logs"))),
             probe=Probe.read(of.raw["probe"]) if of.has("probe") else None,
             cleanup_pending=of.flag("cleanupPending"),
+            child=Child.read(of.raw["child"]) if of.has("child") else None,
             raw=of.raw,
         )
 
@@ -189,7 +223,7 @@ class LockHolder:
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """One thing that an execution waits for: `kind` is person, device, lock, site, place, time or hold."""
+    """One thing that an execution waits for: `kind` is person, device, lock, site, place, time, hold or execution."""
 
     kind: str
     name: str
@@ -223,6 +257,7 @@ class Execution:
     start_time: datetime | None
     end_time: datetime | None
     retained_til: datetime | None
+    parent: Parent | None
     aborted: bool
     pause_at_failure: bool
     accepted_failures: int
@@ -256,6 +291,7 @@ class Execution:
             start_time=of.maybe_time("startTime"),
             end_time=of.maybe_time("endTime"),
             retained_til=of.maybe_time("retainedTil"),
+            parent=Parent.read(of.raw["parent"]) if of.has("parent") else None,
             aborted=of.flag("aborted"),
             pause_at_failure=of.flag("pauseAtFailure"),
             accepted_failures=of.number("acceptedFailures", 0),

@@ -318,6 +318,9 @@ class Settings(BaseSettings):
         description="Bytes of all request bodies that are being received at once; whoever comes then is answered 503. Bodies of up to 64 KiB do not count.",
     )
     max_step_executions: int = Field(10_000, ge=1, description="Step executions until an execution pauses with LOOP_LIMIT.")
+    max_sub_workflow_depth: int = Field(
+        8, ge=1, le=100, description="How deep workflows may call each other: 1 lets a workflow that is called call none."
+    )
     max_values_bytes: int = Field(64 * MIB, ge=1024, description="Bytes that the values of one execution may take.")
     max_output_bytes: int = Field(MIB, ge=1024, description="Bytes that are kept of one output of a step.")
     max_step_log_bytes: int = Field(

@@ -10,19 +10,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stepswitch.domain import doubts, flow, locking, restoring, steering
+from stepswitch.domain import children, doubts, flow, locking, restoring, steering
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import (
     Abort,
     BreakLock,
     Change,
+    ChildBegun,
+    ChildHeard,
+    ChildOverdue,
+    ChildRefused,
     Claimed,
     CleanedUp,
     Create,
     Decision,
     Event,
     GivenBack,
+    HeldByParent,
     LockGiven,
     LocksInCircle,
     Lost,
@@ -78,9 +83,11 @@ def begin(
         steps_allowed=rules.limits.step_executions,
         epoch=rules.epoch,
         is_confidential=order.is_confidential,
+        parent=order.parent,
+        editors=order.editors,
     )
     p = Progress(head, workflow, rules, now, inventory)
-    p.log(f"queued by {order.user}")
+    p.log(f"queued by {order.user}" + ("" if order.parent is None else f", for {children.told_parent(order.parent)}"))
     flow.arrive(p, workflow.start_step_id)
     return p.decision(None)
 
@@ -98,6 +105,11 @@ def is_for_worker(head: Head, task: Task, workflow: Workflow, rules: Rules, now:
     if step is None or (step.number, step.attempt, step.look_number, head.epoch) != (task.number, task.attempt, task.look, task.epoch):
         return False
     return flow.is_for_worker(Progress(head, workflow, rules, now), has_waited=task.has_waited)
+
+
+def is_to_begin(head: Head, workflow: Workflow, rules: Rules, now: int) -> bool:
+    """Return whether an execution stands at a step that waits for another one, which is still to be made; its delay counts as over."""
+    return children.is_to_begin(Progress(head, workflow, rules, now), has_waited=True)
 
 
 def pending_task(head: Head, workflow: Workflow, rules: Rules, now: int) -> Task | None:
@@ -120,6 +132,8 @@ def _turn(p: Progress, event: Turn) -> Decision:
         return Decision(p.head, Reply.STALE)
     if p.step.look is not None:
         return _turn_of_look(p, event)
+    if children.is_to_begin(p, has_waited=event.has_waited):
+        return Decision(p.head, Reply.BEGIN)
     flow.run_inline(p, has_waited=event.has_waited)
     if p.step is p.head.current:  # since it was queued its type was installed: it needs a worker now
         flow.make_executable(p)
@@ -308,6 +322,8 @@ def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
 
 
 def _gone(left: Leftover) -> str:
+    if left.is_execution:
+        return f"the execution {left.nonce} has ended"
     if left.outlives:
         return "nothing of it is left at the target"
     return "nothing of it goes on any more" if left.only_computes else "its session at the target is closed"
@@ -323,5 +339,10 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     LockGiven: _lock_given,
     LocksInCircle: _locks_in_circle,
     Restored: restoring.restore,
+    ChildBegun: children.begin,
+    ChildRefused: children.refuse,
+    ChildHeard: children.hear,
+    ChildOverdue: children.is_overdue,
+    HeldByParent: children.hold,
     **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WritingBack, WrittenBack, BreakLock), steering.steer),
 }

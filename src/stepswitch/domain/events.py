@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.document import Workflow
-from stepswitch.domain.execution import ContextType, Head, LogEntry, Outcome, StepExecution, Values
+from stepswitch.domain.execution import Child, ContextType, Head, LogEntry, Outcome, Parent, Status, StepExecution, Values
 from stepswitch.domain.values import Value
 
 
@@ -32,6 +32,9 @@ class Create:
     pause_at_failure: bool = False
     debug_step_ids: tuple[str, ...] = ()
     is_confidential: bool = False
+    parent: Parent | None = None
+    editors: Mapping[str, str] = field(default_factory=dict)
+    """As in `Head`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,62 @@ class LocksInCircle:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildBegun:
+    """The execution that a step waits for was made, in the same save. `seen` is the version of the head that it was made from."""
+
+    id: str
+    number: int
+    attempt: int
+    seen: int
+    child: Child
+    has_waited: bool = False
+    """As in `Task`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRefused:
+    """The execution that a step would wait for cannot be made, and why. `seen` is as in `ChildBegun`."""
+
+    id: str
+    number: int
+    attempt: int
+    seen: int
+    outcome: Outcome
+    has_waited: bool = False
+    """As in `Task`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildHeard:
+    """How the execution stands that a step waits for, at a version of its head; `outcome` is what the step came to where it has ended, or is gone."""
+
+    id: str
+    number: int
+    child_id: str
+    version: int
+    status: Status
+    waits: str = ""
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOverdue:
+    """The time is over of the execution that a step waits for: it is to be stopped."""
+
+    id: str
+    number: int
+    child_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldByParent:
+    """The execution whose step waits for this one is to pause, or is no longer to."""
+
+    id: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """The store was restored from the backup of `backed_up_at`; whatever happened since then is not known here. `epoch` is new."""
 
@@ -247,7 +306,9 @@ class BreakLock(Steered):
 
 
 Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack | BreakLock
-Event = Turn | Claimed | Reported | GivenBack | Lost | CleanedUp | LockGiven | LocksInCircle | Restored | Steering
+OfChild = ChildBegun | ChildRefused | ChildHeard | ChildOverdue
+OfLock = LockGiven | LocksInCircle
+Event = Turn | Claimed | Reported | GivenBack | Lost | CleanedUp | OfLock | Restored | OfChild | HeldByParent | Steering
 
 
 class Reply(StrEnum):
@@ -258,6 +319,8 @@ class Reply(StrEnum):
     BUSY = "busy"
     STALE = "stale"
     STORED = "stored"
+    BEGIN = "begin"
+    """To who takes a turn: the step waits for an execution that is still to be made."""
 
 
 class TaskKind(StrEnum):

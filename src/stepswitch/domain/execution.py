@@ -118,6 +118,36 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The step execution that waits for this execution. `depth` is 1 where nobody waits for the one that it belongs to.
+
+    `holds`: a pause of that execution was handed down, and not taken back yet.
+    """
+
+    execution_id: str
+    number: int
+    depth: int
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The execution that a step waits for, as it was last heard of: at the `version` of its head. `deadline` is when it is stopped.
+
+    `waits` says what a person has to do there, or in an execution that it waits for itself; empty where it goes on by itself.
+    """
+
+    execution_id: str
+    workflow_id: str
+    workflow_name: str
+    deadline: int
+    status: Status = Status.QUEUED
+    version: int = 0
+    waits: str = ""
+    is_overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Leftover:
     """What an attempt at a step, or a look of its probe, may have left at its target: `nonce` names its claim, `instance` who held that."""
 
@@ -130,6 +160,8 @@ class Leftover:
     """Which look of the probe it was; 0 where it was the attempt itself."""
     outlives: bool = False
     """Whether what its type starts elsewhere does not end with the process that held the claim: somebody has to remove it there."""
+    is_execution: bool = False
+    """Whether it is an execution that the step waited for, which has still to be stopped: `nonce` is its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +225,15 @@ class StepExecution:
     probe: Probe | None = None
     awaited_lock: Lock | None = None
     """What it waits for before it can be taken."""
+    child: Child | None = None
+    """The execution that it waits for, or has waited for."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields that a later release wrote; kept and written back."""
+
+    @property
+    def awaits(self) -> Child | None:
+        """The execution that it waits for."""
+        return self.child if self.state is StepState.EXECUTING else None
 
     @property
     def look(self) -> Probe | None:
@@ -264,6 +303,8 @@ class Head:
     """It was restored and nobody has looked at it since: it pauses before the first step that is not safe to run again."""
     locks: tuple[Lock, ...] = ()
     """What nobody else of the tenant has as long as this execution has it."""
+    parent: Parent | None = None
+    """Who waits for it; None where it stands for itself."""
     applied: tuple[str, ...] = ()
     """Ids of the latest events, so that one whose commit was in doubt is recognised."""
     version: int = 0
@@ -282,6 +323,7 @@ class Limits:
     step_log_bytes: int = 1024 * 1024
     retention_seconds: int = 30 * 24 * 3600
     inline_steps: int = 50
+    sub_workflow_depth: int = 8
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -52,7 +52,7 @@ def _reason_to_hold(p: Progress, step: Step, *, visited: bool) -> tuple[str, Err
         more = p.rules.limits.step_executions
         return f"LOOP_LIMIT, {begun} step executions have begun; resume gives {more} more", ErrorCode.LOOP_LIMIT
     if p.head.pause_requested:
-        return "somebody asked for a pause", None
+        return p.pause_wish
     return ("it is one of debugStepIds", None) if visited and step.id in p.head.debug_step_ids else None
 
 
@@ -139,7 +139,7 @@ def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
 
 
 def _needs_worker(signature: StepSignature | None, bound: Bound) -> bool:
-    return signature is not None and not signature.inline and not bound.faults
+    return signature is not None and not signature.inline and not signature.waits and not bound.faults
 
 
 def is_due(p: Progress, *, has_waited: bool = False) -> bool:
@@ -255,7 +255,8 @@ def settle_failure(p: Progress, step: Step) -> None:
     """Go on from a step that was executed and did not succeed, by the first row of the table that fits."""
     result = p.step.result
     policy = step.policy
-    if _has_attempts_left(p, policy) and (result is Result.FAILED or is_safe(p)):
+    is_certain = result is Result.FAILED and not _is_in_doubt(p.step)
+    if has_attempts_left(p.step, policy) and (is_certain or is_safe(p)):
         retry(p, step, _retry_delay(p, policy))
         return
     if result is Result.UNKNOWN and probing.begin(p, step):
@@ -274,6 +275,11 @@ def settle_failure(p: Progress, step: Step) -> None:
     else:
         p.current = changed(p.step, state=advance(p.step.state, StepEvent.ENDED))
         end(p, Status.FAILED)
+
+
+def _is_in_doubt(step: StepExecution) -> bool:
+    """Whether nobody knows what the execution did that the step waited for: another one might do it twice."""
+    return step.error is not None and step.error.code in (ErrorCode.CHILD_IN_DOUBT, ErrorCode.CHILD_GONE)
 
 
 def is_restored(step: StepExecution) -> bool:
@@ -298,8 +304,9 @@ def _may_rerun(p: Progress, step: Step, inputs: Values) -> bool:
     return bool(said) if signature is None else signature.is_safe(inputs, said=said)
 
 
-def _has_attempts_left(p: Progress, policy: Policy) -> bool:
-    return p.step.attempt - p.step.attempts_before < policy.retry.max_attempts
+def has_attempts_left(step: StepExecution, policy: Policy) -> bool:
+    """Whether the policy wants another attempt where this one has failed."""
+    return step.attempt - step.attempts_before < policy.retry.max_attempts
 
 
 def _retry_delay(p: Progress, policy: Policy) -> float:

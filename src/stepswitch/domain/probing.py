@@ -36,6 +36,8 @@ def unfit_to_look(signature: StepSignature) -> str | None:
     """Return why a step type cannot be used for a look; None where it can."""
     if signature.inline or signature.always_safe:
         return f"{signature.name} acts on nothing, so that there is never a doubt to settle"
+    if signature.waits:
+        return f"{signature.name} waits for another execution, in which each step has a probe of its own"
     if not any(spec.tells_what for spec in signature.inputs):
         return f"{signature.name} does not say which of its inputs tell what is done, so that a look could be the deed itself"
     return None
@@ -119,7 +121,8 @@ def hold(p: Progress) -> None:
     p.awaited = None
     held = replace(look, state=advance(look.state, StepEvent.HELD))
     p.current = replace(p.step, state=advance(p.step.state, StepEvent.HELD), probe=held)
-    p.pause(f"paused before the probe of step {p.step.step_id} ({p.step.number}) looks: somebody asked for a pause")
+    why, code = p.pause_wish
+    p.pause(f"paused before the probe of step {p.step.step_id} ({p.step.number}) looks: {why}", code)
 
 
 def resume(p: Progress, step: Step) -> bool:

@@ -137,6 +137,13 @@ class Progress:
             left = Leftover(self.step.number, claim.nonce, claim.instance, self.only_computes, self.step.look_number, outlives)
             self.change(left_behind=(*self.head.left_behind, left))
 
+    def leave_child(self) -> None:
+        """Note that the execution that the current step waits for has to be stopped, until somebody confirms that it has ended."""
+        child = self.step.awaits
+        if child is not None:
+            left = Leftover(self.step.number, child.execution_id, "", is_execution=True)
+            self.change(left_behind=(*self.head.left_behind, left))
+
     def start(self, at: int | None = None) -> None:
         """Note that somebody took a step, now or at a moment before: what was queued runs."""
         if self.status is Status.QUEUED:
@@ -156,6 +163,14 @@ class Progress:
         self.end_time = self.now
         if self.head.pause_requested:
             self.change(pause_requested=False)
+
+    @property
+    def pause_wish(self) -> tuple[str, ErrorCode | None]:
+        """Why it pauses where that was asked for: by somebody, or by the execution that waits for it."""
+        parent = self.head.parent
+        if parent is not None and parent.holds:
+            return f"the execution {parent.execution_id}, which waits for it, pauses", ErrorCode.PARENT_PAUSED
+        return "somebody asked for a pause", None
 
     def pause(self, message: str, code: ErrorCode | None = None) -> None:
         """Note that the execution waits for somebody, and why."""

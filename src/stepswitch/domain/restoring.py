@@ -21,7 +21,9 @@ def restore(p: Progress, event: Restored) -> Decision:
     moment = datetime.fromtimestamp(event.backed_up_at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     p.change(epoch=event.epoch)
     p.log(f"restored from the backup of {moment}; what happened since then is not known here", LogLevel.WARN)
-    if p.step.work.state is StepState.EXECUTING:
+    if p.step.awaits is not None:
+        p.change(holds_unsafe=True)  # whatever became of it, the lost time may have seen more
+    elif p.step.work.state is StepState.EXECUTING:
         p.change(holds_unsafe=True)
         _lose(p, f"the store was restored from the backup of {moment}, in which this step was being carried out")
     elif p.step.work.state is StepState.EXECUTABLE:

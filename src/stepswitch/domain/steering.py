@@ -76,6 +76,10 @@ def _refuse_unrepairable(p: Progress, what: str) -> None:
 
 def _resume(p: Progress, event: Resume) -> Decision:
     _refuse_moved_on(p, event)
+    if p.step.awaits is not None and p.head.pause_requested:
+        _log_act(p, event, "resumed")
+        p.change(pause_requested=False)
+        return p.decision(event.id)
     target = p.head.resume_at
     if not _is_repairable(p) or (p.status is Status.FAILED and target is None):
         hint = "; retry, or PATCH startStepId first" if p.status is Status.FAILED else ""
@@ -89,13 +93,20 @@ def _resume(p: Progress, event: Resume) -> Decision:
     p.run_on()
     if target is not None:
         _jump(p, target)
-    elif p.step.state is StepState.WAITING_BEFORE:
+    elif not go_on(p):
+        _accept(p)
+    return p.decision(event.id)
+
+
+def go_on(p: Progress) -> bool:
+    """Go on with what was paused before it began; return whether there was such a thing."""
+    if p.step.state is StepState.WAITING_BEFORE:
         flow.make_executable(p, StepEvent.RESUMED)
     elif p.step.look is not None and p.workflow.steps[p.step.step_id].policy.probe is not None:
         doubts.resume(p)
     else:
-        _accept(p)
-    return p.decision(event.id)
+        return False
+    return True
 
 
 def _jump(p: Progress, target: str) -> None:
@@ -140,11 +151,12 @@ def _abort(p: Progress, event: Abort) -> Decision:
     _log_act(p, event, "aborted")
     step = p.step
     running = step.work.state is StepState.EXECUTING
-    result = step.result or (Result.UNKNOWN if running else Result.SKIPPED)
+    result = step.result or (Result.SKIPPED if not running else Result.UNKNOWN if step.awaits is None else Result.FAILED)
     if step.work.state in (StepState.EXECUTING, StepState.EXECUTABLE):
         p.cancel()
     if running:
         p.leave_behind()
+        p.leave_child()
     p.current = replace(
         probing.ended(step, p.now),
         state=advance(step.state, StepEvent.ENDED),
@@ -174,7 +186,7 @@ def _pause(p: Progress, event: Pause) -> Decision:
 def hold(p: Progress) -> None:
     """Pause, as somebody has asked for, before what nobody holds a claim on."""
     if p.step.look is None:
-        flow.hold(p, "somebody asked for a pause")
+        flow.hold(p, *p.pause_wish)
     else:
         probing.hold(p)
 

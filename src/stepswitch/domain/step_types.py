@@ -12,7 +12,10 @@ from stepswitch.domain.devices import Device
 from stepswitch.domain.urls import read_url
 from stepswitch.domain.values import Value, ValueType, to_text
 
-TARGET: Final = ("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine", "url", "verify", "caCertificate")
+TARGET: Final = (
+    *("hostNameOrIP", "port", "hostKey", "vimLocation", "virtualMachine", "url", "verify", "caCertificate"),
+    *("workflowId", "workflowName"),
+)
 """The known inputs that say where a step acts, and how it knows that it is there; see also `StepSignature.device_inputs`."""
 
 
@@ -63,6 +66,8 @@ class StepSignature:
     """Values of inputs, as texts, with which running it twice can never harm (a read): its claim is stored first all the same."""
     inline: bool = False
     """Whether `decide` itself carries it out (NOOP)."""
+    waits: bool = False
+    """Whether it waits for another execution, which its turn begins (a sub-workflow): no worker carries it out, and nobody holds a claim on it."""
     only_computes: bool = False
     """Whether it acts on nothing outside and reads nothing there: a rehearsal carries it out for real (JS)."""
     outlives: bool = False

@@ -28,6 +28,15 @@ def expired(head: Head, now: int) -> Entry:
     return Entry("removeExpiredExecution", now, head.tenant, "", Actor.SYSTEM, thing=thing_of(head), before=why, status=204)
 
 
+def called(head: Head, now: int) -> Entry:
+    """Return the record of an execution that a step of another one began, in the name of whoever created that."""
+    link = head.parent
+    by = {} if link is None else {"parent": link.execution_id, "stepNumber": link.number}
+    return Entry(
+        "beginSubWorkflow", now, head.tenant, head.creation_user, Actor.SYSTEM, thing=thing_of(head), after={**created(head), **by}
+    )
+
+
 def _told(head: Head) -> dict[str, Any]:
     return {
         "status": head.status.value,

@@ -22,21 +22,21 @@ from stepswitch.domain.errors import (
     StoreError,
     VersionConflictError,
 )
-from stepswitch.domain.events import Change, Claimed, CleanedUp, Decision, Event, GivenBack, Reply, Task
+from stepswitch.domain.events import Change, ChildBegun, Claimed, CleanedUp, Decision, Event, GivenBack, Reply, Task
 from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
 from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.locks import LockChange, lock_change
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import acting
 from stepswitch.engine.audit import Entry
-from stepswitch.engine.audited_executions import expired
+from stepswitch.engine.audited_executions import called, expired
 from stepswitch.engine.audited_executions import saved as saved_entry
 from stepswitch.engine.budget import LARGE_BYTES, Kept, size_of_head
 from stepswitch.engine.crash_points import CrashPoint, around_save, reach
 from stepswitch.engine.dispatching import TaskTaker
 from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
 from stepswitch.engine.ports import Clock, ExecutionStore, Observer
-from stepswitch.engine.records import Committed, RequestMark, Save
+from stepswitch.engine.records import Committed, Creation, RequestMark, Save
 from stepswitch.engine.snapshots import Compiled, Snapshots
 
 HEADS_KEPT_BYTES: Final = 64 * 1024 * 1024
@@ -81,6 +81,11 @@ class Conductor:
     def snapshots(self) -> Snapshots:
         """The snapshots at hand, so that whoever else needs them keeps none of their own."""
         return self._snapshots
+
+    @property
+    def rules(self) -> Rules:
+        """What every decision goes by."""
+        return self._rules
 
     def dispatch_through(self, dispatcher: TaskTaker) -> None:
         """Say who wakes up workers; once, before anything is created or recovered."""
@@ -135,7 +140,20 @@ class Conductor:
         """Let `event` happen, and `entry` be recorded with it; raises NotFoundError, or StateConflictError where somebody's will does not fit the state."""
         return await self._to_the_end(self._apply(execution_id, event, entry))
 
-    async def _apply(self, execution_id: str, event: Event, entry: Entry | None) -> Decision:
+    async def begin_child(self, execution_id: str, event: ChildBegun, made: Decision, compiled: Compiled, searched: Values) -> Decision:
+        """Let a step wait for a new execution, `made` of `compiled` and stored in the same save: not where the reply is that `event` is not meant any more."""
+        self._snapshots.keep(compiled)
+        record = called(made.head, made.head.creation_time)
+        save = Save(made.head, made.rows, made.logs, searched, lane=_lane(made), entry=record, locks=_lock_change(None, made.head))
+        return await self._to_the_end(self._begin_child(execution_id, event, made, Creation(save, compiled.snapshot)))
+
+    async def _begin_child(self, execution_id: str, event: ChildBegun, made: Decision, more: Creation) -> Decision:
+        decision = await self._apply(execution_id, event, None, more)
+        if decision.reply is Reply.DONE:
+            self._follow_up(made, more.save.locks)
+        return decision
+
+    async def _apply(self, execution_id: str, event: Event, entry: Entry | None, creation: Creation | None = None) -> Decision:
         async with self._alone(execution_id):
             for _ in range(TRIES):
                 head = await self._load(execution_id)
@@ -149,7 +167,7 @@ class Conductor:
                 unsaved, saved = around_save(event)
                 reach(unsaved)
                 locks = _lock_change(head, decision.head)
-                if await self._save(head, decision, event, locks, entry):
+                if await self._save(head, decision, event, locks, entry, creation):
                     reach(saved)
                     self._follow_up(decision, locks)
                     return decision
@@ -249,7 +267,15 @@ class Conductor:
             raise NotFoundError(f"no execution {execution_id}")
         return head
 
-    async def _save(self, before: Head, decision: Decision, event: Event, locks: LockChange | None, entry: Entry | None) -> bool:
+    async def _save(
+        self,
+        before: Head,
+        decision: Decision,
+        event: Event,
+        locks: LockChange | None,
+        entry: Entry | None = None,
+        creation: Creation | None = None,
+    ) -> bool:
         """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
         head = decision.head
         record = None if entry is None else saved_entry(entry, before, head, event)
@@ -258,7 +284,7 @@ class Conductor:
             save = _with_files(save, before)
         edited = await self._edited(event)
         try:
-            await self._store.save(save, edited.snapshot if edited else None)
+            await self._store.save(save, edited.snapshot if edited else None, creation)
         except VersionConflictError:
             self.forget(head.id)
             return False

@@ -9,7 +9,21 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
 
-from stepswitch.domain.events import Claimed, CleanedUp, Event, GivenBack, LockGiven, LocksInCircle, Lost, Reported, Turn
+from stepswitch.domain.events import (
+    ChildBegun,
+    ChildHeard,
+    ChildOverdue,
+    ChildRefused,
+    Claimed,
+    CleanedUp,
+    Event,
+    GivenBack,
+    LockGiven,
+    LocksInCircle,
+    Lost,
+    Reported,
+    Turn,
+)
 
 
 class CrashPoint(StrEnum):
@@ -32,6 +46,10 @@ class CrashPoint(StrEnum):
     CLEANUP_SAVED = "cleanup.saved"
     LOCK_UNSAVED = "lock.unsaved"
     LOCK_SAVED = "lock.saved"
+    CHILD_UNSAVED = "child.unsaved"
+    CHILD_SAVED = "child.saved"
+    HEARD_UNSAVED = "heard.unsaved"
+    HEARD_SAVED = "heard.saved"
     STEERING_UNSAVED = "steering.unsaved"
     STEERING_SAVED = "steering.saved"
     DELETE_UNSAVED = "delete.unsaved"
@@ -77,6 +95,8 @@ AROUND_SAVES: Final[Mapping[type[Event], tuple[CrashPoint, CrashPoint]]] = {
     CleanedUp: (_P.CLEANUP_UNSAVED, _P.CLEANUP_SAVED),
     LockGiven: (_P.LOCK_UNSAVED, _P.LOCK_SAVED),
     LocksInCircle: (_P.LOCK_UNSAVED, _P.LOCK_SAVED),
+    **dict.fromkeys((ChildBegun, ChildRefused), (_P.CHILD_UNSAVED, _P.CHILD_SAVED)),
+    **dict.fromkeys((ChildHeard, ChildOverdue), (_P.HEARD_UNSAVED, _P.HEARD_SAVED)),
 }
 """The points before and after the save of an event; whatever is not here is somebody's will."""
 _STEERING: Final = (_P.STEERING_UNSAVED, _P.STEERING_SAVED)

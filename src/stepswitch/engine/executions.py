@@ -11,8 +11,9 @@ from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.decide import begin
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
-from stepswitch.domain.events import Create
-from stepswitch.domain.execution import ContextType, Head, LogEntry
+from stepswitch.domain.events import ChildBegun, Create, Decision, Reply
+from stepswitch.domain.execution import ContextType, Head, LogEntry, Parent
+from stepswitch.domain.influence import takes_password
 from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.validation import faults_to_execute
@@ -59,6 +60,15 @@ class _Origin:
     mark: RequestMark | None
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The step that waits for a new execution: `begun` lets it wait, in the same save. `editor` is who last said what it is given, where that is another one."""
+
+    parent: Parent
+    begun: ChildBegun
+    editor: str | None
+
+
 class Executions:
     """What people do with executions."""
 
@@ -98,13 +108,9 @@ class Executions:
         """
         origin = _Origin(execution_id or self._ids.new(), mark)
         stored = await self._catalogue.get(caller, request.workflow_id)
-        caller.check_may(Privilege.WORKFLOW_EXECUTE, stored)
+        compiled = await self._allowed(caller, stored, request)
         if request.context_type is not ContextType.NONE:
-            caller.require(Privilege.FUNCTION_MANAGE)
             request = await self._deduced(caller, request)
-        compiled = await self._compile(stored)
-        redirections.check_files(caller, compiled, request.attachments, self._rules.types)
-        redirections.check_values(caller, compiled, request.context.keys(), self._rules.types)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
         if not held:
             return await self._create(caller, request, compiled, origin)
@@ -113,6 +119,40 @@ class Executions:
             return await self._create(caller, request, compiled, origin)
         finally:
             await self._files.settle(held)
+
+    async def workflow(self, caller: Caller, workflow_id: str) -> StoredWorkflow:
+        """Return a workflow that the caller may see; raises NotFoundError."""
+        return await self._catalogue.get(caller, workflow_id)
+
+    async def create_called(self, caller: Caller, request: ExecutionRequest, execution_id: str, called: Called) -> Reply:
+        """Queue an execution that a step waits for, in the save that lets it wait; return what became of that. Raises as `create`.
+
+        It takes the place of the one that waits for it, which is not in line meanwhile: only what a tenant may have in all is asked for. Its
+        context is the other's, with what was deduced there.
+        """
+        stored = await self.workflow(caller, request.workflow_id)
+        compiled = await self._allowed(caller, stored, request)
+        held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
+        self._files.hold(held)
+        try:
+            await self._refuse_faults(caller, request, compiled)
+            admission = await self._intake.admit_called(caller.tenant)
+            try:
+                return await self._begin_called(caller, request, compiled, execution_id, called)
+            finally:
+                admission.settled()
+        finally:
+            await self._files.settle(held)
+
+    async def _allowed(self, caller: Caller, stored: StoredWorkflow, request: ExecutionRequest) -> Compiled:
+        """Return a workflow that the caller may execute as he asks for; raises NotPermittedError."""
+        caller.check_may(Privilege.WORKFLOW_EXECUTE, stored)
+        if request.context_type is not ContextType.NONE:
+            caller.require(Privilege.FUNCTION_MANAGE)
+        compiled = await self.compiled(stored)
+        redirections.check_files(caller, compiled, request.attachments, self._rules.types)
+        redirections.check_values(caller, compiled, request.context.keys(), self._rules.types)
+        return compiled
 
     async def _deduced(self, caller: Caller, request: ExecutionRequest) -> ExecutionRequest:
         """Return a request whose context says what the inventory knows of it."""
@@ -165,10 +205,28 @@ class Executions:
     async def _begin(
         self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin"
     ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+        decision = await self._decided(caller, request, compiled, origin.execution_id)
+        searched = self._views.searched_context(decision.head, compiled)
+        entry = caller.entry(thing_of(decision.head), after=created(decision.head))
+        return await self._conductor.create(decision, compiled, origin.mark, searched, entry)
+
+    async def _begin_called(
+        self, caller: Caller, request: ExecutionRequest, compiled: Compiled, execution_id: str, called: Called
+    ) -> Reply:
+        made = await self._decided(caller, request, compiled, execution_id, called)
+        searched = self._views.searched_context(made.head, compiled)
+        decision = await self._conductor.begin_child(called.parent.execution_id, called.begun, made, compiled, searched)
+        return decision.reply
+
+    async def _decided(
+        self, caller: Caller, request: ExecutionRequest, compiled: Compiled, execution_id: str, called: Called | None = None
+    ) -> Decision:
+        """Return the new execution."""
         now = self._clock.now()
         workflow = compiled.workflow
+        editor = None if called is None else called.editor
         order = Create(
-            execution_id=origin.execution_id,
+            execution_id=execution_id,
             tenant=caller.tenant,
             user=caller.user,
             workflow_id=request.workflow_id,
@@ -181,15 +239,15 @@ class Executions:
             pause_at_failure=request.pause_at_failure,
             debug_step_ids=request.debug_step_ids,
             is_confidential=compiled.is_confidential,
+            parent=None if called is None else called.parent,
+            editors={} if editor is None else {each: editor for each in workflow.steps if takes_password(workflow, each)},
         )
         values = signed(initial_values(workflow, request.assignments, request.context), caller.user)
         known = await self._conductor.inventory_for(caller.tenant, compiled)
-        decision = begin(order, values, workflow, self._rules, now, inventory=known)
-        searched = self._views.searched_context(decision.head, compiled)
-        entry = caller.entry(thing_of(decision.head), after=created(decision.head))
-        return await self._conductor.create(decision, compiled, origin.mark, searched, entry)
+        return begin(order, values, workflow, self._rules, now, inventory=known)
 
-    async def _compile(self, stored: StoredWorkflow) -> Compiled:
+    async def compiled(self, stored: StoredWorkflow) -> Compiled:
+        """Return a workflow as its executions see it."""
         revision = (stored.tenant, stored.id, tag_of(stored))
         return await self._conductor.snapshots.of_revision(
             revision, stored.tenant, partial(snapshot_document, stored), partial(given_in_snapshot, stored)

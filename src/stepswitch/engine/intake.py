@@ -105,7 +105,17 @@ class Intake:
             raise
         return admission
 
-    async def _admit(self, tenant: str, admission: "Admission") -> None:
+    async def admit_called(self, tenant: str) -> "Admission":
+        """Let one more execution in that takes the place of the one that waits for it; raises InvalidRequestError as `admit`."""
+        admission = Admission()
+        try:
+            await self._admit_stored(tenant, admission)
+        except BaseException:
+            admission.withdrawn()
+            raise
+        return admission
+
+    async def _admit_stored(self, tenant: str, admission: "Admission") -> None:
         quota = self._quotas.of(tenant)
         if quota.stored_executions is not None:
             gate = self._gate(self._stored, tenant, self._queue.stored, quota.stored_executions, "stored")
@@ -115,6 +125,10 @@ class Intake:
                     "delete some that have ended, or let them be kept for a shorter time"
                 )
                 raise InvalidRequestError([Fault(ErrorCode.LIMIT_REACHED, "", message)])
+
+    async def _admit(self, tenant: str, admission: "Admission") -> None:
+        await self._admit_stored(tenant, admission)
+        quota = self._quotas.of(tenant)
         if quota.queued_executions is not None:
             gate = self._gate(self._queued, tenant, self._queue.under_way_of, quota.queued_executions, "queued")
             if not await admission.by(gate):

@@ -27,6 +27,7 @@ _PROBED: Final = (("policy", "probe", "done"), ("policy", "probe", "notDone"))
 _MACHINES: Final = frozenset({"hostNameOrIP", "virtualMachine", "url"})
 _MOST_PARTS: Final = 50_000
 """So many are looked at to say for each password whether it is the one that would go elsewhere."""
+_CALLED: Final = "workflowId"
 _CODE: Final = "script"
 """The input that says what a step does with what it is handed, whatever the device."""
 
@@ -83,6 +84,8 @@ class _Step:
     inputs: tuple[_Input, ...]
     writes: dict[str, Any]
     acts_on: frozenset[str]
+    calls: bool = False
+    """Whether it calls another workflow, whose every input may say where that acts."""
 
     def target(self, *, whole: bool) -> list[Any]:
         """Return what decides where it acts; with `whole`, all that it is given."""
@@ -177,6 +180,13 @@ class Ways:
         used = (each for step_id in steps for each in self._steps[step_id].inputs if self._leads(step_id, each))
         return self._led_by({name for each in used for name in each.names})
 
+    def is_free_to_call(self, step_id: str, places: Collection[Place]) -> bool:
+        """Return whether a step hands one of some passwords to a workflow that others choose, by a value or by giving one of theirs a name."""
+        if step_id not in self._holders(places)[1]:
+            return False
+        by_id = [each for each in self._steps[step_id].inputs if each.name == _CALLED]
+        return not by_id or any(each.names for each in by_id)
+
     def _declarations(self, name: str) -> list[Any]:
         entries = [value_at(self._document, (section, name)) for section in SECTIONS]
         return [[each.get("type"), each.get("defaultValue")] if isinstance(each, Mapping) else None for each in entries]
@@ -190,7 +200,8 @@ class Ways:
         ]
 
     def _leads(self, step_id: str, each: _Input) -> bool:
-        return each.name == _CODE or each.name in TARGET or each.name in self._steps[step_id].acts_on
+        step = self._steps[step_id]
+        return each.name == _CODE or each.name in TARGET or each.name in step.acts_on or (step.calls and not each.is_secret)
 
     def _holders(self, places: Collection[Place]) -> tuple[set[str], dict[str, bool]]:
         """Return the names that may hold the passwords of some places, and the steps that are handed one, with whether they may hand it on."""
@@ -233,7 +244,7 @@ class Ways:
         elif signature is None and not _MACHINES.isdisjoint(each.name for each in inputs):
             acts_on = frozenset(TARGET)
         writes = {name: entry for keys in _OUT_BINDINGS for name, entry in objects(value_at(source, keys))}
-        return _Step(kind, inputs, writes, acts_on)
+        return _Step(kind, inputs, writes, acts_on, calls=signature is not None and signature.waits)
 
     def _inputs(self, step: JsonObject, signature: StepSignature | None) -> Iterator[_Input]:
         for keys in BINDINGS:

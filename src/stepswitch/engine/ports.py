@@ -18,6 +18,7 @@ from stepswitch.engine.commits import Commit, CommitPage, CommitRow, Position
 from stepswitch.engine.records import (
     WHOLE_LOG,
     Committed,
+    Creation,
     LogPage,
     OpenClaim,
     RequestMark,
@@ -61,8 +62,11 @@ class ExecutionStore(Protocol):
         Raises VersionConflictError where the id, or a mark of that name, exists: then nothing is stored.
         """
 
-    async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
-        """Store a decision over the version that was read; raises VersionConflictError where somebody saved first, CommitInDoubtError where COMMIT failed."""
+    async def save(self, save: Save, snapshot: Snapshot | None = None, creation: Creation | None = None) -> None:
+        """Store a decision over the version that was read, and `creation` with it; raises VersionConflictError where somebody saved first.
+
+        Raises CommitInDoubtError where COMMIT failed.
+        """
 
     async def load(self, execution_id: str) -> Head | None:
         """Return the stored head."""
@@ -96,6 +100,12 @@ class ExecutionStore(Protocol):
 
     async def cleanups(self, count: int) -> Sequence[str]:
         """Return ids of executions of which something may be left at a target."""
+
+    async def unheard(self, now: int) -> Sequence[str]:
+        """Return ids of executions that wait for one that is gone or has ended, or whose time was over at `now`."""
+
+    async def awaiting(self, after: str, count: int) -> Sequence[str]:
+        """Return up to `count` ids, behind the one named, of executions that wait for another one."""
 
     async def expired(self, now: int, count: int) -> Sequence[str]:
         """Return ids of ended executions whose `retainedTil` has passed."""

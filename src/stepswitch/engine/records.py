@@ -47,6 +47,14 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Creation:
+    """A new execution that is stored in the save of the one whose step waits for it, or not at all."""
+
+    save: Save
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """An execution as it stood at one moment: where a reading begins that goes on page by page.
 

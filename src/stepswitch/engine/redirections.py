@@ -98,6 +98,13 @@ def check_values(caller: Caller, compiled: Compiled, values: Collection[str], ty
             raise NotPermittedError(f"{', '.join(sorted(led))} {_LEADS}")
 
 
+def check_choice(caller: Caller, compiled: Compiled, step_id: str, types: StepTypes) -> None:
+    """Raise NotPermittedError where a step hands a password that somebody else has stored to a workflow that the document does not fix by its id."""
+    unknown = _unknown(caller, compiled) if compiled.is_confidential else ()
+    if unknown and Ways(compiled.snapshot.document, types).is_free_to_call(step_id, unknown):
+        raise NotPermittedError("a stored password is handed only to a workflow that the document names by a workflowId of its own")
+
+
 def _check_commands(caller: Caller, compiled: Compiled, commands: Collection[str]) -> None:
     """Raise NotPermittedError where somebody who may not design would say what is run: commands come from the workflow, and what it asks for as inputs."""
     try:

@@ -10,12 +10,14 @@ from enum import StrEnum
 from typing import Final
 
 from stepswitch.domain.assignments import fitting_values, initial_values
-from stepswitch.domain.decide import begin, decide, pending_task, time_limit_seconds
+from stepswitch.domain.decide import begin, decide, is_to_begin, pending_task, time_limit_seconds
 from stepswitch.domain.document import Step
 from stepswitch.domain.errors import ErrorCode, StateConflictError
 from stepswitch.domain.events import (
     Abort,
     Change,
+    ChildBegun,
+    ChildHeard,
     Claimed,
     Create,
     Decision,
@@ -31,7 +33,7 @@ from stepswitch.domain.events import (
     TaskKind,
     Turn,
 )
-from stepswitch.domain.execution import Head, LogEntry, LogLevel, Outcome, Status, StepExecution, Values
+from stepswitch.domain.execution import Child, Head, LogEntry, LogLevel, Outcome, Result, Status, StepExecution, Values
 from stepswitch.domain.rules import Rules
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.confidential import Mask, secrets_of
@@ -166,7 +168,9 @@ class Play:
             self._told(self._step, self._because, self)
             return False
         self._now = max(self._now, task.not_before or 0)
-        if task.kind is TaskKind.TURN:
+        if is_to_begin(self.head, self._compiled.workflow, self._rules, self._now):
+            self._wait_for_child(task)
+        elif task.kind is TaskKind.TURN:
             self._apply(Turn(self._event_id(), task.number, task.attempt))
         else:
             self.computation = self._carry_out(task)
@@ -250,6 +254,23 @@ class Play:
             is_safe = signature.is_safe(self._step.inputs, said=step.policy.safe_to_rerun) or is_look
             self._play_result(scripted, limit, is_safe=is_safe)
         return None
+
+    def _wait_for_child(self, task: Task) -> None:
+        """Let the execution that the step waits for end as the rehearsal says; it is not played itself."""
+        step = self._compiled.workflow.steps[self._step.step_id]
+        scripted = self._next_result(step, is_look=False)
+        if scripted is None:
+            return
+        limit = time_limit_seconds(self._compiled.workflow, self._rules.types, step.id)
+        child = Child("another one", "", step.id, self._now + round(limit * 1000))
+        self._apply(ChildBegun(self._event_id(), task.number, task.attempt, self.head.version, child, has_waited=True))
+        self._now += round(min(scripted.seconds, limit) * 1000)
+        outcome = Outcome(scripted.result, scripted.outputs, scripted.error)
+        if scripted.seconds > limit:
+            outcome = timed_out(limit, may_have_acted=False)
+        status = Status.COMPLETED if outcome.result is Result.SUCCEEDED else Status.FAILED
+        outcome = bounded(outcome, self._rules.limits.output_bytes, self.mask)
+        self._apply(ChildHeard(self._event_id(), task.number, child.execution_id, 1, status, outcome=outcome))
 
     def _next_result(self, step: Step, *, is_look: bool) -> ScriptedResult | None:
         """Return what the attempt comes to. Where none is given, a success is assumed, once for each step, to see what else is missing."""

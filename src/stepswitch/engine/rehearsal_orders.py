@@ -184,6 +184,9 @@ def _check_results(workflow: Workflow, step_id: str, results: tuple[ScriptedResu
         if scripted.lost and signature.always_safe:
             message = f"an attempt at {signature.name} that is lost is made again, since running it twice never harms: leave it out"
             report.fault(ErrorCode.INVALID_VALUE, f"{path}[{place}].lost", message)
+        if signature.waits and (scripted.lost or scripted.result is Result.UNKNOWN):
+            message = f"{signature.name} waits for an execution, so it is never in doubt itself: give FAILED, with the error CHILD_IN_DOUBT"
+            report.fault(ErrorCode.INVALID_VALUE, f"{path}[{place}]", message)
     _check_outputs(path, results, signature, rules, report)
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -58,6 +58,19 @@ class Rhythm:
         return min(self.jump_seconds, self.silence_seconds / 3)
 
 
+class Family(Protocol):
+    """Whoever brings executions together that wait for others."""
+
+    def look_at(self, execution_id: str) -> None:
+        """Have an execution and those that it belongs to told of each other."""
+
+    def jumped(self, milliseconds: int) -> None:
+        """Take note that the clock was set forward: nobody's time is over any sooner."""
+
+    async def sweep(self, *, everything: bool = False) -> None:
+        """Look at those that wait for what has ended, is gone or takes too long; at a start at all that wait."""
+
+
 class Timekeeper:
     """One loop; every round leaves the store in a state from which the next one can go on."""
 
@@ -73,6 +86,7 @@ class Timekeeper:
         backlog: Backlog,
         has_in_hand: Callable[[str], bool],
         clean_up: Callable[[str, str], None],
+        sub_workflows: Family,
         rhythm: Rhythm = Rhythm(),
         files: FileStore | None = None,
         commits: CommitLog | None = None,
@@ -93,6 +107,7 @@ class Timekeeper:
         self._locks = locks
         self._has_in_hand = has_in_hand
         self._clean_up = clean_up
+        self._sub_workflows = sub_workflows
         self._offset = self._clock_offset()
         self._allowances: dict[str, int] = {}
         """Nonce → how many milliseconds the clock has jumped forward while that claim was open."""
@@ -106,6 +121,7 @@ class Timekeeper:
     async def recover(self) -> None:
         """Go on after a start: whatever can run is dispatched, whatever another instance held is lost (it is dead: we hold its lock), and the disk is tidied."""
         await self._wake_up()
+        await self._sub_workflows.sweep(everything=True)
         foreign = await self._store.foreign_claims(self._instance)
         for start in range(0, len(foreign), AT_ONCE):
             lost = foreign[start : start + AT_ONCE]
@@ -141,6 +157,7 @@ class Timekeeper:
         moment = self._clock.monotonic()
         await self._watch_jumps(moment)
         await self._lose_claims()
+        await self._sub_workflows.sweep()
         if moment >= self._next_wake_up:
             self._next_wake_up = moment + self._rhythm.wake_up_seconds
             await self._wake_up()
@@ -170,6 +187,7 @@ class Timekeeper:
             self._quiet_until = moment + QUIET_AFTER_JUMP_SECONDS
             now = self._clock.now()
             nonces = [claim.nonce for claim in await self._store.open_claims(FOR_EVER, now)]
+            self._sub_workflows.jumped(max(0, round(jump * 1000)))
             self._allowances = {nonce: self._allowances.get(nonce, 0) + max(0, round(jump * 1000)) for nonce in nonces}
             reach(CrashPoint.SIGN_UNSAVED)
             await self._store.sign(nonces, now)
@@ -200,7 +218,9 @@ class Timekeeper:
         with suppress(NotFoundError), _left_alone_where_damaged(execution_id):
             head = await self._conductor.head(execution_id)
             for each in head.left_behind if head is not None else ():
-                if each.outlives:
+                if each.is_execution:
+                    self._sub_workflows.look_at(execution_id)
+                elif each.outlives:
                     if not self._has_in_hand(each.nonce):
                         self._clean_up(execution_id, each.nonce)
                 elif not self._has_in_hand(each.nonce) if each.instance == self._instance else of_others:

@@ -32,7 +32,7 @@ SHORT_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """One thing that an execution waits for: `kind` is person, device, lock, site, place, time or hold. Times in milliseconds."""
+    """One thing that an execution waits for: `kind` is person, device, lock, site, place, time, hold or execution. Times in milliseconds."""
 
     kind: str
     name: str
@@ -324,10 +324,16 @@ def behind(head: Head) -> int:
 
 
 def waiting_for_somebody(head: Head) -> tuple[WaitingFor, ...]:
-    """Return what the head alone says of it: whether the execution is paused."""
-    if head.current is None or head.status is not Status.PAUSED:
+    """Return what the head alone says of it: whether the execution is paused, or waits for another one, and for somebody there."""
+    if head.current is None or head.status in ENDED:
         return ()
-    return (WaitingFor("person", head.pause_code or head.current.state.value, head.last_time),)
+    if head.status is Status.PAUSED:
+        return (WaitingFor("person", head.pause_code or head.current.state.value, head.last_time),)
+    child = head.current.awaits
+    if child is None:
+        return ()
+    own = WaitingFor("execution", child.execution_id, head.current.claimed_time or head.last_time)
+    return (own, WaitingFor("person", child.waits, head.last_time)) if child.waits else (own,)
 
 
 def awaited_lock(head: Head) -> Lock | None:

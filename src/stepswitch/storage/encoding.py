@@ -19,12 +19,14 @@ from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode, StoreError
 from stepswitch.domain.execution import (
     HEAD_FORMAT,
+    Child,
     Claim,
     ContextType,
     Head,
     Leftover,
     LogEntry,
     LogLevel,
+    Parent,
     Probe,
     Result,
     Status,
@@ -240,6 +242,8 @@ def _step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
     known = _known(plain, _STEP_FIELDS) | _attempt_from(plain, _STEP_MAPS, apart)
     known["probe"] = _probe_from(plain["probe"], apart) if plain["probe"] else None
     known["awaited_lock"] = Lock(**plain["awaited_lock"]) if plain["awaited_lock"] else None
+    child = plain["child"]
+    known["child"] = Child(**{**child, "status": Status(child["status"])}) if child else None
     return StepExecution(**known)
 
 
@@ -311,6 +315,7 @@ def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
     known["error"] = _error_from(plain["error"])
+    known["parent"] = Parent(**plain["parent"]) if plain["parent"] else None
     for name in _HEAD_MAPS:
         known[name] = _with_large(plain[name], apart)
     return Head(**known)

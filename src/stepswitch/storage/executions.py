@@ -11,7 +11,7 @@ from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
 from stepswitch.engine.audit import Entry
-from stepswitch.engine.records import WHOLE_LOG, LogPage, OpenClaim, RequestMark, Save, Snapshot, Standing
+from stepswitch.engine.records import WHOLE_LOG, Creation, LogPage, OpenClaim, RequestMark, Save, Snapshot, Standing
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
@@ -45,7 +45,7 @@ NEVER_DUE: Final = 2**63 - 1
 
 _CHANGED: Final = (
     *("version", "status", "snapshot_id", "end_time", "retained_til"),
-    *("runnable_since", "not_before", "cleanup_number", "body", "sealed_with"),
+    *("runnable_since", "not_before", "cleanup_number", "awaits", "awaits_until", "body", "sealed_with"),
 )
 _INSERT: Final = Statement(insert(executions))
 _UPDATE: Final = Statement(
@@ -111,6 +111,16 @@ _CLEANUPS: Final = Statement(select(_E.id).where(_E.cleanup_number.is_not(None))
 _UNFINISHED: Final = Statement(
     select(_E.id).where(_E.end_time.is_(None), _E.id > bindparam("after")).order_by(_E.id).limit(bindparam("rows"))
 )
+_AWAITED: Final = executions.alias()
+_UNHEARD: Final = Statement(
+    select(_E.id)
+    .join_from(executions, _AWAITED, _AWAITED.c.id == _E.awaits, isouter=True)
+    .where(_E.awaits.is_not(None), or_(_AWAITED.c.id.is_(None), _AWAITED.c.end_time.is_not(None)))
+    .union(select(_E.id).where(_E.awaits_until.is_not(None), _E.awaits_until <= bindparam("now")))
+)
+_AWAITING: Final = Statement(
+    select(_E.id).where(_E.awaits.is_not(None), _E.id > bindparam("after")).order_by(_E.id).limit(bindparam("rows"))
+)
 _EXPIRED: Final = Statement(
     select(_E.id).where(_E.end_time.is_not(None), _E.retained_til <= bindparam("now")).order_by(_E.retained_til).limit(bindparam("rows"))
 )
@@ -150,6 +160,10 @@ class SqlExecutionStore:
 
     async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
         """See `ExecutionStore`."""
+        marks = [] if mark is None else [add_mark(mark)]
+        await write_audited(self._database, [*self._creation(save, snapshot), *marks], save.entry)
+
+    def _creation(self, save: Save, snapshot: Snapshot) -> list[Op]:
         head = save.head
         large = self._large(head)
         row = {
@@ -164,18 +178,18 @@ class SqlExecutionStore:
             "context": searched_context(save.searched_context),
         }
         uses = add_uses(head.tenant, execution_owner(head.id), set(head.attachments.values()))
-        marks = [] if mark is None else [add_mark(mark)]
-        ops = [_add_snapshot(snapshot), Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses, *marks]
-        await write_audited(self._database, ops, save.entry)
+        return [_add_snapshot(snapshot), Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses]
 
-    async def save(self, save: Save, snapshot: Snapshot | None = None) -> None:
+    async def save(self, save: Save, snapshot: Snapshot | None = None, creation: Creation | None = None) -> None:
         """See `ExecutionStore`."""
         head = save.head
         large = self._large(head)
         row = {**_columns(save, large), "the_id": head.id, "read_version": head.version - 1}
         edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
         uses = change_uses(save) if save.taken_files or save.left_files else ()
-        await write_audited(self._database, [*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses], save.entry)
+        made = [] if creation is None else self._creation(creation.save, creation.snapshot)
+        ops = [*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses, *made]
+        await write_audited(self._database, ops, save.entry if creation is None else creation.save.entry)
 
     def _large(self, head: Head) -> Large:
         return Large(self._database.sealer.digest) if head.is_confidential else Large()
@@ -275,6 +289,16 @@ class SqlExecutionStore:
         (found,) = await self._database.read([Query(_CLEANUPS, {"rows": count})])
         return [execution_id for (execution_id,) in found]
 
+    async def unheard(self, now: int) -> Sequence[str]:
+        """See `ExecutionStore`."""
+        (found,) = await self._database.read([Query(_UNHEARD, {"now": now})])
+        return [execution_id for (execution_id,) in found]
+
+    async def awaiting(self, after: str, count: int) -> Sequence[str]:
+        """See `ExecutionStore`."""
+        (found,) = await self._database.read([Query(_AWAITING, {"after": after, "rows": count})])
+        return [execution_id for (execution_id,) in found]
+
     async def unfinished(self, after: str, count: int) -> Sequence[str]:
         """Return ids of executions that have not ended, in their order, behind the one named; asked by a restore only."""
         (found,) = await self._database.read([Query(_UNFINISHED, {"after": after, "rows": count})])
@@ -313,6 +337,7 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
     head = save.head
     current = head.current
     runnable = current is not None and current.work.state is StepState.EXECUTABLE and head.status not in ENDED
+    child = None if current is None else current.awaits
     return {
         "version": head.version,
         "status": head.status.value,
@@ -323,6 +348,8 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
         "lane": save.lane,
         "not_before": None if current is None or not runnable else NEVER_DUE if current.awaited_lock else current.work.not_before,
         "cleanup_number": head.left_behind[0].number if head.left_behind else None,
+        "awaits": None if child is None else child.execution_id,
+        "awaits_until": None if child is None or child.is_overdue else child.deadline,
         "body": dump_head(head, large),
     }
 

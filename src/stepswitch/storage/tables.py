@@ -94,6 +94,8 @@ executions: Final = Table(
     Column("lane", String),
     Column("not_before", BigInteger),
     Column("cleanup_number", Integer),
+    Column("awaits", String),
+    Column("awaits_until", BigInteger),
     Column("workflow_name", String, nullable=False),
     Column("context_type", String, nullable=False),
     Column("context", String),
@@ -116,6 +118,8 @@ executions: Final = Table(
     Index("executions_runnable", "runnable_since", "id", "lane", "not_before", "tenant", sqlite_where=text("runnable_since IS NOT NULL")),
     Index("executions_retained", "retained_til", sqlite_where=text("end_time IS NOT NULL")),
     Index("executions_cleanup", "id", sqlite_where=text("cleanup_number IS NOT NULL")),
+    Index("executions_awaiting", "id", "awaits", sqlite_where=text("awaits IS NOT NULL")),
+    Index("executions_awaiting_until", "awaits_until", sqlite_where=text("awaits_until IS NOT NULL")),
     sealed_index("executions"),
 )
 

@@ -13,7 +13,7 @@ from stepswitch.api.wire.documents import SnapshotText, SnapshotTexts, encode
 from stepswitch.api.wire.events import EventTexts
 from stepswitch.api.wire.fields import ALL, Fields
 from stepswitch.api.wire.times import format_time
-from stepswitch.domain.execution import Head, LogEntry, Probe, Status, StepError, StepExecution
+from stepswitch.domain.execution import ENDED, Child, Head, LogEntry, Probe, Status, StepError, StepExecution
 from stepswitch.domain.filters import written
 from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.records import StoredWorkflow
@@ -123,6 +123,8 @@ class Answers:
                 "workflow": f"{root.prefix}/workflow/{_escaped(head.workflow_id)}",
             },
         }
+        if head.parent is not None:
+            answer["parent"] = {"executionId": head.parent.execution_id, "stepNumber": head.parent.number}
         if head.start_time is not None:
             answer["startTime"] = format_time(head.start_time)
         if head.end_time is not None:
@@ -171,6 +173,18 @@ def _step(step: StepExecution, snapshot: Any, logs: Sequence[Mapping[str, str]],
         answer["cleanupPending"] = True
     if step.probe is not None:
         answer["probe"] = _probe(step.probe)
+    if step.child is not None:
+        answer["child"] = _child(step.child)
+    return answer
+
+
+def _child(child: Child) -> dict[str, Any]:
+    """Return the execution that a step waits for, or has waited for."""
+    answer = {"executionId": child.execution_id, "workflowId": child.workflow_id, "workflowName": child.workflow_name}
+    if child.status in ENDED:
+        answer["status"] = child.status
+    if child.waits:
+        answer["waits"] = child.waits
     return answer
 
 

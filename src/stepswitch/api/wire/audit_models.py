@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from stepswitch.api.wire.models import Structure, Time, must
+from stepswitch.api.wire.models import Time
+from stepswitch.api.wire.structures import Structure, must
 from stepswitch.engine.audit import Actor, Judgement
 
 

@@ -4,16 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, WithJsonSchema
 
-from stepswitch.api.wire.models import (
-    FileReference,
-    Kept,
-    Structure,
-    Time,
-    WorkflowBase,
-    WorkflowExecutionCreateRequest,
-    maybe,
-    must,
-)
+from stepswitch.api.wire.models import FileReference, Time, WorkflowBase, WorkflowExecutionCreateRequest
+from stepswitch.api.wire.structures import Kept, Structure, maybe, must
 from stepswitch.domain.document import OwnerType
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.names import MAX_NAME

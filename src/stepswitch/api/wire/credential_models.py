@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stepswitch.api.wire.models import Structure, Time, maybe, must
+from stepswitch.api.wire.models import Time
+from stepswitch.api.wire.structures import Structure, maybe, must
 
 _ROLES = ["Operations"]
 _WORKFLOWS = ["core *"]

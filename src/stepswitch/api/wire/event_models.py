@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from stepswitch.api.wire.models import ErrorEntry, Structure, Time, WaitingFor, maybe, must
+from stepswitch.api.wire.models import ErrorEntry, Time, WaitingFor
+from stepswitch.api.wire.structures import Structure, maybe, must
 from stepswitch.domain.execution import ContextType, LogLevel, Result, Status, Verdict
 from stepswitch.domain.states import StepState
 

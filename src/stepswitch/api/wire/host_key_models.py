@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from stepswitch.api.wire.models import Structure, Time, maybe, must
+from stepswitch.api.wire.models import Time
+from stepswitch.api.wire.structures import Structure, maybe, must
 
 HOST: Final[dict[str, Any]] = {"minLength": 1, "maxLength": 253, "pattern": r"^\S+$"}
 

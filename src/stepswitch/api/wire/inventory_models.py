@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stepswitch.api.wire.models import CredentialReference, Structure, Time, maybe, must
+from stepswitch.api.wire.models import CredentialReference, Time
+from stepswitch.api.wire.structures import Structure, maybe, must
 from stepswitch.domain.inventory import DEFAULT_API_VERSION, DEFAULT_EVERY_SECONDS, FunctionType, Platform, SourceKind
 from stepswitch.domain.inventory_document import LEAST_EVERY_SECONDS, MOST_EVERY_SECONDS, MOST_SESSIONS
 from stepswitch.domain.inventory_parts import LEAST_SECONDS

@@ -5,38 +5,15 @@ No request and no answer passes through these on its way: reading and writing by
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field, WithJsonSchema
 
+from stepswitch.api.wire.structures import Kept, Structure, maybe, must
 from stepswitch.domain.document import Comparator, OwnerType
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import ContextType, LogLevel, Result, Status, Verdict
 from stepswitch.domain.names import MAX_NAME
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import ValueType
-
-
-def maybe(description: str, **more: Any) -> Any:
-    """Return a field that is left out when it has no value."""
-    return Field(default=None, description=description, **more)
-
-
-def must(description: str, **more: Any) -> Any:
-    """Return a field that is always there."""
-    return Field(description=description, **more)
-
-
-class Structure(BaseModel):
-    """What all structures share: names as JSON writes them, and no field beside those that are listed."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True)
-
-
-class Kept(Structure):
-    """A part of a workflow document: a field that is not listed is kept, returned and warned about."""
-
-    model_config = ConfigDict(extra="allow")
-
 
 Scalar = Annotated[str | float | bool, Field(description="A string, a number or a boolean; structured data travels as a JSON string.")]
 
@@ -326,6 +303,23 @@ class Probe(Structure):
     error: ErrorEntry = maybe("Why the look did not succeed.")
 
 
+class Child(Structure):
+    """An execution that a step waits for."""
+
+    execution_id: str = must("The execution.")
+    workflow_id: str = must("The workflow in the catalogue.")
+    workflow_name: str = must("Its name when the execution was created.")
+    status: Status = maybe("How it has ended.")
+    waits: str = maybe("What somebody has to do there, or in an execution that it waits for itself.")
+
+
+class Parent(Structure):
+    """The step that waits for an execution."""
+
+    execution_id: str = must("The execution that it belongs to.")
+    step_number: int = must("The number of the step execution there.")
+
+
 class StepExecution(Structure):
     """One attempt at one step. Its number is its place in the array."""
 
@@ -345,6 +339,7 @@ class StepExecution(Structure):
     site: str = maybe("Where it is carried out.", examples=["default"])
     cleanup_pending: bool = maybe("Whether something may be left behind at the target: a session, a pod. Left out once it is gone.")
     probe: Probe = maybe("How it was, or is being, found out whether the step was done, where nobody knew.")
+    child: Child = maybe("The execution that it waits for, or has waited for.")
 
 
 class LockHolder(Structure):
@@ -357,7 +352,7 @@ class LockHolder(Structure):
 class WaitingFor(Structure):
     """One thing that an execution waits for."""
 
-    kind: Literal["person", "device", "lock", "site", "place", "time", "hold"] = must("What kind of thing.")
+    kind: Literal["person", "device", "lock", "site", "place", "time", "hold", "execution"] = must("What kind of thing.")
     name: str = must("Which one; of a device, what the inventory calls it, else its host.", examples=["core-7"])
     since: Time = must("Since when.")
     until: Time = maybe("Until when, where that is known.")
@@ -384,6 +379,7 @@ class WorkflowExecution(ExecutionRoot):
     retained_til: Time = maybe("Until when it is kept once it has ended.")
     creation_time: Time = must("When it was created.")
     creation_user: str = must("Who created it.", examples=["admin"])
+    parent: Parent = maybe("The step that waits for it.")
     aborted: bool = must("Whether somebody stopped it.")
     start_time: Time = maybe("When its first step was taken.")
     end_time: Time = maybe("When it ended.")

@@ -1,6 +1,7 @@
 """The structures of rehearsals as models, beside those of `models`. Read by `openapi` through the operations."""
 
-from stepswitch.api.wire.models import LogLine, Scalar, ScalarOrCredential, Structure, WorkflowBase, maybe, must
+from stepswitch.api.wire.models import LogLine, Scalar, ScalarOrCredential, WorkflowBase
+from stepswitch.api.wire.structures import Structure, maybe, must
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import ContextType, Result, Status, Verdict
 from stepswitch.engine.divergences import DivergenceKind

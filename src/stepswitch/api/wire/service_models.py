@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from stepswitch.api.wire.models import Structure, Time, maybe, must
+from stepswitch.api.wire.models import Time
+from stepswitch.api.wire.structures import Structure, maybe, must
 
 
 class Credentials(Structure):

@@ -1,6 +1,7 @@
 """The structures of steering as models, beside those of `models`. Read by `steering_operations`."""
 
-from stepswitch.api.wire.models import ScalarOrCredential, Step, Structure, maybe, must
+from stepswitch.api.wire.models import ScalarOrCredential, Step
+from stepswitch.api.wire.structures import Structure, maybe, must
 
 
 class WorkflowExecutionChange(Structure):

@@ -1,6 +1,6 @@
 """The structures of what tenants use, for the description of the API. Read by `usage`."""
 
-from stepswitch.api.wire.models import Structure, maybe, must
+from stepswitch.api.wire.structures import Structure, maybe, must
 
 
 class Amount(Structure):

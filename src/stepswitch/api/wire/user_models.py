@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from stepswitch.api.wire.models import Structure, Time, maybe, must
+from stepswitch.api.wire.models import Time
+from stepswitch.api.wire.structures import Structure, maybe, must
 
 _ROLES = ["Workflow Executor"]
 

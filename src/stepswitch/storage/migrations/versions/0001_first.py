@@ -133,6 +133,8 @@ def _executions() -> None:
         sa.Column("lane", sa.String(), nullable=True),
         sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("cleanup_number", sa.Integer(), nullable=True),
+        sa.Column("awaits", sa.String(), nullable=True),
+        sa.Column("awaits_until", sa.BigInteger(), nullable=True),
         sa.Column("workflow_name", sa.String(), nullable=False),
         sa.Column("context_type", sa.String(), nullable=False),
         sa.Column("context", sa.String(), nullable=True),
@@ -146,6 +148,8 @@ def _executions() -> None:
     for name, column in _EXECUTION_LISTS.items():
         op.create_index(f"executions_by_{name}", "executions", ["tenant", column, "creation_time", "id"])
     op.create_index("executions_cleanup", "executions", ["id"], sqlite_where=sa.text("cleanup_number IS NOT NULL"))
+    op.create_index("executions_awaiting", "executions", ["id", "awaits"], sqlite_where=sa.text("awaits IS NOT NULL"))
+    op.create_index("executions_awaiting_until", "executions", ["awaits_until"], sqlite_where=sa.text("awaits_until IS NOT NULL"))
     op.create_index("executions_retained", "executions", ["retained_til"], sqlite_where=sa.text("end_time IS NOT NULL"))
     in_line = ["runnable_since", "id", "lane", "not_before", "tenant"]
     op.create_index("executions_runnable", "executions", in_line, sqlite_where=sa.text("runnable_since IS NOT NULL"))
