@@ -34,7 +34,6 @@ from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryStore
-from stepswitch.engine.inventory_ports import InventoryStore
 from stepswitch.engine.inventory_sources import InventorySources
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.lists import Lists

@@ -365,6 +365,7 @@ BODIES: Final[dict[str, Callable[[Asked], Any]]] = {
     "rehearseWorkflow": _rehearsal,
     "createWorkflowExecution": Asked.order,
     "changeWorkflowExecution": _change,
+    "breakExecutionLock": lambda _: {"lockId": "17"},
     "setExecutionValues": lambda asked: {"values": {"kept": f"corrected {asked.own.mark}"}},
     "createUser": _new_user,
     "changeUser": lambda asked: {"roles": [asked.whose.thing("role", asked.act.pick)] if asked.act.pick else ["Workflow Designer"]},

@@ -114,6 +114,8 @@ NEED_ANOTHER_STATE = {
     "endOwnSession",
     "endSessionOfUser",
     "scanHostKeys",
+    "breakExecutionLock",
+    "refreshSource",
 }
 
 

@@ -71,7 +71,7 @@ async def test_devices_that_hang_drip_or_flood_hold_up_nobody_else(server: OpenS
             for place, each in enumerate(others):
                 waiting = await read(real, each)
                 assert waiting["status"] == "QUEUED", place
-                assert [(one["kind"], one["name"]) for one in waiting["waitingFor"]] == [("device", f"{address}:{server.port}")]
+                assert [(one["kind"], one["name"]) for one in waiting["waitingFor"]] == [("device", address)]
         for each in (execution for line in bad.values() for execution in reversed(line)):
             assert (await real.client.post(f"{PLAIN}/workflowExecution/{each}/abort")).status_code == 200
             await real.ended.wait_for(each)

@@ -133,16 +133,17 @@ async def test_an_abort_while_the_cluster_is_away_is_cleaned_up_when_it_is_back(
 async def test_a_pod_of_a_service_that_was_killed_is_removed_by_the_next_one(cluster: FakeCluster, tmp_path: Path) -> None:
     service = ServiceProcess(tmp_path / "data", STEPSWITCH_KUBERNETES_IMAGE="tools:1")
     await asyncio.to_thread(service.start)
-    async with httpx.AsyncClient(base_url=service.url, headers=await asyncio.to_thread(service.login), timeout=30) as client:
-        await know(client, cluster)
-        execution = await queue(client, scripted("echo begun; exec sleep 100"))
-        await until(client, execution, "begun")
-    await asyncio.to_thread(service.end, signal.SIGKILL)
-    assert len(cluster.names("pods")) == 1
-    await asyncio.to_thread(service.start)
     try:
+        async with httpx.AsyncClient(base_url=service.url, headers=await asyncio.to_thread(service.login), timeout=30) as client:
+            await know(client, cluster)
+            execution = await queue(client, scripted("echo begun; exec sleep 100"))
+            await until(client, execution, "begun")
+        await asyncio.to_thread(service.end, signal.SIGKILL)
+        assert len(cluster.names("pods")) == 1
+        await asyncio.to_thread(service.start)
         await until_gone(cluster)
         found = await asyncio.to_thread(service.get, execution, await asyncio.to_thread(service.login))
         assert (found["stepExecutions"][0]["result"], len(cluster.node.ended)) == ("UNKNOWN", 1), json.dumps(found)
     finally:
-        await asyncio.to_thread(service.end, signal.SIGKILL)
+        if service.process.poll() is None:
+            await asyncio.to_thread(service.end, signal.SIGKILL)

@@ -130,7 +130,7 @@ async def test_an_event_says_what_a_reading_says(desk: Desk) -> None:
     assert {"state", "attempt", "result", "startTime", "claimedTime", "endTime", "aborted", "site"} <= set(step)
     assert waits_for(reader, second)[0] == "person"
     (device,) = [wait for wait in waits(reader, second) if wait["kind"] == "device"][:1]
-    assert device == {"kind": "device", "name": "192.0.2.1:22", "since": device["since"]}
+    assert device == {"kind": "device", "name": "192.0.2.1", "since": device["since"]}
 
 
 def waits(reader: Reader, execution: str) -> list[dict[str, object]]:

@@ -108,6 +108,8 @@ ROWS: Final[dict[str, Two | str]] = {
     "restoreRevision": ONE_VALUE,
     "rehearseWorkflow": Two("workflow.startStepId", "rehearsals[0].name", body={"workflow": BROKEN, "rehearsals": [{}]}),
     "pauseExecution": STEERED,
+    "listLocks": TAKES_NOTHING,
+    "breakExecutionLock": Two("lockId", "If-Match", body={"lockId": 3}, headers=NO_TAG),
     "setExecutionValues": Two("values.nothing", "values.neither", body={"values": {"nothing": 1, "neither": 2}}),
     "followExecution": "an unknown event is no fault: the answer says that it has to be read anew",
     "followExecutions": "an unknown event is no fault: the answer says that it has to be read anew",

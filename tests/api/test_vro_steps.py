@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.real import Real, real_service
-from tests.certificates import own_certificate
-from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro, given
+from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro, given, open_vro
 
 OWN = "/stepswitch/api/v1"
 PLAIN = "/telco/api/workflows"
@@ -20,9 +19,7 @@ TEXT = {"type": "string"}
 
 @pytest.fixture
 async def vro(tmp_path: Path) -> AsyncIterator[FakeVro]:
-    certificate, tls = own_certificate(tmp_path)
-    async with FakeVro(tls) as vro:
-        vro.certificate = certificate
+    async with open_vro(tmp_path) as vro:
         yield vro
 
 
@@ -38,9 +35,8 @@ async def prepare(real: Real, vro: FakeVro, devices: str | None = None) -> None:
     where = [devices or f"{vro.host}:{vro.port}"]
     body = {"name": "paris vro", "source": {"kind": "stored", "value": PASSWORD}, "roles": ["*"], "workflows": ["*"], "devices": where}
     assert (await real.client.post(f"{OWN}/credentials", json=body)).status_code == 200
-    assert vro.certificate is not None
     endpoint = {
-        "url": vro.url().rstrip("/"), "caCertificates": vro.certificate.read_text(),
+        "url": vro.url().rstrip("/"), "caCertificates": vro.authority,
         "login": {"username": USER, "password": {"credential": "paris vro"}},
     }  # fmt: skip
     answer = await real.client.put(f"{OWN}/inventory", json={"vimLocations": {"paris": {"vro": endpoint}}})

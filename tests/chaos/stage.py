@@ -64,7 +64,11 @@ class Stage:
         return dict(answer.json()) if answer.content else {}
 
     def fatal(self, act: Callable[[], object]) -> None:
-        """Arm the service, do what it dies of, and return when it is dead."""
+        """Arm the service, do what it dies of, and return when it is dead.
+
+        Before, it is asked for what is no operation: when that is answered it is done with everything that was answered earlier.
+        """
+        self.service.client.get("/nothing-that-is-served")
         self.service.arm()
         with suppress(httpx.TransportError):
             act()

@@ -57,6 +57,7 @@ def first_schema(**fields: Any) -> dict[str, Any]:
              "inBinding": [
                  {"name": "hostNameOrIP", "type": "string", "exportName": "host"},
                  {"name": "port", "type": "number", "default": "22"},
+                 {"name": "cmd", "type": "string", "default": "uptime"},
                  {"name": "passwordAuthentication", "type": "boolean", "default": "true"},
                  {"name": "password", "type": "SecureString", "exportName": "pw"},
                  {"name": "encoding", "type": "string", "default": ""},

@@ -30,23 +30,32 @@ CORE, SIGNED = Reference("core"), SignedReference("core", "tom")
 def test_whoever_put_it_there_and_whoever_edited_the_step_are_both_asked(
     reference: Reference, editors: dict[str, str], people: tuple[str, ...]
 ) -> None:
-    need = need_of(head(editors=editors), found := step(inputs={"pw": reference, "cmd": "core"}), found.inputs, None)
+    need = need_of(head(editors=editors), found := step(inputs={"pw": reference, "cmd": "core"}), found.inputs, None, "admin")
     assert need is not None
     assert [(each.input, each.credential, each.people) for each in need.referrals] == [("pw", "core", people)]
 
 
 def test_a_step_that_takes_none_needs_none() -> None:
-    assert need_of(head(), step(), {"pw": "core"}, None) is None
+    assert need_of(head(), step(), {"pw": "core"}, None, "admin") is None
 
 
 @pytest.mark.parametrize(
-    ("editors", "people"), [({}, ("admin",)), ({"a": "eve"}, ("admin", "eve")), ({"a": "admin"}, ("admin",)), ({"b": "eve"}, ("admin",))]
+    ("editors", "designer", "people"),
+    [
+        ({}, "admin", ("admin",)),
+        ({}, "", ("admin",)),
+        ({}, "dora", ("admin", "dora")),
+        ({"a": "eve"}, "admin", ("admin", "eve")),
+        ({"a": "eve"}, "dora", ("admin", "dora", "eve")),
+        ({"a": "admin"}, "admin", ("admin",)),
+        ({"b": "eve"}, "admin", ("admin",)),
+    ],
 )
-def test_what_the_inventory_names_is_opened_for_who_made_the_execution_and_who_changed_the_step(
-    editors: dict[str, str], people: tuple[str, ...]
+def test_what_the_inventory_names_is_opened_for_all_who_say_what_is_done_with_it(
+    editors: dict[str, str], designer: str, people: tuple[str, ...]
 ) -> None:
     acts = StepSignature("ACTS", "", device_input="host")
-    need = need_of(head(editors=editors), step(), {"host": "core-7"}, acts)
+    need = need_of(head(editors=editors), step(), {"host": "core-7"}, acts, designer)
     assert need is not None
     assert not need.referrals
     wanted = need.of_inventory(CORE, Device("hop-1", 22))
@@ -56,7 +65,7 @@ def test_what_the_inventory_names_is_opened_for_who_made_the_execution_and_who_c
 
 
 def test_a_step_that_only_computes_can_have_nothing_opened() -> None:
-    assert need_of(head(), step(), {}, StepSignature("JS", "", only_computes=True)) is None
+    assert need_of(head(), step(), {}, StepSignature("JS", "", only_computes=True), "admin") is None
 
 
 class _Accounts:

@@ -63,8 +63,8 @@ class Line:
         return [lock.name for lock in (await self.head(execution_id)).locks]
 
     async def waits(self, execution_id: str) -> str | None:
-        current = (await self.head(execution_id)).current
-        return None if current is None or current.awaited_lock is None else current.awaited_lock.name
+        lock = (await self.head(execution_id)).awaited_lock
+        return None if lock is None else lock.name
 
 
 @pytest_asyncio.fixture
@@ -99,6 +99,19 @@ async def test_whoever_is_paused_in_line_goes_to_its_end_when_it_is_resumed(line
     await line.steer(Resume, second)
     await line.step(first)
     assert (await line.has(second), await line.has(third)) == ([], ["mine"])
+
+
+async def test_whoever_lets_go_and_asks_again_at_once_stands_behind_those_who_wait(line: Line) -> None:
+    policy: JsonObject = {"policy": {"lock": "mine", "unlock": "mine"}}
+    round_and_round = document(startStepId="a", steps={"a": {"type": "ACT", "nextStepId": "a", **policy}})
+    first = await line.queue(round_and_round)
+    await line.step(first, 0)
+    assert await line.has(first) == ["mine"], "nobody else wants it"
+    second = await line.queue(locked("a"))
+    await line.step(first, 1)
+    assert (await line.has(first), await line.waits(first), await line.has(second)) == ([], "mine", ["mine"])
+    await line.step(second)
+    assert await line.has(first) == ["mine"]
 
 
 async def test_two_that_take_two_locks_in_opposite_order_do_not_wait_for_ever(line: Line) -> None:

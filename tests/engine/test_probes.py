@@ -134,7 +134,7 @@ async def test_a_look_waits_for_its_device_and_says_so_and_keeps_nobody_else_fro
     held = await house.act.next()
     await house.clock.advance(5)
     view = await house.watch.until(house.service, execution, lambda view: bool(view.waiting_for) and view.waiting_for[0].kind == "device")
-    assert (view.waiting_for[0].name, view.head.status) == ("router:22", Status.RUNNING)
+    assert (view.waiting_for[0].name, view.head.status) == ("router", Status.RUNNING)
     elsewhere = await house.queue(document(steps=steps("a", a={"inBindings": {"host": text("switch")}})))
     (await house.act.next()).end()
     await house.until(elsewhere, Status.COMPLETED)

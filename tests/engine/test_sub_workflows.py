@@ -564,3 +564,33 @@ async def test_a_stored_password_is_handed_only_to_a_workflow_that_the_document_
         else:
             (await house.act.next()).end()
             await house.until(view.head.id, Status.COMPLETED)
+
+
+async def test_a_lock_that_whoever_waits_has_is_not_waited_for_below(house: House) -> None:
+    await store(house, called("a", a={"policy": {"lock": "core"}}))
+    source = calls(policy={"lock": "core"})
+    parent = await house.queue(source)
+    view = await house.until(parent, Status.FAILED)
+    child = last(view).child
+    assert child is not None
+    below = last(await house.view(child.execution_id))
+    assert (below.result, below.error.code) == (Result.FAILED, ErrorCode.DEADLOCK)
+    assert "an execution has it that waits for this one" in below.error.message
+
+
+async def test_circles_of_locks_are_found_through_those_who_wait_for_another_execution(house: House) -> None:
+    await store(house, called("a", a={"policy": {"lock": "ring"}}))
+    other = document(
+        name="other",
+        startStepId="a",
+        steps=steps("a", "b", a={"policy": {"lock": "ring"}}, b={"policy": {"lock": "core"}}),
+    )
+    one = await house.queue(other)
+    call = await house.act.next()
+    parent = await house.queue(calls(policy={"lock": "core"}))
+    await child_of(house, parent)
+    call.end()
+    failed = await house.watch.until(house.service, one, lambda view: view.head.status in ENDED)
+    assert (last(failed).error.code, last(failed).result) == (ErrorCode.DEADLOCK, Result.FAILED)
+    (await house.act.next()).end()
+    await house.until(parent, Status.COMPLETED)

@@ -120,7 +120,7 @@ async def test_what_waits_for_its_device_says_which(tmp_path: Path) -> None:
         await house.queue(source)
         call = await house.act.next()
         second = await house.queue(source)
-        assert [(each.kind, each.name) for each in (await house.view(second)).waiting_for] == [("device", "10.0.0.1:22")]
+        assert [(each.kind, each.name) for each in (await house.view(second)).waiting_for] == [("device", "10.0.0.1")]
         call.end()
         (await house.act.next()).end()
         await house.until(second, Status.COMPLETED)

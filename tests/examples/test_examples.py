@@ -19,12 +19,12 @@ from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.records import Committed, TrustedKey
 from stepswitch.engine.views import ExecutionView
 from tests.examples.cell_api import CellApi
-from tests.examples.inventory import have_known
 from tests.examples.cluster import set_up as set_up_cluster
+from tests.examples.inventory import have_known
 from tests.examples.machines import introduce
 from tests.examples.router import running_router, set_up
-from tests.kubernetes.api_server import FakeCluster
 from tests.examples.vro import running_vro
+from tests.kubernetes.api_server import FakeCluster
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
 from tests.routers.iosxr import IosXrShell
@@ -109,12 +109,9 @@ async def test_an_example_does_what_its_page_says(
     expected: dict[str, Any],
 ) -> None:
     api.set_up(expected.get("api", {}))
-    set_up_cluster(cluster, tmp_path, expected.get("cluster", {}))
-    await service.inventories.replace(SOMEBODY, {"vimLocations": {"paris": {"kubernetes": {"url": cluster.url("")}}}})
-    async with _router_of(request, service, expected) as talked_to:
-    request: pytest.FixtureRequest, service: Service, api: CellApi, tmp_path: Path, path: Path, expected: dict[str, Any]
-) -> None:
-    api.set_up(expected.get("api", {}))
+    if expected.get("cluster"):
+        set_up_cluster(cluster, tmp_path, expected["cluster"])
+        await service.inventories.replace(SOMEBODY, {"vimLocations": {"paris": {"kubernetes": {"url": cluster.url("")}}}})
     vro = running_vro(service, SOMEBODY, tmp_path) if expected.get("vro") else nullcontext()
     async with vro, _router_of(request, service, expected) as talked_to:
         view = await _execute(service, talked_to, api, _document(path), expected)

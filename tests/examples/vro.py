@@ -13,8 +13,7 @@ from stepswitch.engine.privileges import ADMINISTRATOR
 from stepswitch.engine.records import Account
 from stepswitch.steps.vro_errands import LIBRARY_SSH
 from stepswitch.storage.accounts import SqlAccountStore
-from tests.certificates import own_certificate
-from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro, given
+from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro, given, open_vro
 
 HEALED: Final = "192.0.2.9"
 
@@ -22,15 +21,14 @@ HEALED: Final = "192.0.2.9"
 @asynccontextmanager
 async def running_vro(service: Service, caller: Caller, place: Path) -> AsyncIterator[FakeVro]:
     """Give a vRO that the inventory calls `paris`, and that heals every machine but those called broken."""
-    certificate, tls = own_certificate(place)
-    async with FakeVro(tls) as vro:
+    async with open_vro(place) as vro:
         vro.workflow("Heal a virtual machine", inputs={"machine": "string", "attempts": "number", "password": "SecureString"}, work=_heals)
         login = {"hostNameOrIP": "string", "username": "string", "password": "SecureString", "cmd": "string"}
         vro.workflow("Run SSH command", LIBRARY_SSH.id, inputs=login, work=_is_up)
         await SqlAccountStore(service._database).put_account(Account(caller.user, caller.tenant, "no hash", (ADMINISTRATOR,)))
         order = CredentialOrder(StoredValue(PASSWORD), roles=("*",), workflows=("*",), devices=(f"{vro.host}:{vro.port}",))
         await service.credentials.add(caller, "paris vro", order)
-        endpoint = {"url": vro.url().rstrip("/"), "caCertificates": certificate.read_text(encoding="utf-8")}
+        endpoint = {"url": vro.url().rstrip("/"), "caCertificates": vro.authority}
         endpoint_login = {"login": {"username": USER, "password": {"credential": "paris vro"}}}
         await service.inventories.replace(caller, {"vimLocations": {"paris": {"vro": {**endpoint, **endpoint_login}}}})
         yield vro

@@ -24,7 +24,7 @@ from tests.fuzz.fuzzing import Budget, fuzz
 
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 SEED: Final = int(os.environ.get("FUZZ_SEED") or (SystemRandom().randrange(10**9) if EXAMPLES else 1))
-BUDGET: Final = Budget(EXAMPLES, EXAMPLES * 10, 6 * 3600, is_small=False) if EXAMPLES else Budget(12, 40, 600)
+BUDGET: Final = Budget(EXAMPLES, EXAMPLES * 10, 6 * 3600, is_small=False) if EXAMPLES else Budget(7, 24, 600)
 NEVER_DONE: Final = {
     *("scanHostKeys", "getVroLoginDetails"),
     *("beginProviderLogin", "finishProviderLogin", "openProviderSession", "beginDeviceLogin", "openDeviceSession"),

@@ -15,8 +15,8 @@ from tests.certificates import own_certificate
 from tests.chaos.service import PASSWORD, ROOT, ServiceProcess
 from tests.hunt.echo import EchoServer
 from tests.hunt.planted import Hunt
-from tests.netconf_devices import ScriptedDevice, data, error
 from tests.kubernetes.api_server import FakeCluster
+from tests.netconf_devices import ScriptedDevice, data, error
 from tests.openssh import OpenSshServer
 from tests.secrets.kubernetes_server import FakeKubernetes, open_kubernetes
 from tests.secrets.vault_server import FakeVault, open_vault

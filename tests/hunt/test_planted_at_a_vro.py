@@ -7,10 +7,9 @@ from typing import Any, Final
 import pytest
 
 from tests.api.real import OWN, PLAIN, Real, real_service
-from tests.certificates import own_certificate
 from tests.hunt.planted import Hunt, spellings
 from tests.steps.http_server import reply
-from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro
+from tests.steps.vro_server import PASSWORD, USER, FakeRun, FakeVro, open_vro
 
 SECRETS: Final = {
     "login of the vRO": PASSWORD,
@@ -36,9 +35,7 @@ def repeats(run: FakeRun) -> None:
 
 @pytest.fixture
 async def vro(tmp_path: Path) -> AsyncIterator[FakeVro]:
-    certificate, tls = own_certificate(tmp_path)
-    async with FakeVro(tls) as vro:
-        vro.certificate = certificate
+    async with open_vro(tmp_path) as vro:
         kinds = {"hostNameOrIP": "string", "username": "string", "password": "SecureString", "cmd": "string"}
         vro.workflow("Repeat", inputs={"pw": "SecureString"}, work=repeats)
         vro.workflow("Repeat a login", inputs=kinds, work=repeats)
@@ -53,9 +50,8 @@ async def prepare(real: Real, vro: FakeVro) -> None:
         for_all = {"roles": ["*"], "workflows": ["*"], "devices": devices}
         body = {"name": name, "source": {"kind": "stored", "value": value}, **for_all}
         assert (await real.client.post(f"{OWN}/credentials", json=body)).status_code == 200
-    assert vro.certificate is not None
     login = {"username": USER, "password": {"credential": "paris vro"}}
-    place = {"vro": {"url": vro.url().rstrip("/"), "caCertificates": vro.certificate.read_text(), "login": login}}
+    place = {"vro": {"url": vro.url().rstrip("/"), "caCertificates": vro.authority, "login": login}}
     device = {"addresses": ["192.0.2.7"], "login": {"username": "ann", "password": {"credential": "core"}}}
     answer = await real.client.put(f"{OWN}/inventory", json={"vimLocations": {"paris": place}, "devices": {"core-7": device}})
     assert answer.status_code == 200, answer.text

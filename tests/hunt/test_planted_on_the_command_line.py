@@ -79,7 +79,7 @@ def test_run_shows_no_planted_secret_and_leaves_none(desk: Desk) -> None:
     order = ("run", *desk.order(hunted(desk.house.secrets, **desk.house.target)), "--accept-new-host-keys")
     assert "********" in desk.said(*order, code=1)
     shown = json.loads(desk.said(*order, "--json", code=1))
-    assert [step["result"] for step in shown["stepExecutions"]] == ["SUCCEEDED"] * 4 + ["FAILED"] * 4
+    assert [step["result"] for step in shown["stepExecutions"]] == ["SUCCEEDED"] * 4 + ["FAILED"] * 6
     assert "********" in desk.shown(*order, code=1)
     assert not list(desk.temporary.rglob("stepswitch.db"))
     assert_nothing(desk.hunt)

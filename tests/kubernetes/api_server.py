@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -72,6 +72,8 @@ class FakeCluster(HttpServer):
         self.quota = ""
         self.busy: list[RefusedError] = []
         self.loses: dict[str, str] = {}
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when an answer was lost."""
         self.cuts_logs_after: list[int] = []
         """After how many bytes each of the next logs breaks off."""
         self._streams: set[asyncio.StreamWriter] = set()
@@ -133,6 +135,7 @@ class FakeCluster(HttpServer):
                 return writer.transport.abort()
             status, said = self._carry_out(asked, namespace, resource, name, given)
             if lost == "after":
+                self.on_lost()
                 return writer.transport.abort()
         except RefusedError as error:
             status, said = error.status, error.said

@@ -47,8 +47,8 @@ def everybody_is_granted_the_step(patch: pytest.MonkeyPatch) -> None:
     """A claim is granted although somebody else holds the step."""
     real = decide.decide
 
-    def grant(head: Any, event: Event, *more: Any) -> Decision:
-        decision = real(head, event, *more)
+    def grant(head: Any, event: Event, *more: Any, **named: Any) -> Decision:
+        decision = real(head, event, *more, **named)
         is_busy = isinstance(event, Claimed) and decision.reply is Reply.BUSY
         return replace(decision, reply=Reply.GRANTED) if is_busy else decision
 
@@ -80,9 +80,9 @@ def what_follows_goes_out_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """Tasks, cancels and what others read of an execution are those of a decision that is not on disk."""
     real = Conductor._save
 
-    async def save(self: Conductor, before: Any, decision: Decision, *more: Any) -> bool:
+    async def save(self: Conductor, before: Any, decision: Decision, *more: Any, **named: Any) -> bool:
         self._follow_up(decision, None)
-        return await real(self, before, decision, *more)
+        return await real(self, before, decision, *more, **named)
 
     patch.setattr(Conductor, "_save", save)
 
@@ -103,9 +103,9 @@ def what_was_done_in_doubt_is_done_again(patch: pytest.MonkeyPatch) -> None:
     """Neither the save nor the decision recognises an event by its id."""
     real = decide.decide
 
-    def forgetful(head: Any, event: Event, *more: Any) -> Decision:
+    def forgetful(head: Any, event: Event, *more: Any, **named: Any) -> Decision:
         bare = replace(head, applied=())
-        decision = real(bare, event, *more)
+        decision = real(bare, event, *more, **named)
         return replace(decision, head=head) if decision.head is bare else decision
 
     patch.setattr(conducting, "decide", forgetful)

@@ -15,7 +15,7 @@ from tests.steps.contexts import RecordingContext
 
 CREDENTIAL: Final = Reference("cluster")
 QUICK: Final = Times(
-    connect=5.0, answer=5.0, patience=0.5, pauses=(0.01, 0.02), schedule=0.2, refusal=0.1, drain=5.0, removal=5.0, last=4.0, look=0.05
+    connect=5.0, answer=5.0, patience=5.0, pauses=(0.01, 0.02), schedule=0.2, refusal=0.1, drain=5.0, removal=5.0, last=4.0, look=0.05
 )
 """Limits that tests wait for."""
 

@@ -10,6 +10,7 @@ from stepswitch.steps.netconf import NetconfStep
 from stepswitch.steps.ssh import SshStep
 from tests.netconfd import Netconfd
 from tests.openssh import OpenSshServer
+from tests.steps.vro_server import FakeVro, open_vro
 from tests.vcenter import FakeVCenter
 
 
@@ -43,6 +44,12 @@ async def netconf() -> AsyncIterator[NetconfStep]:
 async def center(tmp_path: Path) -> AsyncIterator[FakeVCenter]:
     async with FakeVCenter(tmp_path) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def vro(tmp_path: Path) -> AsyncIterator[FakeVro]:
+    async with open_vro(tmp_path) as vro:
+        yield vro
 
 
 @pytest.fixture

@@ -34,10 +34,10 @@ from tests.steps.clusters import Lab
 from tests.steps.contexts import RecordingContext
 from tests.steps.guest_context import asking, context_for
 from tests.steps.http_server import Asked, HttpServer, reply, says
-from tests.vcenter import FakeVCenter
 from tests.steps.vro_contexts import VIM, context_with, inventory_with
 from tests.steps.vro_server import FakeRun, FakeVro
 from tests.steps.vro_server import cut as cut_off
+from tests.vcenter import FakeVCenter
 
 BEGUN: Final = "begun"
 """The log line by which a step that goes on for long says that it has begun."""
@@ -520,7 +520,7 @@ class KubernetesCase(StepTypeCase):
         return self._lab.step
 
     async def open(self) -> None:
-        self._lab = await self.closing.enter_async_context(Lab())
+        self._lab = await self.closing.enter_async_context(Lab(patience=0.5))
 
     def context(self, **more: Any) -> RecordingContext:
         return self._lab.context(**more)
@@ -554,8 +554,6 @@ class KubernetesCase(StepTypeCase):
         return Situation(self._lab.inputs("printf 'a\\377b'"), outputs={"outputText": "a\ufffdb"})
 
 
-_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, KubernetesCase)
-_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, GuestCase)
 class VroCase(StepTypeCase):
     """What the step types of vRO have in common: a vRO over TLS. A connection that is cut is no doubt, for the run goes on and is asked for again."""
 
@@ -658,7 +656,7 @@ class VroExecCase(VroCase):
 
 
 _VRO: Final = (VroCustomCase, VroSshCase, VroScpCase, VroExecCase)
-_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, *_VRO)
+_ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, KubernetesCase, GuestCase, *_VRO)
 CASES: Final[Mapping[str, type[StepTypeCase]]] = {f"{case.name} {case.way}".strip(): case for case in _ALL}
 
 

@@ -1,6 +1,7 @@
 """TCA_EXEC while something breaks: answers that are lost, a vCenter that goes away, machines that restart, people who abort. Risk: a command that runs twice, is forgotten, or goes on unseen."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,15 +10,16 @@ import pytest
 
 from stepswitch.plugin import ErrorCode, Login, Outcome, Result, TargetError, VirtualMachine
 from stepswitch.steps.guest import GuestStep
-from tests import guests
+from stepswitch.steps.guest_connection import THREADS, SoapResponse
+from tests import guests, vcenter
 from tests.steps.contexts import RecordingContext
 from tests.steps.guest_context import CREDENTIALS, asking, assert_nothing_left, context_for, failure, known
 from tests.steps.http_server import HttpServer, reply, says
 from tests.vcenter import FakeVCenter
 
 BEGUN: Final = "it has begun"
-QUICK_SECONDS: Final = 5.0
-"""Within which an attempt that is stopped has ended: half of what an abort may take."""
+QUICK_SECONDS: Final = 8.0
+"""Within which an attempt that is stopped has ended: less than what an abort may take."""
 LONG: Final = f"echo {BEGUN}; (sleep 1000; echo) & sleep 1000"
 STUBBORN: Final = f"trap '' TERM; echo {BEGUN}; while :; do sleep 0.1; done"
 EVERY_CALL: Final = (
@@ -193,10 +195,11 @@ async def test_a_file_that_cannot_be_read_now_is_read_later(center: FakeVCenter,
     assert (outcome.result, outcome.outputs["outputText"]) == (Result.SUCCEEDED, "fine\n")
 
 
-async def test_what_a_command_leaves_running_is_neither_waited_for_nor_ended(center: FakeVCenter) -> None:
-    outcome = await GuestStep().run(asking("(sleep 1000; echo) & echo fine"), context_for(center))
-    assert (outcome.result, outcome.outputs["outputText"]) == (Result.SUCCEEDED, "fine\n")
-    assert center.guest.running()
+async def test_what_a_command_leaves_running_is_neither_waited_for_nor_ended(center: FakeVCenter, tmp_path: Path) -> None:
+    running = await Underway(center).begin(f"(sleep 1000; echo) & {waiting_for(tmp_path / 'go')}")
+    (tmp_path / "go").touch()
+    assert (await running).outputs["outputText"] == f"{BEGUN}\ndone\n"
+    assert len(center.guest.running()) == 2, "the shell behind the command, and what it waits for"
     assert center.guest.left() == []
 
 
@@ -229,6 +232,10 @@ async def test_an_abort_is_quick_whatever_is_not_answered_and_leaves_nothing(cen
     center.holds.clear()
     await cancelled(running)
     assert (center.guest.left(), center.guest.running()) == ([], [])
+    for thread in threading.enumerate():
+        if thread.name == THREADS:
+            await asyncio.to_thread(thread.join, QUICK_SECONDS)
+            assert not thread.is_alive()
 
 
 async def test_an_abort_while_the_vcenter_is_away_is_quick_and_said(center: FakeVCenter) -> None:
@@ -316,14 +323,22 @@ async def test_a_vcenter_that_cannot_be_asked_hears_nothing(center: FakeVCenter,
             + b"]><a>&b8;</a>",
             connection="close",
         ),
-        reply(200, b"<a>" + b" " * 17 * 1024 * 1024, connection="close"),
+        reply(200, b"<a>" + b" " * 200_000, connection="close"),
     ],
     ids=["nothing there", "a web page", "empty", "no XML", "half of it", "another protocol", "entities", "too much"],
 )
 async def test_whatever_is_no_vcenter_is_a_failure(center: FakeVCenter, monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
     monkeypatch.setattr(center, "handler_of", lambda asked: answer)
+    monkeypatch.setattr(SoapResponse, "_left", 100_000)
     outcome = await GuestStep().run(asking("id"), context_for(center))
     assert failure(outcome) == (Result.FAILED, ErrorCode.MALFORMED_ANSWER)
+
+
+async def test_an_answer_that_declares_a_document_type_is_refused(center: FakeVCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vcenter, "_HEAD", vcenter._HEAD.replace("?>", "?><!DOCTYPE Envelope>", 1))
+    outcome = await GuestStep().run(asking("id"), context_for(center))
+    assert failure(outcome) == (Result.FAILED, ErrorCode.MALFORMED_ANSWER)
+    assert center.calls == ["RetrieveServiceContent"]
 
 
 async def test_a_file_is_never_copied_without_tls(center: FakeVCenter, monkeypatch: pytest.MonkeyPatch) -> None:

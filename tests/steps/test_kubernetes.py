@@ -336,10 +336,11 @@ async def test_connections_that_break_and_a_server_that_forgets_cost_nothing(lab
     assert outcome.outputs == {"outputText": "begun\nsaid 1\nsaid 2\nsaid 3\n", "exitCode": 0, "n": 3}, outcome.error
 
 
-async def test_a_cluster_that_is_gone_for_good_leaves_unknown(lab: Lab) -> None:
-    running, context = await begun(lab, "exec sleep 100")
-    lab.proxy.close()
-    outcome = await running
+async def test_a_cluster_that_is_gone_for_good_leaves_unknown() -> None:
+    async with Lab(patience=0.3) as lab:
+        running, context = await begun(lab, "exec sleep 100")
+        lab.proxy.close()
+        outcome = await running
     assert code(outcome) == (Result.UNKNOWN, ErrorCode.CONNECTION_REFUSED)
     assert "nobody knows what became of it" in message(outcome)
     assert (outcome.outputs["outputText"], context.messages[-1]) == (
@@ -494,3 +495,38 @@ async def test_what_is_no_answer_of_kubernetes_is_said(lab: Lab, status: int, bo
         outcome = await run(lab, "true", context)
     assert (outcome.result, context.sent, told in message(outcome)) == (Result.FAILED, False, True), outcome.error
     assert lab.cluster.asked == []
+
+
+async def test_a_script_that_begins_while_it_is_given_up_leaves_unknown(lab: Lab) -> None:
+    node, store = lab.cluster.node, lab.cluster.store
+    node.refuses, node.stands_still = "not yet", {"stop"}
+    running = asyncio.create_task(run(lab, "exec sleep 100"))
+
+    async def when(reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not reached():
+                await store.news.wait()
+
+    await when(lambda: any("deletionTimestamp" in change.said["metadata"] for change in store.changes))
+    node.refuses, key = "", lab.cluster.pod_key()
+    node.take(key)
+    await when(lambda: store.objects[key]["status"]["phase"] == "Running")
+    asked = len(lab.cluster.asked)
+    async with asyncio.timeout(10):
+        while len(lab.cluster.asked) < asked + 2:  # so that it has looked since
+            await asyncio.wait([running], timeout=0.01)
+    node.stands_still.clear()
+    node.stop(key, 0.1)
+    outcome = await running
+    assert code(outcome) == (Result.UNKNOWN, ErrorCode.POD_REFUSED)
+    assert "it began all the same" in message(outcome)
+
+
+async def test_a_cluster_that_goes_before_a_pod_has_its_secret_has_failed_for_certain() -> None:
+    async with Lab(patience=0.3) as lab:
+        lab.cluster.loses["pods"] = "after"
+        lab.cluster.on_lost = lab.proxy.close
+        context = lab.context()
+        outcome = await run(lab, "echo ran", context)
+        assert (outcome.result, context.stays) == (Result.FAILED, True), outcome.error
+        assert (lab.cluster.names("pods"), lab.cluster.node.ended) == (["stepswitch-execution-1-0-1"], [])

@@ -352,17 +352,6 @@ async def test_a_worker_that_may_not_send_any_more_commits_nothing() -> None:
     assert device.asked[-3:] == ["discard-changes", "unlock", "close-session"]
 
 
-async def test_two_at_once_on_one_device_go_one_after_the_other() -> None:
-    async with ScriptedDevice({"get-config": data(PAYLOAD)}) as device:
-        step = NetconfStep()
-        contexts = [RecordingContext(host_keys=device.trusted(), execution_id=name) for name in ("one", "two")]
-        outcomes = await asyncio.gather(*(step.run(device.inputs(action="merge", payload=PAYLOAD), each) for each in contexts))
-        await step.close()
-    assert [outcome.result for outcome in outcomes] == [Result.SUCCEEDED] * 2
-    once = ["lock", "discard-changes", "edit-config", "commit", "get-config", "unlock", "close-session"]
-    assert device.asked == once * 2
-
-
 async def test_a_device_that_shows_defaults_is_asked_for_what_was_set() -> None:
     offers = (*CANDIDATE, "with-defaults:1.0?basic-mode=report-all&amp;also-supported=trim,explicit")
     async with ScriptedDevice({"get-config": data(PAYLOAD)}, capabilities=offers) as device:

@@ -63,8 +63,8 @@ def test_a_pattern_that_is_none_is_a_fault_of_validation(name: str) -> None:
 
 
 def test_a_device_at_an_address_with_colons_is_told_from_its_port() -> None:
-    device = SshStep().signature.device
-    assert [device({"hostNameOrIP": host}) for host in ("2001:db8::7", "192.0.2.7")] == ["[2001:db8::7]:22", "192.0.2.7:22"]
+    target = SshStep().signature.target
+    assert [str(target({"hostNameOrIP": host})) for host in ("2001:db8::7", "192.0.2.7")] == ["[2001:db8::7]:22", "192.0.2.7:22"]
 
 
 def test_constructing_the_step_does_not_import_the_driver() -> None:

@@ -211,8 +211,10 @@ async def test_a_server_without_common_algorithm_is_told_as_such(ssh: SshStep) -
     with OpenSshServer(
         more_settings="Ciphers 3des-cbc\nKexAlgorithms diffie-hellman-group-exchange-sha256\nMACs umac-64@openssh.com"
     ) as server:
-        outcome = await ssh.run(server.inputs(cmd="id"), RecordingContext(host_keys=server.trusted()))
-    assert error_of(outcome) == (Result.FAILED, ErrorCode.NO_COMMON_ALGORITHM)
+        found = {error_of(await ssh.run(server.inputs(cmd="id"), RecordingContext(host_keys=server.trusted()))) for _ in range(5)}
+    cut = (Result.FAILED, ErrorCode.CONNECTION_CUT)  # where the server hangs up before what it offers was read
+    assert (Result.FAILED, ErrorCode.NO_COMMON_ALGORITHM) in found
+    assert found <= {(Result.FAILED, ErrorCode.NO_COMMON_ALGORITHM), cut}
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from stepswitch.plugin import (
     VRO_RUN_ID,
@@ -27,7 +24,6 @@ from stepswitch.plugin import (
 from stepswitch.steps.vro import VroCustomStep
 from stepswitch.steps.vro_api import Patience
 from stepswitch.steps.vro_runs import Pauses, proposed_id
-from tests.certificates import own_certificate
 from tests.steps.contexts import RecordingContext
 from tests.steps.http_server import reply, says
 from tests.steps.vro_contexts import VIM, asks, context_with, inventory_with
@@ -36,14 +32,6 @@ from tests.steps.vro_server import PASSWORD, FakeRun, FakeVro, cut, given
 QUICK = Pauses(first=0.01, longest=0.02, lost=0.2, looks_for_begun=3)
 PATIENT = Pauses(first=0.01, longest=0.02, lost=60.0, looks_for_begun=3)
 SECRET = "a-word-that-nobody-may-read"
-
-
-@pytest_asyncio.fixture
-async def vro(tmp_path: Path) -> AsyncIterator[FakeVro]:
-    certificate, tls = own_certificate(tmp_path)
-    async with FakeVro(tls) as vro:
-        vro.certificate = certificate
-        yield vro
 
 
 def context_for(vro: FakeVro, **more: Any) -> RecordingContext:

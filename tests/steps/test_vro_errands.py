@@ -1,17 +1,13 @@
 """VRO_SSH, VRO_SCP and VRO_EXEC against a vRO on a real TLS socket. Risk: an input that vRO does not heed is taken as heeded; an exit code is not seen."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from stepswitch.plugin import VRO_RUN_ID, Device, ErrorCode, KnownDevice, Login, Outcome, Reference, Result, Value
 from stepswitch.steps.vro import VroStep
 from stepswitch.steps.vro_errands import LIBRARY_SSH, VroExecStep, VroScpStep, VroSshStep
 from stepswitch.steps.vro_runs import Pauses
-from tests.certificates import own_certificate
 from tests.steps.contexts import RecordingContext
 from tests.steps.vro_contexts import VIM, context_with, inventory_with
 from tests.steps.vro_server import PASSWORD, FakeRun, FakeVro, given
@@ -24,14 +20,6 @@ LIBRARY = {
 COMMAND = {"virtualMachine": "string", "username": "string", "password": "SecureString", "cmd": "string", "workingDirectory": "string"}
 SSH: dict[str, Value] = {"vimLocation": VIM, "hostNameOrIP": "192.0.2.7", "username": "ann", "password": "word", "cmd": "show version"}
 SECRETS = {"paris vro": PASSWORD, "core": "password-of-the-core", "smf": "password-of-the-smf"}
-
-
-@pytest_asyncio.fixture
-async def vro(tmp_path: Path) -> AsyncIterator[FakeVro]:
-    certificate, tls = own_certificate(tmp_path)
-    async with FakeVro(tls) as vro:
-        vro.certificate = certificate
-        yield vro
 
 
 def context_for(vro: FakeVro, **more: Any) -> RecordingContext:

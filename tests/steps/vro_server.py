@@ -9,13 +9,15 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
+from tests.certificates import own_certificate
 from tests.steps.http_server import Asked, Handler, HttpServer, reply
 
 USER: Final = "stepswitch"
@@ -114,6 +116,12 @@ class FakeVro(HttpServer):
         return found
 
     @property
+    def authority(self) -> str:
+        """The certificate that its own is checked against, in PEM."""
+        assert self.certificate is not None
+        return self.certificate.read_text(encoding="utf-8")
+
+    @property
     def runs(self) -> list[FakeRun]:
         """Every run, the first one first."""
         return [run for workflow in self.workflows.values() for run in workflow.runs.values()]
@@ -201,6 +209,15 @@ class FakeVro(HttpServer):
                     run.state = "canceled"
                 return reply(202)
         return reply(404)
+
+
+@asynccontextmanager
+async def open_vro(place: Path) -> AsyncIterator[FakeVro]:
+    """Give a vRO over TLS, whose `certificate` is in `place`."""
+    certificate, tls = own_certificate(place)
+    async with FakeVro(tls) as vro:
+        vro.certificate = certificate
+        yield vro
 
 
 def _link(**attributes: str) -> dict[str, Any]:

@@ -26,19 +26,19 @@ def locks(database: Database) -> SqlLockStore:
 
 
 async def asks(executions: SqlExecutionStore, name: str, lock: Lock = MINE, tenant: str = "default") -> Head:
-    made = replace(head(name, current=step(awaited_lock=lock)), tenant=tenant, last_time=NOW)
+    made = replace(head(name, current=step(), awaited_lock=lock), tenant=tenant, last_time=NOW)
     await executions.create(Save(made, locks=LockChange(asked=lock)), SNAPSHOT)
     return made
 
 
 async def has(executions: SqlExecutionStore, before: Head, lock: Lock = MINE) -> Head:
-    given = next_of(before, current=step(), locks=(*before.locks, lock))
+    given = next_of(before, awaited_lock=None, locks=(*before.locks, lock))
     await executions.save(Save(given, locks=LockChange(given=lock)))
     return given
 
 
 async def leaves(executions: SqlExecutionStore, before: Head, *left: Lock) -> Head:
-    after = next_of(before, locks=(), current=step())
+    after = next_of(before, locks=(), awaited_lock=None)
     await executions.save(Save(after, locks=LockChange(left=left)))
     return after
 
@@ -135,7 +135,7 @@ async def test_whoever_waits_for_a_lock_stands_in_the_queue_and_is_not_taken_fro
 
 @given(keys=st.lists(TEXTS, max_size=3), awaited=st.none() | TEXTS)
 def test_locks_come_back_as_they_were_stored(keys: list[str], awaited: str | None) -> None:
-    made = head(locks=tuple(Lock(key, key) for key in keys), current=step(awaited_lock=None if awaited is None else named(awaited)))
+    made = head(locks=tuple(Lock(key, key) for key in keys), awaited_lock=None if awaited is None else named(awaited))
     found = head_from(load(dump_head(made, Large())), {})
     assert found == made
     assert [each.name for each in found.locks] == keys

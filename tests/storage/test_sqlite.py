@@ -314,7 +314,11 @@ def test_a_file_that_is_no_database_leaves_no_connection_open(tmp_path: Path) ->
 
 _BOUNDED = {"_OPEN_CLAIMS", "_FOREIGN_CLAIMS"}
 """They look at all claims, of which there are never more than places for steps."""
-_WALKING = {"_CLEANUPS": "SCAN executions USING INDEX executions_cleanup", "_FORGET": "SCAN commits"}
+_WALKING = {
+    "_CLEANUPS": "SCAN executions USING INDEX executions_cleanup",
+    "_FORGET": "SCAN commits",
+    "_UNHEARD": "SCAN executions USING COVERING INDEX executions_awaiting",
+}
 """They walk an index that holds what they look for and nothing else, or the oldest rows up to a limit."""
 _SORTING = {"_STEPS", "_LINES", *(f"_PAGES[{order}]" for order in log_statements._PAGES)}
 """They sort one page, or its sizes."""

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.execution import (
+    Child,
     Claim,
     ContextType,
     Head,
     Leftover,
     LogEntry,
     LogLevel,
+    Parent,
     Probe,
     Result,
     Status,
@@ -21,6 +23,7 @@ from stepswitch.domain.execution import (
     StepExecution,
     Verdict,
 )
+from stepswitch.domain.locks import Lock
 from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.states import StepState
 from stepswitch.engine.records import Save, Snapshot
@@ -163,6 +166,8 @@ STEPS: Final = st.builds(
     site=TEXTS,
     reruns=st.integers(0, 3),
     probe=st.none() | PROBES,
+    child=st.none()
+    | st.builds(Child, st.uuids().map(str), TEXTS, TEXTS, TIMES, st.sampled_from(Status), st.integers(0, 9), TEXTS, st.booleans()),
     extra=_extra(StepExecution),
 )
 
@@ -215,6 +220,9 @@ HEADS: Final = st.builds(
     epoch=TEXTS,
     is_confidential=st.booleans(),
     holds_unsafe=st.booleans(),
+    locks=st.lists(st.builds(Lock, TEXTS, TEXTS), max_size=2).map(tuple),
+    awaited_lock=st.none() | st.builds(Lock, TEXTS, TEXTS),
+    parent=st.none() | st.builds(Parent, TEXTS, st.integers(0, 9), st.integers(1, 9), st.booleans()),
     applied=st.lists(TEXTS, max_size=8).map(tuple),
     version=st.just(1),
     extra=_extra(Head),

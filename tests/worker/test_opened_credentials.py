@@ -147,3 +147,16 @@ async def test_what_the_inventory_names_and_nobody_may_use_is_told_to_the_step_t
     assert (step.result, step.error) == (
         Result.FAILED, StepError(ErrorCode.CREDENTIAL_REFUSED, "nothing was sent: no credential called 'core' may be used here")
     )  # fmt: skip
+
+
+async def _is_refused_once(_inputs: PlainValues, context: StepContext) -> Outcome:
+    for anew in (False, True, False):
+        await context.secret(Reference("core"), TARGET, anew=anew)
+    return Outcome(Result.SUCCEEDED)
+
+
+async def test_a_credential_that_the_target_has_refused_is_opened_anew_where_the_step_type_asks(house: House) -> None:
+    task = await house.begin()
+    house.ask.script = _is_refused_once
+    assert (await house.done(task)).result is Result.SUCCEEDED
+    assert [need.device for need in house.credentials.asked] == [TARGET, TARGET]

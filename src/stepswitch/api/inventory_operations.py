@@ -109,7 +109,7 @@ INVENTORY_OPERATIONS: Final = (
     *(operation for kind in KINDS for operation in _of_kind(kind)),
     Operation(
         "listSourceStates", "GET", f"{_WHOLE}/source-states", inventory.list_source_states, _TAG, "See how the sources stand",
-        "Of every source, by their ids: when it was read to its end last, since when it cannot be read and why, how much it brings, and what of it "
+        "Of every source, in the order of the inventory: when it was read to its end last, since when it cannot be read and why, how much it brings, and what of it "
         "cannot be used.",
         list[models.SourceStanding], refusals=(401, 403, 500, 503), needs=needs.READ_INVENTORY, audit=Audit.READ,
     ),

@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final, TypedDict
 
 import structlog
@@ -26,7 +25,7 @@ from stepswitch.bootstrap.service import Service
 from stepswitch.bootstrap.sources import wire_sources
 from stepswitch.bootstrap.step_types import computing_types, installed_types, step_types
 from stepswitch.bootstrap.sub_workflows import wire_sub_workflows
-from stepswitch.bootstrap.works import dispatcher_of, surroundings_of
+from stepswitch.bootstrap.works import Disk, dispatcher_of, surroundings_of, works_of
 from stepswitch.config.settings import Settings
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.domain.execution import Limits
@@ -50,7 +49,6 @@ from stepswitch.engine.inventory_ports import LooksAgain
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.known_inventories import KnownInventories
 from stepswitch.engine.lists import Lists
-from stepswitch.engine.locks import LockLines
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
 from stepswitch.engine.news import Newsroom
@@ -59,8 +57,6 @@ from stepswitch.engine.rehearsals import Rehearsals
 from stepswitch.engine.roles import Roles
 from stepswitch.engine.snapshots import Snapshots
 from stepswitch.engine.steering import ExecutionSteering
-from stepswitch.engine.sub_workflows import SubWorkflows
-from stepswitch.engine.timekeeper import Rhythm, Timekeeper
 from stepswitch.engine.usage import Usages
 from stepswitch.engine.users import Users
 from stepswitch.engine.views import Views
@@ -87,10 +83,7 @@ from stepswitch.storage.usage import SqlUsageStore
 from stepswitch.system import SystemClock, TimeOrderedIds
 from stepswitch.telemetry.audit_forwarder import AuditForwarder
 from stepswitch.telemetry.syslog import Origin, destination_of
-from stepswitch.worker.attempt import Surroundings
-from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.pool import Pool
-from stepswitch.worker.step_runner import StepRunner
 
 _Types = Mapping[str, StepType]
 _log = structlog.get_logger("stepswitch")
@@ -153,7 +146,7 @@ async def open_service(
         computing = computing_types(types)
         types = types or step_types(settings)
         rules = Rules(installed_types(types), limits_of(settings), await current_epoch(database))
-        disk = _Disk(data_dir, database, keeper, TimeOrderedIds().new())
+        disk = Disk(data_dir, database, keeper, TimeOrderedIds().new())
         service = _wire(settings, clock, rules, types, computing=computing, disk=disk, callers=callers)
         await service.cut_answers.recall()
         await load_inventory(service.inventories, inventory, clock)
@@ -200,19 +193,8 @@ class _Repeats(TypedDict):
     ids: Ids
 
 
-@dataclass(frozen=True, slots=True)
-class _Disk:
-    """What is on the disk, open."""
-
-    data_dir: DataDir
-    database: SqliteDatabase
-    keeper: KeyKeeper
-    instance: str
-    """Who this process is, in its claims."""
-
-
 def _wire(
-    settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: _Disk, callers: Callers | None
+    settings: Settings, clock: Clock, rules: Rules, types: _Types, *, computing: _Types, disk: Disk, callers: Callers | None
 ) -> Service:
     data_dir, database, ids, secrets = disk.data_dir, disk.database, TimeOrderedIds(), Masking()
     store, keys = SqlExecutionStore(database), SqlHostKeyStore(database)
@@ -257,12 +239,8 @@ def _wire(
         inventories=wire_inventories(database, known, clock),
         inventory_sources=sources,
         files=files,
-        _data_dir=data_dir,
-        _database=database,
         _dispatcher=dispatcher,
-        _backlog=backlog,
-        **_works(settings, disk, around, types, backlog, family=family, conductor=conductor, pool=pool),
-        _keeper=disk.keeper,
+        **works_of(settings, disk, around, types, backlog, family=family, conductor=conductor, pool=pool),
     )
 
 
@@ -359,60 +337,6 @@ def _rehearsals(settings: Settings, computing: _Types, secrets: Secrets, shared:
         catalogue=shared["catalogue"],
         files=shared["files"],
         strict=settings.strict_documents,
-    )
-
-
-class _Works(TypedDict):
-    """What carries steps out, and what watches over that."""
-
-    _claims: Claims
-    _pool: Pool
-    _cleaner: Cleaner
-    _sub_workflows: SubWorkflows
-    _runner: StepRunner
-    _lock_lines: LockLines
-    _timekeeper: Timekeeper
-
-
-def _works(
-    settings: Settings,
-    disk: _Disk,
-    around: Surroundings,
-    types: _Types,
-    backlog: Backlog,
-    *,
-    family: SubWorkflows,
-    conductor: Conductor,
-    pool: Pool,
-) -> _Works:
-    database, cleaner = disk.database, Cleaner(types, around)
-    conductor.observe(lines := LockLines(SqlLockStore(database), conductor))
-    timekeeper = Timekeeper(
-        store=SqlExecutionStore(database),
-        accounts=SqlAccountStore(database),
-        conductor=conductor,
-        claims=around.claims,
-        clock=around.clock,
-        instance=disk.instance,
-        backlog=backlog,
-        has_in_hand=pool.has_in_hand,
-        clean_up=cleaner.begin,
-        sub_workflows=family,
-        rhythm=Rhythm(silence_seconds=settings.silence_seconds),
-        files=around.files,
-        commits=SqlCommitLog(database),
-        requests=SqlRequestStore(database),
-        locks=lines,
-    )
-    runner = StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=disk.instance)
-    return _Works(
-        _claims=around.claims,
-        _pool=pool,
-        _cleaner=cleaner,
-        _sub_workflows=family,
-        _runner=runner,
-        _lock_lines=lines,
-        _timekeeper=timekeeper,
     )
 
 

@@ -308,7 +308,7 @@ def _locks_in_circle(p: Progress, event: LocksInCircle) -> Decision:
 
 def _awaited(p: Progress, event: LockGiven | LocksInCircle) -> Lock | None:
     """Return the lock that the current step waits for, where that is the one that is meant."""
-    lock = p.step.awaited_lock
+    lock = p.head.awaited_lock
     return lock if _is_current(p, event) and lock is not None and lock.key == event.key else None
 
 

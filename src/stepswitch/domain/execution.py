@@ -223,8 +223,6 @@ class StepExecution:
     site: str = "default"
     reruns: int = 0
     probe: Probe | None = None
-    awaited_lock: Lock | None = None
-    """What it waits for before it can be taken."""
     child: Child | None = None
     """The execution that it waits for, or has waited for."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -303,6 +301,8 @@ class Head:
     """It was restored and nobody has looked at it since: it pauses before the first step that is not safe to run again."""
     locks: tuple[Lock, ...] = ()
     """What nobody else of the tenant has as long as this execution has it."""
+    awaited_lock: Lock | None = None
+    """What the current step waits for before it can be taken."""
     parent: Parent | None = None
     """Who waits for it; None where it stands for itself."""
     applied: tuple[str, ...] = ()

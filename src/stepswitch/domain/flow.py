@@ -85,7 +85,10 @@ def begin_step(
         device=lane_of(p.signature(step), bound.inputs, p.inventory),
     )
     if state is StepState.EXECUTABLE:
-        _offer(p, step, bound)
+        _note(p, bound)
+        if step.policy.lock is not None:
+            locking.ask(p, step, bound.inputs)
+        _dispatch(p, step, bound)
 
 
 def _bind(p: Progress, step: Step) -> Bound:
@@ -111,11 +114,6 @@ def make_executable(p: Progress, *events: StepEvent) -> None:
         device=lane_of(p.signature(step), bound.inputs, p.inventory),
         snapshot_id=p.head.snapshot_id,
     )
-    _offer(p, step, bound)
-
-
-def _offer(p: Progress, step: Step, bound: Bound) -> None:
-    """Let a step that has become executable be taken, as soon as it has the lock that it wants."""
     _note(p, bound)
     if step.policy.lock is not None:
         locking.ask(p, step, bound.inputs)
@@ -132,7 +130,7 @@ def dispatch(p: Progress) -> None:
 
 
 def _dispatch(p: Progress, step: Step, bound: Bound) -> None:
-    if p.step.awaited_lock is not None:
+    if p.head.awaited_lock is not None:
         p.awaited = None
         return
     p.awaited = TaskKind.STEP if _needs_worker(p.signature(step), bound) else TaskKind.TURN
@@ -147,7 +145,7 @@ def is_due(p: Progress, *, has_waited: bool = False) -> bool:
     work = p.step.work
     return (
         work.state is StepState.EXECUTABLE
-        and p.step.awaited_lock is None
+        and p.head.awaited_lock is None
         and (has_waited or work.not_before is None or work.not_before <= p.clock)
     )
 
@@ -198,7 +196,7 @@ def _failure(code: ErrorCode, message: str) -> Outcome:
 
 def fail_in_circle(p: Progress, told: str) -> None:
     """Fail the current step, which waits for a lock that will never be free."""
-    p.current = changed(p.step, awaited_lock=None)
+    p.change(awaited_lock=None)
     p.start()
     report(p, _failure(ErrorCode.DEADLOCK, told), StepEvent.CLAIMED, StepEvent.REPORTED)
 
@@ -347,7 +345,9 @@ def lose(p: Progress, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
 def hold(p: Progress, reason: str, code: ErrorCode | None = None) -> None:
     """Pause before the current step, which nobody has claimed."""
     p.awaited = None
-    p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD), awaited_lock=None)
+    p.current = changed(p.step, state=advance(p.step.state, StepEvent.HELD))
+    if p.head.awaited_lock is not None:
+        p.change(awaited_lock=None)
     _pause_before(p, reason, code)
 
 
@@ -382,6 +382,6 @@ def end(p: Progress, status: Status) -> None:
     """End the execution; its last step execution stays in the head."""
     p.awaited = None
     p.end(status)
-    if p.head.locks:
-        p.change(locks=())
+    if p.head.locks or p.head.awaited_lock is not None:
+        p.change(locks=(), awaited_lock=None)
     p.log(f"ended {status}", LogLevel.INFO if status is Status.COMPLETED else LogLevel.ERROR)

@@ -5,7 +5,6 @@ paused, until a step with `policy.unlock` is left or it ends; a step that asks f
 docs/decisions/0036-a-lock-is-a-place-in-line.md.
 """
 
-from stepswitch.domain.changed import changed
 from stepswitch.domain.document import Step
 from stepswitch.domain.execution import LogLevel, Values
 from stepswitch.domain.lanes import found_lane
@@ -18,14 +17,13 @@ def ask(p: Progress, step: Step, inputs: Values) -> None:
     lock = _wanted(p, step.policy.lock, step, inputs)
     if lock is None or lock in p.head.locks:
         return
-    p.current = changed(p.step, awaited_lock=lock)
+    p.change(awaited_lock=lock)
     p.log(f"step {step.id} ({p.step.number}) asks for the lock {_told(lock)}")
 
 
 def has(p: Progress, lock: Lock) -> None:
     """Note that the current step has the lock that it waited for."""
-    p.current = changed(p.step, awaited_lock=None)
-    p.change(locks=(*p.head.locks, lock))
+    p.change(locks=(*p.head.locks, lock), awaited_lock=None)
     p.log(f"step {p.step.step_id} ({p.step.number}) has the lock {_told(lock)}")
 
 

@@ -48,8 +48,9 @@ class LockChange:
 
 def lock_change(had: Sequence[Lock], awaited: Lock | None, has: Sequence[Lock], awaits: Lock | None) -> LockChange | None:
     """Return what leads from locks that an execution had, and the one that it waited for, to those of now; None where all is as it was."""
-    given = awaited if awaited is not None and awaited in has and awaited not in had else None
-    before = (*had, *(() if awaited is None else (awaited,)))
-    left = tuple(each for each in before if each not in has and each != awaits)
-    asked = awaits if awaits is not None and awaits not in before else None
+    given = awaited if awaited is not None and awaited in has else None
+    left = tuple(each for each in had if each not in has)
+    if awaited is not None and given is None and awaited != awaits:
+        left = (*left, awaited)
+    asked = awaits if awaits is not None and awaits != awaited else None  # also one that was let go just now: at the end of the line
     return LockChange(asked, given, left) if asked or given or left else None

@@ -163,7 +163,6 @@ def _abort(p: Progress, event: Abort) -> Decision:
         aborted=True,
         result=result,
         end_time=step.end_time or p.now,
-        awaited_lock=None,
     )
     flow.end(p, Status.ABORTED)
     return p.decision(event.id)

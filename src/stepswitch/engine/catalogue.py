@@ -159,7 +159,8 @@ class Catalogue:
     async def _next(self, caller: Caller, stored: StoredWorkflow, document: JsonObject, warnings: tuple[Fault, ...]) -> Checked:
         if document.get("name") != stored.document.get("name"):
             _check_name(caller, document)
-        workflow = replace(stored, revision=stored.revision + 1, document=document)
+        last = "" if caller.user == stored.creation_user else caller.user
+        workflow = replace(stored, revision=stored.revision + 1, document=document, changed_by=last)
         await self._store.replace(workflow, self._clock.now(), caller.user, change(caller, stored, workflow))
         return Checked(workflow, (*warnings, *await self.missing_files(caller, document)))
 

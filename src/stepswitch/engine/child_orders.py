@@ -62,7 +62,8 @@ class ChildOrder:
     child: Child
     link: Parent
     mask: Mask
-    faults: tuple[Fault, ...] = ()
+    stored: StoredWorkflow
+    """The workflow as it was looked at: what is handed to it was held against this, and no later revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ class ChildOrders:
         if step is None:
             raise AssertionError("an execution that waits has a step execution")
         compiled = await self._snapshots.get(head.snapshot_id)
-        mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
+        mask = Mask(self._secrets, head, [compiled])
+        if head.is_confidential:
+            mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
         try:
             caller = await self._caller(head)
             redirections.check_choice(caller, compiled, step.step_id, self._rules.types)
@@ -129,7 +132,7 @@ class ChildOrders:
             retained_til=head.retained_til if head.retained_til > self._clock.now() else None,
             faults=tuple(handed.faults),
         )
-        return ChildOrder(caller, request, head, child, link, mask)
+        return ChildOrder(caller, request, head, child, link, mask, stored)
 
     async def place(self, order: ChildOrder, begun: ChildBegun) -> Reply:
         """Make the execution, in the save of `begun`, and return what became of that; raises RefusedError where it cannot be made."""
@@ -138,7 +141,7 @@ class ChildOrders:
         editor = head.editors.get(step_id)
         called = Called(order.link, begun, None if editor == head.creation_user else editor)
         try:
-            return await self._executions.create_called(order.caller, order.request, order.child.execution_id, called)
+            return await self._executions.create_called(order.caller, order.stored, order.request, called)
         except (NotFoundError, NotPermittedError, InvalidRequestError, ProviderUnavailableError) as error:
             raise RefusedError(self._outcome(error, head, order.mask)) from None
 

@@ -54,7 +54,9 @@ class ChildOutcomes:
         compiled, own = await self._snapshots.get(parent.snapshot_id), await self._snapshots.get(child.snapshot_id)
         if parent.current is None:
             raise AssertionError("an execution that waits has a step execution")
-        mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(child)
+        mask = Mask(self._secrets, child, [own])
+        if child.is_confidential:
+            mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(child)
         given = _given(child, own, mask, compiled.workflow, compiled.workflow.steps[parent.current.step_id])
         error = _error(child, given.faults)
         outputs = {**given.outputs, "executionId": child.id, "status": child.status.value}

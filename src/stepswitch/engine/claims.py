@@ -19,7 +19,7 @@ from stepswitch.domain.values import ValueType
 from stepswitch.engine.conductor import Conductor, was_granted
 from stepswitch.engine.confidential import Mask
 from stepswitch.engine.crash_points import CrashPoint, reach
-from stepswitch.engine.credential_use import Need, need_of
+from stepswitch.engine.credential_use import Need, designer_of, need_of
 from stepswitch.engine.device_limits import DeviceLimits
 from stepswitch.engine.inventory_ports import NO_INVENTORY
 from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
@@ -188,7 +188,7 @@ class Claims:
             mask=Mask(self._secrets, head, [compiled], [] if of is None else [(of, compiled)]),
             is_confidential=head.is_confidential,
             started=self._clock.now(),
-            need=need_of(head, current, work.inputs, signature),
+            need=need_of(head, current, work.inputs, signature, designer_of(compiled.snapshot)),
         )
 
     async def report(self, grant: Grant, outcome: Outcome, *, is_left_behind: bool = False) -> Reply:

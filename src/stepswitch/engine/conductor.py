@@ -167,7 +167,7 @@ class Conductor:
                 unsaved, saved = around_save(event)
                 reach(unsaved)
                 locks = _lock_change(head, decision.head)
-                if await self._save(head, decision, event, locks, entry, creation):
+                if await self._save(head, decision, event, locks, entry=entry, creation=creation):
                     reach(saved)
                     self._follow_up(decision, locks)
                     return decision
@@ -268,13 +268,7 @@ class Conductor:
         return head
 
     async def _save(
-        self,
-        before: Head,
-        decision: Decision,
-        event: Event,
-        locks: LockChange | None,
-        entry: Entry | None = None,
-        creation: Creation | None = None,
+        self, before: Head, decision: Decision, event: Event, locks: LockChange | None, *, entry: Entry | None, creation: Creation | None
     ) -> bool:
         """Return whether the decision is on disk; False where somebody else saved first, or nobody knows and it is not."""
         head = decision.head
@@ -362,9 +356,8 @@ def _lane(decision: Decision) -> str | None:
 
 def _lock_change(before: Head | None, after: Head) -> LockChange | None:
     """Return what a decision does to the lines for locks; asked of every one, and nearly always nothing."""
-    had = () if before is None else before.locks
-    awaited = None if before is None or before.current is None else before.current.awaited_lock
-    awaits = None if after.current is None else after.current.awaited_lock
+    had, awaited = ((), None) if before is None else (before.locks, before.awaited_lock)
+    awaits = after.awaited_lock
     return None if after.locks is had and awaits is awaited else lock_change(had, awaited, after.locks, awaits)
 
 

@@ -140,7 +140,7 @@ class _Uses:
         if signature is None:
             return ()
         if not signature.device_inputs:
-            return (None,)
+            return () if signature.waits else (None,)
         for binding in step.in_bindings:
             read = {binding.export_name, *(binding.template.names if binding.template is not None else ())}
             if binding.name in signature.device_inputs and not read.isdisjoint(self._written):

@@ -22,6 +22,7 @@ from stepswitch.engine.credential_ports import CredentialFinder, RolesOfPeople, 
 from stepswitch.engine.credential_records import Credential, kind_of
 from stepswitch.engine.credential_rules import Person, Refusal, device_refusal, refusal
 from stepswitch.engine.ports import Clock
+from stepswitch.engine.records import Snapshot
 
 USE: Final = "useCredential"
 """What the audit trail calls it."""
@@ -54,7 +55,7 @@ class Need:
     device: Device | None
     referrals: tuple[Referral, ...]
     people: tuple[str, ...] = ()
-    """In whose names it takes what an entry of the inventory names: who made the execution, and who last changed the step."""
+    """In whose names it takes what an entry of the inventory names: who made the execution, who stored its workflow, who last changed the step."""
 
     def of_inventory(self, reference: Reference, device: Device) -> "Need":
         """Return the need of one credential that an entry of the inventory names, for where the attempt acts with it."""
@@ -75,7 +76,12 @@ class OpensCredentials(Protocol):
         ...
 
 
-def need_of(head: Head, step: StepExecution, inputs: Values, signature: StepSignature | None) -> Need | None:
+def designer_of(snapshot: Snapshot) -> str:
+    """Return who stored the workflow of a snapshot last."""
+    return snapshot.designer or str(snapshot.document.get("creationUser", ""))
+
+
+def need_of(head: Head, step: StepExecution, inputs: Values, signature: StepSignature | None, designer: str) -> Need | None:
     """Return which credentials a step, or a look of its probe, takes; None where it takes none, and acts on nothing."""
     taken = {name: value for name, value in inputs.items() if isinstance(value, Reference)}
     if not taken and (signature is None or signature.only_computes):
@@ -90,7 +96,7 @@ def need_of(head: Head, step: StepExecution, inputs: Values, signature: StepSign
         number=step.number,
         device=None if signature is None else signature.target(inputs),
         referrals=tuple(Referral(name, each.credential, _people(head, step, each)) for name, each in taken.items()),
-        people=(head.creation_user,) if editor in (None, head.creation_user) else (head.creation_user, editor),
+        people=tuple(dict.fromkeys(each for each in (head.creation_user, designer, editor) if each)),
     )
 
 

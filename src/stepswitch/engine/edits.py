@@ -64,7 +64,7 @@ def edit(
         place.keys for place in masked_places(sent)
     }
     given_by = givers.after(user, document, stored, kept)
-    whole = compile_snapshot(compiled.snapshot.tenant, document, secret_digest, given_by)
+    whole = compile_snapshot(compiled.snapshot.tenant, document, secret_digest, given_by, compiled.snapshot.designer)
     return Edit(whole, frozenset(document["steps"]), (), checked.warnings)
 
 

@@ -124,13 +124,12 @@ class Executions:
         """Return a workflow that the caller may see; raises NotFoundError."""
         return await self._catalogue.get(caller, workflow_id)
 
-    async def create_called(self, caller: Caller, request: ExecutionRequest, execution_id: str, called: Called) -> Reply:
-        """Queue an execution that a step waits for, in the save that lets it wait; return what became of that. Raises as `create`.
+    async def create_called(self, caller: Caller, stored: StoredWorkflow, request: ExecutionRequest, called: Called) -> Reply:
+        """Queue an execution of a workflow as it is given, in the save that lets a step wait for it; return what became of that. Raises as `create`.
 
         It takes the place of the one that waits for it, which is not in line meanwhile: only what a tenant may have in all is asked for. Its
         context is the other's, with what was deduced there.
         """
-        stored = await self.workflow(caller, request.workflow_id)
         compiled = await self._allowed(caller, stored, request)
         held = {*compiled.workflow.attachments.values(), *request.attachments.values()}
         self._files.hold(held)
@@ -138,7 +137,7 @@ class Executions:
             await self._refuse_faults(caller, request, compiled)
             admission = await self._intake.admit_called(caller.tenant)
             try:
-                return await self._begin_called(caller, request, compiled, execution_id, called)
+                return await self._begin_called(caller, request, compiled, called)
             finally:
                 admission.settled()
         finally:
@@ -210,10 +209,8 @@ class Executions:
         entry = caller.entry(thing_of(decision.head), after=created(decision.head))
         return await self._conductor.create(decision, compiled, origin.mark, searched, entry)
 
-    async def _begin_called(
-        self, caller: Caller, request: ExecutionRequest, compiled: Compiled, execution_id: str, called: Called
-    ) -> Reply:
-        made = await self._decided(caller, request, compiled, execution_id, called)
+    async def _begin_called(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, called: Called) -> Reply:
+        made = await self._decided(caller, request, compiled, called.begun.child.execution_id, called)
         searched = self._views.searched_context(made.head, compiled)
         decision = await self._conductor.begin_child(called.parent.execution_id, called.begun, made, compiled, searched)
         return decision.reply
@@ -250,7 +247,7 @@ class Executions:
         """Return a workflow as its executions see it."""
         revision = (stored.tenant, stored.id, tag_of(stored))
         return await self._conductor.snapshots.of_revision(
-            revision, stored.tenant, partial(snapshot_document, stored), partial(given_in_snapshot, stored)
+            revision, stored.tenant, partial(snapshot_document, stored), partial(given_in_snapshot, stored), stored.changed_by
         )
 
 

@@ -146,13 +146,13 @@ class InventorySources:
         return shown
 
     async def states(self, caller: Caller) -> Sequence[ShownSource]:
-        """Return how the sources of the caller's tenant stand, by their ids."""
+        """Return how the sources of the caller's tenant stand, in the order of the inventory."""
         caller.require(Privilege.INVENTORY_READ)
         known = await self._known.known(caller.tenant)
         readings = {each.source: each for each in await self._store.readings(caller.tenant)}
         return [
             self._shown(caller.tenant, source, _of_place(readings.get(name), source), known.inventory, known.problems.get(name, ()))
-            for name, source in sorted(known.inventory.sources.items())
+            for name, source in known.inventory.sources.items()
         ]
 
     async def look_for(self, tenant: str, section: Section, entry_id: str) -> bool:

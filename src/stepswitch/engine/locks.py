@@ -129,7 +129,7 @@ class LockLines:
             first = await self._store.first(chain[-1].tenant, chain[-1].key)
             if first is None or first.execution_id == chain[-1].execution_id:
                 return ()
-            following = await self._store.awaited_by(first.execution_id)
+            following = await self._waits_at(first.execution_id)
             if following is None:
                 return ()
             begins = next((number for number, each in enumerate(chain) if each.execution_id == following.execution_id), None)
@@ -138,18 +138,30 @@ class LockLines:
             chain.append(following)
         return ()
 
+    async def _waits_at(self, execution_id: str) -> LockPlace | None:
+        """Return where an execution stands in line, or the one that its step waits for; None where neither does."""
+        for _ in range(MOST_LINKS):
+            place = await self._store.awaited_by(execution_id)
+            head = None if place is not None else await self._conductor.head(execution_id)
+            child = None if head is None or head.current is None else head.current.child
+            if child is None:
+                return place
+            execution_id = child.execution_id
+        return None
+
 
 def _told(victim: Head, others: Sequence[Head]) -> str:
+    if not others:
+        return (
+            f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for an execution has it that waits for this one; "
+            "let only one of the two workflows ask for it"
+        )
     has = ", ".join(sorted(map(_name, victim.locks)))
-    waits = "; ".join(f"execution {head.id} waits for {_name(_awaited(head))}" for head in others)
+    waits = "; ".join(f"execution {head.id} waits for {_name(head.awaited_lock)}" for head in others)
     return (
-        f"nothing was sent: the lock {_name(_awaited(victim))} would never be free, for this execution has {has}, and {waits}; "
+        f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for this execution has {has}, and {waits}; "
         "let both workflows ask for their locks in the same order"
     )
-
-
-def _awaited(head: Head) -> Lock | None:
-    return None if head.current is None else head.current.awaited_lock
 
 
 def _name(lock: Lock | None) -> str:

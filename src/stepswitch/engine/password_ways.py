@@ -201,7 +201,9 @@ class Ways:
 
     def _leads(self, step_id: str, each: _Input) -> bool:
         step = self._steps[step_id]
-        return each.name == _CODE or each.name in TARGET or each.name in step.acts_on or (step.calls and not each.is_secret)
+        return (
+            each.name == _CODE or each.name in TARGET or each.name in step.acts_on or (step.calls and each.source[0] != ValueType.PASSWORD)
+        )
 
     def _holders(self, places: Collection[Place]) -> tuple[set[str], dict[str, bool]]:
         """Return the names that may hold the passwords of some places, and the steps that are handed one, with whether they may hand it on."""

@@ -315,7 +315,7 @@ class StepContext(Protocol):
     async def secret(self, reference: Reference, at: Device, *, anew: bool = False) -> str:
         """Return the value of a credential that an entry of the inventory names, for use at a host and port; it is hidden in all that the attempt says.
 
-        Opened in the name of who made the execution and who last changed the step; raises CredentialError where one of them may not use
+        Opened in the name of who made the execution, who stored its workflow and who last changed the step; raises CredentialError where one of them may not use
         it there, or it cannot be opened. An attempt that asks again is told the same; `anew`, after a refusal, what it is by now.
         """
 

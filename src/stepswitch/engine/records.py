@@ -44,6 +44,8 @@ class Snapshot:
     """Whether passwords may stand in it."""
     given_by: Mapping[str, str] = field(default_factory=dict)
     """Who gave the passwords in it that its maker did not give: see `givers`."""
+    designer: str = ""
+    """Who stored the workflow last, where that was not its maker: what it does is done in his name, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class StoredWorkflow:
     document: Mapping[str, Any]
     given_by: Mapping[str, str] = field(default_factory=dict)
     """Who gave the passwords in it that its creator did not give: see `givers`."""
+    changed_by: str = ""
+    """Who stored it last, where that was not its creator."""
 
 
 @dataclass(frozen=True, slots=True)

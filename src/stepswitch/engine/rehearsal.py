@@ -233,7 +233,7 @@ class Play:
 
     def _is_given_lock(self) -> bool:
         """Give the execution the lock that it waits for, which nobody else can have here; return whether there was one."""
-        awaited = self._step.awaited_lock
+        awaited = self.head.awaited_lock
         if awaited is not None:
             self._apply(LockGiven(self._event_id(), self._step.number, self._step.attempt, awaited.key))
         return awaited is not None

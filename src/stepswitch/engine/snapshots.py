@@ -51,15 +51,21 @@ def plain_digest(content: bytes) -> str:
 
 
 def compile_snapshot(
-    tenant: str, document: Mapping[str, Any], secret_digest: Digest = plain_digest, given_by: Mapping[str, str] = NOTHING
+    tenant: str,
+    document: Mapping[str, Any],
+    secret_digest: Digest = plain_digest,
+    given_by: Mapping[str, str] = NOTHING,
+    designer: str = "",
 ) -> Compiled:
-    """Return `document`, which was validated before, as a snapshot of `tenant`; `given_by` is as in `Snapshot`.
+    """Return `document`, which was validated before, as a snapshot of `tenant`; `given_by` and `designer` are as in `Snapshot`.
 
     `secret_digest` names one in which passwords may stand: from a plain hash of it a short password could be guessed.
     """
     digest = secret_digest if mentions_passwords(document) else plain_digest
-    content = tenant.encode() + b"\0" + canonical_json(document) + (b"\0" + canonical_json(given_by) if given_by else b"")
-    return _compile(Snapshot(digest(content), tenant, document, given_by=given_by))
+    more = b"".join(b"\0" + canonical_json(each) for each in (given_by, designer) if each)
+    return _compile(
+        Snapshot(digest(tenant.encode() + b"\0" + canonical_json(document) + more), tenant, document, given_by=given_by, designer=designer)
+    )
 
 
 def _compile(snapshot: Snapshot) -> Compiled:
@@ -98,12 +104,17 @@ class Snapshots:
         return self._kept.get(snapshot_id) or await self._once(snapshot_id, lambda: self._read(snapshot_id))
 
     async def of_revision(
-        self, revision: Hashable, tenant: str, document: Callable[[], Mapping[str, Any]], given_by: Callable[[], Mapping[str, str]] = dict
+        self,
+        revision: Hashable,
+        tenant: str,
+        document: Callable[[], Mapping[str, Any]],
+        given_by: Callable[[], Mapping[str, str]] = dict,
+        designer: str = "",
     ) -> Compiled:
         """Return the snapshot of `document`, which never changes for one `revision` of a workflow."""
         snapshot_id = self._of_revision.get(revision)
         compiled = None if snapshot_id is None else self._kept.get(snapshot_id)
-        return compiled or await self._once(revision, lambda: self._compile_revision(revision, tenant, document(), given_by()))
+        return compiled or await self._once(revision, lambda: self._compile_revision(revision, tenant, document(), given_by(), designer))
 
     def missing(self, snapshot_ids: Iterable[str]) -> list[str]:
         """Return which of the snapshots are not at hand."""
@@ -141,9 +152,10 @@ class Snapshots:
         return compiled
 
     async def _compile_revision(
-        self, revision: Hashable, tenant: str, document: Mapping[str, Any], given_by: Mapping[str, str]
+        self, revision: Hashable, tenant: str, document: Mapping[str, Any], given_by: Mapping[str, str], designer: str
     ) -> Compiled:
-        compiled = await aside(partial(compile_snapshot, tenant, document, self.secret_digest, given_by), is_slow=is_large(document))
+        made = partial(compile_snapshot, tenant, document, self.secret_digest, given_by, designer)
+        compiled = await aside(made, is_slow=is_large(document))
         self.keep(compiled)
         self._of_revision[revision] = compiled.snapshot.id
         if len(self._of_revision) > REVISIONS_KEPT:

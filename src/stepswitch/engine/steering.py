@@ -357,7 +357,7 @@ def _refuse_unseen(head: Head, seen: Seen) -> None:
 
 def _snapshot_of(stored: StoredWorkflow, snapshots: Snapshots) -> Compiled:
     """Return the snapshot that an execution of a workflow would have now."""
-    return compile_snapshot(stored.tenant, snapshot_document(stored), snapshots.secret_digest, given_in_snapshot(stored))
+    return compile_snapshot(stored.tenant, snapshot_document(stored), snapshots.secret_digest, given_in_snapshot(stored), stored.changed_by)
 
 
 def file_key(head: Head, wanted: str) -> str:

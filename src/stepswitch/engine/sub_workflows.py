@@ -6,6 +6,7 @@ at when one of them was saved, and the timekeeper finds what a stop has left. Im
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -108,10 +109,13 @@ class SubWorkflows:
             task = self._wanted.pop(execution_id)
             work = asyncio.get_running_loop().create_task(self._do(execution_id, task))
             self._running[execution_id] = work
-            work.add_done_callback(lambda _, of=execution_id: self._end(of))  # type: ignore[misc] # bound now, not when it is called
+            work.add_done_callback(partial(self._end, execution_id))
 
-    def _end(self, execution_id: str) -> None:
+    def _end(self, execution_id: str, done: "asyncio.Task[None]") -> None:
         del self._running[execution_id]
+        fault = None if done.cancelled() else done.exception()
+        if fault is not None:
+            _log.error("a sub-workflow could not be followed", execution=execution_id, exc_info=fault)
         self._pump()
 
     async def _do(self, execution_id: str, task: Task | None) -> None:

@@ -11,7 +11,6 @@ from stepswitch.domain.changed import changed
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.events import Task
 from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
-from stepswitch.domain.locks import Lock
 from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.conductor import Conductor
@@ -197,7 +196,7 @@ class Views:
         by_line: dict[tuple[str, str], LockHolder | None] = {}
         found = {}
         for head in heads:
-            lock = awaited_lock(head)
+            lock = head.awaited_lock
             if lock is None:
                 continue
             line = (head.tenant, lock.key)
@@ -209,7 +208,7 @@ class Views:
         return found
 
     async def _holder(self, head: Head) -> LockHolder | None:
-        return None if awaited_lock(head) is None else (await self.holders([head])).get(head.id)
+        return None if head.awaited_lock is None else (await self.holders([head])).get(head.id)
 
     async def _first(self, tenant: str, key: str) -> LockHolder | None:
         first = await self._locks.first(tenant, key)
@@ -298,7 +297,7 @@ class Views:
         """Return what an execution waits for; `compiled` is its snapshot, `holder` who has the lock that it waits for."""
         if head.status is Status.PAUSED or not is_in_line(head):
             return waiting_for_somebody(head)
-        lock = awaited_lock(head)
+        lock = head.awaited_lock
         if lock is not None and head.current is not None:
             return (WaitingFor("lock", lock.name, head.current.since, holder=holder),)
         waiting = self._dispatcher.waiting(head.id)
@@ -334,11 +333,6 @@ def waiting_for_somebody(head: Head) -> tuple[WaitingFor, ...]:
         return ()
     own = WaitingFor("execution", child.execution_id, head.current.claimed_time or head.last_time)
     return (own, WaitingFor("person", child.waits, head.last_time)) if child.waits else (own,)
-
-
-def awaited_lock(head: Head) -> Lock | None:
-    """Return the lock that an execution waits for."""
-    return None if head.current is None else head.current.awaited_lock
 
 
 def is_in_line(head: Head) -> bool:

@@ -18,6 +18,8 @@ MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _DECLARATION: Final = b"<!DOCTYPE"
 LETTING_GO_SECONDS: Final = 0.5
 """How long a thread whose sockets are shut down may take to notice."""
+THREADS: Final = "stepswitch-vcenter"
+"""What its threads are called."""
 _T = TypeVar("_T")
 
 
@@ -130,7 +132,7 @@ async def in_thread(work: Callable[[], _T], give_up: Callable[[], None], seconds
             loop.call_soon_threadsafe(tell, settle, value)
 
     ended.add_done_callback(lambda future: future.cancelled() or future.exception())
-    threading.Thread(target=carry_out, name="stepswitch-vcenter", daemon=True).start()
+    threading.Thread(target=carry_out, name=THREADS, daemon=True).start()
     try:
         await asyncio.wait([ended], timeout=seconds)
     finally:

@@ -4,6 +4,7 @@ Gone is what the cluster no longer has: a pod that is being ended counts as ther
 """
 
 import asyncio
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Final
 
@@ -11,31 +12,41 @@ from stepswitch.steps.kubernetes_api import Api, Object, Patience
 from stepswitch.steps.kubernetes_cluster import Target
 from stepswitch.steps.kubernetes_inputs import Kind
 from stepswitch.steps.kubernetes_objects import GRACE_SECONDS, name_in
+from stepswitch.steps.kubernetes_pod import read_pod
 
 _LONGEST_PAUSE: Final = 1.0
 
 
-async def remove(api: Api, target: Target, selector: str, kind: Kind, *, secret: str | None, patience: Patience) -> list[str]:
-    """Remove whatever `selector` finds, with its Secrets and `secret`; return how the pods and jobs were called, now gone.
+@dataclass(slots=True)
+class Removed:
+    """How the pods and jobs were called that are gone now, and whether a script was seen to have begun in one."""
+
+    names: list[str] = field(default_factory=list)
+    has_begun: bool = False
+
+
+async def remove(api: Api, target: Target, selector: str, kind: Kind, *, secret: str | None, patience: Patience) -> Removed:
+    """Remove whatever `selector` finds, with its Secrets and `secret`; return what it was when it is gone.
 
     Raises ApiError, LinkError, and TimeoutError where the caller limits how long it may take.
     """
-    names: list[str] = []
+    removed = Removed()
     secrets = set() if secret is None else {secret}
     for pause in chain(patience.pauses, repeat(patience.pauses[-1])):
         found = await _found(api, target, selector, kind, patience)
         for path, each in found:
             name = each["metadata"]["name"]
             secrets.add(name_in(each))
-            if name not in names:
-                names.append(name)
+            removed.has_begun |= read_pod(each).has_begun
+            if name not in removed.names:
+                removed.names.append(name)
                 await _delete(api, f"{path}/{name}", each, patience)
         if not found:
             break
         await asyncio.sleep(min(pause, _LONGEST_PAUSE))
     for name in sorted(secrets):
         await _delete(api, f"{target.secrets}/{name}", {}, patience)
-    return names
+    return removed
 
 
 async def _found(api: Api, target: Target, selector: str, kind: Kind, patience: Patience) -> list[tuple[str, Object]]:

@@ -17,7 +17,7 @@ from stepswitch.steps.kubernetes_inputs import Kind, Request
 from stepswitch.steps.kubernetes_log import Handed, LogReader, follow_log
 from stepswitch.steps.kubernetes_objects import Made, runnable, secret
 from stepswitch.steps.kubernetes_pod import Pod, Why, refused
-from stepswitch.steps.kubernetes_removal import remove
+from stepswitch.steps.kubernetes_removal import Removed, remove
 from stepswitch.steps.kubernetes_times import Times
 from stepswitch.steps.kubernetes_verdict import Heard, concluded
 from stepswitch.steps.kubernetes_watch import PodWatch
@@ -50,6 +50,7 @@ class Run:
         self._patience = Patience(times.patience, times.pauses)
         self._output = Output(context, LogLevel.INFO, encoding="utf-8", limit_bytes=context.output_limit_bytes)
         self._pod: Pod | None = None
+        self._may_begin = False
 
     async def carry_out(self) -> Outcome:
         """Run the script, and return what it came to when nothing is left of it, or when that could not be done."""
@@ -69,8 +70,8 @@ class Run:
         """Remove what an earlier attempt of the execution has left: only one of them may act."""
         patience = replace(self._patience, seconds=min(self._patience.seconds, _FIRST_SECONDS), reconnects=False)
         async with asyncio.timeout(self._times.removal):
-            names = await remove(self._api, self._target, self._made.earlier, self._request.kind, secret=None, patience=patience)
-        for name in names:
+            removed = await remove(self._api, self._target, self._made.earlier, self._request.kind, secret=None, patience=patience)
+        for name in removed.names:
             await self._context.log(f"removed {name}, which an earlier attempt had left", LogLevel.WARN)
 
     def _not_begun(self, error: ApiError | LinkError | TimeoutError) -> Outcome:
@@ -105,6 +106,7 @@ class Run:
             raise _NotMadeError(error, may_begin=False) from None
         uid = str((there.get("metadata") or {}).get("uid") or "")
         await self._context.log(f"made the {self._request.kind} {name} in the namespace {target.namespace} of {target.location}")
+        self._may_begin = True
         try:
             await self._api.create(target.secrets, secret(self._request, self._made, manifest, uid), self._patience)
         except (ApiError, LinkError) as error:
@@ -202,30 +204,30 @@ class Run:
         return self._heard().outcome(Result.UNKNOWN, Why(why.code, message))
 
     async def _removed(self, outcome: Outcome) -> Outcome:
-        """Return the outcome after what was made is gone; where it may not be, a script that had not begun still may."""
+        """Return the outcome after what was made is gone. A script that had not begun may do so until then, and nobody knows how far it comes."""
+        doubt = ""
         try:
             async with asyncio.timeout(self._times.removal):
-                await self.remove()
+                if (await self.remove()).has_begun:
+                    doubt = "it began all the same, and was ended"
         except (ApiError, LinkError, TimeoutError):
             self._context.leave_behind()
             await self._tell_left()
-            error = outcome.error
-            if error is None or self._has_ended or outcome.result is Result.UNKNOWN:
-                return outcome
-            return replace(
-                outcome,
-                result=Result.UNKNOWN,
-                error=StepError(error.code, f"{error.message}; {self._made.name} may be left, and may yet begin"),
-            )
-        return outcome
+            doubt = f"{self._made.name} may be left, and may yet begin"
+        error = outcome.error
+        if not doubt or error is None or outcome.result is Result.UNKNOWN or self._has_ended or not self._may_begin:
+            return outcome
+        return replace(outcome, result=Result.UNKNOWN, error=StepError(error.code, f"{error.message}; {doubt}"))
 
     @property
     def _has_ended(self) -> bool:
         return self._pod is not None and self._pod.is_over
 
-    async def remove(self) -> None:
+    async def remove(self) -> Removed:
         """Remove what the attempt has made, and return when it is gone; raises ApiError and LinkError."""
-        await remove(self._api, self._target, self._made.selector, self._request.kind, secret=self._made.name, patience=self._patience)
+        return await remove(
+            self._api, self._target, self._made.selector, self._request.kind, secret=self._made.name, patience=self._patience
+        )
 
     async def _leave(self) -> None:
         """Remove what an attempt that is stopped has made, as far as that is quick; say what is left."""

@@ -14,7 +14,7 @@ from stepswitch.engine.kept_passwords import mentions_passwords
 from stepswitch.engine.records import Revision, StoredWorkflow
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.database import Database, Op, Query, Statement
-from stepswitch.storage.documents import body_of, dump_document
+from stepswitch.storage.documents import dump_document, workflow_in
 from stepswitch.storage.encoding import searchable
 from stepswitch.storage.file_uses import add_uses, drop_uses, workflow_owner
 from stepswitch.storage.places import revision_place, workflow_place
@@ -108,7 +108,7 @@ class SqlCatalogueStore:
         if not found:
             return None
         created_at, user, revision, body = found[0]
-        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, **body_of(body))
+        workflow = StoredWorkflow(workflow_id, tenant, created_at, user, revision, **workflow_in(body))
         if changes == self._changes:  # else it may be this very workflow that has just changed
             self._kept.put((tenant, workflow_id), workflow, size_in_memory(workflow.document))
         return workflow
@@ -123,7 +123,7 @@ class SqlCatalogueStore:
         place = revision_place(workflow.tenant, workflow.id, number)
         params = {"tenant": workflow.tenant, "id": workflow.id, "number": number}
         (found,) = await self._database.read([Query(_REVISION, params, place=lambda _: place)])
-        return replace(workflow, revision=number, **body_of(found[0][0])) if found else None
+        return replace(workflow, revision=number, **workflow_in(found[0][0])) if found else None
 
 
 def _place_of(workflow: StoredWorkflow) -> bytes | None:

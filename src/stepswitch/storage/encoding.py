@@ -241,7 +241,6 @@ def step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
 def _step_from(plain: Mapping[str, Any], apart: Apart) -> StepExecution:
     known = _known(plain, _STEP_FIELDS) | _attempt_from(plain, _STEP_MAPS, apart)
     known["probe"] = _probe_from(plain["probe"], apart) if plain["probe"] else None
-    known["awaited_lock"] = Lock(**plain["awaited_lock"]) if plain["awaited_lock"] else None
     child = plain["child"]
     known["child"] = Child(**{**child, "status": Status(child["status"])}) if child else None
     return StepExecution(**known)
@@ -311,6 +310,7 @@ def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     known["current"] = _step_from(plain["current"], apart) if plain["current"] else None
     known["debug_step_ids"] = tuple(plain["debug_step_ids"])
     known["left_behind"] = tuple(Leftover(**each) for each in plain["left_behind"])
+    known["awaited_lock"] = Lock(**plain["awaited_lock"]) if plain["awaited_lock"] else None
     known["locks"] = tuple(Lock(**each) for each in plain["locks"])
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None

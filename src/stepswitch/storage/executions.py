@@ -15,7 +15,7 @@ from stepswitch.engine.records import WHOLE_LOG, Creation, LogPage, OpenClaim, R
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
-from stepswitch.storage.documents import body_of, dump_document
+from stepswitch.storage.documents import dump_document, snapshot_in
 from stepswitch.storage.encoding import (
     Apart,
     Large,
@@ -240,7 +240,7 @@ class SqlExecutionStore:
         """See `ExecutionStore`."""
         query = Query(_SNAPSHOT, {"id": snapshot_id}, place=lambda row: snapshot_place(row[0], snapshot_id))
         (found,) = await self._database.read([query])
-        return Snapshot(snapshot_id, found[0][0], **body_of(found[0][1])) if found else None
+        return Snapshot(snapshot_id, found[0][0], **snapshot_in(found[0][1])) if found else None
 
     async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
         """See `ExecutionStore`."""
@@ -346,7 +346,7 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
         "retained_til": head.retained_til,
         "runnable_since": current.work.since if current is not None and runnable else None,
         "lane": save.lane,
-        "not_before": None if current is None or not runnable else NEVER_DUE if current.awaited_lock else current.work.not_before,
+        "not_before": None if current is None or not runnable else NEVER_DUE if head.awaited_lock else current.work.not_before,
         "cleanup_number": head.left_behind[0].number if head.left_behind else None,
         "awaits": None if child is None else child.execution_id,
         "awaits_until": None if child is None or child.is_overdue else child.deadline,

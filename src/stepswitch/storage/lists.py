@@ -20,7 +20,7 @@ from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.records import Snapshot, StoredWorkflow
 from stepswitch.engine.selection import Condition, Key, Page, Place, Selection
 from stepswitch.storage.database import Database, Query, Row, Statement
-from stepswitch.storage.documents import body_of
+from stepswitch.storage.documents import snapshot_in, workflow_in
 from stepswitch.storage.encoding import digests_of_head, digests_of_step, head_from, load, load_steps, step_from
 from stepswitch.storage.listed import (
     EXECUTIONS,
@@ -144,7 +144,7 @@ class SqlListStore:
     async def snapshots(self, ids: Sequence[str]) -> Sequence[Snapshot]:
         """See `ListStore`."""
         rows = await self._by_id(_SNAPSHOTS, ids, lambda row: snapshot_place(row[1], row[0]))
-        return [Snapshot(snapshot_id, tenant, **body_of(body)) for snapshot_id, tenant, body in rows]
+        return [Snapshot(snapshot_id, tenant, **snapshot_in(body)) for snapshot_id, tenant, body in rows]
 
     async def _by_id(
         self, statement: Statement, ids: Sequence[str], place: Callable[[Row], bytes], more: Mapping[str, str] = NOTHING
@@ -159,7 +159,7 @@ class SqlListStore:
 
 def _workflow(row: Row) -> StoredWorkflow:
     workflow_id, tenant, created_at, user, revision, body = row
-    return StoredWorkflow(workflow_id, tenant, created_at, user, revision, **body_of(body))
+    return StoredWorkflow(workflow_id, tenant, created_at, user, revision, **workflow_in(body))
 
 
 class _Reading:

@@ -6,20 +6,10 @@ Times are milliseconds since 1970; flags are 0 and 1.
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, String, Table, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, text
 
-metadata: Final = MetaData()
-
-
-def sealed_with() -> Column[int]:
-    """Return the column for the generation of the key that the body is encrypted with; NULL where it is not."""
-    return Column("sealed_with", Integer)
-
-
-def sealed_index(table: str) -> Index:
-    """Return the index that finds what is encrypted, without a row for what is not."""
-    return Index(f"{table}_sealed", "sealed_with", sqlite_where=text("sealed_with IS NOT NULL"))
-
+from stepswitch.storage.table_parts import metadata as metadata  # noqa: PLC0414 # whoever imports it from here has the tables in it
+from stepswitch.storage.table_parts import sealed_index, sealed_with
 
 workflows: Final = Table(
     "workflows",

@@ -1,6 +1,7 @@
 """The structures of locks, for the description of the API. Read by `lock_operations`."""
 
-from stepswitch.api.wire.models import Structure, Time, must
+from stepswitch.api.wire.models import Time
+from stepswitch.api.wire.structures import Structure, must
 from stepswitch.domain.execution import Status
 
 
