@@ -233,6 +233,9 @@ def test_what_changes_in_the_lines_is_said_in_whole() -> None:
     assert lock_change((), None, (), MINE) == LockChange(asked=MINE)
     assert lock_change((), MINE, (MINE,), None) == LockChange(given=MINE)
     assert lock_change((), MINE, (), MINE) is None
+    assert lock_change((), MINE, (), MINE, is_other_step=True) == LockChange(asked=MINE, left=(MINE,)), "it is another wait"
+    assert lock_change((), MINE, (MINE,), None, is_other_step=True) == LockChange(given=MINE)
+    assert lock_change((MINE,), None, (MINE,), None, is_other_step=True) is None
     assert lock_change((OTHER,), MINE, (), None) == LockChange(left=(OTHER, MINE))
     assert lock_change((MINE,), None, (), MINE) == LockChange(asked=MINE, left=(MINE,)), "it goes to the end of the line"
     assert lock_change((MINE,), None, (), OTHER) == LockChange(asked=OTHER, left=(MINE,))

@@ -130,6 +130,33 @@ async def test_two_that_take_two_locks_in_opposite_order_do_not_wait_for_ever(li
     assert await line.has(one) == ["x", "y"], "whoever has waited longer goes on"
 
 
+async def test_attempts_that_ask_in_vain_again_are_used_up_and_nobody_waits_for_ever(line: Line) -> None:
+    one = await line.queue(locked("a", "b", locks={"a": "x", "b": "y"}))
+    stubborn: JsonObject = {"policy": {"lock": "x", "retry": {"maxAttempts": 3}}}
+    two = await line.queue(document(startStepId="a", steps=steps("a", "b", a={"policy": {"lock": "y"}}, b=stubborn)))
+    await line.step(one)
+    await line.step(two)
+    failed = await line.head(two)
+    assert failed.status is Status.FAILED
+    assert failed.current is not None
+    assert failed.current.attempt == 3
+    assert await line.has(one) == ["x", "y"]
+
+
+async def test_whoever_asks_for_the_same_lock_with_another_step_goes_to_the_end_of_the_line(line: Line) -> None:
+    one = await line.queue(locked("a", "b", locks={"a": "x", "b": "y"}))
+    leads: JsonObject = {"policy": {"lock": "x", "onFailureStepId": "c"}}
+    two_document = document(
+        startStepId="a", steps=steps("a", "b", a={"policy": {"lock": "y"}}, b=leads) | {"c": {"type": "ACT", "policy": {"lock": "x"}}}
+    )
+    two = await line.queue(two_document)
+    await line.step(one)
+    await line.step(two)
+    failed = await line.head(two)
+    assert (failed.status, failed.current.step_id if failed.current else None) == (Status.FAILED, "c")
+    assert await line.has(one) == ["x", "y"]
+
+
 async def test_a_circle_of_three_loses_one_and_the_last_that_asked(line: Line) -> None:
     names = ["x", "y", "z"]
     made = [await line.queue(locked("a", "b", locks={"a": name, "b": names[(at + 1) % 3]})) for at, name in enumerate(names)]

@@ -46,11 +46,17 @@ class LockChange:
     left: tuple[Lock, ...] = ()
 
 
-def lock_change(had: Sequence[Lock], awaited: Lock | None, has: Sequence[Lock], awaits: Lock | None) -> LockChange | None:
-    """Return what leads from locks that an execution had, and the one that it waited for, to those of now; None where all is as it was."""
+def lock_change(
+    had: Sequence[Lock], awaited: Lock | None, has: Sequence[Lock], awaits: Lock | None, *, is_other_step: bool = False
+) -> LockChange | None:
+    """Return what leads from locks that an execution had, and the one that it waited for, to those of now; None where all is as it was.
+
+    `is_other_step`: another step execution waits now, so that even the same lock is asked for anew.
+    """
     given = awaited if awaited is not None and awaited in has else None
     left = tuple(each for each in had if each not in has)
-    if awaited is not None and given is None and awaited != awaits:
+    is_anew = is_other_step or awaited != awaits
+    if awaited is not None and given is None and is_anew:
         left = (*left, awaited)
-    asked = awaits if awaits is not None and awaits != awaited else None  # also one that was let go just now: at the end of the line
+    asked = awaits if is_anew else None  # also one that was let go just now: at the end of the line
     return LockChange(asked, given, left) if asked or given or left else None

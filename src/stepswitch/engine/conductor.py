@@ -358,7 +358,13 @@ def _lock_change(before: Head | None, after: Head) -> LockChange | None:
     """Return what a decision does to the lines for locks; asked of every one, and nearly always nothing."""
     had, awaited = ((), None) if before is None else (before.locks, before.awaited_lock)
     awaits = after.awaited_lock
-    return None if after.locks is had and awaits is awaited else lock_change(had, awaited, after.locks, awaits)
+    if after.locks is had and awaits is awaited:
+        return None
+    return lock_change(had, awaited, after.locks, awaits, is_other_step=before is not None and _number(before) != _number(after))
+
+
+def _number(head: Head) -> int | None:
+    return None if head.current is None else head.current.number
 
 
 def _with_files(save: Save, before: Head) -> Save:
