@@ -594,3 +594,25 @@ async def test_circles_of_locks_are_found_through_those_who_wait_for_another_exe
     assert (last(failed).error.code, last(failed).result) == (ErrorCode.DEADLOCK, Result.FAILED)
     (await house.act.next()).end()
     await house.until(parent, Status.COMPLETED)
+
+
+async def test_whoever_fails_below_for_what_the_one_above_has_is_told_so(house: House) -> None:
+    await store(house, called("z", "a", a={"policy": {"lock": "ring"}}))
+    parent = await house.queue(calls(policy={"lock": "core"}))
+    child = await child_of(house, parent)
+    first = await house.act.next()
+    other = document(
+        name="other",
+        startStepId="a",
+        steps=steps("a", "b", a={"policy": {"lock": "ring"}}, b={"policy": {"lock": "core"}}),
+    )
+    one = await house.queue(other)
+    (await house.act.next()).end()
+    await house.watch.until(house.service, one, lambda view: view.head.awaited_lock is not None)
+    first.end()
+    failed = await house.watch.until(house.service, child, lambda view: view.head.status in ENDED)
+    assert last(failed).error.code is ErrorCode.DEADLOCK
+    told = f"for an execution that waits for this one has another one, and execution {one} waits for 'core'"
+    assert told in last(failed).error.message
+    (await house.act.next()).end()
+    await house.until(one, Status.COMPLETED)

@@ -156,10 +156,12 @@ def _told(victim: Head, others: Sequence[Head]) -> str:
             f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for an execution has it that waits for this one; "
             "let only one of the two workflows ask for it"
         )
-    has = ", ".join(sorted(map(_name, victim.locks)))
+    wanted = {head.awaited_lock for head in others}
+    has = ", ".join(sorted(_name(lock) for lock in victim.locks if lock in wanted))
+    who_has = f"this execution has {has}" if has else "an execution that waits for this one has another one"
     waits = "; ".join(f"execution {head.id} waits for {_name(head.awaited_lock)}" for head in others)
     return (
-        f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for this execution has {has}, and {waits}; "
+        f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for {who_has}, and {waits}; "
         "let both workflows ask for their locks in the same order"
     )
 
