@@ -15,7 +15,7 @@ from stepswitch.domain.states import StepState
 from stepswitch.engine.views import ExecutionView, WaitingFor
 from tests.domain.documents import document
 from tests.domain.lives import steps
-from tests.engine.scripted import House, open_house
+from tests.engine.scripted import ANN, House, open_house
 
 SAFE_FIRST = document(startStepId="l", steps={**steps("l", of="LOOK", l={"nextStepId": "a"}), **steps("a")})
 
@@ -91,6 +91,28 @@ async def test_every_kind_of_unfinished_execution_is_where_it_should_be(tmp_path
             await again.service.conductor.apply(execution_id, Resume("r", "ann", None))
             (await again.act.next()).end()
             await again.until(execution_id, Status.COMPLETED)
+    finally:
+        await again.stop()
+
+
+async def test_what_runs_again_stands_in_line_for_the_device_that_the_inventory_knows(tmp_path: Path) -> None:
+    acts = {"inBindings": {"host": {"type": "string", "defaultValue": "edge-2"}}, "policy": {"safeToRerun": True, "lock": "device"}}
+    async with open_house(tmp_path / "data") as house:
+        await house.service.inventories.replace(ANN, {"devices": {"edge": {"addresses": ["edge-1", "edge-2"]}}}, None)
+        execution = await house.queue(document(steps=steps("a", a=acts)))
+        await house.act.next()
+        backup = await copied(house, tmp_path)
+        before = await house.view(execution)
+    again, _ = await restored(house, backup, tmp_path)
+    await again.open()
+    try:
+        await again.act.next()
+        after = await again.view(execution)
+        (lost, _), (anew, _) = after.steps
+        assert lost.device is not None
+        assert (lost.device.name, anew.device) == ("edge", lost.device)
+        assert after.head.locks == before.head.locks
+        assert [lock.name for lock in after.head.locks] == ["edge"]
     finally:
         await again.stop()
 

@@ -216,7 +216,10 @@ HEADS: Final = st.builds(
     start_time=st.none() | TIMES,
     end_time=st.none() | TIMES,
     last_time=TIMES,
-    left_behind=st.lists(st.builds(Leftover, st.integers(0, 2**31 - 1), TEXTS, TEXTS), max_size=2).map(tuple),
+    left_behind=st.lists(
+        st.builds(Leftover, st.integers(0, 2**31 - 1), TEXTS, TEXTS, st.booleans(), st.integers(0, 9), st.booleans(), st.booleans()),
+        max_size=2,
+    ).map(tuple),
     epoch=TEXTS,
     is_confidential=st.booleans(),
     holds_unsafe=st.booleans(),

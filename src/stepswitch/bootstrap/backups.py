@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from stepswitch.bootstrap.inventories import known_inventories
 from stepswitch.bootstrap.keys import open_keys
 from stepswitch.bootstrap.step_types import installed_types
 from stepswitch.bootstrap.wiring import limits_of
@@ -80,7 +81,7 @@ async def restore(
 async def _let_know(database: SqliteDatabase, rules: Rules, event: Restored, clock: Clock) -> Counter[Status]:
     """Tell every execution that is not over of the restore; return what they have become."""
     store = SqlExecutionStore(database)
-    conductor = Conductor(store, Snapshots(store), rules, clock)
+    conductor = Conductor(store, Snapshots(store), rules, clock, inventory=known_inventories(database))
     conductor.dispatch_through(Nobody())
     became: Counter[Status] = Counter()
     after = ""
