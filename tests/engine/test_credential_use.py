@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 
 from stepswitch.domain.devices import Device
+from stepswitch.domain.execution import Parent
 from stepswitch.domain.references import Reference, SignedReference
 from stepswitch.domain.step_types import StepSignature
 from stepswitch.engine.account_ports import AccountStore
@@ -62,6 +63,14 @@ def test_what_the_inventory_names_is_opened_for_all_who_say_what_is_done_with_it
     assert wanted.device == Device("hop-1", 22)
     assert [(each.credential, each.people) for each in wanted.referrals] == [("core", people)]
     assert wanted.told(wanted.referrals[0]) == "credential core used for hop-1:22 by step a (0), as the inventory says"
+
+
+def test_whoever_says_what_is_done_above_is_asked_below() -> None:
+    acts = StepSignature("ACTS", "", device_input="host")
+    below = head(editors={"a": "eve"}, parent=Parent("p", 0, 1, people=("dora", "eve", "paul")))
+    need = need_of(below, step(), {"host": "core-7"}, acts, "dora")
+    assert need is not None
+    assert need.people == ("admin", "dora", "eve", "paul")
 
 
 def test_a_step_that_only_computes_can_have_nothing_opened() -> None:

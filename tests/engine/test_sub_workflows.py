@@ -616,3 +616,18 @@ async def test_whoever_fails_below_for_what_the_one_above_has_is_told_so(house: 
     assert told in last(failed).error.message
     (await house.act.next()).end()
     await house.until(one, Status.COMPLETED)
+
+
+async def test_what_the_inventory_names_is_asked_below_of_all_who_say_above_what_is_done(house: House) -> None:
+    await store(house, called())
+    middle = calls() | {"name": "middle"}
+    await house.service.catalogue.create(administrator("mia"), middle)
+    made = await house.service.catalogue.create(administrator("dora"), calls("middle"))
+    request = ExecutionRequest(made.workflow.id, ContextType.NONE)
+    view = await house.service.executions.create(ANN, request)
+    between = await child_of(house, view.head.id)
+    below = await head(house, await child_of(house, between))
+    assert below.parent is not None
+    assert below.parent.people == ("dora", "mia")
+    (await house.act.next()).end()
+    await house.until(view.head.id, Status.COMPLETED)

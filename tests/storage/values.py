@@ -225,7 +225,8 @@ HEADS: Final = st.builds(
     holds_unsafe=st.booleans(),
     locks=st.lists(st.builds(Lock, TEXTS, TEXTS), max_size=2).map(tuple),
     awaited_lock=st.none() | st.builds(Lock, TEXTS, TEXTS),
-    parent=st.none() | st.builds(Parent, TEXTS, st.integers(0, 9), st.integers(1, 9), st.booleans()),
+    parent=st.none()
+    | st.builds(Parent, TEXTS, st.integers(0, 9), st.integers(1, 9), st.booleans(), st.lists(TEXTS, max_size=2).map(tuple)),
     applied=st.lists(TEXTS, max_size=8).map(tuple),
     version=st.just(1),
     extra=_extra(Head),

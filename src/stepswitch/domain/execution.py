@@ -121,13 +121,15 @@ class Claim:
 class Parent:
     """The step execution that waits for this execution. `depth` is 1 where nobody waits for the one that it belongs to.
 
-    `holds`: a pause of that execution was handed down, and not taken back yet.
+    `holds`: a pause of that execution was handed down, and not taken back yet. `people` are those who say what is done by that step, and by
+    those above it, beside who created them: who stored the workflow, and who last changed the step.
     """
 
     execution_id: str
     number: int
     depth: int
     holds: bool = False
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

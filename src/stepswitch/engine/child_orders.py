@@ -22,6 +22,7 @@ from stepswitch.domain.values import Value, ValueType
 from stepswitch.engine import redirections
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.confidential import Mask, secret_inputs
+from stepswitch.engine.credential_use import designer_of, who_says
 from stepswitch.engine.executions import Called, ExecutionRequest, Executions
 from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.outcomes import bounded
@@ -113,7 +114,7 @@ class ChildOrders:
         try:
             caller = await self._caller(head)
             redirections.check_choice(caller, compiled, step.step_id, self._rules.types)
-            link = self._link(head, step)
+            link = self._link(head, step, compiled)
             stored = await self._workflow(caller, step.inputs)
             called = await self._executions.compiled(stored)
         except (NotFoundError, NotPermittedError, InvalidRequestError, ProviderUnavailableError) as error:
@@ -152,13 +153,15 @@ class ChildOrders:
             raise NotPermittedError(message)
         return caller
 
-    def _link(self, head: Head, step: StepExecution) -> Parent:
+    def _link(self, head: Head, step: StepExecution, compiled: Compiled) -> Parent:
         depth = 1 if head.parent is None else head.parent.depth + 1
         most = self._rules.limits.sub_workflow_depth
         if depth > most:
             message = f"workflows call each other {depth} deep here; {most} is the limit"
             raise InvalidRequestError([Fault(ErrorCode.NESTED_TOO_DEEP, "", message)])
-        return Parent(head.id, step.number, depth)
+        above = () if head.parent is None else head.parent.people
+        people = dict.fromkeys((*above, *who_says(head, step, designer_of(compiled.snapshot))))
+        return Parent(head.id, step.number, depth, people=tuple(people))
 
     async def _workflow(self, caller: Caller, inputs: Mapping[str, Value]) -> StoredWorkflow:
         """Return the workflow that is called, which the caller may see; by its id where that is given, else by its name."""

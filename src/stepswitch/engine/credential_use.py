@@ -55,7 +55,8 @@ class Need:
     device: Device | None
     referrals: tuple[Referral, ...]
     people: tuple[str, ...] = ()
-    """In whose names it takes what an entry of the inventory names: who made the execution, who stored its workflow, who last changed the step."""
+    """In whose names it takes what an entry of the inventory names: who made the execution, who stored its workflow, who last changed the step,
+    and whoever says the same of the steps that wait for the execution."""
 
     def of_inventory(self, reference: Reference, device: Device) -> "Need":
         """Return the need of one credential that an entry of the inventory names, for where the attempt acts with it."""
@@ -86,7 +87,7 @@ def need_of(head: Head, step: StepExecution, inputs: Values, signature: StepSign
     taken = {name: value for name, value in inputs.items() if isinstance(value, Reference)}
     if not taken and (signature is None or signature.only_computes):
         return None
-    editor = head.editors.get(step.step_id)
+    above = () if head.parent is None else head.parent.people
     return Need(
         tenant=head.tenant,
         execution_id=head.id,
@@ -96,8 +97,13 @@ def need_of(head: Head, step: StepExecution, inputs: Values, signature: StepSign
         number=step.number,
         device=None if signature is None else signature.target(inputs),
         referrals=tuple(Referral(name, each.credential, _people(head, step, each)) for name, each in taken.items()),
-        people=tuple(dict.fromkeys(each for each in (head.creation_user, designer, editor) if each)),
+        people=tuple(dict.fromkeys((head.creation_user, *who_says(head, step, designer), *above))),
     )
+
+
+def who_says(head: Head, step: StepExecution, designer: str) -> tuple[str, ...]:
+    """Return who says what a step does, beside who created the execution: who stored its workflow, and who last changed the step."""
+    return tuple(each for each in (designer, head.editors.get(step.step_id)) if each)
 
 
 def _people(head: Head, step: StepExecution, reference: Reference) -> tuple[str, ...]:

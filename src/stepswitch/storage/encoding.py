@@ -315,7 +315,8 @@ def _head_from(plain: Mapping[str, Any], apart: Apart) -> Head:
     known["applied"] = tuple(plain["applied"])
     known["pause_code"] = ErrorCode(plain["pause_code"]) if plain["pause_code"] else None
     known["error"] = _error_from(plain["error"])
-    known["parent"] = Parent(**plain["parent"]) if plain["parent"] else None
+    parent = plain["parent"]
+    known["parent"] = Parent(**{**parent, "people": tuple(parent["people"])}) if parent else None
     for name in _HEAD_MAPS:
         known[name] = _with_large(plain[name], apart)
     return Head(**known)
