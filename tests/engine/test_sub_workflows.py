@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from stepswitch.domain.errors import ErrorCode, StateConflictError
+from stepswitch.domain.errors import ErrorCode, InvalidRequestError, StateConflictError
 from stepswitch.domain.execution import ENDED, ContextType, Head, Outcome, Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.privileges import Privilege, grant
 from stepswitch.engine.selection import Order, Selection
+from stepswitch.engine.steering import ChangeOrder
 from stepswitch.engine.timekeeper import Rhythm
 from stepswitch.engine.views import ExecutionView
 from tests.domain.documents import JsonObject, document
@@ -631,3 +632,35 @@ async def test_what_the_inventory_names_is_asked_below_of_all_who_say_above_what
     assert below.parent.people == ("dora", "mia")
     (await house.act.next()).end()
     await house.until(view.head.id, Status.COMPLETED)
+
+
+@pytest.mark.parametrize("place", ["declared", "bound", "assigned"])
+async def test_a_password_that_is_handed_down_stays_that_of_whoever_gave_it(house: House, place: str) -> None:
+    """Whoever executes a workflow must not send a password of the designer elsewhere by steering what it calls."""
+    dora, port = administrator("dora"), {"type": "number", "defaultValue": 2}
+    source, of = handing_down("password")
+    of["steps"]["a"]["inBindings"] |= {"host": text("router")}
+    wanted = (await house.service.catalogue.create(dora, of)).workflow.id
+    source["steps"]["sub"]["inBindings"] |= {"workflowId": text(wanted)}
+    source["steps"]["sub"]["inBindings"].pop("workflowName")
+    if place == "declared":
+        source["inputs"]["secret"]["defaultValue"] = PASSWORD
+    elif place == "bound":
+        source["steps"]["sub"]["inBindings"]["login"]["defaultValue"] = PASSWORD
+    made = (await house.service.catalogue.create(dora, source)).workflow.id
+    assignments = {"secret": PASSWORD} if place == "assigned" else {}
+    view = await house.service.executions.create(ANN, ExecutionRequest(made, ContextType.NONE, assignments=assignments))
+    child = await child_of(house, view.head.id)
+    call = await house.act.next()
+    assert call.inputs["deed"] == PASSWORD
+    call.end(Result.FAILED)
+    await house.watch.until(house.service, child, lambda view: view.head.status is Status.FAILED)
+    order = ChangeOrder(steps={"a": {**of["steps"]["a"], "inBindings": {**of["steps"]["a"]["inBindings"], "port": port}}})
+    if place != "assigned":
+        assert (await head(house, child)).givers == {"login": "dora"}
+        with pytest.raises(InvalidRequestError, match="correct the value of login first"):
+            await house.service.steering.change(ANN, child, order)
+        await house.service.steering.change(dora, child, order)
+    else:
+        assert (await head(house, child)).givers == {}
+        await house.service.steering.change(ANN, child, order)

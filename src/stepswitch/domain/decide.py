@@ -85,6 +85,7 @@ def begin(
         is_confidential=order.is_confidential,
         parent=order.parent,
         editors=order.editors,
+        givers=order.givers,
     )
     p = Progress(head, workflow, rules, now, inventory)
     p.log(f"queued by {order.user}" + ("" if order.parent is None else f", for {children.told_parent(order.parent)}"))

@@ -34,7 +34,8 @@ class Create:
     is_confidential: bool = False
     parent: Parent | None = None
     editors: Mapping[str, str] = field(default_factory=dict)
-    """As in `Head`."""
+    givers: Mapping[str, str] = field(default_factory=dict)
+    """These two as in `Head`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class ChildOrder:
     child: Child
     link: Parent
     mask: Mask
+    givers: Mapping[str, str]
+    """Who gave the passwords that are handed down, by their inputs, where that is not who created the execution."""
     stored: StoredWorkflow
     """The workflow as it was looked at: what is handed to it was held against this, and no later revision."""
 
@@ -133,14 +135,17 @@ class ChildOrders:
             retained_til=head.retained_til if head.retained_til > self._clock.now() else None,
             faults=tuple(handed.faults),
         )
-        return ChildOrder(caller, request, head, child, link, mask, stored)
+        secret = {name for name, declared in called.workflow.inputs.items() if declared.type is ValueType.PASSWORD}
+        others = redirections.given_by_others(caller, compiled, head, step.step_id, self._rules.types)
+        givers = {name: giver for name, giver in others.items() if name in secret and name in handed.assignments}
+        return ChildOrder(caller, request, head, child, link, mask, givers, stored)
 
     async def place(self, order: ChildOrder, begun: ChildBegun) -> Reply:
         """Make the execution, in the save of `begun`, and return what became of that; raises RefusedError where it cannot be made."""
         head = order.parent
         step_id = "" if head.current is None else head.current.step_id
         editor = head.editors.get(step_id)
-        called = Called(order.link, begun, None if editor == head.creation_user else editor)
+        called = Called(order.link, begun, None if editor == head.creation_user else editor, order.givers)
         try:
             return await self._executions.create_called(order.caller, order.stored, order.request, called)
         except (NotFoundError, NotPermittedError, InvalidRequestError, ProviderUnavailableError) as error:

@@ -62,11 +62,15 @@ class _Origin:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """The step that waits for a new execution: `begun` lets it wait, in the same save. `editor` is who last said what it is given, where that is another one."""
+    """The step that waits for a new execution: `begun` lets it wait, in the same save. `editor` is who last said what it is given, where that is another one.
+
+    `givers` are who gave the passwords that are handed to it, where that is another one.
+    """
 
     parent: Parent
     begun: ChildBegun
     editor: str | None
+    givers: Mapping[str, str]
 
 
 class Executions:
@@ -238,6 +242,7 @@ class Executions:
             is_confidential=compiled.is_confidential,
             parent=None if called is None else called.parent,
             editors={} if editor is None else {each: editor for each in workflow.steps if takes_password(workflow, each)},
+            givers={} if called is None else called.givers,
         )
         values = signed(initial_values(workflow, request.assignments, request.context), caller.user)
         known = await self._conductor.inventory_for(caller.tenant, compiled)

@@ -15,7 +15,7 @@ from stepswitch.engine.password_ways import Key, Place, value_at
 from stepswitch.engine.records import Snapshot, StoredWorkflow
 
 JsonObject = Mapping[str, Any]
-_NOBODY: Final = ""
+NOBODY: Final = ""
 """Gave what was given by one of several: nobody is called so."""
 
 
@@ -63,7 +63,7 @@ def given_in_snapshot(workflow: StoredWorkflow) -> Mapping[str, str]:
     """Return the same for its snapshot, in schema 3.0. An older one has other places: what several gave is then known to none of them."""
     if not workflow.given_by or schema_of(workflow.document) is None:
         return workflow.given_by
-    return {_name(place): _NOBODY for place in held_passwords(upgraded(workflow.document))}
+    return {_name(place): NOBODY for place in held_passwords(upgraded(workflow.document))}
 
 
 def _name(place: Place) -> str:

@@ -5,16 +5,17 @@ stored password is sent, or which script is run with it, is for whoever gave the
 passwords that he assigns: these nobody else sends elsewhere.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from stepswitch.domain.document import Step
 from stepswitch.domain.errors import NotPermittedError
 from stepswitch.domain.execution import Head
 from stepswitch.domain.influence import designed_commands
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.domain.values import ValueType
 from stepswitch.engine.callers import Caller
-from stepswitch.engine.givers import givers_of_snapshot
+from stepswitch.engine.givers import NOBODY, givers_of_snapshot
 from stepswitch.engine.kept_passwords import held_passwords, moved_passwords, stored_passwords
 from stepswitch.engine.password_ways import SECTIONS, Place, Ways, objects
 from stepswitch.engine.privileges import Privilege
@@ -147,6 +148,35 @@ def passwords_of_others(caller: Caller, compiled: Compiled, head: Head) -> dict[
     """Return the names whose values in an execution are passwords, or made of some, that somebody else gave it, with who that was."""
     givers = {name: head.creation_user for name in head.assignments if name in compiled.secret_names} | dict(head.givers)
     return {name: giver for name, giver in givers.items() if giver != caller.user and head.values.get(name) is not None}
+
+
+def given_by_others(caller: Caller, compiled: Compiled, head: Head, step_id: str, types: StepTypes) -> dict[str, str]:
+    """Return the inputs of a step that may hold a password which somebody else gave the execution or its workflow, or what was made of one.
+
+    With who that was; nobody, where several did.
+    """
+    if not compiled.is_confidential:
+        return {}
+    given, givers = passwords_of_others(caller, compiled, head), givers_of_snapshot(compiled.snapshot)
+    replaced = head.assignments.keys() | head.givers.keys()
+    stored = [place for place in _unknown(caller, compiled) if not (place.is_declared and place.owner in replaced)]
+    places = [*((place, given[place.owner]) for place in _places(given)), *((place, givers.of(place)) for place in stored)]
+    if not places:
+        return {}
+    ways, own = Ways(compiled.snapshot.document, types), {name for name, giver in head.givers.items() if giver == caller.user}
+    found: dict[str, set[str]] = {}
+    for place, giver in places:
+        for name in _taken(compiled.workflow.steps[step_id], ways.holding([place]) - own, place):
+            found.setdefault(name, set()).add(giver)
+    return {name: next(iter(who)) if len(who) == 1 else NOBODY for name, who in found.items()}
+
+
+def _taken(step: Step, names: Collection[str], place: Place) -> Iterator[str]:
+    """Yield the inputs of a step that take a value from one of `names`, or in which a password stands itself."""
+    for binding in step.in_bindings:
+        read = {binding.export_name, *(binding.template.names if binding.template is not None else ())}
+        if not read.isdisjoint(names) or place.keys == ("steps", step.id, "inBindings", binding.name, "defaultValue"):
+            yield binding.name
 
 
 def _places(names: Iterable[str]) -> list[Place]:
