@@ -11,6 +11,7 @@ from stepswitch.domain.errors import DamagedError, ErrorCode
 from stepswitch.domain.events import Abort, BreakLock, Pause, Resume
 from stepswitch.domain.execution import Head, Status
 from stepswitch.domain.locks import named
+from stepswitch.engine.lock_ports import LockPlace
 from stepswitch.engine.locks import LockLines
 from stepswitch.engine.records import Committed
 from stepswitch.storage.locks import SqlLockStore
@@ -190,6 +191,29 @@ async def test_what_nobody_was_told_of_is_found_by_looking(tmp_path: Path) -> No
         assert (await line.head(two)).status is Status.FAILED
         await line.lines.look()
         assert await line.has(one) == ["x", "y"]
+
+
+async def test_a_long_line_costs_one_look_and_hides_no_circle(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        line = Line(rig, is_told=False)
+        one = await line.queue(locked("a", "b", locks={"a": "x", "b": "y"}))
+        two = await line.queue(locked("a", "b", locks={"a": "y", "b": "x"}))
+        await line.lines.look()
+        for _ in range(5):
+            await line.queue(locked("a", locks={"a": "x"}))
+        for each in (one, two):
+            await line.step(each)
+        asked: list[str] = []
+        first = line.store.first
+
+        async def noted(tenant: str, key: str) -> LockPlace | None:
+            asked.append(key)
+            return await first(tenant, key)
+
+        line.store.first = noted  # type: ignore[method-assign] # only this one's
+        await line.lines.look()
+        assert (await line.head(two)).status is Status.FAILED
+        assert len(asked) <= 5, "and not once for each of those who wait"
 
 
 async def test_two_processes_never_give_one_lock_to_two(tmp_path: Path) -> None:

@@ -79,13 +79,15 @@ class LockLines:
             await self._break_circle(place)
 
     async def look(self) -> None:
-        """Give what was forgotten, and break every circle."""
+        """Give what was forgotten, and break every circle. All who stand in one line lead to the same ones: one of them is followed."""
         for first in await self._store.due(PAGE):
             await self._outlive(first, self._give)
-        after = 0
+        after, seen = 0, set[tuple[str, str]]()
         while page := await self._store.waiting(after, PAGE):
             for place in page:
-                await self._outlive(place, self._break_circle)
+                if (place.tenant, place.key) not in seen:
+                    seen.add((place.tenant, place.key))
+                    await self._outlive(place, self._break_circle)
             after = page[-1].place
 
     async def _outlive(self, place: LockPlace, work: _Work) -> None:
