@@ -49,12 +49,21 @@ def test_signature_says_what_the_specification_says() -> None:
     assert not signature.always_safe
 
 
-@pytest.mark.parametrize("name", ["failPattern", "successPattern", "prompt"])
-def test_a_pattern_that_is_none_is_a_fault_of_validation(name: str) -> None:
+@pytest.mark.parametrize(
+    ("step_type", "name"),
+    [
+        ("TCA_SSH", "failPattern"),
+        ("TCA_SSH", "successPattern"),
+        ("TCA_SSH", "prompt"),
+        ("VRO_SSH", "failPattern"),
+        ("VRO_SSH", "successPattern"),
+    ],
+)
+def test_a_pattern_that_is_none_is_a_fault_of_validation(step_type: str, name: str) -> None:
     def faults(pattern: str) -> list[str]:
         text = {"type": "string", "defaultValue": "a"}
         inputs = {"hostNameOrIP": text, "cmd": text, name: {**text, "defaultValue": pattern}}
-        step = {"type": "TCA_SSH", "inBindings": inputs}
+        step = {"type": step_type, "inBindings": inputs}
         document = {"name": "n", "version": "1", "schemaVersion": "3.0", "startStepId": "a", "steps": {"a": step}}
         return [fault.path for fault in check(document, installed_types()).faults]
 

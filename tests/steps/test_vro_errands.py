@@ -198,6 +198,14 @@ async def test_a_virtual_machine_is_named_as_its_vcenter_does(vro: FakeVro, mach
     assert outcome.outputs["exitCode"] == 0
 
 
+async def test_a_machine_that_the_inventory_knows_is_not_looked_for_at_another_vim(vro: FakeVro) -> None:
+    inputs: dict[str, Value] = {"vimLocation": "elsewhere", "virtualMachine": "smf-1", "cmd": "uptime"}
+    _, code, outcome = await outcome_of(VroExecStep(workflow="Exec", pauses=QUICK), inputs, context_for(vro))
+    assert outcome.error is not None
+    assert (code, vro.connections) == (ErrorCode.INVALID_VALUE, 0)
+    assert "is at the VIM location 'paris'" in outcome.error.message
+
+
 async def test_what_is_left_of_a_command_is_cleaned_up_at_the_vim_of_its_machine(vro: FakeVro) -> None:
     workflow = vro.workflow("Exec", inputs={**COMMAND, "stepswitchAttempt": "string"})
     marked = {"stepswitchAttempt": {"name": "stepswitchAttempt", "value": given("string", "execution-1-0-1")}}

@@ -27,10 +27,10 @@ from stepswitch.plugin import (
     failed,
     unknown,
 )
-from stepswitch.steps.login_inputs import VIM_LOCATION, InputFaultError, text_of
+from stepswitch.steps.login_inputs import InputFaultError, text_of
 from stepswitch.steps.vro_api import Patience, VroApi, VroError
 from stepswitch.steps.vro_outcome import RUN_ID_OUTPUT, Ended, ended_as
-from stepswitch.steps.vro_place import vro_of
+from stepswitch.steps.vro_place import VIM_LOCATION, vro_of
 from stepswitch.steps.vro_runs import DoubtError, Pauses, Run, Runs
 from stepswitch.steps.vro_workflows import Named, VroWorkflow, find_workflow, parameters_for
 

@@ -7,12 +7,14 @@ anything is sent: a host key that nobody would check is worse than none. See doc
 from collections.abc import Mapping
 from typing import Final
 
-from stepswitch.plugin import Device, ErrorCode, Login, Outcome, StepContext, StepError, Value, Values
-from stepswitch.steps.login_inputs import VIM_LOCATION, InputFaultError, needed, port_of, text_of
+from stepswitch.plugin import Device, ErrorCode, Login, Outcome, StepContext, StepError, Value, Values, VirtualMachine
+from stepswitch.steps.login_inputs import InputFaultError, needed, port_of, text_of
+from stepswitch.steps.output import harmless
 from stepswitch.steps.patterns import OutputPatterns, Text, shortened
 from stepswitch.steps.vro import Order, VroStep
 from stepswitch.steps.vro_api import Patience
 from stepswitch.steps.vro_outcome import Ended
+from stepswitch.steps.vro_place import VIM_LOCATION
 from stepswitch.steps.vro_runs import Pauses
 from stepswitch.steps.vro_signatures import EXEC, SCP, SSH
 from stepswitch.steps.vro_workflows import Named
@@ -42,6 +44,16 @@ class SettingErrand:
     async def completed(self, inputs: Values, context: StepContext) -> Values:  # noqa: ARG002 - the protocol's
         """See `Errand`."""
         return inputs
+
+
+def _check_place(entry: VirtualMachine | None, location: str | None) -> None:
+    """Raise InputFaultError where a machine that the inventory knows is to be looked for elsewhere."""
+    if entry is not None and location is not None and location != entry.vim_location:
+        message = (
+            f"the machine {harmless(entry.id)} is at the VIM location {entry.vim_location!r}, says the inventory, and this step is to act at {location!r}: "
+            "what is called the same there may be another machine"
+        )
+        raise InputFaultError(ErrorCode.INVALID_VALUE, message)
 
 
 async def _with_login(given: Mapping[str, Value], login: Login, at: Device, context: StepContext) -> dict[str, Value]:
@@ -122,6 +134,7 @@ class ExecErrand(SettingErrand):
         machine = needed(inputs, "virtualMachine")
         _check_command(inputs)
         entry = (await context.inventory()).virtual_machines.get(machine)
+        _check_place(entry, text_of(inputs, VIM_LOCATION.name))
         given = {name: value for name, value in inputs.items() if name != VIM_LOCATION.name}
         if entry is not None:
             given["virtualMachine"] = entry.managed_object_id or entry.instance_uuid or entry.path or entry.id

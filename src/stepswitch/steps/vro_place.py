@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from stepswitch.plugin import Endpoint, ErrorCode, StepContext, Url, Values, VimLocation, read_url
+from stepswitch.plugin import Endpoint, ErrorCode, InputSpec, StepContext, Url, Values, ValueType, VimLocation, read_url
 from stepswitch.steps.login_inputs import InputFaultError, text_of
 
 _API: Final = "/vco/api"
 _SHOWN: Final = 10
+VIM_LOCATION: Final = InputSpec(
+    "vimLocation",
+    (ValueType.VIM_LOCATION, ValueType.STRING),
+    "The VIM location of the inventory whose `vro` is asked. Without it, that of the execution's context.",
+)
 
 
 @dataclass(frozen=True, slots=True)

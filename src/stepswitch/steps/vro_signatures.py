@@ -4,8 +4,10 @@ from dataclasses import replace
 from typing import Final
 
 from stepswitch.plugin import InputSpec, OutputSpec, StepSignature, ValueType
-from stepswitch.steps.login_inputs import TEXT, VIM_LOCATION, login_inputs
+from stepswitch.steps.login_inputs import TEXT, login_inputs
+from stepswitch.steps.patterns import unfit
 from stepswitch.steps.vro_outcome import RUN_ID_OUTPUT
+from stepswitch.steps.vro_place import VIM_LOCATION
 
 _SECRET: Final = (ValueType.PASSWORD, ValueType.STRING)
 _OTHERS: Final = (
@@ -43,9 +45,19 @@ SSH: Final = StepSignature(
         *_login(),
         *_command("The command line."),
         InputSpec("encoding", TEXT, "The encoding of the command and its output.", default="utf-8"),
-        InputSpec("failPattern", TEXT, "A regular expression (RE2) for the output: where it is found, the step fails.", tells_what=True),
         InputSpec(
-            "successPattern", TEXT, "A regular expression (RE2) for the output: where it is not found, the step fails.", tells_what=True
+            "failPattern",
+            TEXT,
+            "A regular expression (RE2) for the output: where it is found, the step fails.",
+            tells_what=True,
+            unfit=unfit("failPattern"),
+        ),
+        InputSpec(
+            "successPattern",
+            TEXT,
+            "A regular expression (RE2) for the output: where it is not found, the step fails.",
+            tells_what=True,
+            unfit=unfit("successPattern"),
         ),
         VIM_LOCATION,
     ),
