@@ -1,6 +1,7 @@
 """Risk: what somebody is told of a step type is not what it takes, or another one is told than the one that is installed."""
 
 import json
+from dataclasses import replace
 
 from stepswitch.bootstrap import installed_types
 from stepswitch.cli import signatures
@@ -43,6 +44,15 @@ def test_every_input_is_told_with_what_holds_where_nobody_gives_it() -> None:
     )
 
 
+def test_when_it_is_run_again_and_what_it_leaves_is_said_once() -> None:
+    told = signatures.facts(replace(SIGNATURE, safe_when={"mode": frozenset({"off"})}, outlives=True, time_limit_seconds=2_592_000.0))
+    assert told[1:4] == (
+        "Time limit: 2592000 seconds, unless the policy of the step says otherwise.",
+        "Where mode is off, running it twice never harms, unless its policy says safeToRerun with false. Else it is never run twice unasked, unless its policy says safeToRerun.",
+        "What it starts does not end with its connection: what is left is removed after the attempt, also by the next start.",
+    )
+
+
 def test_as_json_nothing_that_is_declared_is_missing(stepswitch: Caller) -> None:
     told = json.loads(stepswitch("step-types", "--json").out)
     types = {each.name: each for each in installed_types().by_name.values()}
@@ -53,7 +63,7 @@ def test_as_json_nothing_that_is_declared_is_missing(stepswitch: Caller) -> None
             (spec.name, spec.default, spec.required) for spec in signature.inputs
         ]
         assert [spec["name"] for spec in each["outputs"]] == [spec.name for spec in signature.outputs]
-        assert each["deviceInputs"] == list(signature.device_inputs)
+        assert (each["deviceInputs"], each["outlives"]) == (list(signature.device_inputs), signature.outlives)
     assert json.loads(json.dumps(signatures.as_object(SIGNATURE)))["inputs"][1]["oneOf"] == "what"
 
 
@@ -63,6 +73,12 @@ def test_one_is_found_by_its_name_or_an_alias(stepswitch: Caller) -> None:
     assert "\nmethod\tstring\tGET\tThe method. One of GET, HEAD, " in told
     assert "\nstatusCode\tnumber\t" in told
     assert "TCA_SSH" not in told
+
+
+def test_no_link_leads_to_a_page_that_is_not_here(stepswitch: Caller) -> None:
+    told = stepswitch("step-types").out
+    assert ".md" not in told
+    assert "See 'the platforms'. One of ios, " in told
 
 
 def test_one_that_is_not_installed_is_said_with_those_that_are(stepswitch: Caller) -> None:

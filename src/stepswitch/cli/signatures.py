@@ -20,8 +20,13 @@ def facts(signature: StepSignature, mark: Mark = str) -> Sequence[str]:
     aliases, own = ", ".join(map(mark, signature.aliases)), ", ".join(mark(spec.name) for spec in signature.inputs if spec.tells_what)
     found = (
         f"Also read as {aliases}." if aliases else "",
-        "" if signature.inline else f"Time limit: {signature.time_limit_seconds:g} seconds, unless the policy of the step says otherwise.",
+        ""
+        if signature.inline
+        else f"Time limit: {signature.time_limit_seconds:.10g} seconds, unless the policy of the step says otherwise.",
         _reruns(signature, mark),
+        "What it starts does not end with its connection: what is left is removed after the attempt, also by the next start."
+        if signature.outlives
+        else "",
         "It waits for another execution: no worker carries it out, and it takes no place." if signature.waits else "",
         "Rehearsals carry it out." if signature.only_computes else "",
         f"A probe takes over all of its inputs but {own}." if own else "",
@@ -35,7 +40,7 @@ def _reruns(signature: StepSignature, mark: Mark) -> str:
         return f"{harmless.capitalize()}."
     cases = [f"{mark(name)} is {' or '.join(map(mark, sorted(values)))}" for name, values in signature.safe_when.items()]
     return (
-        f"Where {', or '.join(cases)}, {harmless}. Where its policy says {mark('safeToRerun')}, that counts. Else it {unasked}"
+        f"Where {', or '.join(cases)}, {harmless}, unless its policy says {mark('safeToRerun')} with false. Else it {unasked}"
         if cases
         else f"It {unasked}"
     )
@@ -62,6 +67,7 @@ def as_object(signature: StepSignature) -> Mapping[str, Any]:
         "safeWhen": {name: sorted(values) for name, values in signature.safe_when.items()},
         "onlyComputes": signature.only_computes,
         "waits": signature.waits,
+        "outlives": signature.outlives,
         "deviceInputs": list(signature.device_inputs),
         "inputs": [_input(spec) for spec in signature.inputs],
         "otherInputs": signature.other_inputs,

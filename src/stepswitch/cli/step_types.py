@@ -1,7 +1,8 @@
 """`stepswitch step-types`: the step types of this installation, those of other packages among them, with all that they take and give. Called by `main`."""
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,6 +11,8 @@ from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 
 if TYPE_CHECKING:
     from stepswitch.domain.step_types import StepSignature, StepTypes
+
+_LINK: Final = re.compile(r"\[([^\[\]]+)\]\([^()\s]+\)")
 
 
 def step_types(
@@ -58,13 +61,18 @@ def _write(signature: "StepSignature") -> None:
         output_rows,
     )
 
-    typer.echo(f"{signature.name}: {signature.description} {' '.join(facts(signature))}")
+    typer.echo(_told(f"{signature.name}: {signature.description} {' '.join(facts(signature))}"))
     inputs, outputs = input_rows(signature), output_rows(signature)
     if inputs:
-        write_rows(INPUT_COLUMNS, inputs)
+        write_rows(INPUT_COLUMNS, [tuple(map(_told, row)) for row in inputs])
     if signature.other_inputs:
         typer.echo(OTHER_INPUTS)
     if outputs:
         write_rows(OUTPUT_COLUMNS, outputs)
     if signature.other_outputs:
         typer.echo(OTHER_OUTPUTS)
+
+
+def _told(text: str) -> str:
+    """Return a text with the links of the reference as the names of its pages, which are not here."""
+    return _LINK.sub(r"'\1'", text)
