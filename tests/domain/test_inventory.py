@@ -217,6 +217,11 @@ def test_algorithms_that_nobody_can_mean_are_refused(algorithms: object) -> None
     assert path.startswith("devices.d.algorithms")
 
 
+def test_a_limit_is_written_with_all_of_its_digits() -> None:
+    found = faults({"devices": {"a": {"addresses": ["192.0.2.1"], "timeLimits": {"attemptSeconds": 1e9}}}})
+    assert found["devices.a.timeLimits.attemptSeconds"] == "must be a number from 0.1 to 2592000"
+
+
 def test_two_devices_never_have_the_same_address() -> None:
     found = faults(
         {"devices": {"a": {"addresses": ["192.0.2.1", "a.example.net"]}, "b": {"addresses": ["A.example.net.", "::ffff:192.0.2.1"]}}}

@@ -78,9 +78,9 @@ def refresh(
         since = "" if found.failing_since is None else f" since {time_of(found.failing_since)}"
         complain(printable(f"{source} cannot be read{since}: {found.error}"))
         raise typer.Exit(Exit.FAILED)
-    functions, services, machines = found.counts
+    functions, services, machines = map(_so_many, found.counts, ("network function", "network service", "virtual machine"))
     going_on = "; it is still being read" if found.is_being_read else ""
-    typer.echo(f"{source} brings {functions} network functions, {services} network services and {machines} virtual machines{going_on}")
+    typer.echo(f"{source} brings {functions}, {services} and {machines}{going_on}")
     for problem in found.problems:
         complain(printable(problem))
 
@@ -132,7 +132,11 @@ def _counted(document: Mapping[str, Any]) -> str:
     from stepswitch.domain.inventory_document import noun_of  # noqa: PLC0415
 
     counts = [(len(document.get(section) or {}), noun_of(section)) for section in Section]
-    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count) or "no entries"
+    return ", ".join(_so_many(count, noun) for count, noun in counts if count) or "no entries"
+
+
+def _so_many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _write(document: Mapping[str, Any], *, as_json: bool) -> None:

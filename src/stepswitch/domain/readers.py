@@ -160,7 +160,7 @@ class ObjectReader:
             return None
         if least <= value <= most:
             return value
-        self.fault(ErrorCode.INVALID_VALUE, field, f"must be a number from {least:g} to {most:g}")
+        self.fault(ErrorCode.INVALID_VALUE, field, f"must be a number from {least:.10g} to {most:.10g}")
         return None
 
     def count(self, field: str, least: int, most: int) -> int | None:

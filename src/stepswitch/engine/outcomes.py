@@ -16,9 +16,9 @@ from stepswitch.engine.confidential import Mask
 def timed_out(limit_seconds: float, *, may_have_acted: bool) -> Outcome:
     """Return what an attempt came to whose time limit passed; `may_have_acted`: something was sent, and twice is not safe."""
     if may_have_acted:
-        message = f"the time limit of {limit_seconds:g} s passed after the command was sent; nobody can say whether the target acted"
+        message = f"the time limit of {limit_seconds:.10g} s passed after the command was sent; nobody can say whether the target acted"
         return Outcome(Result.UNKNOWN, error=StepError(ErrorCode.TIMEOUT, message))
-    return Outcome(Result.FAILED, error=StepError(ErrorCode.TIMEOUT, f"the time limit of {limit_seconds:g} s passed"))
+    return Outcome(Result.FAILED, error=StepError(ErrorCode.TIMEOUT, f"the time limit of {limit_seconds:.10g} s passed"))
 
 
 def bounded(outcome: Outcome, limit_bytes: int, mask: Mask) -> Outcome:
