@@ -49,6 +49,11 @@ def test_what_two_readers_could_read_differently_is_no_url(text: str) -> None:
     assert SIGNATURE.target({"url": text}) is None
 
 
+def test_a_scheme_that_nobody_speaks_here_is_named_as_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match="has another scheme than http and https"):
+        read_url("ftp://core/")
+
+
 @pytest.mark.parametrize(
     ("location", "where"),
     [

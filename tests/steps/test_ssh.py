@@ -181,6 +181,8 @@ async def test_an_empty_script_succeeds(ssh: SshStep, server: OpenSshServer) -> 
         ({"cmd": "id", "failPattern": "("}, ErrorCode.INVALID_VALUE, "failPattern"),
         ({"cmd": "id", "successPattern": "(?=x)"}, ErrorCode.INVALID_VALUE, "successPattern"),
         ({"cmd": "id", "hostKey": "ssh-ed25519 AAAA"}, ErrorCode.INVALID_VALUE, "host key"),
+        ({"cmd": "id", "hostKey": "none"}, ErrorCode.INVALID_VALUE, "the input 'hostKey' cannot be used: a host key is a line such as"),
+        ({"cmd": "id", "hostKey": "none"}, ErrorCode.INVALID_VALUE, "its fingerprint, 'SHA256:…', will do as well"),
         ({"cmd": "id", "script": "a.sh"}, ErrorCode.INVALID_VALUE, "not both"),
         ({"script": "a.sh", "stdin": "x"}, ErrorCode.INVALID_VALUE, "'stdin'"),
         ({"script": "missing.sh"}, ErrorCode.UNKNOWN_ATTACHMENT, "missing.sh"),

@@ -16,6 +16,7 @@ _HIGHEST_PORT: Final = 65_535
 _LONGEST: Final = 8192
 _LONGEST_NAME: Final = 253
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<target>[^#]*)(?:#.*)?", re.ASCII | re.IGNORECASE)
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?", re.ASCII | re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII)
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
@@ -56,6 +57,8 @@ class Url:
 def read_url(text: str) -> Url:
     """Return `text` as a URL; raises ValueError with what is wrong, which does not show it: there may be a secret in it."""
     found = _URL.fullmatch(text) if len(text) <= _LONGEST and text.isascii() and text.isprintable() else None
+    if found is None and (begins := _SCHEME.match(text)) is not None and begins[1].lower() not in _PORTS:
+        raise ValueError("has another scheme than http and https")
     if found is None:
         raise ValueError("is no URL as in https://core.example.net:8443/path: what is not ASCII has to be encoded, as in %C3%A9 and %20")
     authority = found["authority"]

@@ -168,7 +168,8 @@ def _host_key(text: str | None) -> tuple[str, ...]:
     try:
         return (parse_fingerprint(text) if text.strip().startswith(FINGERPRINT) else parse_public_key(text),)
     except ValueError as error:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, str(error)) from None
+        more = "" if text.strip().startswith(FINGERPRINT) else "; its fingerprint, 'SHA256:…', will do as well"
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'hostKey' cannot be used: {error}{more}") from None
 
 
 def host_of(inputs: Values) -> str:
