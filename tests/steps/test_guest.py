@@ -133,6 +133,7 @@ async def test_what_nobody_keeps_is_not_fetched(center: FakeVCenter) -> None:
         (asking("id", vimLocation="cluster"), ErrorCode.INVALID_VALUE, "is at the VIM location 'paris', says the inventory"),
         (asking("id", virtualMachine="vm-7"), ErrorCode.MISSING_INPUT, "no VIM location for the machine vm-7"),
         (asking("id", virtualMachine="vm-7", vimLocation="paris"), ErrorCode.MISSING_INPUT, "no 'username' and 'password' for the machine vm-7"),
+        (asking("id", username="somebody-else"), ErrorCode.MISSING_INPUT, "no 'password' for the machine smf-1: give it as an input, or as the login of its entry in the inventory, which is that of another user"),
         (asking("id", virtualMachine="vm-7", **ASKED), ErrorCode.NOT_FOUND, "has no such machine"),
         (asking("id", virtualMachine="/Paris/vm/x", **ASKED), ErrorCode.NOT_FOUND, "has no machine that is called /Paris/vm/x"),
     ],

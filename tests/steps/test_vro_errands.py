@@ -117,6 +117,12 @@ async def test_what_a_login_leaves_out_is_the_inventorys(vro: FakeVro) -> None:
     assert (await outcome_of(step, elsewhere, context_for(vro)))[1] is ErrorCode.MISSING_INPUT
 
 
+async def test_another_user_is_not_given_the_password_of_the_entrys_own(vro: FakeVro) -> None:
+    context = context_for(vro)
+    await ssh_at(vro).run({name: value for name, value in SSH.items() if name != "password"}, context)
+    assert ("password" in vro.runs[0].parameters, [name for name, _ in context.opened_for]) == (False, ["paris vro"])
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

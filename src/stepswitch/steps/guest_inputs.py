@@ -52,7 +52,11 @@ SIGNATURE: Final = StepSignature(
             required=True,
         ),
         InputSpec("username", TEXT, "Who runs it in the machine; without it, the login of the machine's entry in the inventory."),
-        InputSpec("password", _SECRET, "That user's password; without it, the login of the machine's entry in the inventory."),
+        InputSpec(
+            "password",
+            _SECRET,
+            "That user's password; without it, that of the machine's entry in the inventory, if `username` is the entry's, too.",
+        ),
         InputSpec(
             "cmd",
             TEXT,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from stepswitch.plugin import Device, Endpoint, ErrorCode, Inventory, StepContext, VimLocation, VirtualMachine, read_url
+from stepswitch.plugin import Device, Endpoint, ErrorCode, Inventory, Login, StepContext, VimLocation, VirtualMachine, read_url
 from stepswitch.steps.guest_inputs import Whereabouts
 from stepswitch.steps.guest_machine import GuestLogin, Named, named
 from stepswitch.steps.guest_vcenter import Where
@@ -40,15 +40,17 @@ async def find_place(whereabouts: Whereabouts, context: StepContext) -> Place:
         raise InputFaultError(ErrorCode.INVALID_VALUE, message)
     vcenter = await _vcenter(location.vcenter, location, context)
     at = Device(whereabouts.machine)
-    username = whereabouts.username or (known.login.username if known else None)
+    login = Login() if known is None else known.login
+    username = whereabouts.username or login.username
+    is_his = login.username in (None, username)
     password = whereabouts.password
-    if password is None and known is not None and known.login.password is not None:
-        password = await context.secret(known.login.password, at)
+    if password is None and login.password is not None and is_his:
+        password = await context.secret(login.password, at)
     missing = [name for name, value in (("username", username), ("password", password)) if not value]
     if username is None or password is None or missing:
         names = " and ".join(repr(name) for name in missing)
         message = f"there is no {names} for the machine {harmless(whereabouts.machine)}: give it as an input, or as the login of its entry in the inventory"
-        raise InputFaultError(ErrorCode.MISSING_INPUT, message)
+        raise InputFaultError(ErrorCode.MISSING_INPUT, message if is_his else f"{message}, which is that of another user")
     return Place(vcenter, _named(known, whereabouts.machine), GuestLogin(username, password))
 
 

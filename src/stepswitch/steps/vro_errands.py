@@ -63,7 +63,8 @@ async def _with_login(given: Mapping[str, Value], login: Login, at: Device, cont
         found["username"] = login.username
     if not text_of(found, "username"):
         raise InputFaultError(ErrorCode.MISSING_INPUT, "the input 'username' is without value, and the inventory names nobody")
-    if login.password is not None and not any(text_of(found, each) for each in _KEYS):
+    is_his = login.username in (None, text_of(found, "username"))
+    if login.password is not None and is_his and not any(text_of(found, each) for each in _KEYS):
         found["password"] = await context.secret(login.password, at)
     return found
 

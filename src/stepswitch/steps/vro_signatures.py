@@ -101,7 +101,11 @@ EXEC: Final = StepSignature(
             required=True,
         ),
         InputSpec("username", TEXT, "Who logs in inside of it; without it, the inventory says who."),
-        InputSpec("password", _SECRET, "With which password; without it, the inventory's credential is opened."),
+        InputSpec(
+            "password",
+            _SECRET,
+            "With which password; without it, that of the machine's entry in the inventory, if `username` is the entry's, too.",
+        ),
         *_command("The command line."),
         InputSpec("workingDirectory", TEXT, "Where it begins.", tells_what=True),
         InputSpec("env", TEXT, "Variables of its environment, as a JSON object.", tells_what=True),
