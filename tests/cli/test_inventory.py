@@ -75,6 +75,13 @@ def test_a_file_is_checked_without_anything_being_stored(stepswitch: Caller, fil
     assert wrong.err.splitlines()[1].startswith(f"{file}: line 9: devices.core-7.site: ")
 
 
+def test_an_id_that_no_entry_can_have_is_said_before_a_service_is_asked(stepswitch: Caller, file: Path) -> None:
+    file.write_text("addresses: [192.0.2.7]")
+    called = stepswitch("inventory", "put", "devices", "a/b", file, "--url", "http://127.0.0.1:1")
+    assert (called.exit, called.out) == (2, "")
+    assert called.err.startswith("'a/b' is no id of an entry: an id has printable characters only, none of them '/'")
+
+
 def test_what_is_no_entry_and_no_section_is_refused(stepswitch: Caller, data: Path, file: Path) -> None:
     file.write_text("- a\n")
     assert "holds no entry" in stepswitch("inventory", "put", "devices", "d", file, "--data-dir", data).err

@@ -111,8 +111,12 @@ def set_inventory(file: File, *, data_dir: DataDir = None, config: Config = None
 @app.command()
 def put(section: Kind, entry_id: EntryId, file: File, *, data_dir: DataDir = None, config: Config = None, url: Url = None) -> None:
     """Store one entry, which a file says: a new one, or in place of that of this id."""
+    from stepswitch.domain.inventory_parts import unfit_id  # noqa: PLC0415
     from stepswitch.inventory.file import read_entry  # noqa: PLC0415
 
+    if (why := unfit_id(entry_id)) is not None:
+        complain(f"{entry_id!r} is no id of an entry: {why}")
+        raise typer.Exit(Exit.USAGE)
     entry = read_entry(file)
     if not isinstance(entry, Mapping):
         complain(f"{file} holds no entry: it is to be a map of its fields")
