@@ -39,7 +39,13 @@ async def vro(tmp_path: Path) -> AsyncIterator[FakeVro]:
         kinds = {"hostNameOrIP": "string", "username": "string", "password": "SecureString", "cmd": "string"}
         vro.workflow("Repeat", inputs={"pw": "SecureString"}, work=repeats)
         vro.workflow("Repeat a login", inputs=kinds, work=repeats)
+        vro.workflow("Repeat a copy", inputs={**_without(kinds, "cmd"), "sourcePath": "string"}, work=repeats)
+        vro.workflow("Repeat a command", inputs={**_without(kinds, "hostNameOrIP"), "virtualMachine": "string"}, work=repeats)
         yield vro
+
+
+def _without(kinds: dict[str, str], name: str) -> dict[str, str]:
+    return {each: kind for each, kind in kinds.items() if each != name}
 
 
 async def prepare(real: Real, vro: FakeVro) -> None:
@@ -61,7 +67,10 @@ def document() -> dict[str, Any]:
     vim = {"vimLocation": {"type": "vimLocation", "defaultValue": "paris"}}
     named = {"vroWorkflowName": {**_TEXT, "defaultValue": "Repeat"}, "pw": {"type": "password", "exportName": "pw"}}
     out = {"text": {"name": "text", "type": "string"}, "token": {"name": "token", "type": "password"}}
-    at_device = {"hostNameOrIP": {**_TEXT, "defaultValue": "192.0.2.7"}, "cmd": {**_TEXT, "defaultValue": "show version"}}
+    device, command = ({"hostNameOrIP": {**_TEXT, "defaultValue": "192.0.2.7"}}, {"cmd": {**_TEXT, "defaultValue": "show version"}})
+    fetched = {"sourcePath": {**_TEXT, "defaultValue": "/etc/motd"}}
+    inside = {"virtualMachine": {**_TEXT, "defaultValue": "vm-7"}, "username": {**_TEXT, "defaultValue": "ann"}}
+    given = {"password": {"type": "password", "exportName": "pw"}}
     return {
         "name": "w", "version": "1", "schemaVersion": "3.0", "startStepId": "custom",
         "inputs": {"pw": {"type": "password", "required": True}},
@@ -69,22 +78,25 @@ def document() -> dict[str, Any]:
         "steps": {
             "custom": {"type": "VRO_CUSTOM", "inBindings": {**vim, **named}, "outBindings": out, "policy": {"onFailureStepId": "again"}},
             "again": {"type": "VRO_CUSTOM", "inBindings": {**vim, **named}, "policy": {"onFailureStepId": "ssh"}},
-            "ssh": {"type": "VRO_SSH", "inBindings": {**vim, **at_device}},
+            "ssh": {"type": "VRO_SSH", "inBindings": {**vim, **device, **command}, "policy": {"onFailureStepId": "scp"}},
+            "scp": {"type": "VRO_SCP", "inBindings": {**vim, **device, **fetched}, "policy": {"onFailureStepId": "exec"}},
+            "exec": {"type": "VRO_EXEC", "inBindings": {**vim, **inside, **given, **command}},
         },
     }  # fmt: skip
 
 
 async def test_nothing_that_a_vro_repeats_is_read_anywhere(tmp_path: Path, vro: FakeVro) -> None:
     told = Hunt(SECRETS)
-    async with real_service(tmp_path / "data", vro_ssh_workflow="Repeat a login") as real:
+    named = {"vro_ssh_workflow": "Repeat a login", "vro_scp_workflow": "Repeat a copy", "vro_exec_workflow": "Repeat a command"}
+    async with real_service(tmp_path / "data", **named) as real:
         await prepare(real, vro)
         workflow = (await real.create(document()))["id"]
         said = f'{{"message": "cannot take {PASSWORD}"}}'.encode()
         vro.refuses_next_begin_of("Repeat", 1, reply(400, said))
         ended = await real.execute(workflow, assignments={"pw": SECRETS["given"]})
         codes = [step["error"]["code"] for step in ended["stepExecutions"]]
-        assert codes == ["RUN_FAILED", "UNEXPECTED_STATUS", "RUN_FAILED"], ended
-        assert len(vro.runs) == 2
+        assert codes == ["RUN_FAILED", "UNEXPECTED_STATUS", "RUN_FAILED", "RUN_FAILED", "RUN_FAILED"], ended
+        assert len(vro.runs) == 4
         one = f"{PLAIN}/workflowExecution/{ended['id']}"
         for path in (
             one,
