@@ -22,6 +22,7 @@ from stepswitch.steps.noop import NoopStep
 from stepswitch.steps.scp import ScpStep
 from stepswitch.steps.ssh import SshStep
 from stepswitch.steps.vro import VroCustomStep, VroStep
+from stepswitch.steps.vro_api import Patience
 from stepswitch.steps.vro_errands import VroExecStep, VroScpStep, VroSshStep
 from stepswitch.steps.vro_runs import Pauses
 from tests.certificates import own_certificate
@@ -35,7 +36,7 @@ from tests.steps.contexts import RecordingContext
 from tests.steps.guest_context import asking, context_for
 from tests.steps.http_server import Asked, HttpServer, reply, says
 from tests.steps.vro_contexts import VIM, context_with, inventory_with
-from tests.steps.vro_server import FakeRun, FakeVro
+from tests.steps.vro_server import FakeRun, FakeVro, silent
 from tests.steps.vro_server import cut as cut_off
 from tests.vcenter import FakeVCenter
 
@@ -574,8 +575,8 @@ class VroCase(StepTypeCase):
         self._secrets: Mapping[str, str] | None = None
         self._step = self._of(lost=5.0)
 
-    def _of(self, lost: float) -> StepType:
-        chosen: dict[str, Any] = {} if self.name == "VRO_CUSTOM" else {"workflow": "Suite"}
+    def _of(self, lost: float, **more: Any) -> StepType:
+        chosen: dict[str, Any] = more if self.name == "VRO_CUSTOM" else {"workflow": "Suite", **more}
         return self._STEP(pauses=Pauses(first=0.02, longest=0.05, lost=lost), **chosen)
 
     def context(self, **more: Any) -> RecordingContext:
@@ -607,6 +608,12 @@ class VroCase(StepTypeCase):
     def is_refused(self) -> Situation:
         self._secrets = {"paris vro": SECRET}
         return Situation(self._inputs(), Result.FAILED, ErrorCode.LOGIN_REFUSED)
+
+    def times_out(self) -> Situation:
+        inputs = self._inputs()
+        self._vro.next = [silent]
+        self._step = self._of(lost=5.0, patience=Patience(silence_seconds=0.3))
+        return Situation(inputs, Result.FAILED, ErrorCode.TIMEOUT)
 
     def is_cut(self) -> Situation:
         self._step = self._of(lost=0.1)

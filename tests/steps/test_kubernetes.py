@@ -239,6 +239,7 @@ async def test_a_wrong_token_is_refused_before_anything_is_sent(lab: Lab) -> Non
     outcome = await run(lab, "true", context)
     assert (code(outcome), context.sent) == ((Result.FAILED, ErrorCode.LOGIN_REFUSED), False)
     assert SECRET not in message(outcome)
+    assert f"the cluster at {lab.proxy.host}:{lab.proxy.port} does not accept" in message(outcome)
 
 
 async def test_a_cluster_that_has_too_much_to_do_is_asked_again_when_it_wants(lab: Lab) -> None:
@@ -483,7 +484,7 @@ def _first_pod(lab: Lab) -> dict[str, Any]:
     ("status", "body", "told"),
     [
         (200, b"<html>", "is this the address of its API?"),
-        (302, b"", "the cluster answered 302"),
+        (302, b"", " answered 302"),
         (200, b"[" * 9_000_000, "larger than any of Kubernetes"),
     ],
 )

@@ -33,12 +33,13 @@ _T = TypeVar("_T")
 
 
 class ApiError(Exception):
-    """The server said no. `status` is 0 where what it said is no answer of Kubernetes; `may_be_made` is said by `Api.create`."""
+    """The server said no. `status` is 0 where what it said is no answer of Kubernetes; `may_be_made` is said by `Api.create`, `whom` by all of `Api`."""
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.whom = "the cluster"
         self.may_be_made = status in _IN_DOUBT
 
 
@@ -143,7 +144,7 @@ class Api:
                 change = _as_object(line)
                 kind, changed = change.get("type"), change.get("object")
                 if not isinstance(kind, str) or not isinstance(changed, dict):
-                    raise ApiError(0, f"{self.server} sends changes that are none of Kubernetes")
+                    raise ApiError(0, "it sends changes that are none of Kubernetes")
                 if kind == "ERROR":
                     raise _refusal(changed, int(changed.get("code") or 500))
                 yield kind, changed
@@ -176,6 +177,9 @@ class Api:
                 yield answer
             finally:
                 await answer.aclose()
+        except ApiError as error:
+            error.whom = f"the cluster at {self.server}"
+            raise
         except httpx.HTTPError as error:
             raise _broken(error, self.server) from None
 
@@ -228,7 +232,7 @@ async def _whole(answer: httpx.Response) -> bytes:
     async for piece in answer.aiter_raw():
         kept += piece
         if len(kept) > LARGEST_ANSWER:
-            raise ApiError(0, "the answer is larger than any of Kubernetes")
+            raise ApiError(0, "its answer is larger than any of Kubernetes")
     return bytes(kept)
 
 
@@ -242,7 +246,7 @@ async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
                 yield bytes(line)
         kept = rest
         if len(kept) > LARGEST_ANSWER:
-            raise ApiError(0, "a change is larger than any object of Kubernetes")
+            raise ApiError(0, "it sends a change that is larger than any object of Kubernetes")
 
 
 def _as_object(text: bytes) -> Object:

@@ -157,20 +157,20 @@ def read_pod(said: Mapping[str, Any], *, is_removed: bool = False) -> Pod:
 
 def refused(error: ApiError, what: str) -> Why:
     """Return why the API said no, in the words of a step."""
-    message = str(error)
+    message, whom = str(error), error.whom
     if any(word in message for word in _QUOTA):
-        return Why(ErrorCode.QUOTA_EXCEEDED, f"{what}: the quota of the namespace does not allow it: {message}")
+        return Why(ErrorCode.QUOTA_EXCEEDED, f"{what}: {whom} does not allow it by the quota of the namespace: {message}")
     match error.status:
         case 401:
-            return Why(ErrorCode.LOGIN_REFUSED, f"{what}: the cluster does not accept who we are: {message}")
+            return Why(ErrorCode.LOGIN_REFUSED, f"{what}: {whom} does not accept who we are: {message}")
         case 403 if any(word in message for word in _NO_RIGHT):
-            return Why(ErrorCode.PERMISSION_DENIED, f"{what}: we may not: {message}")
+            return Why(ErrorCode.PERMISSION_DENIED, f"{what}: {whom} says that we may not: {message}")
         case 400 | 403 | 404 | 409 | 422:
-            return Why(ErrorCode.POD_REFUSED, f"{what}: the cluster does not take it: {message}")
+            return Why(ErrorCode.POD_REFUSED, f"{what}: {whom} does not take it: {message}")
         case 0:
-            return Why(ErrorCode.MALFORMED_ANSWER, f"{what}: {message}")
+            return Why(ErrorCode.MALFORMED_ANSWER, f"{what}: {whom}: {message}")
         case _:
-            return Why(ErrorCode.UNEXPECTED_STATUS, f"{what}: the cluster answered {error.status}: {message}")
+            return Why(ErrorCode.UNEXPECTED_STATUS, f"{what}: {whom} answered {error.status}: {message}")
 
 
 def _told(reason: str, message: str) -> str:

@@ -36,8 +36,9 @@ class VroError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What vRO has answered."""
+    """What vRO has answered; `whom` is the vRO as people write it."""
 
+    whom: str
     status: int
     location: str
     text: str = field(repr=False)
@@ -52,11 +53,11 @@ class Reply:
     def content(self) -> Any:
         """The body as JSON; raises VroError where it is none."""
         if not self.is_whole:
-            raise VroError(ErrorCode.MALFORMED_ANSWER, f"its answer is over {LARGEST_ANSWER} bytes", was_sent=True)
+            raise VroError(ErrorCode.MALFORMED_ANSWER, f"what {self.whom} answers is over {LARGEST_ANSWER} bytes", was_sent=True)
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
-            raise VroError(ErrorCode.MALFORMED_ANSWER, "its answer is no JSON", was_sent=True) from None
+            raise VroError(ErrorCode.MALFORMED_ANSWER, f"what {self.whom} answers is no JSON", was_sent=True) from None
 
     @property
     def said(self) -> str:
@@ -144,7 +145,7 @@ class VroApi:
     def _reply(self, end: End, answer: Answer | None) -> Reply:
         match end:
             case End.ANSWERED if answer is not None:
-                return Reply(answer.status, answer.header("location"), answer.body.text, not answer.body.is_over)
+                return Reply(self.name, answer.status, answer.header("location"), answer.body.text, not answer.body.is_over)
             case End.REFUSED:
                 raise VroError(ErrorCode.LOGIN_REFUSED, f"{self.name} ended TLS before it had read the request")
             case End.SILENT:
