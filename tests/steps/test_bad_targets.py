@@ -1,15 +1,18 @@
 """What is wrong with a target, for every step type that has one. Risk: one type goes on, hangs, or says nothing where another one stops with a sentence."""
 
 import asyncio
+import base64
 import errno
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import asyncssh
+import psutil
 import pytest
 
 from stepswitch.plugin import (
@@ -18,6 +21,7 @@ from stepswitch.plugin import (
     ErrorCode,
     Inventory,
     Login,
+    LogLevel,
     Networks,
     Outcome,
     Reference,
@@ -27,18 +31,22 @@ from stepswitch.plugin import (
     VimLocation,
     VirtualMachine,
 )
+from stepswitch.steps import kubernetes_api, vro_api
 from stepswitch.steps.guest import GuestStep
+from stepswitch.steps.guest_connection import SoapResponse
 from stepswitch.steps.http import HttpStep
 from stepswitch.steps.kubernetes import KubernetesStep
+from stepswitch.steps.ssh import SshStep
 from stepswitch.steps.vro import VroCustomStep
-from stepswitch.steps.vro_errands import VroExecStep, VroScpStep, VroSshStep
+from stepswitch.steps.vro_errands import LIBRARY_SSH, VroExecStep, VroScpStep, VroSshStep
 from stepswitch.steps.vro_runs import Pauses
 from tests.certificates import own_certificate
 from tests.openssh import OpenSshServer
 from tests.steps.clusters import QUICK
 from tests.steps.contexts import RecordingContext
-from tests.steps.http_server import HttpServer, reply
+from tests.steps.http_server import Asked, HttpServer, reply
 from tests.steps.suite import CASES, SECRET
+from tests.steps.vro_server import open_vro
 
 OTHER_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
 NOWHERE: Final = "no-such-host.invalid"
@@ -115,6 +123,7 @@ async def test_a_login_that_cannot_be_fails_in_a_sentence_that_says_where(
 
 VIM: Final[Mapping[str, Value]] = {"vimLocation": "paris"}
 AT_DEVICE: Final[Mapping[str, Value]] = {**VIM, "hostNameOrIP": "192.0.2.7", "username": "ann", "password": SECRET}
+NOTHING: Final[Mapping[str, Value | None]] = {}
 SOON: Final = Pauses(first=0.01, longest=0.02, lost=0.1)
 OVER_TLS: Final[Mapping[str, tuple[Callable[[], StepType], Mapping[str, Value]]]] = {
     "HTTP": (lambda: HttpStep(networks=Networks.read(allowed="127.0.0.0/8,::1")), {"username": "ann", "password": SECRET}),
@@ -127,16 +136,20 @@ OVER_TLS: Final[Mapping[str, tuple[Callable[[], StepType], Mapping[str, Value]]]
 }
 
 
-async def outcome_at(name: str, url: str, authority: str | None) -> tuple[Outcome, RecordingContext]:
-    """Run a step of a type whose target is at `url`, with a certificate that `authority` vouches for."""
+async def outcome_at(
+    name: str, url: str, authority: str | None, change: Mapping[str, Value | None] = NOTHING
+) -> tuple[Outcome, RecordingContext]:
+    """Run a step of a type whose target is at `url`, with a certificate that `authority` vouches for. What `change` gives are files; None takes away."""
     login, url = Login("ann", Reference("the login")), url.rstrip("/")
     endpoint = Endpoint(url, login, authority)
     location = VimLocation(
         "paris", vcenter=endpoint, vro=endpoint, kubernetes=Cluster(url, ca_certificates=authority, token=Reference("the login"))
     )
     machine = VirtualMachine("smf-1", "paris", managed_object_id="vm-1", login=login)
-    context = RecordingContext(inventory=Inventory({}, {"paris": location}, {"smf-1": machine}), credentials={"the login": SECRET})
-    make, inputs = OVER_TLS[name]
+    known = Inventory({}, {"paris": location}, {"smf-1": machine})
+    context = RecordingContext(inventory=known, credentials={"the login": SECRET}, files=set(change))
+    make, usual = OVER_TLS[name]
+    inputs = {key: value for key, value in {**usual, **change}.items() if value is not None}
     more: dict[str, Value] = {"url": url} if name == "HTTP" else {}
     if name == "HTTP" and authority is not None:
         more["caCertificate"] = authority
@@ -193,3 +206,86 @@ async def test_what_is_no_answer_of_its_api_fails_in_a_sentence(
     assert (outcome.result, outcome.error.code) == (Result.FAILED, ErrorCode.MALFORMED_ANSWER)
     assert SECRET not in outcome.error.message
     assert f"127.0.0.1:{server.port}" in outcome.error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code"),
+    [
+        ("K8S", {"script": "gone"}, ErrorCode.UNKNOWN_ATTACHMENT),
+        ("TCA_EXEC", {"cmd": None, "script": "gone"}, ErrorCode.UNKNOWN_ATTACHMENT),
+        ("VRO_CUSTOM", {"anything": "gone"}, ErrorCode.INVALID_VALUE),
+        ("VRO_SSH", {"cmd": None, "script": "gone"}, ErrorCode.INVALID_VALUE),
+        ("VRO_SCP", {"sourcePath": None, "inFile": "gone", "destinationPath": "/tmp/there"}, ErrorCode.UNKNOWN_ATTACHMENT),
+        ("VRO_EXEC", {"cmd": None, "script": "gone"}, ErrorCode.INVALID_VALUE),
+    ],
+)
+async def test_a_file_that_the_execution_does_not_have_is_named(
+    tmp_path: Path, name: str, change: dict[str, Value | None], code: ErrorCode
+) -> None:
+    async with open_vro(tmp_path) as vro:
+        inputs = ("anything", "hostNameOrIP", "username", "password", "script", "virtualMachine", "inFile", "destinationPath")
+        for workflow, more in (("Any", {}), (LIBRARY_SSH.name, {"workflow_id": LIBRARY_SSH.id})):
+            vro.workflow(str(workflow), inputs=dict.fromkeys(inputs, "string"), **more)
+        vro.authorizations = {f"Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()}"}
+        outcome, context = await outcome_at(name, vro.url(), vro.authority, change)
+        assert vro.runs == []
+    assert_said(outcome, context, code, "'gone'")
+
+
+@pytest.mark.parametrize("name", sorted(OVER_TLS.keys() - {"HTTP"}))
+async def test_an_answer_without_end_is_left_at_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    async def go_on(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 x\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n<a>")
+        with suppress(OSError):
+            while not writer.transport.is_closing():
+                writer.write(b" " * 10_000)
+                await writer.drain()
+                await asyncio.sleep(0)
+
+    monkeypatch.setattr(kubernetes_api, "LARGEST_ANSWER", 100_000)
+    monkeypatch.setattr(vro_api, "LARGEST_ANSWER", 100_000)
+    monkeypatch.setattr(SoapResponse, "_left", 100_000)
+    public, tls = own_certificate(tmp_path)
+    async with HttpServer(tls) as server:
+        monkeypatch.setattr(server, "handler_of", lambda asked: go_on)
+        outcome, _ = await outcome_at(name, server.url(), public.read_text())
+    assert outcome.error is not None
+    assert (outcome.result, outcome.error.code) == (Result.FAILED, ErrorCode.MALFORMED_ANSWER)
+
+
+# --- for ever --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [{}, {"shell": True, "prompt": ".*[$#]"}], ids=["a command", "a shell"])
+async def test_a_device_that_prints_for_ever_is_left_when_the_time_is_over(server: OpenSshServer, more: dict[str, Value]) -> None:
+    pid = server.work / f"for-ever-{len(more)}"
+    context = _Counting(host_keys=server.trusted(), time_limit_seconds=60.0)
+    step = SshStep()
+    running = asyncio.create_task(step.run(server.inputs(cmd=f"sh -c 'echo $$ > {pid}; while :; do echo x; done'", **more), context))
+    async with asyncio.timeout(20):
+        await context.enough.wait()
+    running.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await step.close()
+        await asyncio.to_thread(wait_for_end, int(pid.read_text()))
+
+
+class _Counting(RecordingContext):
+    """Says when more lines are logged than anybody reads."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.enough = asyncio.Event()
+
+    async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
+        await super().log(message, level)
+        if len(self.lines) > 1_000:
+            self.enough.set()
+
+
+def wait_for_end(pid: int) -> None:
+    """Return when a process has ended."""
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(timeout=9)
