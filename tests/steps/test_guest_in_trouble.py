@@ -1,6 +1,7 @@
 """TCA_EXEC while something breaks: answers that are lost, a vCenter that goes away, machines that restart, people who abort. Risk: a command that runs twice, is forgotten, or goes on unseen."""
 
 import asyncio
+import gzip
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -339,6 +340,20 @@ async def test_an_answer_that_declares_a_document_type_is_refused(center: FakeVC
     outcome = await GuestStep().run(asking("id"), context_for(center))
     assert failure(outcome) == (Result.FAILED, ErrorCode.MALFORMED_ANSWER)
     assert center.calls == ["RetrieveServiceContent"]
+
+
+@pytest.mark.parametrize("way", ["packed", "in UTF-16"])
+async def test_a_document_type_cannot_hide_in_another_encoding(center: FakeVCenter, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    text = '<!DOCTYPE a [<!ENTITY b "expanded">]><a>&b;</a>'
+    if way == "packed":
+        answer = reply(200, gzip.compress(text.encode()), connection="close", content_encoding="gzip")
+    else:
+        answer = reply(200, text.encode("utf-16"), connection="close")
+    monkeypatch.setattr(center, "handler_of", lambda asked: answer)
+    outcome = await GuestStep().run(asking("id"), context_for(center))
+    assert failure(outcome) == (Result.FAILED, ErrorCode.MALFORMED_ANSWER)
+    assert outcome.error is not None
+    assert outcome.error.message.endswith("does not answer as a vCenter does"), "it was read by the driver"
 
 
 async def test_a_file_is_never_copied_without_tls(center: FakeVCenter, monkeypatch: pytest.MonkeyPatch) -> None:

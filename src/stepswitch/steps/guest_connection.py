@@ -5,9 +5,11 @@ down, which wakes it up. A thread that even then does not end, because it looks 
 """
 
 import asyncio
+import re
 import socket
 import ssl
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
@@ -16,6 +18,9 @@ from weakref import WeakSet
 
 MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _DECLARATION: Final = b"<!DOCTYPE"
+_HEAD_BYTES: Final = 256
+_OTHER_ENCODING: Final = re.compile(rb"""^(?!\s*<)|\0|<\?xml[^>]*\sencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
+"""What no beginning of a SOAP message in UTF-8 has: in another encoding, or packed, a declaration would not be seen."""
 LETTING_GO_SECONDS: Final = 0.5
 """How long a thread whose sockets are shut down may take to notice."""
 THREADS: Final = "stepswitch-vcenter"
@@ -55,13 +60,16 @@ class SoapResponse(HTTPResponse):
     """An answer of which no more is read than anybody needs, and which declares nothing that would have to be expanded."""
 
     _left = MOST_ANSWER_BYTES
+    _head = b""
     _end = b""
 
     def read(self, amt: int | None = None) -> bytes:
         """Return the next bytes; raises HTTPException where there are too many, or such as no SOAP has."""
         data = super().read(amt)
         self._left -= len(data)
-        if self._left < 0 or _DECLARATION in self._end + data:
+        self._head += data[: _HEAD_BYTES - len(self._head)]
+        is_hidden = self._head.strip() and _OTHER_ENCODING.search(self._head.removeprefix(BOM_UTF8))
+        if self._left < 0 or is_hidden or _DECLARATION in self._end + data:
             raise HTTPException("that is no answer")
         self._end = data[-len(_DECLARATION) :]
         return data
