@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from stepswitch.domain.conversion import convert, schema_of, upgraded
 from stepswitch.domain.errors import ErrorCode
+from stepswitch.domain.older_parts import WORKFLOWS
+from stepswitch.domain.step_types import DOCUMENTED_TYPES
 from stepswitch.domain.validation import check
 from tests.domain.documents import TYPES, example, found
 
@@ -204,3 +206,8 @@ def test_no_json_value_makes_it_raise(source: Any) -> None:
 def test_a_whole_document_with_random_parts_is_converted_or_refused(parts: dict[str, Any]) -> None:
     for name, part in parts.items():
         _agrees(first_schema(**{name: part}))
+
+
+def test_no_old_document_becomes_one_with_a_step_type_that_the_vendor_does_not_have() -> None:
+    assert set(WORKFLOWS.values()) <= set(DOCUMENTED_TYPES)
+    assert {"HTTP", "WORKFLOW"}.isdisjoint(DOCUMENTED_TYPES)
