@@ -133,8 +133,8 @@ class Ways:
     def parts(self, places: Collection[Place]) -> dict[Part, Any]:
         """Return everything that decides where the passwords of some places go, and what is told of them."""
         names, handed = self._holders(places)
-        found: dict[Part, Any] = {question: True for name in names for question in self._questions.get(name, ())}
-        found |= {("holding", name): self._kinds(name) for name in names}
+        found: dict[Part, Any] = {question: True for name in sorted(names) for question in self._questions.get(name, ())}
+        found |= {("holding", name): self._kinds(name) for name in sorted(names)}
         leading: set[str] = set()
         for step_id, passes_on in handed.items():
             step = self._steps[step_id]
@@ -143,13 +143,13 @@ class Ways:
             found |= {("steps", step_id, each.path): each.source for each in step.inputs if not each.names.isdisjoint(names)}
             if passes_on:
                 found["told", step_id] = [step.target(whole=True), step.written]
-        for step_id in {place.owner for place in places if place.is_compared} & self._steps.keys():
+        for step_id in sorted({place.owner for place in places if place.is_compared} & self._steps.keys()):
             step = self._steps[step_id]
             found["comparing", step_id] = step.target(whole=False)
             leading.update(name for each in step.targets(whole=False) for name in each.names)
         if len(places) == 1:  # what leads the only one is not the password itself; of several, one may lead another
             leading -= names
-        for name in self._led_by(leading):
+        for name in sorted(self._led_by(leading)):
             found["names", name] = self._declarations(name)
             for step_id in self._writers.get(name, ()):
                 step = self._steps[step_id]
@@ -213,11 +213,11 @@ class Ways:
             if place.input and place.owner in self._steps:
                 own[place.owner].add(place.input)
         steps: dict[str, bool] = {}
-        fresh, ahead = set(own), list(names)
+        fresh, ahead = set(own), sorted(names)
         while fresh or ahead:
             if ahead:
                 fresh.update(self._readers.get(ahead.pop(), ()))
-            for step_id in fresh:
+            for step_id in sorted(fresh):  # in one order, so that the same is told whenever the same is asked
                 steps[step_id] = steps.get(step_id, False) or self._steps[step_id].passes_on(names, own.get(step_id, ()))
                 if steps[step_id]:
                     more = [name for name in self._steps[step_id].writes if name not in names]
