@@ -86,12 +86,13 @@ async def test_a_query_of_a_moment_ends_at_its_limit_and_the_moment_goes_on(data
 
 
 async def test_who_is_cancelled_leaves_nothing_behind(database: Database, executions: SqlExecutionStore) -> None:
-    begun = asyncio.Event()
+    begun, reading = asyncio.Event(), set[asyncio.Task[object]]()
 
     async def look() -> None:
         async with database.moment() as moment:
             begun.set()
-            await asyncio.gather(*(moment.read([Query(ENDLESS, limit_seconds=60.0)]) for _ in range(2 * moment.readers)))
+            reading.update(asyncio.ensure_future(moment.read([Query(ENDLESS, limit_seconds=60.0)])) for _ in range(2 * moment.readers))
+            await asyncio.gather(*reading)
 
     looking = asyncio.ensure_future(look())
     await begun.wait()
@@ -99,6 +100,7 @@ async def test_who_is_cancelled_leaves_nothing_behind(database: Database, execut
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
+    assert all(each.done() for each in reading)
     await executions.create(save_of(head()), SNAPSHOT)
     async with database.moment() as moment:
         assert set(await counts_of(moment)) == {1}

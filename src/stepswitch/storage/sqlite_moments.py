@@ -45,7 +45,11 @@ class Moments:
                 raise StoreError("the database is closed")
             try:
                 await _to_its_end(asyncio.get_running_loop().run_in_executor(self._committer, self._begin))
-                yield SqliteMoment(self._connections, self._threads, self._sealer)
+                moment = SqliteMoment(self._connections, self._threads, self._sealer)
+                try:
+                    yield moment
+                finally:  # who is cancelled may leave before all that he reads has come to its end: the next one is not to be hurried by it
+                    await _to_its_end(asyncio.ensure_future(moment.all_back()))
             except sqlite3.Error as error:
                 self._let_go()
                 raise refusal_of("the database cannot be read", error) from error
@@ -114,6 +118,11 @@ class SqliteMoment:
                 raise refusal_of("the database cannot be read", error) from error
             finally:
                 self._free.append(connection)
+
+    async def all_back(self) -> None:
+        """Return when nothing is read on any connection, nor will be."""
+        for _ in range(self.readers):
+            await self._places.acquire()
 
     def _read(self, connection: sqlite3.Connection, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         return [fetch(connection, query, self._sealer) for query in queries]
