@@ -17,6 +17,7 @@ from stepswitch.engine import feed as feeds
 from stepswitch.engine.commits import KEPT_MILLISECONDS, Commit, CommitPage, Position
 from stepswitch.engine.news import Happened
 from stepswitch.engine.records import Account
+from stepswitch.engine.views import ExecutionView
 from stepswitch.plugin import CUT, Result
 from stepswitch.storage.accounts import SqlAccountStore
 from tests.api.steered import Desk, open_desk
@@ -333,6 +334,11 @@ def line(message: str) -> LogEntry:
     return LogEntry(1, LogLevel.INFO, message, 0)
 
 
+def is_over_and_tidy(view: ExecutionView) -> bool:
+    """Whether nothing more will be committed of a failed execution: what it left at a target is gone too."""
+    return view.head.status is Status.FAILED and not view.head.left_behind
+
+
 async def test_a_restart_in_between_is_not_noticed(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         execution = await desk.queue("a", "b")
@@ -343,7 +349,7 @@ async def test_a_restart_in_between_is_not_noticed(tmp_path: Path) -> None:
             await reader.until(lambda reader: "step 1 executing" in reader.told())
             before, last = reader.events, reader.parser.last_id
     async with open_desk(tmp_path) as desk:  # what ran is lost, and tried no more: nobody said that it is safe
-        await desk.until(execution, "FAILED")
+        await desk.house.watch.until(desk.house.service, execution, is_over_and_tidy)
         async with follow(desk, execution, last) as reader:
             rest = await reader.until_over()
             assert rest[-1] == "execution FAILED"

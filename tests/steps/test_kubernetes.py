@@ -436,7 +436,7 @@ async def test_no_second_attempt_begins_beside_one_that_does_not_go() -> None:
 @pytest.mark.parametrize(
     ("location", "told"),
     [
-        (None, "neither the input 'vimLocation' nor the context"),
+        (None, "nothing says at which VIM: give the input 'vimLocation'"),
         ("rome", "the inventory has no VIM location 'rome'"),
         ("bare", "the VIM location 'bare' has no cluster"),
     ],

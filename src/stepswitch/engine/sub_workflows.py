@@ -7,6 +7,7 @@ at when one of them was saved, and the timekeeper finds what a stop has left. Im
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -103,9 +104,9 @@ class SubWorkflows:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _pump(self) -> None:
-        if not self._is_started:
-            return
-        for execution_id in [each for each in self._wanted if each not in self._running][: AT_ONCE - len(self._running)]:
+        """Begin with as many as there is room for; however many are wanted, the rest is not looked at."""
+        room = AT_ONCE - len(self._running) if self._is_started else 0
+        for execution_id in list(islice((each for each in self._wanted if each not in self._running), room)):
             task = self._wanted.pop(execution_id)
             work = asyncio.get_running_loop().create_task(self._do(execution_id, task))
             self._running[execution_id] = work

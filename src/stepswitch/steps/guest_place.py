@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from stepswitch.plugin import Device, Endpoint, ErrorCode, Inventory, Login, StepContext, VimLocation, VirtualMachine, read_url
+from stepswitch.plugin import Device, Endpoint, ErrorCode, Inventory, Login, StepContext, VirtualMachine, read_url
 from stepswitch.steps.guest_inputs import Whereabouts
 from stepswitch.steps.guest_machine import GuestLogin, Named, named
 from stepswitch.steps.guest_vcenter import Where
 from stepswitch.steps.login_inputs import InputFaultError
 from stepswitch.steps.output import harmless
+from stepswitch.steps.vim_places import VCENTER, way_to
 
 _SOAP_PATH: Final = "/sdk"
 _SHOWN: Final = 5
@@ -33,12 +34,8 @@ async def find_place(whereabouts: Whereabouts, context: StepContext) -> Place:
     """Return where an attempt acts; raises InputFaultError where the inventory has not what is needed, and CredentialError."""
     inventory = await context.inventory()
     known = inventory.virtual_machines.get(whereabouts.machine)
-    location = _location(inventory, known, whereabouts)
-    if location.vcenter is None:
-        ways = [name for name, way in (("kubernetes", location.kubernetes), ("vro", location.vro)) if way is not None]
-        message = f"the VIM location {harmless(location.id)!r} has no vcenter in the inventory: it has {' and '.join(ways)}"
-        raise InputFaultError(ErrorCode.INVALID_VALUE, message)
-    vcenter = await _vcenter(location.vcenter, location, context)
+    at_vim = _vim_location(inventory, known, whereabouts)
+    vcenter = await _vcenter(way_to(inventory, at_vim, VCENTER), at_vim, context)
     at = Device(whereabouts.machine)
     login = Login() if known is None else known.login
     username = whereabouts.username or login.username
@@ -54,7 +51,7 @@ async def find_place(whereabouts: Whereabouts, context: StepContext) -> Place:
     return Place(vcenter, _named(known, whereabouts.machine), GuestLogin(username, password))
 
 
-def _location(inventory: Inventory, known: VirtualMachine | None, whereabouts: Whereabouts) -> VimLocation:
+def _vim_location(inventory: Inventory, known: VirtualMachine | None, whereabouts: Whereabouts) -> str:
     wanted = whereabouts.vim_location or (known.vim_location if known else None)
     if known is not None and wanted != known.vim_location:
         message = (
@@ -68,11 +65,7 @@ def _location(inventory: Inventory, known: VirtualMachine | None, whereabouts: W
             f"inventory, which has {_shown(inventory.virtual_machines)}"
         )
         raise InputFaultError(ErrorCode.MISSING_INPUT, message)
-    location = inventory.vim_locations.get(wanted)
-    if location is None:
-        message = f"the inventory has no VIM location {harmless(wanted)!r}: it has {_shown(inventory.vim_locations)}"
-        raise InputFaultError(ErrorCode.INVALID_VALUE, message)
-    return location
+    return wanted
 
 
 def _shown(entries: Mapping[str, object]) -> str:
@@ -81,8 +74,8 @@ def _shown(entries: Mapping[str, object]) -> str:
     return ", ".join(names[:_SHOWN]) + more if names else "none"
 
 
-async def _vcenter(endpoint: Endpoint, location: VimLocation, context: StepContext) -> Where:
-    called = f"the vCenter of the VIM location {harmless(location.id)}"
+async def _vcenter(endpoint: Endpoint, vim_location: str, context: StepContext) -> Where:
+    called = f"the vCenter of the VIM location {harmless(vim_location)}"
     url = read_url(endpoint.url)
     if url.scheme != "https":
         raise InputFaultError(

@@ -15,9 +15,9 @@ from stepswitch.steps.kubernetes_api import Api
 from stepswitch.steps.kubernetes_inputs import namespace_of
 from stepswitch.steps.kubernetes_times import Times
 from stepswitch.steps.login_inputs import InputFaultError, text_of
+from stepswitch.steps.vim_places import CLUSTER, way_to
 
 DEFAULT_NAMESPACE: Final = "default"
-_SHOWN_LOCATIONS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,9 @@ class Target:
 async def find_target(inputs: Values, context: StepContext) -> Target:
     """Return where a step acts; raises InputFaultError with what there is."""
     namespace = namespace_of(inputs)
-    known = (await context.inventory()).vim_locations
-    there = sorted(each.id for each in known.values() if each.kubernetes is not None)
-    shown = ", ".join(map(repr, there[:_SHOWN_LOCATIONS])) + (" and others" if len(there) > _SHOWN_LOCATIONS else "")
-    hint = f"those with a cluster are {shown}" if there else "none of the inventory has a cluster ('kubernetes')"
-    name = text_of(inputs, "vimLocation")
-    if not name:
-        message = f"neither the input 'vimLocation' nor the context of the execution says which cluster is meant; {hint}"
-        raise InputFaultError(ErrorCode.MISSING_INPUT, message)
-    location = known.get(name)
-    if location is None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the inventory has no VIM location {name!r}; {hint}")
-    if location.kubernetes is None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the VIM location {name!r} has no cluster ('kubernetes'); {hint}")
-    return Target(name, location.kubernetes, namespace or location.kubernetes.namespace or DEFAULT_NAMESPACE)
+    name = (text_of(inputs, "vimLocation") or "").strip()
+    cluster = way_to(await context.inventory(), name, CLUSTER)
+    return Target(name, cluster, namespace or cluster.namespace or DEFAULT_NAMESPACE)
 
 
 async def open_api(target: Target, context: StepContext, times: Times) -> Api:
