@@ -31,6 +31,9 @@ class StillDispatcher:
     def cancel(self, cancel: Cancel) -> None:
         raise AssertionError(f"nobody cancels here: {cancel}")
 
+    def takes_turns(self) -> bool:
+        return False
+
     def holds(self, execution_id: str) -> bool:
         return execution_id in self.held_ids
 

@@ -69,6 +69,27 @@ async def test_turns_have_a_limit_too_and_keep_their_order(opened: Open) -> None
     assert place.names == [f"e{number:04}" for number in range(999, -1, -1)]
 
 
+async def test_a_turn_is_taken_at_once_only_where_nobody_waits_for_one(opened: Open) -> None:
+    place = opened(1, started=False)
+    assert not place.dispatcher.takes_turns()  # nothing is handed out yet
+    await place.submit(*(turn(f"e{number:04}", number) for number in range(200)))
+    place.start()
+    await place.clock.settle()
+    assert len(place.begun) < 200
+    assert not place.dispatcher.takes_turns()
+    while place.running:
+        for event in place.running.values():
+            event.set()
+        await place.clock.settle()
+    assert len(place.begun) == 200
+    await place.submit(task("e9"), task("f9"))
+    assert place.dispatcher.takes_turns()  # steps wait for places of their own
+    await place.end("e9")
+    await place.end("f9")
+    await place.dispatcher.stop(0)
+    assert not place.dispatcher.takes_turns()
+
+
 # --- devices ---
 
 

@@ -171,6 +171,10 @@ class LocalDispatcher:
         if running is not None:
             running.cancel()
 
+    def takes_turns(self) -> bool:
+        """See `TaskTaker`."""
+        return bool(self._run) and not self._turns and self._turns_running < TURNS_AT_ONCE and self._windows[TaskKind.TURN].holds_all
+
     def holds(self, execution_id: str) -> bool:
         """See `Dispatcher`."""
         return execution_id in self._queued or execution_id in self._executions

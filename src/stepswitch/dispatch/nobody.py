@@ -12,3 +12,7 @@ class Nobody:
 
     def cancel(self, cancel: Cancel) -> None:
         """Nothing runs."""
+
+    def takes_turns(self) -> bool:
+        """Nobody does."""
+        return False

@@ -40,6 +40,7 @@ from stepswitch.domain.events import (
     SetFile,
     SetValues,
     Task,
+    TaskKind,
     Turn,
     WritingBack,
     WrittenBack,
@@ -61,6 +62,22 @@ def begin(
     order: Create, values: dict[str, Value], workflow: Workflow, rules: Rules, now: int, *, inventory: Inventory = NOTHING_KNOWN
 ) -> Decision:
     """Return a new execution, queued, whose step execution 0 is there; `values` are those it starts with, `inventory` what its tenant knows."""
+    return _begun(order, values, workflow, rules, now, inventory=inventory).decision(None)
+
+
+def begin_and_take_turn(
+    order: Create, values: dict[str, Value], workflow: Workflow, rules: Rules, now: int, *, inventory: Inventory = NOTHING_KNOWN
+) -> tuple[Decision, Decision]:
+    """Return a new execution as `begin` does, and with its first turn taken, where nobody else's comes before it: either one may be stored."""
+    p = _begun(order, values, workflow, rules, now, inventory=inventory)
+    queued = p.decision(None)
+    if p.awaited is not TaskKind.TURN:
+        return queued, queued
+    flow.run_inline(p)
+    return queued, p.decision(None)
+
+
+def _begun(order: Create, values: dict[str, Value], workflow: Workflow, rules: Rules, now: int, *, inventory: Inventory) -> Progress:
     if workflow.start_step_id is None:
         raise AssertionError("a draft is refused before it comes here")
     head = Head(
@@ -90,7 +107,7 @@ def begin(
     p = Progress(head, workflow, rules, now, inventory)
     p.log(f"queued by {order.user}" + ("" if order.parent is None else f", for {children.told_parent(order.parent)}"))
     flow.arrive(p, workflow.start_step_id)
-    return p.decision(None)
+    return p
 
 
 def decide(head: Head, event: Event, workflow: Workflow, rules: Rules, now: int, *, inventory: Inventory = NOTHING_KNOWN) -> Decision:

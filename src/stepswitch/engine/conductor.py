@@ -23,7 +23,7 @@ from stepswitch.domain.errors import (
     VersionConflictError,
 )
 from stepswitch.domain.events import Change, ChildBegun, Claimed, CleanedUp, Decision, Event, GivenBack, Reply, Task
-from stepswitch.domain.execution import ENDED, Head, LogEntry, Status, Values
+from stepswitch.domain.execution import ENDED, Head, Status, Values
 from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.locks import LockChange, lock_change
 from stepswitch.domain.rules import Rules
@@ -107,6 +107,10 @@ class Conductor:
         """Return what is known of the devices on which the steps of a workflow act; nothing is asked where none of them does."""
         return NOTHING_KNOWN if compiled.step_types.isdisjoint(self._acting) else await self._inventory.of(tenant)
 
+    def takes_turns(self) -> bool:
+        """Return whether the turn of a new execution would be taken at once."""
+        return self._submit().takes_turns()
+
     async def create(
         self,
         decision: Decision,
@@ -114,10 +118,9 @@ class Conductor:
         mark: RequestMark | None = None,
         searched: Values = NOTHING,
         entry: Entry | None = None,
-    ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+    ) -> None:
         """Store a new execution, and `mark` with it; when this returns, it is on disk and on its way. Lists find it by `searched` of its context."""
         await self._to_the_end(self._create(decision, compiled, mark, searched, entry))
-        return decision.head, compiled, decision.logs
 
     async def _create(
         self, decision: Decision, compiled: Compiled, mark: RequestMark | None, searched: Values, entry: Entry | None

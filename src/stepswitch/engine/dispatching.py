@@ -59,6 +59,9 @@ class TaskTaker(Protocol):
     def cancel(self, cancel: Cancel) -> None:
         """Stop a step that runs here, or forget it where it is queued."""
 
+    def takes_turns(self) -> bool:
+        """Return whether a turn that is submitted now would be taken at once: none waits, here or in the store."""
+
 
 class Dispatcher(TaskTaker, Protocol):
     """Wakes up whoever can carry out a step, oldest first, within the limits of places and devices. May lose wake-ups, never order work twice on purpose."""

@@ -8,7 +8,7 @@ from typing import Any
 from stepswitch.domain.assignments import assigned_values, check_assignments, initial_values
 from stepswitch.domain.contexts import deduced, unknown_to
 from stepswitch.domain.conversion import upgraded
-from stepswitch.domain.decide import begin
+from stepswitch.domain.decide import begin, begin_and_take_turn
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.domain.events import ChildBegun, Create, Decision, Reply
@@ -208,21 +208,22 @@ class Executions:
     async def _begin(
         self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin"
     ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
-        decision = await self._decided(caller, request, compiled, origin.execution_id)
-        searched = self._views.searched_context(decision.head, compiled)
-        entry = caller.entry(thing_of(decision.head), after=created(decision.head))
-        return await self._conductor.create(decision, compiled, origin.mark, searched, entry)
+        queued, stored = await self._decided(caller, request, compiled, origin.execution_id)
+        searched = self._views.searched_context(queued.head, compiled)
+        entry = caller.entry(thing_of(queued.head), after=created(queued.head))
+        await self._conductor.create(stored, compiled, origin.mark, searched, entry)
+        return queued.head, compiled, queued.logs
 
     async def _begin_called(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, called: Called) -> Reply:
-        made = await self._decided(caller, request, compiled, called.begun.child.execution_id, called)
+        made, _ = await self._decided(caller, request, compiled, called.begun.child.execution_id, called)
         searched = self._views.searched_context(made.head, compiled)
         decision = await self._conductor.begin_child(called.parent.execution_id, called.begun, made, compiled, searched)
         return decision.reply
 
     async def _decided(
         self, caller: Caller, request: ExecutionRequest, compiled: Compiled, execution_id: str, called: Called | None = None
-    ) -> Decision:
-        """Return the new execution."""
+    ) -> tuple[Decision, Decision]:
+        """Return the new execution as it is queued, and as it is stored: its first turn is taken where nobody waits for one."""
         now = self._clock.now()
         workflow = compiled.workflow
         editor = None if called is None else called.editor
@@ -246,7 +247,10 @@ class Executions:
         )
         values = signed(initial_values(workflow, request.assignments, request.context), caller.user)
         known = await self._conductor.inventory_for(caller.tenant, compiled)
-        return begin(order, values, workflow, self._rules, now, inventory=known)
+        if called is None and self._conductor.takes_turns():
+            return begin_and_take_turn(order, values, workflow, self._rules, now, inventory=known)
+        queued = begin(order, values, workflow, self._rules, now, inventory=known)
+        return queued, queued
 
     async def compiled(self, stored: StoredWorkflow) -> Compiled:
         """Return a workflow as its executions see it."""
