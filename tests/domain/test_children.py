@@ -104,6 +104,15 @@ def test_a_child_pauses_with_its_parent_and_goes_on_with_it(*, is_claimed: bool)
     assert (found.head.pause_code, found.head.parent) == (None, Parent("p", 0, 1))
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_child_that_was_repaired_while_its_parent_paused_goes_on_where_somebody_has_said(*, is_there: bool) -> None:
+    found = life("a", "b", parent=Parent("p", 0, 1))
+    found.held_by_parent(holds=True)
+    found.edit({} if is_there else {"a": None}, start_step_id="b")
+    assert found.held_by_parent(holds=False) is Reply.DONE
+    assert (found.at, found.head.resume_at, found.status) == (("b", StepState.EXECUTABLE), None, Status.QUEUED)
+
+
 def test_a_child_that_waits_for_a_person_for_its_own_reasons_goes_on_waiting() -> None:
     found = life("a", parent=Parent("p", 0, 1), pause_at_failure=True)
     found.fails()

@@ -91,16 +91,16 @@ def _resume(p: Progress, event: Resume) -> Decision:
         waiting = 0 if target is not None else 1  # the one that waits here is the first of those that are allowed now
         p.change(steps_allowed=p.steps_begun - waiting + p.rules.limits.step_executions)
     p.run_on()
-    if target is not None:
-        _jump(p, target)
-    elif not go_on(p):
+    if not go_on(p):
         _accept(p)
     return p.decision(event.id)
 
 
 def go_on(p: Progress) -> bool:
-    """Go on with what was paused before it began; return whether there was such a thing."""
-    if p.step.state is StepState.WAITING_BEFORE:
+    """Go on where somebody has said, else with what was paused before it began; return whether there was such a thing."""
+    if p.head.resume_at is not None:
+        _jump(p, p.head.resume_at)
+    elif p.step.state is StepState.WAITING_BEFORE:
         flow.make_executable(p, StepEvent.RESUMED)
     elif p.step.look is not None and p.workflow.steps[p.step.step_id].policy.probe is not None:
         doubts.resume(p)
