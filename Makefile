@@ -24,7 +24,9 @@ setup: $(INSTALLED) servers ## make .venv with all that is needed to run, test a
 demo: $(INSTALLED) ## start the service with a small router to talk to, and show three workflows at work
 	$(BIN)/stepswitch demo
 
+# What is compiled beforehand is not compiled again by each of the many processes that tests start, where PYTHONDONTWRITEBYTECODE is set.
 test: setup ## run the tests
+	@$(BIN)/python -m compileall -q -x '/test_[^/]*$$' src tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: setup format lint types layers docs secrets advisories ## run every check, then the tests (sizes, names and house rules are among them)

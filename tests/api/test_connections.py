@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -90,6 +91,15 @@ async def open_front(directory: Path, bounds: Bounds) -> AsyncIterator[Front]:
 async def front(tmp_path: Path) -> AsyncIterator[Front]:
     async with open_front(tmp_path, Bounds(100)) as front:
         yield front
+
+
+async def test_no_part_of_an_answer_waits_until_the_one_before_it_is_confirmed(front: Front) -> None:
+    async with front.wire() as wire:
+        await wire.send(HEALTH + b"\r\n")
+        assert (await wire.answer())[0] == 200
+        (connection,) = front.connections()
+        accepted: socket.socket = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_header_that_never_ends_is_cut_off(front: Front) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stepswitch.api.app import StepswitchApi
+from stepswitch.api.app import StepswitchApi, describe
 from stepswitch.api.openapi import openapi_document
 from stepswitch.api.operations import served
 from stepswitch.api.reference_page import reference_page
@@ -28,6 +28,14 @@ async def test_it_is_served_to_everybody(house: House) -> None:
     assert house.app.openapi() == DOCUMENT
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_a_process_makes_it_once_for_each_version(house: House) -> None:
+    assert isinstance(house.app, StepswitchApi)
+    assert describe("1.2.3").document is house.app.openapi()
+    other = describe("9.8.7")
+    assert (other.document["info"]["version"], json.loads(other.encoded)["info"]["version"]) == ("9.8.7", "9.8.7")
+    assert "9.8.7" in other.page.decode()
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:

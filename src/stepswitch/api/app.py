@@ -5,6 +5,8 @@ injection: reading and writing JSON by hand is what lets one core take a thousan
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -35,7 +37,7 @@ from stepswitch.domain.errors import HiddenError, StepswitchError
 from stepswitch.engine.callers import Caller
 from stepswitch.engine.crash_points import CrashPoint, reach
 
-__all__ = ["ApiServices", "HostKeyTools", "StepswitchApi", "create_app"]
+__all__ = ["ApiServices", "HostKeyTools", "StepswitchApi", "create_app", "describe"]
 OPENAPI_PATH: Final = "/openapi.json"
 REFERENCE_PATH: Final = "/docs"
 
@@ -128,18 +130,33 @@ class Resource:
         return caller
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the API says of itself: to programs, and to people."""
+
+    document: dict[str, Any]
+    encoded: bytes
+    page: bytes
+
+
+@cache
+def describe(version: str) -> Description:
+    """Return the description of a version; to make it takes longer than all else in `create_app`, so a process makes it once."""
+    document = openapi_document(version)
+    return Description(document, encode(document), reference_page(document).encode())
+
+
 def create_app(service: ApiServices) -> StepswitchApi:
     """Return the application over `service`; nothing runs before it is served."""
-    description = openapi_document(service.version)
-    app = StepswitchApi(description)
+    description = describe(service.version)
+    app = StepswitchApi(description.document)
     answers = Answers()
     rates = Rates(service.clock, service.requests_per_second)
     for path, operations in _by_path().items():
         app.router.routes.append(Route(path, Resource(operations, service, answers, rates), include_in_schema=False))
-    page = reference_page(description).encode()
     app.router.routes += [
-        _fixed(OPENAPI_PATH, encode(description), "application/json", {}),
-        _fixed(REFERENCE_PATH, page, "text/html", {"Content-Security-Policy": POLICY}),
+        _fixed(OPENAPI_PATH, description.encoded, "application/json", {}),
+        _fixed(REFERENCE_PATH, description.page, "text/html", {"Content-Security-Policy": POLICY}),
     ]
     bodies = BodyLimits(service.body_limit_bytes, service.multipart_limit_bytes)
     app.add_middleware(Limits, bodies=bodies, room=Room(service.receiving_limit_bytes), ids=service.ids)
