@@ -78,11 +78,11 @@ def _logging_of_one_test() -> Generator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _open_services_quickly(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """Let every service that opens in this process copy a new database instead of making it, and hash its passwords cheaply.
+    """Let every service that opens in this process copy a new database instead of making it, and hash passwords cheaply unless told how.
 
     What is made and hashed in earnest has tests of its own, in `storage` and `access`.
     """
-    from stepswitch.access.accounts import Passwords  # noqa: PLC0415 # a test that opens none must not wait for it
+    from stepswitch.access import accounts  # noqa: PLC0415 # a test that opens none must not wait for it
     from stepswitch.bootstrap import wiring  # noqa: PLC0415
     from stepswitch.storage.data_dir import migrate  # noqa: PLC0415
 
@@ -98,5 +98,5 @@ def _open_services_quickly(tmp_path_factory: pytest.TempPathFactory) -> Generato
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "migrate", copy_or_migrate)
-        patch.setattr(wiring, "Passwords", partial(Passwords, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)))
+        patch.setattr(accounts, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1))
         yield

@@ -30,7 +30,7 @@ CHUNKS: Final = 4
 def seeds(chunk: int) -> range:
     if SEED is not None:
         return range(int(SEED), int(SEED) + 1) if chunk == 0 else range(0)
-    first = SystemRandom().randrange(10**9) if MANY else 0
+    first = SystemRandom().randrange(10**9) if MANY else chunk * (SCHEDULES // CHUNKS)
     return range(first, first + SCHEDULES // CHUNKS)
 
 
