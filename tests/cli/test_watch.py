@@ -19,6 +19,7 @@ from tests.cli.documents import written
 from tests.cli.pseudo_terminal import Terminal
 from tests.domain.documents import document
 from tests.domain.lives import steps
+from tests.engine.scripted import Call
 
 
 def _untimed(text: str) -> list[str]:
@@ -77,6 +78,25 @@ def test_what_happens_is_told_while_it_happens(desk: Distant) -> None:
     assert "enough seen" in said
     assert said.count("good bye") == 1
     assert "step b ended: FAILED" in said
+
+
+def test_what_a_running_step_has_said_before_is_told_as_its_own(desk: Distant) -> None:
+    execution = desk.queue("a")
+    call = desk.do(desk.office.house.act.next())
+    desk.do(call.context.log("hello"))
+    with _watching(execution) as process:
+        said = _read_until(process, "step a begins")
+        assert process.stdout is not None
+        said += process.stdout.readline()
+        assert "hello" not in said.partition("step a begins")[0]
+        assert said.endswith("  a | hello\n"), said
+        desk.do(_end(call))
+        assert process.communicate(timeout=60)[0].count("hello") == 0
+    assert process.returncode == 0
+
+
+async def _end(call: Call) -> None:
+    call.end()
 
 
 def _watching(execution: str, *options: str) -> "subprocess.Popen[str]":

@@ -29,6 +29,7 @@ class Heard:
             async for news in story:
                 match news:
                     case LogNews():
+                        assert news.number is None or news.number in self.steps, "nobody knows whose line that is"
                         self.lines.setdefault(news.number, []).append(news.msg)
                     case StepNews():
                         self.steps[news.number] = (news.step_id, news.result)
@@ -70,6 +71,23 @@ async def test_whoever_follows_is_told_everything_once_whenever_he_comes(office:
         await asyncio.gather(playing, *following)
     ended = await office.until(execution.id, "FAILED")
     assert all(each.fits(ended) for each in heard)
+
+
+async def test_who_comes_while_a_step_runs_is_told_of_the_step_before_its_lines(office: Office) -> None:
+    execution = await office.queue("a")
+    call = await office.house.act.next()
+    await call.context.log("hello")
+    begun: list[tuple[str, str]] = []
+    said = ""
+    async with aclosing(office.client.executions.follow(execution.id)) as story:
+        async for news in story:
+            if isinstance(news, StepNews):
+                begun.append((news.step_id, news.state))
+            if isinstance(news, LogNews) and news.number == 0:
+                said = news.msg
+                break
+    assert (begun, said) == ([("a", "executing")], "hello")
+    call.end()
 
 
 @pytest.mark.parametrize("cuts", [1, 4])

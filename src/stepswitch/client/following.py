@@ -112,11 +112,14 @@ class Told:
         self._steps[step.number] = news
         began = step.claimed_time or step.start_time
         has_run = step.state not in _NOT_BEGUN and step.result != Result.SKIPPED
-        if before is None and has_run and step.result is not None:
+        is_over = step.result is not None
+        if not is_over and news != before:
+            yield began, _BEGIN, news  # first, so that whoever is told its lines knows whose they are
+        elif before is None and has_run and is_over:
             yield began, _BEGIN, replace(news, state=StepState.EXECUTING.value, end_time=None, result=None, error=None)
         for line in self._new_lines(execution_id, step.number, step.logs):
             yield line.time, _END, line
-        if news != before:
+        if is_over and news != before:
             yield step.end_time or began, _END if step.end_time is not None else _BEGIN, news
 
     def _new_lines(self, execution_id: str, number: int | None, entries: tuple[LogEntry, ...]) -> list[LogNews]:
