@@ -15,6 +15,8 @@ from tests.openssh import OpenSshServer
 ROOT: Final = "/telco/api/workflows"
 SETTLED: Final = frozenset({"COMPLETED", "PAUSED", "FAILED", "ABORTED"})
 POLL_SECONDS: Final = 0.02
+SILENCE_SECONDS: Final = 6.0
+"""After which a worker counts as lost; with much less, a machine that is busy would be enough for that."""
 POLLS: Final = 2_000
 TOLD: Final = ["echo one", "echo two"]
 Json = dict[str, Any]
@@ -44,7 +46,7 @@ class Stage:
         self.data_dir = directory / "data"
         shutil.copytree(prepared, self.data_dir)
         self.server = server
-        self.service = Mortal(self.data_dir, silence_seconds=6.0)
+        self.service = Mortal(self.data_dir, silence_seconds=SILENCE_SECONDS)
         self.service.headers = dict(headers)
         self._told_before = len(server.commands())
 

@@ -22,7 +22,7 @@ from stepswitch.config.settings import Settings
 from tests.chaos.conftest import Prepared
 from tests.chaos.mortal import PASSWORD, Mortal
 from tests.chaos.service import bring_key
-from tests.chaos.stage import ROOT, Stage, completes
+from tests.chaos.stage import ROOT, SILENCE_SECONDS, Stage, completes
 
 FILE = ("f.bin", b"x" * 300_000)
 SCRIPT = {"name": "s", "version": "1", "schemaVersion": "3.0", "startStepId": "a"}
@@ -257,20 +257,14 @@ def test_a_step_waits_for_an_open_file_and_goes_on_when_there_is_one(stage: Stag
 # --- the process stands still ---
 
 
-def test_a_process_that_stood_still_too_long_neither_loses_its_step_nor_doubles_it(prepared: Prepared, tmp_path: Path) -> None:
-    directory, server, headers = prepared
-    stage = Stage(directory, tmp_path, server, headers)
-    stage.service = Mortal(stage.data_dir, silence_seconds=1.0)
-    stage.service.headers = dict(headers)
+def test_a_process_that_stood_still_too_long_neither_loses_its_step_nor_doubles_it(stage: Stage) -> None:
     stage.service.start()
-    try:
-        gate = stage.gate()
-        execution_id = stage.queue(stage.store(f"cat {gate}", "echo two"))
-        with gate.open("w"):
-            stage.service.signal(signal.SIGSTOP)
-            stage.service.live_for(3.0)
-            stage.service.signal(signal.SIGCONT)
-            stage.service.live_for(3.0)
-        completes(stage, execution_id, [f"cat {gate}", "echo two"])
-    finally:
-        stage.service.end()
+    gate = stage.gate()
+    execution_id = stage.queue(stage.store(f"cat {gate}", "echo two"))
+    with gate.open("w"):
+        stage.service.signal(signal.SIGSTOP)
+        stage.service.live_for(SILENCE_SECONDS + 1)
+        stage.service.signal(signal.SIGCONT)
+        stage.service.wait_for_log("the process stood still")
+        stage.service.live_for(SILENCE_SECONDS / 2)  # in which claims are looked through once at least
+    completes(stage, execution_id, [f"cat {gate}", "echo two"])
