@@ -20,9 +20,14 @@ LONGEST = (
     "fuzz/test_api.py",
     "chaos/test_kill.py",
     "hunt/test_planted_secret.py",
+    "hunt/test_planted_on_the_command_line.py",
+    "simulation/test_schedules.py",
+    "chaos/test_follow.py",
     "chaos/test_backup.py",
-    "api/test_tenants.py",
+    "chaos/test_stop_under_load.py",
+    "chaos/test_killing_step.py",
     "chaos/test_stop.py",
+    "api/test_tenants.py",
 )
 """Begun first, so that in the end nobody waits for one of them alone."""
 NOTHING_IS_SKIPPED = os.environ.get("STEPSWITCH_REQUIRE_SERVERS") == "1"
