@@ -8,6 +8,7 @@ import pytest
 from stepswitch.domain.errors import CredentialError, ErrorCode, TargetError
 from stepswitch.domain.events import Abort, Lost, Reply, Task
 from stepswitch.domain.execution import Head, Outcome, PlainValues, Result, StepError
+from stepswitch.domain.states import StepState
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.cleaner import PAUSES, TRY_SECONDS
 from tests.worker.house import House
@@ -110,6 +111,31 @@ async def test_nothing_is_looked_for_where_nothing_was_sent(house: House) -> Non
     assert house.remote.cleaned == []
 
 
+async def test_what_may_stay_at_a_target_is_not_forgotten_when_the_service_stops_before_anything_was_sent(house: House) -> None:
+    """It has put something there to prepare, and cannot say that this is gone: given back, the step would be the next one's, and nobody's leftover."""
+
+    async def prepares(_inputs: PlainValues, context: StepContext) -> Outcome:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            context.leave_behind()
+            raise
+        return Outcome(Result.SUCCEEDED)
+
+    house.remote.script = prepares
+    task = await house.begin("REMOTE", **WHERE)
+    _start(house)
+    await house.remote.started.wait()
+    await asyncio.wait_for(house.dispatcher.stop(0), 30)
+    await house.conductor.drain()
+    assert (await house.step(task)).state is StepState.EXECUTING
+    await _lost(house, task)  # as the next start finds out
+    (claim,) = (await _head(house, task)).left_behind
+    house.cleaner.begin(task.execution_id, claim.nonce)
+    await house.notes.until_head(task.execution_id, lambda head: not head.left_behind)
+    assert [name for name, _ in house.remote.cleaned] == [NAME]
+
+
 async def test_what_cannot_be_removed_now_is_tried_again_until_it_can_and_the_log_says_so_once(house: House) -> None:
     refusals = [
         TargetError("the cluster does not answer to hunter22"),
@@ -157,13 +183,18 @@ async def test_a_try_that_never_ends_is_given_up_and_made_again(house: House) ->
     assert tries == 2
 
 
-async def _lost(house: House, task: Task) -> str:
-    """Lose the claim of a step that runs; return its nonce."""
+async def _head(house: House, task: Task) -> Head:
     stored = await house.store.load(task.execution_id)
     assert stored is not None
-    assert stored.current is not None
-    assert stored.current.claim is not None
-    nonce = stored.current.claim.nonce
+    return stored
+
+
+async def _lost(house: House, task: Task) -> str:
+    """Lose the claim of a step that runs; return its nonce."""
+    current = (await _head(house, task)).current
+    assert current is not None
+    assert current.claim is not None
+    nonce = current.claim.nonce
     await house.conductor.apply(
         task.execution_id, Lost(f"lost:{nonce}", task.number, task.attempt, nonce, "its worker gave no sign of life")
     )

@@ -181,8 +181,8 @@ class Attempt:
 
     @property
     def can_be_given_back(self) -> bool:
-        """Whether nothing was sent, nor will be once the attempt is closed, and no session may be left."""
-        return not self.sent and not self.is_stuck
+        """Whether nothing was sent, nor will be once the attempt is closed, and nothing may be left: whoever comes next has the same name there."""
+        return not (self.sent or self.is_stuck or self.stays)
 
     @property
     def execution_id(self) -> str:
