@@ -16,7 +16,7 @@ from tests.architecture.source_tree import ROOT, Module, functions, modules
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 CONSEQUENCES: Final = {
     "src/stepswitch/engine": {"_store.save", "_store.create", "_store.delete", "_store.append_logs", "_store.sign", "_submit.submit", "_submit.cancel"},
-    "src/stepswitch/worker": {"self._run_patiently"},
+    "src/stepswitch/worker": {"self._run_patiently", "self._try"},
     "src/stepswitch/storage/catalogue.py": {"write_audited"},
     "src/stepswitch/storage/sqlite.py": {"_commit.COMMIT"},
 }  # fmt: skip

@@ -89,10 +89,10 @@ class Mortal:
         """Return what the new process is to be."""
         return live, (stderr, self._settings, death)
 
-    def die_while_starting(self, point: CrashPoint) -> None:
-        """Start it, armed, and return when it has died."""
+    def die_while_starting(self, point: CrashPoint | None) -> None:
+        """Start it, armed, and return when it has died; without a point, of what somebody else does to it."""
         self.arm()
-        self._begin(Death(point, self._armed))
+        self._begin(None if point is None else Death(point, self._armed))
         self.await_death()
 
     def _hear(self) -> bool:

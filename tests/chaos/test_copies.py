@@ -1,44 +1,22 @@
 """Risk: a stop in the middle of a copy leaves half a file under its final name, a part of one for ever, or loses or doubles what was fetched."""
 
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 
 from stepswitch.engine.crash_points import CrashPoint
+from tests.chaos.copying import SCRIPT, names_in, place_at, sending, step, workflow
 from tests.chaos.stage import Json, Stage, waits_in_doubt
 from tests.chaos.test_crash_points import sweep
 
 P = CrashPoint
-SCRIPT: Final = b"echo told by what was fetched\n"
 
 
 @pytest.fixture
 def place(stage: Stage) -> Iterator[Path]:
-    path = stage.server.work / "copies"
-    path.mkdir()
-    (path / "script").write_bytes(SCRIPT)
-    for each in (path, path / "script"):
-        shutil.chown(each, stage.server.user)
-    yield path
-    shutil.rmtree(path)
-
-
-def step(stage: Stage, kind: str, bindings: Json, **more: Any) -> Json:
-    login: Json = {
-        "hostNameOrIP": {"type": "string", "defaultValue": stage.server.host},
-        "port": {"type": "number", "defaultValue": stage.server.port},
-        "username": {"type": "string", "defaultValue": stage.server.user},
-        "password": {"type": "password", "defaultValue": stage.server.password},
-    }
-    return {"type": kind, "inBindings": {**login, **bindings}, **more}
-
-
-def workflow(steps: Json, **more: Any) -> Json:
-    return {"name": "copies", "version": "1", "schemaVersion": "3.0", "startStepId": next(iter(steps)), "steps": steps, **more}
+    with place_at(stage) as path:
+        yield path
 
 
 def fetching(stage: Stage, place: Path) -> Json:
@@ -94,26 +72,17 @@ def test_what_was_reported_is_there_and_goes_with_its_execution(stage: Stage, pl
 
 def test_a_stop_before_the_rename_leaves_the_old_file_and_the_next_start_removes_the_part(stage: Stage, place: Path) -> None:
     stage.service.start(P.SEND_MARKED)
-    parts = [("workflow", (None, json.dumps(sending(stage, place)), "application/json")), ("files", ("new", b"new"))]
-    answer = stage.call("POST", "/workflow", files=parts)
-    stage.fatal(lambda: stage.queue(str(answer.json()["id"])))
+    workflow_id = sending(stage, place)
+    stage.fatal(lambda: stage.queue(workflow_id))
     assert (place / "script").read_bytes() == SCRIPT
-    assert len([each for each in place.iterdir() if each.name.endswith(".part")]) == 1
+    assert names_in(place) == [".part", "script"]
     stage.service.start()
     execution_id = stage.only_execution()
     waits_in_doubt(stage, execution_id)
-    stage.until(lambda: [each.name for each in place.iterdir()] == ["script"])
+    stage.until(lambda: names_in(place) == ["script"])
     assert (place / "script").read_bytes() == SCRIPT
     stage.until(lambda: not stage.ok("GET", f"/workflowExecution/{execution_id}")["stepExecutions"][-1].get("cleanupPending"))
     stage.ok("POST", f"/workflowExecution/{execution_id}/retry")
     assert stage.settled(execution_id)["status"] == "COMPLETED"
-    assert [each.name for each in place.iterdir()] == ["script"]
+    assert names_in(place) == ["script"]
     assert (place / "script").read_bytes() == b"new"
-
-
-def sending(stage: Stage, place: Path) -> Json:
-    copy = {
-        "inFile": {"type": "file", "defaultValue": "new"},
-        "destinationPath": {"type": "string", "defaultValue": str(place / "script")},
-    }
-    return workflow({"send": step(stage, "TCA_SCP", copy)})

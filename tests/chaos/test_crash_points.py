@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from stepswitch.engine.crash_points import CrashPoint
+from tests.chaos.copying import names_in, place_at, sending
 from tests.chaos.mortal import Mortal
 from tests.chaos.stage import TOLD, Stage, completes, queued, said, waits_in_doubt, workflow
 
@@ -204,6 +205,20 @@ def is_lost(stage: Stage, point: CrashPoint) -> None:
     assert stage.told == []
 
 
+def removes(stage: Stage, point: CrashPoint) -> None:
+    """A third start goes on where the second one stopped, before or after it had removed what the first one left at the target."""
+    with place_at(stage) as place:
+        stage.service.start(P.SEND_MARKED)
+        workflow_id = sending(stage, place)
+        stage.fatal(lambda: stage.queue(workflow_id))
+        stage.service.die_while_starting(point)
+        assert names_in(place) == ([".part", "script"] if point is P.REMOVAL_DUE else ["script"])
+        stage.service.start()
+        execution = waits_in_doubt(stage, stage.only_execution())
+        assert names_in(place) == ["script"]
+        assert said(execution, "nothing of it is left at the target") == 1
+
+
 def is_given_a_lock(stage: Stage, point: CrashPoint) -> None:
     """Whoever had asked for the lock has it, and nobody else; who comes next has it after that."""
     stage.service.start(point)
@@ -337,6 +352,8 @@ SCENES: Final[Mapping[CrashPoint, Scene]] = {
     P.CANCEL_GIVEN: aborts,
     P.CLEANUP_UNSAVED: aborts,
     P.CLEANUP_SAVED: aborts,
+    P.REMOVAL_DUE: removes,
+    P.REMOVAL_DONE: removes,
     P.LOSS_UNSAVED: is_lost,
     P.LOSS_SAVED: is_lost,
     P.LOCK_UNSAVED: is_given_a_lock,

@@ -60,6 +60,8 @@ class HttpServer:
         self.asked: list[Asked] = []
         self.connections = 0
         self.left = asyncio.Event()
+        self.on_asked: Callable[[Asked], None] = lambda _: None
+        """Is told of each request when it has come, before anything is done about it."""
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -112,6 +114,7 @@ class HttpServer:
         try:
             asked = await _request(reader)
             self.asked.append(asked)
+            self.on_asked(asked)
             await self.handler_of(asked)(asked, reader, writer)
         except (OSError, h11.RemoteProtocolError, asyncio.CancelledError):
             pass  # the client went, or the test is over

@@ -83,6 +83,9 @@ class CrashPoint(StrEnum):
     SEND_MARKED = "send.marked"
     ATTEMPT_ENDED = "attempt.ended"
     ATTEMPT_REPORTED = "attempt.reported"
+    # What attempts have left at their targets.
+    REMOVAL_DUE = "removal.due"
+    REMOVAL_DONE = "removal.done"
 
 
 _P = CrashPoint

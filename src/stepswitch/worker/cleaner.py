@@ -15,6 +15,7 @@ from stepswitch.domain.errors import CredentialError, TargetError
 from stepswitch.domain.events import Reply
 from stepswitch.domain.execution import LogLevel
 from stepswitch.engine.claims import Grant
+from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.ports import CleansUp, StepType
 from stepswitch.worker.attempt import Attempt, Surroundings
 from stepswitch.worker.patience import LET_GO_SECONDS, ends_within, until_stored
@@ -65,7 +66,9 @@ class Cleaner:
     async def _is_removed(self, errand: Grant, tries: int, pause: float) -> bool:
         attempt = Attempt(errand, self._around, self._around.clock.monotonic())
         attempt.is_claimed = False  # nobody fences who only removes
+        reach(CrashPoint.REMOVAL_DUE)
         why = await self._try(attempt)
+        reach(CrashPoint.REMOVAL_DONE)
         if why is not None:
             _log.error(
                 "what a step has left at its target could not be removed; it is tried again",
