@@ -32,6 +32,7 @@ QUIET: Final[Json] = {
     "steps": {"a": {"type": "NOOP", "nextStepId": "b"}, "b": {"type": "NOOP"}},
 }
 FAILS: Final = "exit 3"
+VALUE: Final = {"kind": "stored", "value": "a pigeon on the roof"}
 
 
 def own(stage: Stage, method: str, path: str, body: Any = None) -> httpx.Response:
@@ -193,7 +194,32 @@ def host_key_is_gone(stage: Stage) -> bool:
     return "r1" not in {key["host"] for key in own(stage, "GET", "/host-keys").json()}
 
 
+def changes_credential(stage: Stage) -> None:
+    own(stage, "PATCH", "/credentials/core", {"source": {**VALUE, "value": "another pigeon on it"}, "roles": ["Operations"]})
+
+
+def credential_is_changed(stage: Stage) -> bool:
+    """Whether it was changed, with its record and the only one."""
+    records = own(stage, "GET", "/audit?operation=changeCredential").json()
+    is_changed = bool(own(stage, "GET", "/credentials/core").json()["roles"] == ["Operations"])
+    assert len(records) == is_changed
+    return is_changed
+
+
+def replaces_inventory(stage: Stage) -> None:
+    own(stage, "PUT", "/inventory", {"devices": {"r2": {"addresses": ["192.0.2.2"]}}})
+
+
+def inventory_is_replaced(stage: Stage) -> bool:
+    """Nothing of the old one is left beside the new one."""
+    names = list(own(stage, "GET", "/inventory").json()["devices"])
+    assert names in (["r1"], ["r2"])
+    return names == ["r2"]
+
+
 CHANGES: Final[Mapping[str, tuple[Callable[[Stage], None], Callable[[Stage], bool]]]] = {
+    "credential": (changes_credential, credential_is_changed),
+    "inventory": (replaces_inventory, inventory_is_replaced),
     "user": (changes_user, user_is_changed),
     "sessions": (ends_sessions, sessions_have_ended),
     "role": (makes_role, role_is_there),
@@ -201,17 +227,28 @@ CHANGES: Final[Mapping[str, tuple[Callable[[Stage], None], Callable[[Stage], boo
 }
 
 
+MADE: Final[Mapping[str, Json]] = {
+    "/users": {"username": "ann", "password": "a pigeon on the roof", "roles": ["Workflow Executor"]},
+    "/users/ann/tokens": {"name": "nightly"},
+    "/host-keys": {
+        "host": "r1",
+        "port": 22,
+        "publicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q",
+    },
+    "/credentials": {"name": "core", "source": VALUE, "roles": ["*"], "workflows": ["*"], "devices": ["r1"]},
+    "/inventory": {"devices": {"r1": {"addresses": ["192.0.2.1"]}}},
+}
+"""What there is before somebody changes it."""
+
+
 @pytest.mark.parametrize(("point", "is_done"), COMMITTED)
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_of_people_or_keys_is_done_as_a_whole_or_not_at_all(what: str, point: CrashPoint, is_done: bool, stage: Stage) -> None:
     change, is_changed = CHANGES[what]
     stage.service.start(point)
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q"
-    made = own(stage, "POST", "/users", {"username": "ann", "password": "a pigeon on the roof", "roles": ["Workflow Executor"]})
-    assert made.status_code == 200, made.text
-    assert own(stage, "POST", "/users/ann/tokens", {"name": "nightly"}).status_code == 200
-    trusted = own(stage, "POST", "/host-keys", {"host": "r1", "port": 22, "publicKey": key})
-    assert trusted.status_code == 200, trusted.text
+    for path, made in MADE.items():
+        answer = own(stage, "PUT" if path == "/inventory" else "POST", path, made)
+        assert answer.status_code == 200, answer.text
     stage.fatal(lambda: change(stage))
     stage.service.start()
     assert is_changed(stage) is is_done
