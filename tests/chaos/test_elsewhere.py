@@ -1,4 +1,5 @@
-"""Risk: a stop between two words to a cluster or a vRO leaves there for ever what a step has started, or lets it be done twice.
+"""Risk: a stop between two words to a cluster or a vRO leaves there for ever what a step has started, or lets it be done twice; one while a VNFM is read
+leaves an inventory that is half old and half new.
 
 What these are told is many requests, and a stop after any of them is another one. The service is killed in the moment in which one has come:
 it is carried out, and nobody hears the answer.
@@ -14,9 +15,12 @@ from typing import Any, Final
 
 import pytest
 
+from stepswitch.engine.crash_points import CrashPoint
+from tests.chaos.mortal import Mortal
 from tests.chaos.stage import Json, Stage, said, waits_in_doubt
+from tests.inventory.mano import Mano, vnf
 from tests.kubernetes.api_server import TOKEN, FakeCluster
-from tests.steps.http_server import Asked
+from tests.steps.http_server import Asked, reply
 from tests.steps.vro_server import ENDED, PASSWORD, USER, FakeVro, open_vro
 
 OWN: Final = "/stepswitch/api/v1"
@@ -136,3 +140,41 @@ def at_paris(vro: FakeVro) -> Json:
     """Return a VIM location with that vRO."""
     login = {"username": USER, "password": {"credential": "there"}}
     return {"vro": {"url": vro.url().rstrip("/"), "caCertificates": vro.authority, "login": login}}
+
+
+@pytest.mark.parametrize(
+    ("point", "at", "known"),
+    [(None, "GET marker=4", 1), (CrashPoint.COMMIT_ASKED, "", 1), (CrashPoint.COMMIT_DONE, "", 5)],
+    ids=["between two pages", "before it is on disk", "after it"],
+)
+async def test_a_stop_while_a_source_is_read_leaves_all_of_what_was_known_or_all_of_what_was_read(
+    stage: Stage, point: CrashPoint | None, at: str, known: int
+) -> None:
+    stage.service, headers = Mortal(stage.data_dir, http_allowed_networks="127.0.0.0/8"), stage.service.headers
+    stage.service.headers = headers
+    async with Mano() as mano:
+        mano.functions = [vnf("nf-0")]
+        await asyncio.to_thread(stage.service.start, point)
+        await asyncio.to_thread(has_source, stage, mano.root)
+        mano.functions = [vnf(f"nf-{number}") for number in range(5)]
+        mano.on_asked = Killer(stage, [at] if at else [])
+        await asyncio.to_thread(stage.fatal, lambda: refresh(stage))
+        mano.on("/mano/vnflcm/v2/vnf_instances", reply(503))
+        await asyncio.to_thread(stage.service.start)
+        assert await asyncio.to_thread(refresh, stage) == ("STALE", known)
+        mano.handlers.clear()
+        assert await asyncio.to_thread(refresh, stage) == ("CURRENT", 5)
+
+
+def has_source(stage: Stage, url: str) -> None:
+    """Have the inventory name a VNFM, and be read from it."""
+    vim = {"vcenter": {"url": "https://vc.example.net"}, "vimConnectionIds": ["vim-1"]}
+    source = {"kind": "SOL003", "url": url, "everySeconds": 86_400}
+    own(stage, "PUT", "/inventory", {"vimLocations": {"paris": vim}, "sources": {"vnfm": source}})
+    assert refresh(stage) == ("CURRENT", 1)
+
+
+def refresh(stage: Stage) -> tuple[str, int]:
+    """Have the VNFM read; return how that stands, and how many network functions it has brought."""
+    answer = stage.service.client.post(f"{OWN}/inventory/sources/vnfm/refresh").json()
+    return answer["state"], answer["networkFunctions"]
