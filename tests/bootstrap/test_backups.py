@@ -12,10 +12,13 @@ from stepswitch.domain.errors import ErrorCode, NotAuthenticatedError, SettingsE
 from stepswitch.domain.events import Change, Reported, Resume, Retry
 from stepswitch.domain.execution import Outcome, Result, Status
 from stepswitch.domain.states import StepState
+from stepswitch.engine.ports import StepType
 from stepswitch.engine.views import ExecutionView, WaitingFor
+from stepswitch.steps.sub_workflow import SubWorkflowStep
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.scripted import ANN, House, open_house
+from tests.engine.test_sub_workflows import both
 
 SAFE_FIRST = document(startStepId="l", steps={**steps("l", of="LOOK", l={"nextStepId": "a"}), **steps("a")})
 
@@ -31,7 +34,8 @@ async def restored(house: House, backup: Path, place: Path) -> tuple[House, Rest
     """Return a house in a new place, not yet opened, whose targets are those of the old one."""
     again = House(place / "restored", house.clock)
     again.act, again.look = house.act, house.look
-    types = {step.signature.name: step for step in (again.act, again.look, again.need, again.noop)}
+    types: dict[str, StepType] = {step.signature.name: step for step in (again.act, again.look, again.need, again.noop)}
+    types["WORKFLOW"] = SubWorkflowStep()
     return again, await restore(again.settings, backup, house.clock, types)
 
 
@@ -113,6 +117,41 @@ async def test_what_runs_again_stands_in_line_for_the_device_that_the_inventory_
         assert (lost.device.name, anew.device) == ("edge", lost.device)
         assert after.head.locks == before.head.locks
         assert [lock.name for lock in after.head.locks] == ["edge"]
+    finally:
+        await again.stop()
+
+
+async def test_whoever_waits_for_an_execution_or_a_lock_is_told_with_whom_somebody_must_say_how_it_goes_on(tmp_path: Path) -> None:
+    locked = {"policy": {"lock": "ring"}}
+    async with open_house(tmp_path / "data") as house:
+        parent, child = await both(house)
+        holder = await house.queue(document(steps=steps("a", "b", a=locked)))
+        for _ in range(2):
+            await house.act.next()
+        waiter = await house.queue(document(steps=steps("a", a=locked)))
+        backup = await copied(house, tmp_path)
+    again, done = await restored(house, backup, tmp_path)
+    assert done.unfinished == Counter({Status.PAUSED: 3, Status.RUNNING: 1})
+    await again.open()
+    try:
+        told = f"RESTORED in the execution {child}"
+        above = await again.watch.until(again.service, parent, lambda view: any(each.name == told for each in view.waiting_for))
+        assert above.head.status is Status.RUNNING
+        for each in (child, holder, waiter):
+            assert waits_for_a_person(await again.view(each))
+        assert [lock.name for lock in (await again.view(holder)).head.locks] == ["ring"]
+        conductor = again.service.conductor
+        await conductor.apply(waiter, Resume("w", "ann", None))
+        view = await again.watch.until(again.service, waiter, lambda view: view.head.awaited_lock is not None)
+        assert again.act.count == 2
+        await conductor.apply(holder, Resume("h", "ann", None))
+        await conductor.apply(child, Resume("c", "ann", None))
+        for _ in range(2):
+            (await again.act.next()).end()
+        for each in (child, parent, holder, waiter):
+            view = await again.until(each, Status.COMPLETED)
+            assert not view.head.locks
+        assert again.act.count == 4
     finally:
         await again.stop()
 
