@@ -57,12 +57,15 @@ def test_a_person_who_retries_begins_to_count_losses_anew() -> None:
     assert one.status is Status.RUNNING
 
 
-def test_a_third_loss_goes_by_the_policy() -> None:
-    policy = {"safeToRerun": True, "retry": {"maxAttempts": 4}}
-    one = life("a", a={"policy": policy}).is_lost().is_lost().is_lost()
-    assert (one.status, one.at, one.step.attempt) == (Status.RUNNING, ("a", S.EXECUTABLE), 4)
+@pytest.mark.parametrize("ends", [[], [Result.FAILED, Result.FAILED]])
+def test_no_policy_gives_what_kills_its_workers_a_fourth(ends: list[Result]) -> None:
+    policy = {"safeToRerun": True, "retry": {"maxAttempts": 100}}
+    one = life("a", a={"policy": policy}).is_lost().is_lost()
+    for result in ends:
+        one.ends(result)
+    assert (one.status, one.at, one.step.attempt) == (Status.RUNNING, ("a", S.EXECUTABLE), 3 + len(ends))
     one.is_lost()
-    assert (one.status, one.step.result) == (Status.FAILED, Result.UNKNOWN)
+    assert (one.status, one.step.result, one.step.losses) == (Status.FAILED, Result.UNKNOWN, 3)
 
 
 def test_unknown_goes_its_own_way_only() -> None:

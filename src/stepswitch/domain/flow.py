@@ -254,7 +254,8 @@ def settle_failure(p: Progress, step: Step) -> None:
     result = p.step.result
     policy = step.policy
     is_certain = result is Result.FAILED and not _is_in_doubt(p.step)
-    if has_attempts_left(p.step, policy) and (is_certain or is_safe(p)):
+    may_rerun = is_certain or (is_safe(p) and p.step.losses < MAX_LOSSES)  # what kills its workers is not given more of them
+    if may_rerun and has_attempts_left(p.step, policy):
         retry(p, step, _retry_delay(p, policy))
         return
     if result is Result.UNKNOWN and probing.begin(p, step):
