@@ -167,6 +167,29 @@ def test_a_lock_that_is_broken_is_gone_and_the_next_step_that_wants_it_asks_agai
     assert (one.at, one.head.awaited_lock) == (("b", S.EXECUTABLE), MINE)
 
 
+def test_a_step_that_nobody_has_begun_asks_again_for_the_lock_that_is_broken() -> None:
+    one = life("a", a=lock())
+    give(one)
+    decision = break_lock(one)
+    assert (one.at, one.head.locks, one.head.awaited_lock) == (("a", S.EXECUTABLE), (), MINE)
+    assert [(each.number, each.attempt) for each in decision.cancels] == [(0, 1)], "it is not to be taken by whoever was asked to"
+    assert one.tasks == ()
+    assert one.claim() is Reply.STALE
+    change = lock_change((MINE,), None, one.head.locks, one.head.awaited_lock)
+    assert change == LockChange(asked=MINE, left=(MINE,)), "it stands at the end of the line"
+    give(one)
+    assert one.ends().status is Status.COMPLETED
+
+
+def test_a_step_that_nobody_has_begun_goes_on_where_another_lock_is_broken() -> None:
+    one = life("a", "b", a=lock())
+    give(one)
+    one.ends()
+    decision = break_lock(one)
+    assert (decision.cancels, one.head.awaited_lock) == ((), None)
+    assert one.claim() is Reply.GRANTED
+
+
 def test_what_an_execution_does_not_have_cannot_be_broken() -> None:
     one = life("a", a=lock())
     with pytest.raises(StateConflictError):

@@ -120,6 +120,15 @@ def make_executable(p: Progress, *events: StepEvent) -> None:
     _dispatch(p, step, bound)
 
 
+def ask_again(p: Progress) -> None:
+    """Take the current step back where nobody has begun it, and it wants a lock that was taken from its execution."""
+    if p.step.state is not StepState.EXECUTABLE or p.head.awaited_lock is not None:
+        return
+    locking.ask(p, p.workflow.steps[p.step.step_id], p.step.inputs)
+    if p.head.awaited_lock is not None:
+        p.cancel()
+
+
 def dispatch(p: Progress) -> None:
     """Ask for somebody to take the current step, or the look of its probe, as it is stored."""
     step = p.workflow.steps[p.step.step_id]

@@ -352,6 +352,7 @@ def _break_lock(p: Progress, event: BreakLock) -> Decision:
     if lock is None:
         raise StateConflictError("the execution does not have this lock, or has it no more; look again")
     locking.break_(p, lock, event.user, event.reason)
+    flow.ask_again(p)
     return p.decision(event.id)
 
 
