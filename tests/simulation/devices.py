@@ -3,12 +3,13 @@
 import asyncio
 import base64
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from stepswitch.domain.step_types import StepSignature
+from stepswitch.engine.callers import DEFAULT_TENANT
 from stepswitch.engine.records import Committed
 from stepswitch.plugin import ErrorCode, Outcome, Result, StepContext, Values, failed, unknown
 from stepswitch.worker.attempt import Attempt
@@ -16,12 +17,25 @@ from tests.domain.lives import ACT, LOOK, NOOP
 from tests.simulation.loop import Node, here, sleep
 from tests.simulation.weather import CALM, Weather
 
+NORTH: Final = "north"
+"""The tenant of its own."""
+
 SLOW: Final = "slow"
 DEADLY: Final = "deadly"
 """Whoever sends something to it dies of that, more often than not."""
 DONE: Final = "done"
 NOT_DONE: Final = "not done"
-DEVICES: Final = ("north", "south", SLOW, DEADLY)
+OTHER_NAMES: Final = {"north.example": "north", "south.example": "south"}
+"""By which a device is called as well, as the inventories say."""
+HOSTS: Final = ("north", "south", SLOW, DEADLY, *OTHER_NAMES)
+_SOUTH: Final = {"addresses": ["south", "south.example"]}
+INVENTORIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    DEFAULT_TENANT: {"devices": {"north": {"addresses": ["north", "north.example"], "sessionsAtOnce": 2}, "south": _SOUTH}},
+    NORTH: {"devices": {"the north": {"addresses": ["north", "north.example"], "sessionsAtOnce": 1}, "the south": _SOUTH}},
+}
+"""What each tenant knows of its network: both of them of the same device, and not that it bears the same."""
+SESSIONS: Final = {(DEFAULT_TENANT, "north"): 2}
+"""How many sessions a device bears, as a tenant sees it; every other one bears one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,26 @@ class Told:
     nonce: str
     word: str
     at: float
+
+
+@dataclass
+class Session:
+    """One that is open at a device, which bears `most`. `name` is that of its attempt; one that is stuck is not let go of in the time that is given."""
+
+    node: Node = field(repr=False)
+    device: str
+    name: str
+    most: int
+    is_stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What an attempt has started at a target, where it stays when the connection is gone. `process` is who started it."""
+
+    name: str
+    nonce: str
+    process: Node
 
 
 @dataclass
@@ -63,14 +97,32 @@ class City:
     """Lets the process die, here and now."""
     met: Counter[str] = field(default_factory=Counter)
     """How often what has happened; `encounters` says what has to."""
-    sessions: dict[str, Node] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
     """Those that are open, by the claim that they were opened under: those of a dead process are gone with it."""
+    things: dict[str, Thing] = field(default_factory=dict)
+    """What stands at targets, by the claim under which it was started."""
+    unknown_things: set[str] = field(default_factory=set)
+    """Claims of things that were started after a backup that was restored since: nobody can know of them."""
+    lacks_lock: Callable[[Told, str, str | None], bool] = lambda *_: False
+    """Whether something is sent by somebody who has not the lock that its step wants, which is named here, with the line of its device."""
     passwords: list[str] = field(default_factory=list)
     """Each that somebody was told for the first account."""
     heard: dict[str, tuple[float, float]] = field(default_factory=dict)
     """By the nonce of a claim when its worker was heard of the last two times, in seconds: with the claim, and with each sign of life."""
     breaches: list[str] = field(default_factory=list)
     """What may never happen, and has. Not raised, for the service outlives whatever a step type raises."""
+
+    def open(self, nonce: str, session: Session) -> None:
+        """Log in. Where two tenants see a device differently, it bears what the one says that sees more."""
+        at = [each for each in self.sessions.values() if each.device == session.device and not (each.node.is_dead or each.is_stuck)]
+        self.sessions[nonce] = session
+        if len(at) >= max(each.most for each in (*at, session)):
+            self.breaches.append(f"{session.device} bears no more, and {session} logs in beside {[each.name for each in at]}")
+        self.met["a device had several sessions"] += bool(at)
+
+    def in_use(self, name: str) -> bool:
+        """Return whether the attempt that is called so is still at it."""
+        return any(each.name == name and not each.node.is_dead for each in self.sessions.values())
 
     def tell(self, told: Told) -> None:
         """Send a command; only who may is not stopped here."""
@@ -107,14 +159,17 @@ class ActingStep:
 
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         grant = cast("Attempt", context).grant
-        self._city.sessions[grant.nonce or ""] = here()
+        nonce, host = grant.nonce or "", str(inputs.get("host"))
+        device = OTHER_NAMES.get(host, host)
+        session = Session(here(), device, context.attempt_name, SESSIONS.get((grant.tenant, device), 1))
+        self._city.open(nonce, session)
         try:
             outcome = await self._act(inputs, context)
         except asyncio.CancelledError:
-            await self._let_go()
+            await self._let_go(session)
             raise
         finally:
-            del self._city.sessions[grant.nonce or ""]
+            del self._city.sessions[nonce]
         if grant.nonce is not None:
             self._city.ended[grant.nonce] = outcome
         return outcome
@@ -131,8 +186,7 @@ class ActingStep:
         if inputs.get("deed") == "look":
             return self._look(context)
         for place in range(city.random.choice([1, 1, 1, 2])):
-            context.mark_sent()
-            city.tell(_told(device, inputs, context))
+            self._send(inputs, context)
             if device == DEADLY and city.happens("a process died of its step", city.weather.deadly):
                 city.die()
             await context.log(f"{name} was told {place}, {encoded(secret)}")
@@ -140,6 +194,14 @@ class ActingStep:
         if city.chance(trouble / 2):
             return self._trouble(secret)
         return Outcome(Result.SUCCEEDED, {"token": name, "echo": f"you said {secret}"})
+
+    def _send(self, inputs: Values, context: StepContext) -> None:
+        context.mark_sent()
+        told = _told(str(inputs.get("host")), inputs, context)
+        self._city.tell(told)
+        lock, lane = inputs.get("lock"), cast("Attempt", context).grant.task.device
+        if lock is not None and self._city.lacks_lock(told, str(lock), None if lane is None else lane.lane):
+            self._city.breaches.append(f"something was sent without the lock {lock}, which its step wants: {told}")
 
     def _look(self, context: StepContext) -> Outcome:
         """Say what is so at the device: whether it was told."""
@@ -171,9 +233,10 @@ class ActingStep:
                 self._city.met["a step type said nothing"] += 1
                 return cast("Outcome", None)
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, session: Session) -> None:
         """Close the session; a stuck one takes longer than it is given."""
-        await sleep(60.0 if self._city.happens("a session was stuck", self._city.weather.device_stuck) else self._city.random.random())
+        session.is_stuck = self._city.happens("a session was stuck", self._city.weather.device_stuck)
+        await sleep(60.0 if session.is_stuck else self._city.random.random())
 
     async def release(self, execution_id: str) -> None:
         await sleep(0.01)
@@ -220,8 +283,3 @@ class IdleStep(LookingStep):
     """NOOP: decisions take it, nobody runs it."""
 
     signature: StepSignature = NOOP
-
-
-def step_types(city: City) -> Sequence[ActingStep | LookingStep]:
-    """Return the step types of a service in this city."""
-    return [ActingStep(city), LookingStep(city), IdleStep(city)]

@@ -22,6 +22,25 @@ _SAID: Final = {
     "its session at the target is closed": "a cancelled session was closed",
     "given back: nothing was sent": "a step was given back",
     "lost: ": "a claim was declared lost",
+    "asks for the lock": "a lock was asked for",
+    "has the lock": "a lock was given",
+    "lets go of the lock": "a lock was let go of at a step",
+    "was broken by": "a lock was broken",
+    "DEADLOCK": "a circle of locks was broken",
+    "for an execution has it that waits for this one": "an execution wanted a lock of the one that waits for it",
+    "waits for the execution": "an execution was begun for a step",
+    "waits for somebody": "somebody was told that another execution waits for a person",
+    "nothing was begun": "an execution could not be begun for a step",
+    "its time is over: the execution": "an execution took too long for the step that waits for it",
+    "CHILD_FAILED": "the execution that a step waited for failed",
+    "CHILD_ABORTED": "the execution that a step waited for was aborted",
+    "CHILD_IN_DOUBT": "the execution that a step waited for ended in doubt",
+    "CHILD_GONE": "the execution that a step waited for was deleted",
+    "pause asked for by step execution": "a pause was handed down",
+    "the pause was taken back by": "a pause that was handed down was taken back",
+    "aborted by the execution": "an abort was handed down",
+    "nothing of it is left at the target": "what outlives its connection was confirmed to be gone",
+    "could not be removed yet": "somebody was told that something could not be removed yet",
     "RESTORED from a backup, and it may": "held before a step after a restore",
     "RESTORED from a backup; look": "held after a step after a restore",
     "ended COMPLETED": "an execution completed",
@@ -36,6 +55,9 @@ MISTAKES: Final = (
     "a statement failed", "a device was not reached", "a device said no", "a device hung", "a connection was cut", "a session was stuck",
     "a step type raised", "a step type said nothing", "a process died of its step", "the process died", "the process was told to stop",
     "a backup was restored", "a worker of before the restore asked for its step", "a worker of before the restore reported",
+    "a device had several sessions", "somebody was told who has a lock", "a step said that something stays", "a target let nothing be removed",
+    "removing something took too long", "something was removed by the process that started it", "something was removed by the next process",
+    "somebody waited for a lock, in the end", "an execution was begun for one that was begun for another",
     "somebody waited for another of the tenant", "the process stood still", "a worker stood still", "the clock was set forward", "the clock was set back",
 )  # fmt: skip
 ANSWERS: Final = (
@@ -45,7 +67,7 @@ ANSWERS: Final = (
 )
 PEOPLE: Final = tuple(
     f"{kind}: {answer}"
-    for kind in ("resume", "retry", "abort", "pause", "edit", "values", "flag", "delete", "attach", "detach")
+    for kind in ("resume", "retry", "abort", "pause", "edit", "values", "flag", "delete", "attach", "detach", "break")
     for answer in ("DONE", "REFUSED", "UNKNOWN")
 )
 LEFT_BEHIND: Final = (
@@ -54,6 +76,7 @@ LEFT_BEHIND: Final = (
 )  # fmt: skip
 RULES: Final = (
     *(f"a step ended {result}" for result in Result),
+    *(f"a step that waits for an execution ended {result}" for result in (Result.SUCCEEDED, Result.FAILED)),
     *(f"a probe found {verdict}" for verdict in Verdict),
     *dict.fromkeys(_SAID.values()),
     "a step was visited again",

@@ -5,7 +5,7 @@ They remember what they were told.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeVar
@@ -13,23 +13,26 @@ from typing import Any, Final, Protocol, TypeVar
 from stepswitch.domain.errors import CallerError, ServiceError
 from stepswitch.domain.execution import ContextType, Head
 from stepswitch.engine.callers import DEFAULT_TENANT, Caller, administrator
+from stepswitch.engine.catalogue import Checked
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.executions import ExecutionRequest
 from stepswitch.engine.steering import ChangeOrder, ValuesOrder
 from stepswitch.engine.views import ExecutionView
-from tests.simulation.devices import City
-from tests.simulation.documents import draw_document, with_word
+from tests.simulation.devices import NORTH, City
+from tests.simulation.disk import Disk, Line
+from tests.simulation.documents import EDITED, calling, calls, draw_document, with_word
 from tests.simulation.loop import SimulatedLoop, sleep
 from tests.simulation.service import Life
+from tests.simulation.weather import CALM
 
 T = TypeVar("T")
 PATIENCE_SECONDS: Final = 60.0
 APPOINTMENT_SECONDS: Final = 5.0
 TRIES: Final = 4
-NORTH: Final = "north"
-"""The tenant that may have one step carried out at a time."""
-EXECUTIONS: Final = {DEFAULT_TENANT: 7, NORTH: 3}
+EXECUTIONS: Final = {DEFAULT_TENANT: 6, NORTH: 3}
 """How many are created by tenant: enough to keep one another waiting, of the same tenant and of the other."""
+DEEPEST: Final = 3
+"""So deep workflows call each other: deeper than they may."""
 FILE: Final = "notes.txt"
 ANN, BOB, EVE = administrator("ann"), administrator("bob"), administrator("eve", NORTH)
 PEOPLE: Final = (ANN, BOB, EVE)
@@ -63,6 +66,8 @@ class Memory:
 
     accepted: dict[str, list[str]] = field(default_factory=lambda: {tenant: [] for tenant in EXECUTIONS})
     """The executions of each tenant."""
+    found: dict[str, list[str]] = field(default_factory=lambda: {tenant: [] for tenant in EXECUTIONS})
+    """Those that were begun for others, as far as somebody of the tenant has seen them."""
     secrets: list[str] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
@@ -83,6 +88,11 @@ class Town(Protocol):
     @property
     def life(self) -> Life | None:
         """The service as it lives now."""
+        ...
+
+    @property
+    def disk(self) -> Disk:
+        """What is on disk now, for whoever wants to know whether he was told the truth."""
         ...
 
 
@@ -119,6 +129,7 @@ class Person:
         self._city = city
         self._memory = memory
         self._accepted = memory.accepted[caller.tenant]
+        self._found = memory.found[caller.tenant]
         self._done = 0
 
     async def live(self) -> None:
@@ -129,7 +140,7 @@ class Person:
             if steers and self._city.chance(0.5):
                 await self._steer(await self._appointment())
             elif steers:
-                await self._steer(self._city.random.choice(self._accepted))
+                await self._steer(self._city.random.choice([*self._accepted, *self._found]))
             elif len(self._accepted) < EXECUTIONS[self._caller.tenant]:
                 await self._create()
             elif self._accepted:
@@ -137,14 +148,12 @@ class Person:
 
     async def _create(self) -> None:
         random = self._city.random
-        document = draw_document(random)
         secret = f"s3cret-{len(self._memory.secrets)}-{random.randrange(10**12)}"
         self._memory.secrets.append(secret)
         more: dict[str, Any] = {"assignments": {"pw": secret}, "pause_at_failure": random.random() < 0.5}
         if random.random() < 0.2:
-            more["debug_step_ids"] = (random.choice(list(document["steps"])),)
-
-        stored = await self._try(lambda life: life.catalogue.create(self._caller, document))
+            more["debug_step_ids"] = (random.choice(EDITED),)
+        stored = await self._workflow()
         if stored is None:
             return
         request = ExecutionRequest(stored.workflow.id, ContextType.NONE, **more)
@@ -157,6 +166,16 @@ class Person:
                 if not self._city.chance(self._city.weather.message_doubled):
                     return
 
+    async def _workflow(self, depth: int = 0) -> Checked | None:
+        """Return a new workflow, and have those there that it calls; None where somebody did not get an answer."""
+        document = draw_document(self._city.random, self._city.weather if depth < DEEPEST else CALM)
+        for step in calling(document):
+            called = await self._workflow(depth + 1)
+            if called is None:
+                return None
+            calls(step, called.workflow.id)
+        return await self._try(lambda life: life.catalogue.create(self._caller, document))
+
     async def _appointment(self) -> str:
         """Return the execution that everybody steers at the next full moment, when it is there."""
         now = asyncio.get_running_loop().time()
@@ -165,15 +184,33 @@ class Person:
         return names[int(now / APPOINTMENT_SECONDS) % len(names)]
 
     async def _look(self, execution_id: str) -> None:
-        await self._try(lambda life: life.views.execution(self._caller, execution_id))
+        before = self._town.disk.lines()
+        view = await self._try(lambda life: life.views.execution(self._caller, execution_id))
+        if view is not None and before == self._town.disk.lines():
+            self._check_holder(view, before)
+
+    def _check_holder(self, view: ExecutionView, lines: Sequence[Line]) -> None:
+        """See that somebody who waits for a lock is told who has it, or is to have it next."""
+        head, waits = view.head, [each for each in view.waiting_for if each.kind == "lock"]
+        key = next((key for _, key, execution_id, is_held in lines if execution_id == head.id and not is_held), None)
+        if not waits or key is None:
+            return
+        self._city.met["somebody was told who has a lock"] += 1
+        first = next(execution_id for tenant, line, execution_id, _ in lines if (tenant, line) == (head.tenant, key))
+        told = None if waits[0].holder is None else waits[0].holder.execution_id
+        if told != (None if first == head.id else first):
+            self._city.breaches.append(f"{head.id} waits for {key}, which {first} has, and is told that {told} has it")
 
     async def _steer(self, execution_id: str) -> None:
         kind = self._city.random.choice(
-            [*STEERING, "resume", "retry", "edit", "edit", "values", "flag", "delete", "attach", "attach", "detach"]
+            [*STEERING, "resume", "retry", "edit", "edit", "values", "flag", "delete", "attach", "attach", "detach", "break", "break"]
         )
+        lock_id = ""
+        if kind == "break":
+            execution_id, lock_id = await self._held_lock(execution_id)
         self._done += 1
         reason = f"because-{self._caller.user}-{self._done}-of-{kind}"
-        work = self._work(kind, execution_id, reason)
+        work = self._work(kind, execution_id, reason, lock_id)
         answer = Answer.UNKNOWN
         try:
             self._hear(await ask(self._town, work))
@@ -189,10 +226,20 @@ class Person:
             if kind == "delete" and answer is not Answer.REFUSED:
                 self._memory.deleted.add(execution_id)
 
-    def _work(self, kind: str, execution_id: str, reason: str) -> Callable[[Life], Coroutine[Any, Any, Any]]:
+    async def _held_lock(self, execution_id: str) -> tuple[str, str]:
+        """Return an execution that has a lock, and the name of that holding: by the time it is broken it may be over."""
+        held = await self._try(lambda life: life.held_locks.list(self._caller))
+        if not held:
+            return execution_id, "0"
+        chosen = self._city.random.choice(held)
+        return chosen.execution_id, chosen.id
+
+    def _work(self, kind: str, execution_id: str, reason: str, lock_id: str) -> Callable[[Life], Coroutine[Any, Any, Any]]:
         random = self._city.random
         if kind in STEERING:
             return lambda life: STEERING[kind](life, self._caller, execution_id, reason)
+        if kind == "break":
+            return lambda life: life.steering.break_lock(self._caller, execution_id, lock_id, reason)
         if kind == "values":
             values = ValuesOrder({"note": reason})
             return lambda life: life.steering.set_values(self._caller, execution_id, values, reason)
@@ -230,6 +277,8 @@ class Person:
     def _hear(self, answer: object) -> None:
         if isinstance(answer, ExecutionView):
             self._memory.heard.append(shown(answer))
+            begun = [step.child.execution_id for step, _ in answer.steps if step.child is not None]
+            self._found += [each for each in dict.fromkeys(begun) if each not in self._found]
 
 
 def somebody_of(head: Head) -> Caller:

@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,11 @@ from stepswitch.bootstrap.backups import _let_know
 from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Restored, Task
 from stepswitch.domain.execution import Outcome, Result
+from stepswitch.domain.states import StepState
 from stepswitch.engine.claims import Grant
 from stepswitch.engine.ports import Clock, Ids
 from stepswitch.storage.epochs import begin_epoch
+from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.sqlite import SqliteDatabase
 from tests.sealing import sealing_for_tests
 from tests.simulation.devices import City
@@ -59,17 +61,26 @@ async def restore(backup: Backup, data: Path, city: City, memory: Memory, clock:
         shutil.copytree(backup.directory / "files", data / "files", dirs_exist_ok=True)
     epoch = ids.new()
     database = SqliteDatabase(data / "stepswitch.db", _connect, sealer=sealing_for_tests())
-    await _let_know(database, rules_of(city, epoch), Restored(f"restored:{epoch}", epoch, backup.made_at), clock)
+    await _let_know(database, rules_of(epoch), Restored(f"restored:{epoch}", epoch, backup.made_at), clock)
     await begin_epoch(database, epoch, clock.now(), backup.made_at)
+    city.unknown_things |= city.things.keys() - await _claims(database, known)
     await database.close()
-    for accepted in memory.accepted.values():
-        accepted[:] = [each for each in accepted if each in known]
+    for names in (*memory.accepted.values(), *memory.found.values()):
+        names[:] = [each for each in names if each in known]
     memory.acts[backup.acts :] = [replace(act, answer=_forgotten(act.answer)) for act in memory.acts[backup.acts :]]
     city.forgotten += city.told[backup.told :]
     del city.told[backup.told :]
     city.told_before = len(city.told)
     city.restored |= {execution_id for (execution_id,) in unfinished}
     city.met["a backup was restored"] += 1
+
+
+async def _claims(database: SqliteDatabase, known: Collection[str]) -> set[str]:
+    """Return the claims under which something is carried out in the store, or may be left at a target."""
+    heads = [head for each in sorted(known) if (head := await SqlExecutionStore(database).load(each)) is not None]
+    works = [head.current.work for head in heads if head.current is not None]
+    held = {work.claim.nonce for work in works if work.claim is not None and work.state is StepState.EXECUTING}
+    return held | {left.nonce for head in heads for left in head.left_behind}
 
 
 def _forgotten(answer: Answer) -> Answer:

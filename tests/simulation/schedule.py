@@ -5,39 +5,40 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError, StoreError
-from stepswitch.domain.execution import Head, Leftover
-from stepswitch.engine.audit import Entry
+from stepswitch.domain.execution import Head
 from stepswitch.engine.crash_points import CrashPoint
-from stepswitch.engine.records import Committed
-from stepswitch.storage.database import Moment, Op, Query, Row
 from stepswitch.storage.executions import SqlExecutionStore
-from stepswitch.storage.places import head_place, log_place, steps_place
+from stepswitch.storage.places import head_place, log_place
 from stepswitch.storage.seals import opened
-from stepswitch.storage.sqlite_connections import DIALECT
-from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
-from tests.simulation.devices import City, Told
+from tests.simulation.devices import City
+from tests.simulation.disk import Disk
 from tests.simulation.loop import Node, SimulatedLoop, sleep
 from tests.simulation.people import PEOPLE, GoneError, Memory, Person, ask, somebody_of
 from tests.simulation.restoring import Backup, back_up, ghosts_of, restore
 from tests.simulation.service import Life
+from tests.simulation.standing import Standing
 from tests.simulation.watch import ATTENDED_SECONDS, FAIR_SECONDS, BrokenPromiseError, Watch, unattended, unfair
 from tests.simulation.weather import CALM, Weather
+from tests.simulation.witness import Witness
 
 LOOK_SECONDS: Final = 5.0
 LATE_SECONDS: Final = 10.0
 """How long after the storm somebody's late wish may still be carried out."""
 SETTLING_SECONDS: Final = 10_000.0
 """How long after the storm everything has to have ended, or to wait for a person: the slow device's time limits add up."""
-LET_GO_SECONDS: Final = 150.0
-"""How long after the end of everything something may still be left at a target: as long as the most stuck session, and a look for those that nobody holds."""
+LET_GO_SECONDS: Final = 600.0
+"""How long after the end of everything something may still be left at a target: as long as the most stuck session, a look for those that nobody holds,
+and the longest time between two tries to remove what outlives them."""
+ROUNDS: Final = 20
+"""How often those that wait for a person are seen to: when one has ended another goes on that waited for it, and may wait then."""
 RESUMES: Final = 2
 LONGEST_LOSS_SECONDS: Final = 40.0
 FATAL: Final = 0.3
@@ -46,34 +47,6 @@ FATAL: Final = 0.3
 
 class KilledError(BaseException):
     """The process dies here and now: raised at a crash point, and never to be caught."""
-
-
-class Disk:
-    """Implements `Database` for a reader who sees what is committed, whatever the service is doing."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self.sealer = sealing_for_tests()
-
-    async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
-        return [self._fetch(each) for each in queries]
-
-    def _fetch(self, query: Query) -> Sequence[Row]:
-        statement = query.statement.compiled(DIALECT)
-        return opened(self._connection.execute(statement.text, statement.params(query.params)).fetchall(), query.place, self.sealer)
-
-    def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
-        """Return what a query in SQL finds."""
-        return self._connection.execute(sql, params or {}).fetchall()
-
-    async def write(self, ops: Sequence[Op], entry: Entry | None = None) -> Sequence[int]:
-        raise AssertionError("nobody writes here")
-
-    def moment(self) -> AbstractAsyncContextManager[Moment]:
-        raise AssertionError("nobody reads lists here")
-
-    async def close(self) -> None:
-        self._connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +75,8 @@ class Schedule:
         self.clock = SimulatedClock(loop)
         self.disk = Disk(directory / "stepswitch.db")
         self.stored = SqlExecutionStore(self.disk)
-        self.city.is_claimed, self.city.hear, self.city.die = self._is_claimed, self._hear, self._die
+        self.witness = Witness(self.disk, self.city, lambda: self.life)
+        self.city.die = self._die
         self.said: list[MutableMapping[str, Any]] = []
         self.life: Life | None = None
         self.lives = 0
@@ -111,57 +85,6 @@ class Schedule:
         self._still: list[Node] = []
         self._is_restoring = False
         self._spare: list[sqlite3.Connection] = []
-        self._left: dict[str, tuple[Leftover, ...]] = {}
-        self._claims: dict[str, set[str]] = {}
-        self._claims_of_deleted: set[str] = set()
-
-    def _is_claimed(self, told: Told) -> bool:
-        """Return whether a claim is on disk, or went from there with an execution that somebody has deleted since it was aborted."""
-        if told.nonce in self._claims_of_deleted:
-            return True
-        found = {"id": told.execution_id}
-        heads = self.disk.rows("SELECT body, tenant FROM executions WHERE id = :id", found)
-        steps = self.disk.rows("SELECT body FROM step_executions WHERE execution_id = :id", found)
-        bodies = [
-            *opened(heads, lambda row: head_place(row[1], told.execution_id), self.disk.sealer),
-            *opened(steps, lambda _: steps_place(told.execution_id), self.disk.sealer),
-        ]
-        return any(told.nonce.encode() in body for body, *_ in bodies)
-
-    def _hear(self, change: Committed) -> None:
-        """See that what others are told of is on disk; remember the claims that were, for as long as their executions."""
-        if change.is_gone:
-            self._claims_of_deleted |= self._claims.pop(change.execution_id, set())
-        if change.head is not None:
-            self._watch_sessions(change.head)
-            claims = {step.claim.nonce for step in (change.head.current, *change.steps) if step is not None and step.claim is not None}
-            self._claims.setdefault(change.execution_id, set()).update(claims)
-            found = self.disk.rows("SELECT version FROM executions WHERE id = :id", {"id": change.execution_id})
-            if not found or found[0][0] < change.head.version:
-                self.city.breaches.append(
-                    f"others were told of version {change.head.version} of {change.execution_id}, which is not on disk"
-                )
-
-    def _watch_sessions(self, head: Head) -> None:
-        """See that no session is said to be closed which is open; note what was left behind, and by whom it was confirmed to be gone."""
-        before, now = self._left.get(head.id, ()), head.left_behind
-        if before == now:
-            return
-        self._left[head.id] = now
-        self.city.met["something may be left at a target"] += len(set(now) - set(before))
-        self.city.met["something was left at a target by a step that is behind"] += any(
-            head.current is not None and each.number < head.current.number for each in now
-        )
-        for each in set(before) - set(now):
-            holder = self.city.sessions.get(each.nonce)
-            if holder is not None and not holder.is_dead:
-                self.city.breaches.append(f"a session is said to be closed that is open: {each} of {head.id}")
-            is_dead = self.life is not None and each.instance != self.life.instance
-            self.city.met[
-                "something that a dead process left was confirmed to be gone"
-                if is_dead
-                else "whoever left something there said that it is gone"
-            ] += 1
 
     # --- the storm ---
 
@@ -271,6 +194,7 @@ class Schedule:
         if self.life is not None:
             self.life.crash()
         await restore(backup, self._directory, self.city, self.memory, self.clock, self._ids)
+        self.witness.forget()
         self._is_restoring = False
         while (life := self._living()) is None:  # in a storm it may die at every start; `_calm_down` sees that it comes back
             await sleep(LOOK_SECONDS)
@@ -303,13 +227,18 @@ class Schedule:
         await self._until_nothing_is_left()
 
     async def _end_all(self) -> None:
+        """Let everything go on that waits for a person; what does so again and again is aborted, which lets those go on that wait for it."""
         await self._settle()
-        for _ in range(RESUMES):
+        for round_ in range(ROUNDS):
             if not (paused := await self._paused()):
                 return
-            await self._do_all(paused, lambda life, head: life.steering.resume(somebody_of(head), head.id, "at the end"))
+            if round_ < RESUMES:
+                await self._do_all(paused, lambda life, head: life.steering.resume(somebody_of(head), head.id, "at the end"))
+            else:
+                roots = Standing(await self.heads("WHERE end_time IS NULL"), self.disk.lines()).roots(paused)
+                await self._do_all(roots, lambda life, head: life.steering.abort(somebody_of(head), head.id, "at the very end"))
             await self._settle()
-        await self._do_all(await self._paused(), lambda life, head: life.steering.abort(somebody_of(head), head.id, "at the very end"))
+        raise BrokenPromiseError(f"there is always somebody who waits for a person: {[told_of(head) for head in await self._paused()]}")
 
     def _thaw(self) -> None:
         for node in self._still:
@@ -330,13 +259,17 @@ class Schedule:
         """Return when everything has ended or waits for a person; somebody has to work at all the rest, or to be about to."""
         end = self.loop.time() + SETTLING_SECONDS
         attendance, fairness = Watch(ATTENDED_SECONDS), Watch(FAIR_SECONDS)
-        while going := await self.heads("WHERE status IN ('QUEUED', 'RUNNING')"):
+        while True:
             self.check_breaches()
+            standing = Standing(await self.heads("WHERE end_time IS NULL"), self.disk.lines())
+            going, lost = standing.going(), standing.lost(self.city.met)
+            if not (going or lost):
+                return
             now = self.loop.time()
             if now > end:
                 raise BrokenPromiseError(f"neither ended nor waiting for anybody: {[told_of(head) for head in going]}")
             life = await self._until_it_lives()
-            attendance.note(now, unattended(life, going))
+            attendance.note(now, {**unattended(life, going), **lost})
             fairness.note(now, unfair(life))
             await sleep(LOOK_SECONDS)
 

@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from stepswitch.access.accounts import ensure_admin
+from stepswitch.bootstrap.inventories import known_inventories
+from stepswitch.bootstrap.sub_workflows import wire_sub_workflows
 from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.errors import ErrorCode, NotFoundError
-from stepswitch.domain.events import Change, Decision, Event, Lost, Resume, Retry, SetValues, Steered, Task, Turn
+from stepswitch.domain.events import Change, Decision, Event, Lost, Reply, Resume, Retry, SetValues, Steered, Task, Turn
 from stepswitch.domain.execution import Claim, Limits
 from stepswitch.domain.rules import Rules
-from stepswitch.domain.step_types import collect
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.body_digests import BodyDigests
+from stepswitch.engine.callers import Caller, administrator
 from stepswitch.engine.catalogue import Catalogue
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
+from stepswitch.engine.device_limits import DeviceLimits
 from stepswitch.engine.executions import Executions
+from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
+from stepswitch.engine.locks import LockLines
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import StepType
 from stepswitch.engine.records import Committed
@@ -41,6 +46,7 @@ from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.files import DiskFileStore
 from stepswitch.storage.host_keys import SqlHostKeyStore
 from stepswitch.storage.lists import SqlListStore
+from stepswitch.storage.locks import SqlLockStore
 from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.requests import SqlRequestStore
 from stepswitch.storage.sqlite import SqliteDatabase
@@ -49,18 +55,18 @@ from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.patience import until_stored
 from stepswitch.worker.pool import Pool
 from stepswitch.worker.step_runner import StepRunner
-from tests.families import NoFamily
 from tests.sealing import sealing_for_tests
 from tests.simulation.clock import Numbers, SimulatedClock
 from tests.simulation.connections import Connections
-from tests.simulation.devices import City, step_types
+from tests.simulation.devices import NORTH, City
 from tests.simulation.loop import Node, SimulatedLoop
+from tests.simulation.targets import TYPES, step_types
 from tests.simulation.weather import CALM
 from tests.simulation.wire import WakeUps, Wire
 
 WORKERS: Final = 2
-LIMITS: Final = Limits(step_executions=12, inline_steps=3)
-PLACES: Final = Places(steps=4, per_device=1, of_tenant={"north": 1}.get)
+LIMITS: Final = Limits(step_executions=12, inline_steps=3, sub_workflow_depth=2)
+PLACES: Final = Places(steps=4, per_device=1, of_tenant={NORTH: 1}.get)
 ROOM: Final = Room(turns=2, steps=6, device=1, type=2, tenant=1)
 """So little that most of what waits has to be taken from the store."""
 RHYTHM: Final = Rhythm(look_seconds=2.0)
@@ -71,8 +77,8 @@ MOST: Final = 1_000
 class WatchedConductor(Conductor):
     """The real conductor; it remembers what was wanted, and of which version, and who was given up."""
 
-    def __init__(self, city: City, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, city: City, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._city = city
         self._noted: dict[str, Event] = {}
 
@@ -105,11 +111,19 @@ class Worker:
     runner: StepRunner
     pool: Pool
     cleaner: Cleaner
+    around: Surroundings
 
 
-def rules_of(city: City, epoch: str) -> Rules:
-    """Return the rules of a service in this city, of which the store has this epoch."""
-    return Rules(collect(tuple(each.signature for each in step_types(city))), LIMITS, epoch)
+def rules_of(epoch: str) -> Rules:
+    """Return the rules of a service of which the store has this epoch."""
+    return Rules(TYPES, LIMITS, epoch)
+
+
+class Everybody:
+    """Implements `Callers`: nobody loses what he may do."""
+
+    async def caller(self, tenant: str, user: str) -> Caller:
+        return administrator(user, tenant)
 
 
 class PlainPasswords:
@@ -132,50 +146,63 @@ class Life:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_ready = False
         self._ids = ids
+        self._secrets = Masking()
         self._directory = directory
         self._background: list[asyncio.Task[Any]] = []
 
     async def begin(self) -> None:
         """Wire everything, and begin; runs on its own node."""
         city, clock, ids = self.city, self.clock, self._ids
-        types: dict[str, StepType] = {each.signature.name: each for each in step_types(city)}
         self.database = SqliteDatabase(self._directory / "stepswitch.db", self.connections.connect, sealer=sealing_for_tests())
-        rules = rules_of(city, await current_epoch(self.database))
+        self._rules = rules = rules_of(await current_epoch(self.database))
         self.store = SqlExecutionStore(self.database)
-        files = DiskFileStore(self._directory / "files", self.database, ids, MIB)
-        secrets, snapshots = Masking(), Snapshots(self.store)
-        self.conductor = WatchedConductor(city, self.store, snapshots, rules, clock)
+        self.files = DiskFileStore(self._directory / "files", self.database, ids, MIB)
+        self._known = known_inventories(self.database)
+        self._snapshots = snapshots = Snapshots(self.store)
+        self.conductor = WatchedConductor(city, self.store, snapshots, rules, clock, inventory=self._known)
         self.dispatcher = WakeUps(PLACES, clock, city, ROOM)
         self.conductor.dispatch_through(self.dispatcher)
         self.conductor.observe(self)
-        self.claims = claims = Claims(
-            conductor=self.conductor, store=self.store, snapshots=snapshots, rules=rules, secrets=secrets, clock=clock, ids=ids
-        )
-        self.instance = instance = ids.new()
-        hosts = TrustedHosts(SqlHostKeyStore(self.database), clock, accept_new=True)
-        self.files = files
-        self.workers = [self._worker(place, claims, types, files, hosts, instance) for place in range(WORKERS)]
-        self.catalogue = Catalogue(SqlCatalogueStore(self.database), rules.types, clock, ids, files=files)
-        queue = SqlQueueStore(self.database)
-        self.backlog = Backlog(
-            queue=queue,
-            store=self.store,
-            lists=SqlListStore(self.database, self.store),
+        self.claims = Claims(
+            DeviceLimits(self._known, rules.types),
             conductor=self.conductor,
-            dispatcher=self.dispatcher,
-            clock=clock,
-            page=3,
-        )
-        self.views = Views(
             store=self.store,
-            queue=queue,
             snapshots=snapshots,
-            conductor=self.conductor,
-            dispatcher=self.dispatcher,
-            secrets=secrets,
+            rules=rules,
+            secrets=self._secrets,
+            clock=clock,
+            ids=ids,
         )
-        use_cases: Any = {"catalogue": self.catalogue, "views": self.views, "files": files, "rules": rules, "clock": clock, "ids": ids}
-        executions = Executions(conductor=self.conductor, intake=Intake(queue, clock, MOST), **use_cases)
+        self.instance = ids.new()
+        hosts = TrustedHosts(SqlHostKeyStore(self.database), clock, accept_new=True)
+        types: dict[str, StepType] = {each.signature.name: each for each in step_types(city)}
+        self.workers = [self._worker(place, types, hosts) for place in range(WORKERS)]
+        self.locks = SqlLockStore(self.database)
+        self.conductor.observe(lines := LockLines(self.locks, self.conductor))
+        self._lock_lines = lines
+        self._wire_use_cases()
+        self._wire_timekeeper()
+        await ensure_admin(SqlAccountStore(self.database), cast("Any", PlainPasswords()), None, city.passwords.append)
+        self._start()
+
+    def _wire_use_cases(self) -> None:
+        """Wire what people ask for, and what begins executions for others."""
+        clock, ids, snapshots, secrets = self.clock, self._ids, self._snapshots, self._secrets
+        self.catalogue = Catalogue(SqlCatalogueStore(self.database), self._rules.types, clock, ids, files=self.files)
+        queue, lists = SqlQueueStore(self.database), SqlListStore(self.database, self.store)
+        line: Any = {"queue": queue, "store": self.store, "conductor": self.conductor, "dispatcher": self.dispatcher}
+        self.backlog = Backlog(lists=lists, clock=clock, page=3, **line)
+        self.views = Views(snapshots=snapshots, secrets=secrets, locks=self.locks, **line)
+        use_cases: Any = {
+            "catalogue": self.catalogue,
+            "views": self.views,
+            "files": self.files,
+            "rules": self._rules,
+            "clock": clock,
+            "ids": ids,
+            "conductor": self.conductor,
+        }
+        executions = Executions(intake=Intake(queue, clock, MOST), inventory=self._known, **use_cases)
         self.requests = KeyedRequests(
             executions=executions,
             views=self.views,
@@ -184,60 +211,69 @@ class Life:
             clock=clock,
             ids=ids,
         )
-        self.steering = ExecutionSteering(conductor=self.conductor, snapshots=snapshots, **use_cases)
+        self.steering = ExecutionSteering(snapshots=snapshots, locks=self.locks, **use_cases)
+        self.held_locks = HeldLocks(self.locks, lists, snapshots, secrets)
         self.logbook = Logbook(self.store, snapshots, self.conductor, secrets)
+        around = self.workers[0].around
+        self.family = wire_sub_workflows(around, self.database, self.conductor, executions, secrets, callers=Everybody())
+
+    def _wire_timekeeper(self) -> None:
         self._timekeeper = Timekeeper(
             store=self.store,
             accounts=SqlAccountStore(self.database),
             conductor=self.conductor,
-            claims=claims,
-            clock=clock,
-            instance=instance,
+            claims=self.claims,
+            clock=self.clock,
+            instance=self.instance,
             backlog=self.backlog,
             clean_up=self._clean_up,
             has_in_hand=lambda nonce: any(worker.pool.has_in_hand(nonce) for worker in self.workers),
-            sub_workflows=NoFamily(),
+            sub_workflows=self.family,
             rhythm=RHYTHM,
-            files=files,
+            files=self.files,
             commits=SqlCommitLog(self.database),
             requests=SqlRequestStore(self.database),
+            locks=self._lock_lines,
         )
-        await ensure_admin(SqlAccountStore(self.database), cast("Any", PlainPasswords()), None, city.passwords.append)
-        self._start()
 
     def _clean_up(self, execution_id: str, nonce: str) -> None:
         """Have some worker remove what a claim has left."""
         self.city.random.choice(self.workers).cleaner.begin(execution_id, nonce)
 
-    def _worker(self, place: int, claims: Claims, types: dict[str, StepType], files: Any, hosts: Any, instance: str) -> Worker:
+    def _worker(self, place: int, types: dict[str, StepType], hosts: Any) -> Worker:
         node = Node(f"{self.node.name}, worker {place}", self.node)
-        wire = Wire(claims, self.node, self.city)
+        wire = Wire(self.claims, self.node, self.city)
         pool = Pool(wire, types, self.clock, RHYTHM.silence_seconds)
         self.conductor.observe(pool)
         around = Surroundings(
             claims=wire,
-            files=files,
+            files=self.files,
             host_keys=hosts,
             clock=self.clock,
             ids=self._ids,
             output_bytes=MIB,
             log_bytes=MIB,
             silence_seconds=RHYTHM.silence_seconds,
+            inventories=self._known,
         )
         cleaner = Cleaner(types, around)
-        return Worker(node, StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=instance), pool, cleaner)
+        runner = StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=self.instance)
+        return Worker(node, runner, pool, cleaner, around)
 
     def _start(self) -> None:
         self.dispatcher.start(self._take_turn, self._carry_out)
         loop = _loop()
-        self._background += [loop.run_on(self.node, work) for work in (self._timekeeper.run(), self.backlog.run())]
+        works = (self._timekeeper.run(), self.backlog.run(), self._lock_lines.run(), self.family.run())
+        self._background += [loop.run_on(self.node, work) for work in works]
         self._background += [loop.run_on(each.node, each.pool.sign_forever()) for each in self.workers]
         self.is_ready = True
 
     async def _take_turn(self, task: Task) -> None:
         event = Turn(f"turn:{task.number}.{task.attempt}.{task.since}", task.number, task.attempt, task.has_waited)
         with contextlib.suppress(NotFoundError):
-            await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
+            decision = await until_stored(self.clock, lambda: self.conductor.apply(task.execution_id, event))
+            if isinstance(decision, Decision) and decision.reply is Reply.BEGIN:
+                self.family.begin(task)
 
     async def _carry_out(self, task: Task) -> None:
         """Let one worker carry out a task, or two, for a delivery proves nothing."""
@@ -295,6 +331,7 @@ class Life:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.conductor.drain()
         for worker in self.workers:
+            await worker.cleaner.close()
             await worker.pool.close()
         await self.database.close()
         self.crash()

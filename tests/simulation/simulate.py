@@ -1,5 +1,6 @@
 """Runs schedules: from a seed to what came of it. Called by the tests and by `make simulate`."""
 
+import asyncio
 import gc
 import os
 import shutil
@@ -15,7 +16,12 @@ import structlog
 import structlog.testing
 
 from stepswitch.engine.crash_points import listening
+from stepswitch.engine.inventory_ports import StoredInventory
 from stepswitch.storage.data_dir import migrate
+from stepswitch.storage.inventories import SqlInventoryStore
+from stepswitch.storage.sqlite import SqliteDatabase
+from tests.sealing import sealing_for_tests
+from tests.simulation.devices import INVENTORIES
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.promises import check
 from tests.simulation.schedule import KilledError, Run, Schedule
@@ -32,14 +38,22 @@ def in_memory() -> str | None:
 
 
 def prepared(directory: Path) -> Path:
-    """Return an empty database, to be copied for each schedule."""
+    """Return a database with inventories and nothing else, to be copied for each schedule."""
     path = directory / "empty.db"
     migrate(path)
+    asyncio.run(_know_devices(path))
     connection = sqlite3.connect(path)
     for statement in ("PRAGMA journal_mode=DELETE", f"PRAGMA page_size={PAGE_BYTES}", "VACUUM", "PRAGMA journal_mode=WAL"):
         connection.execute(statement)
     connection.close()
     return path
+
+
+async def _know_devices(path: Path) -> None:
+    database = SqliteDatabase(path, sealer=sealing_for_tests())
+    for tenant, document in INVENTORIES.items():
+        await SqlInventoryStore(database).put(StoredInventory(tenant, document, revision=1))
+    await database.close()
 
 
 def simulate(seed: int, empty: Path, directory: Path, **weather_is: Any) -> Run:

@@ -4,13 +4,16 @@ import pytest
 
 from tests.simulation.conftest import Simulate
 from tests.simulation.mutations import MUTATIONS, Mutation
+from tests.simulation.waiting_mutations import WAITING
 from tests.simulation.watch import BrokenPromiseError
 
 ENOUGH = 100
 """Schedules after which a fault counts as not found; nearly all are found in the first few."""
 
+ALL = {**MUTATIONS, **WAITING}
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: str(mutation.__name__))
+
+@pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: str(mutation.__name__))
 def test_the_simulation_finds_what_is_broken_on_purpose(
     mutation: Mutation, run_schedule: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -18,7 +21,7 @@ def test_the_simulation_finds_what_is_broken_on_purpose(
 
     def run_all() -> None:
         for seed in range(ENOUGH):
-            run_schedule(seed, **MUTATIONS[mutation])
+            run_schedule(seed, **ALL[mutation])
 
     with pytest.raises(BrokenPromiseError, match=r"^STEPSWITCH_SIMULATION_SEED=\d+ breaks a promise") as found:
         run_all()

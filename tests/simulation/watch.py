@@ -37,16 +37,16 @@ class Watch:
 def unfair(life: Life) -> dict[str, str]:
     """Return which executions wait for a device or a place that is free, or one that their tenant may have, and for what."""
     under_way = life.dispatcher.under_way
-    busy = [None if task.device is None else task.device.name for task in under_way]
+    busy = Counter(task.device.lane for task in under_way if task.device is not None)
     of_tenants = Counter(task.tenant for task in under_way)
     found = {}
     for execution_id, entry in life.dispatcher._queued.items():
         most = PLACES.of_tenant(entry.task.tenant)
         is_limited = most is not None and of_tenants[entry.task.tenant] >= most
-        waiting = life.dispatcher.waiting(execution_id)
-        if waiting is not None and waiting.kind == "device" and waiting.name not in busy:
+        waiting, device = life.dispatcher.waiting(execution_id), entry.task.device
+        if waiting is not None and waiting.kind == "device" and device is not None and busy[device.lane] < PLACES.at(device):
             found[execution_id] = "it waits for a device that is free"
-        elif waiting is not None and waiting.kind == "place" and len(busy) < PLACES.steps and not is_limited:
+        elif waiting is not None and waiting.kind == "place" and len(under_way) < PLACES.steps and not is_limited:
             found[execution_id] = "it waits for a place, and there are some"
         elif waiting is not None and waiting.name == TENANT:
             life.city.met["somebody waited for another of the tenant"] += 1
@@ -62,6 +62,8 @@ def unattended(life: Life, heads: Sequence[Head]) -> dict[str, str]:
     found = {}
     for head in heads:
         work = None if head.current is None else head.current.work
+        if head.awaited_lock is not None or (head.current is not None and head.current.awaits is not None):
+            continue  # `standing` says whether that comes to its end
         if work is not None and work.state is StepState.EXECUTING:
             if work.claim is None or work.claim.nonce not in nonces:
                 found[head.id] = "it says that it runs, and nobody works at it"

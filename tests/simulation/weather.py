@@ -36,8 +36,14 @@ class Weather:
     device_stuck: float = 0.0
     deadly: float = 0.0
     """How often the process dies of what it sends to the deadly device."""
+    lingering: float = 0.0
+    """How often something stays at its target although its step has ended, or cannot be removed at once."""
     steering: float = 0.0
     """How much of what people do is no mere creating and reading."""
+    locking: float = 0.0
+    """How many of the steps want a lock."""
+    calling: float = 0.0
+    """How many of the steps wait for another execution."""
 
 
 CALM = Weather()
@@ -76,7 +82,10 @@ def draw(random: Random) -> Weather:
         device_trouble=rate(0.6, absent=0.2),
         device_stuck=rate(0.2, absent=0.7),
         deadly=rate(1.0),
+        lingering=rate(0.6, absent=0.4),
         steering=rate(1.0, absent=0.2),
+        locking=rate(0.7, absent=0.4),
+        calling=rate(0.4, absent=0.5),
     )
     # There is something to give back only where the service stops while a step is claimed and not sent: seldom, unless it stops often.
     return replace(weather, stop_seconds=20.0) if weather.fatal_point in _AT_A_STOP else weather

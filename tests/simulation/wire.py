@@ -62,6 +62,9 @@ class Wire(Claims):
             self._city.breaches.append(f"a worker was told that its claim is stored, which had been declared lost: {sorted(believed)}")
         return kept
 
+    async def errand(self, execution_id: str, nonce: str) -> Grant | Reply:
+        return await self._ask(lambda: self._server.errand(execution_id, nonce))
+
     async def cleaned_up(self, execution_id: str, nonce: str) -> None:
         await self._ask(lambda: self._server.cleaned_up(execution_id, nonce))
 
@@ -136,8 +139,11 @@ class WakeUps(LocalDispatcher):
 
         async def noted(task: Task) -> None:
             self.under_way.append(task)
-            if task.device is not None and sum(each.device == task.device for each in self.under_way) > places.per_device:
-                city.breaches.append(f"more sessions than {places.per_device} at {task.device}")
+            at = (
+                [] if task.device is None else [places.at(each.device) for each in self.under_way if each.lane == task.lane and each.device]
+            )
+            if at and len(at) > max(at):
+                city.breaches.append(f"more sessions than {max(at)} at {task.device}")
             most = places.of_tenant(task.tenant)
             if most is not None and sum(each.tenant == task.tenant for each in self.under_way) > most:
                 city.breaches.append(f"more steps than {most} of the tenant {task.tenant}")

@@ -17,8 +17,8 @@ LOCK_OPERATIONS: Final = (
     Operation(
         "breakExecutionLock", "POST", f"{OWN_ROOT}/executions/{{workflowExecutionId}}/locks/break", locks.break_lock, "Locks",
         "Take a lock away from an execution",
-        "Whoever waits for it the longest has it then. The execution that had it goes on as it was: it is told in its log, and its next step that wants the lock "
-        "asks again. 400 with the code STATE_CONFLICT where the execution does not have this lock, or has it no more.",
+        "Whoever waits for it the longest has it then. The execution that had it goes on as it was: it is told in its log, and a step that wants the lock "
+        "and has not begun asks again. 400 with the code STATE_CONFLICT where the execution does not have this lock, or has it no more.",
         models.WorkflowExecution, request=lock_models.LockBreak, parameters=(EXECUTION_ID, REASON, IF_SEEN),
         refusals=(400, 401, 403, 404, 412, 413, 500, 503), example={"lockId": "17"},
         answer_headers={"ETag": "The state that is shown, for the `If-Match` of what follows."},
