@@ -14,7 +14,7 @@ from tests.simulation.schedule import Run
 from tests.simulation.simulate import in_memory, prepared, simulate
 
 MANY: Final = "STEPSWITCH_SIMULATION_SCHEDULES" in os.environ
-SCHEDULES: Final = int(os.environ.get("STEPSWITCH_SIMULATION_SCHEDULES", "240"))
+SCHEDULES: Final = int(os.environ.get("STEPSWITCH_SIMULATION_SCHEDULES", "200"))
 """How many schedules are run; `make simulate SCHEDULES=…` sets it."""
 SEED: Final = os.environ.get("STEPSWITCH_SIMULATION_SEED")
 """The only one to run, where somebody wants to see it again."""

@@ -6,6 +6,7 @@ They remember what they were told.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeVar
@@ -31,6 +32,10 @@ APPOINTMENT_SECONDS: Final = 5.0
 TRIES: Final = 4
 EXECUTIONS: Final = {DEFAULT_TENANT: 6, NORTH: 3}
 """How many are created by tenant: enough to keep one another waiting, of the same tenant and of the other."""
+OF_OTHERS: Final = 0.4
+"""How often somebody steers an execution that was begun for another one, where he knows of any."""
+AT_ONCE: Final = 0.4
+"""How often somebody who wants an execution to be gone aborts it first, whatever it does."""
 DEEPEST: Final = 3
 """So deep workflows call each other: deeper than they may."""
 FILE: Final = "notes.txt"
@@ -140,7 +145,8 @@ class Person:
             if steers and self._city.chance(0.5):
                 await self._steer(await self._appointment())
             elif steers:
-                await self._steer(self._city.random.choice([*self._accepted, *self._found]))
+                of_others = self._found and self._city.chance(OF_OTHERS)
+                await self._steer(self._city.random.choice(self._found if of_others else self._accepted))
             elif len(self._accepted) < EXECUTIONS[self._caller.tenant]:
                 await self._create()
             elif self._accepted:
@@ -252,7 +258,8 @@ class Person:
         if kind == "detach":
             return lambda life: life.steering.detach(self._caller, execution_id, FILE, reason)
         if kind == "delete":
-            return lambda life: life.steering.delete(self._caller, execution_id)
+            is_at_once = random.random() < AT_ONCE
+            return lambda life: delete(life, self._caller, execution_id, is_at_once=is_at_once)
         word = f"v{reason}"
         self._memory.words[reason] = word
         starts_at = random.choice([None, "s0", "s1"])
@@ -306,6 +313,14 @@ async def attach(life: Life, caller: Caller, execution_id: str, content: bytes, 
         await life.steering.attach(caller, to, file, reason)
     finally:
         await life.files.settle([file.id])
+
+
+async def delete(life: Life, caller: Caller, execution_id: str, *, is_at_once: bool) -> None:
+    """Delete an execution, at once after it was aborted or when it has ended."""
+    if is_at_once:
+        with suppress(CallerError):
+            await life.steering.abort(caller, execution_id)
+    await life.steering.delete(caller, execution_id)
 
 
 STEERING: Final[dict[str, Callable[[Life, Caller, str, str], Coroutine[Any, Any, Any]]]] = {

@@ -1,7 +1,7 @@
 """Risk: some order of crashes, lost messages, failing commits, frozen workers and people's wishes breaks a promise.
 
 A seed that does is named, and happens again exactly: `STEPSWITCH_SIMULATION_SEED=… pytest tests/simulation/test_schedules.py`. The same
-240 run always, so that nobody's change fails by chance; `make simulate SCHEDULES=10000` runs others, drawn anew each time.
+200 run always, so that nobody's change fails by chance; `make simulate SCHEDULES=10000` runs others, drawn anew each time.
 """
 
 import os

@@ -32,6 +32,7 @@ class Witness:
     def forget(self) -> None:
         """Know nothing any more of how executions stand: a backup was restored."""
         self._heads.clear()
+        self._left.clear()
 
     def is_claimed(self, told: Told) -> bool:
         """Return whether a claim is on disk, or went from there with an execution that somebody has deleted since it was aborted."""
@@ -102,7 +103,7 @@ class Witness:
 
     def check_locks(self) -> None:
         """See that the lines are what those executions say who stand in them, and that no two have the same."""
-        versions: dict[str, int] = {name: version for name, version in self._disk.rows("SELECT id, version FROM executions")}
+        versions = {row[0]: row[1] for row in self._disk.rows("SELECT id, version FROM executions")}
         lines = self._disk.lines()
         known = [head for head in self._heads.values() if versions.get(head.id) == head.version]
         holders = Counter((head.tenant, lock.key) for head in known for lock in head.locks)
