@@ -14,6 +14,7 @@ from typing import Any, Final
 from stepswitch.domain.errors import NotFoundError, StateConflictError, StepswitchError, StoreError
 from stepswitch.domain.execution import Head
 from stepswitch.engine.crash_points import CrashPoint
+from stepswitch.engine.records import WHOLE_LOG
 from stepswitch.storage.executions import SqlExecutionStore
 from stepswitch.storage.places import head_place, log_place
 from stepswitch.storage.seals import opened
@@ -262,7 +263,7 @@ class Schedule:
         while True:
             self.check_breaches()
             standing = Standing(await self.heads("WHERE end_time IS NULL"), self.disk.lines())
-            going, lost = standing.going(), standing.lost(self.city.met)
+            going, lost = standing.going(), {**standing.lost(self.city.met), **await self._astray(standing)}
             if not (going or lost):
                 return
             now = self.loop.time()
@@ -272,6 +273,16 @@ class Schedule:
             attendance.note(now, {**unattended(life, going), **lost})
             fairness.note(now, unfair(life))
             await sleep(LOOK_SECONDS)
+
+    async def _astray(self, standing: Standing) -> dict[str, str]:
+        """Return which executions nobody waits for any more, but for those that somebody has reopened after they were over."""
+        found = {}
+        for execution_id in standing.astray():
+            entries, _ = await self.stored.logs(execution_id, WHOLE_LOG)
+            if not any(entry.message == "ended FAILED" for entry in entries):
+                found[execution_id] = "nobody waits for it any more, and it is not stopped"
+        self.city.met["somebody reopened an execution for which nobody waits any more"] += len(standing.astray()) > len(found)
+        return found
 
     async def _until_nothing_is_left(self) -> None:
         """Return when all that may be left at a target is confirmed to be gone: whoever holds a session has let go of it by then."""

@@ -31,14 +31,24 @@ class Standing:
         return list(found.values())
 
     def lost(self, met: Counter[str]) -> dict[str, str]:
-        """Return which executions wait for what will never be, or for which nobody waits any more, and why; note what was met."""
+        """Return which executions wait for what will never be, or were not told of a pause, and why; note what was met."""
         found = {}
         for head in self._heads.values():
             met["somebody waited for a lock, in the end"] += head.awaited_lock is not None
-            why = self._why_never(head) or self._why_astray(head)
+            why = self._why_never(head) or self._why_untold(head)
             if why is not None:
                 found[head.id] = why
         return found
+
+    def astray(self) -> list[str]:
+        """Return the executions that were begun for others of which none waits for them any more."""
+        return [head.id for head in self._heads.values() if head.parent is not None and self._parent(head) is None]
+
+    def _parent(self, head: Head) -> Head | None:
+        """Return the execution that waits for one."""
+        parent = None if head.parent is None else self._heads.get(head.parent.execution_id)
+        child = None if parent is None or parent.current is None else parent.current.awaits
+        return parent if child is not None and child.execution_id == head.id else None
 
     def _awaited(self, head: Head) -> str | None:
         """Return the execution that one waits for."""
@@ -67,13 +77,8 @@ class Standing:
             return f"it waits for ever: {chain}" if len(chain) > 2 else "it waits for a lock that is its own, as soon as it is given"
         return None if chain[-1] in self._heads else f"it waits for one that has ended: {chain}"
 
-    def _why_astray(self, head: Head) -> str | None:
-        """Return what is wrong between an execution and the one that waits for it."""
-        link = head.parent
-        if link is None:
+    def _why_untold(self, head: Head) -> str | None:
+        parent = self._parent(head)
+        if parent is None or head.parent is None or head.parent.holds is parent.pause_requested:
             return None
-        parent = self._heads.get(link.execution_id)
-        child = None if parent is None or parent.current is None else parent.current.awaits
-        if parent is None or child is None or child.execution_id != head.id:
-            return "nobody waits for it any more, and it is not stopped"
-        return None if link.holds is parent.pause_requested else f"its parent wants a pause: {parent.pause_requested}, and it was not told"
+        return f"its parent wants a pause: {parent.pause_requested}, and it was not told"

@@ -110,11 +110,12 @@ class Witness:
         if doubled := [lock for lock, count in holders.items() if count > 1]:
             self._city.breaches.append(f"several have the same lock: {doubled}")
         for head in known:
-            has = {key for _, key, execution_id, is_held in lines if execution_id == head.id and is_held}
-            awaits = {key for _, key, execution_id, is_held in lines if execution_id == head.id and not is_held}
-            if has != {lock.key for lock in head.locks} or awaits != {lock.key for lock in (head.awaited_lock,) if lock is not None}:
+            has = sorted(key for _, key, execution_id, is_held in lines if execution_id == head.id and is_held)
+            awaits = [key for _, key, execution_id, is_held in lines if execution_id == head.id and not is_held]
+            awaited = [] if head.awaited_lock is None else [head.awaited_lock.key]
+            if (has, awaits) != (sorted(lock.key for lock in head.locks), awaited):
                 self._city.breaches.append(
-                    f"{head.id}, {head.status}, has {head.locks} and waits for {head.awaited_lock}; it stands in line as {has} and {awaits}"
+                    f"{head.id}, {head.status}, has {head.locks} and waits for {awaited}; it stands in line as {has} and {awaits}"
                 )
 
     def lacks_lock(self, told: Told, lock: str, lane: str | None) -> bool:
