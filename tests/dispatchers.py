@@ -49,6 +49,9 @@ class StillDispatcher:
     def waiting(self, execution_id: str) -> Waiting | None:
         return self.wait
 
+    def visiting(self, execution_id: str) -> Waiting | None:
+        return None
+
     def is_busy(self, device: DeviceLane) -> bool:
         return False
 

@@ -10,7 +10,7 @@ from stepswitch.dispatch.places import Places, Room
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import Cancel, Task, TaskKind
 from stepswitch.engine.backlog import Backlog
-from stepswitch.engine.dispatching import Dispatcher
+from stepswitch.engine.dispatching import DeviceLine, Dispatcher
 from stepswitch.engine.ports import Clock
 from tests.clocks import FakeClock
 from tests.dispatch.queue_of_tasks import Queue
@@ -18,7 +18,7 @@ from tests.dispatch.queue_of_tasks import Queue
 Run = Callable[[Task], Awaitable[None]]
 
 
-class StartedAndStopped(Dispatcher, Protocol):
+class StartedAndStopped(Dispatcher, DeviceLine, Protocol):
     """What the suite needs beside the port."""
 
     def start(self, take_turn: Run, carry_out: Run) -> None: ...

@@ -8,7 +8,8 @@ import asyncio
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -17,6 +18,7 @@ import structlog
 from stepswitch.dispatch.delays import Delays
 from stepswitch.dispatch.places import FOR_EVER, NO_BOUND, TENANT, Places, Room
 from stepswitch.dispatch.refill import LocalRefill
+from stepswitch.dispatch.visits import Visit, Visits
 from stepswitch.dispatch.window import Window
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.events import Cancel, Task, TaskKind, lane_of_tenant
@@ -81,6 +83,7 @@ class LocalDispatcher:
         self._steps: _Heap = []
         self._by_lane: dict[str, _Heap] = {}
         """Steps that wait for their device, for a place of their type, or for one of their tenant."""
+        self._visits = Visits()
         self._busy: Counter[str] = Counter()
         self._turns_running = 0
         self._steps_running = 0
@@ -199,6 +202,26 @@ class LocalDispatcher:
             return Waiting("device", task.device.name, task.since)
         return Waiting("place", self.place(task.step_type, task.tenant), task.since)
 
+    @asynccontextmanager
+    async def visit(self, execution_id: str, device: DeviceLane) -> AsyncIterator[None]:
+        """See `DeviceLine`."""
+        visit = Visit(execution_id, device, self._clock.now(), asyncio.get_running_loop().create_future())
+        self._visits.ask(visit)
+        self._wake(device.lane)
+        try:
+            await visit.turn
+            yield
+        finally:
+            if self._visits.end(visit):
+                _count_down(self._busy, device.lane)
+            self._wake(device.lane)
+            self._pump()
+
+    def visiting(self, execution_id: str) -> Waiting | None:
+        """See `Dispatcher`."""
+        visit = self._visits.of(execution_id)
+        return None if visit is None else Waiting("device", visit.device.name, visit.since)
+
     def is_busy(self, device: DeviceLane) -> bool:
         """See `Dispatcher`."""
         return not self._is_free(device.lane, self._places.at(device))
@@ -300,6 +323,8 @@ class LocalDispatcher:
         elif self._is_meant(entry):
             self._steps_running += 1
             self._busy.update(few.keys())
+            for lane in few:
+                self._visits.step_begins(lane)
             self._begin(entry)
         for lane in few:  # it may have been woken for one of them, which is left to the next; and that one may be allowed more than it was
             self._wake(lane)
@@ -342,10 +367,14 @@ class LocalDispatcher:
         self._pump()
 
     def _wake(self, lane: str) -> None:
-        """Let the oldest task that waits for what has become free stand in line again. How many may have it is what that task was told."""
+        """Let the oldest one that waits for what has become free have it: a visit at once, a task stands in line again. How many may have it is what that one was told."""
         waiting = self._by_lane.get(lane)
         while waiting and not self._is_meant(waiting[0]):
             heapq.heappop(waiting)
+        visit = None if self._stopped else self._visits.next(lane, waiting[0].since if waiting else None)
+        if visit is not None and self._is_free(lane, self._places.at(visit.device)):
+            self._busy[lane] += 1
+            self._visits.begin(visit)
         if waiting and self._is_free(lane, self._places.of(waiting[0].task).get(lane, FOR_EVER)):
             heapq.heappush(self._steps, heapq.heappop(waiting))
         if not waiting:

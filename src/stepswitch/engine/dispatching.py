@@ -5,6 +5,7 @@ Implemented in `storage` and `dispatch`, chosen in `bootstrap`, and proven by on
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from stepswitch.domain.devices import DeviceLane
@@ -63,6 +64,13 @@ class TaskTaker(Protocol):
         """Return whether a turn that is submitted now would be taken at once: none waits, here or in the store."""
 
 
+class DeviceLine(Protocol):
+    """The lines for devices, for whoever acts on one without being a step: a clean-up."""
+
+    def visit(self, execution_id: str, device: DeviceLane) -> AbstractAsyncContextManager[None]:
+        """Have a place at a device for the block, which begins when it is the caller's turn. A step there waits meanwhile, as for another step."""
+
+
 class Dispatcher(TaskTaker, Protocol):
     """Wakes up whoever can carry out a step, oldest first, within the limits of places and devices. May lose wake-ups, never order work twice on purpose."""
 
@@ -86,6 +94,9 @@ class Dispatcher(TaskTaker, Protocol):
 
     def waiting(self, execution_id: str) -> Waiting | None:
         """Return what the task of an execution waits for; None where it has none queued here."""
+
+    def visiting(self, execution_id: str) -> Waiting | None:
+        """Return what a clean-up of an execution waits for, which stands in the line for a device; None where none does."""
 
     def is_busy(self, device: DeviceLane) -> bool:
         """Return whether all sessions that a device may have are taken."""
