@@ -64,8 +64,8 @@ class Desk:
         return await self.read(execution_id)
 
     async def ask(self, execution_id: str, what: str, reason: str | None = None, body: Any = None) -> httpx.Response:
-        """Abort, resume, retry, updateWorkflow; or pause and values, which are ours."""
-        own = what in ("pause", "values")
+        """Abort, resume, retry, updateWorkflow; or pause, values and cleanup/abandon, which are ours."""
+        own = what in ("pause", "values", "cleanup/abandon")
         path = f"{OWN}/{execution_id}/{what}" if own else f"{self.place(execution_id)}/{what}"
         headers = {} if reason is None else {b"x-stepswitch-reason": reason.encode()}
         return (
@@ -88,10 +88,14 @@ class Desk:
 
     async def elsewhere(self) -> dict[str, str]:
         """Return the headers of an administrator of another tenant."""
-        token = "e" * 43
-        account = Account("eve", "other", "no hash", (ADMINISTRATOR,))
+        return await self.person("eve", ADMINISTRATOR, tenant="other")
+
+    async def person(self, name: str, *roles: str, tenant: str = "default") -> dict[str, str]:
+        """Return the headers of somebody with these roles."""
+        token = name[0] * 43
+        account = Account(name, tenant, "no hash", roles)
         expires_at = self.house.clock.now() + 10**9
-        session = Session(hashlib.sha256(token.encode()).hexdigest(), "eve", "other", account.roles, expires_at, account.credential)
+        session = Session(hashlib.sha256(token.encode()).hexdigest(), name, tenant, account.roles, expires_at, account.credential)
         store = SqlAccountStore(self.house.service._database)
         await store.put_account(account)
         await store.put_session(session)

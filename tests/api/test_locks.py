@@ -1,5 +1,6 @@
 """Locks over the API, with two executions. Risks: nobody sees who holds up whom, a lock is broken by the wrong people, or the next holder loses his."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,13 @@ import pytest_asyncio
 
 from stepswitch.api.wire import lock_models
 from tests.api.steered import Body, Desk, open_desk, refused, said, shown
+from tests.api.streams import Event, reading
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.scripted import ANN
 
+BEGINNING = "0-0"
+"""The id of an event before all."""
 LOCKS = "/stepswitch/api/v1/locks"
 Locks = list[dict[str, Any]]
 
@@ -117,6 +121,64 @@ async def test_nobody_of_another_tenant_sees_or_waits_for_it(desk: Desk) -> None
     assert await listed(desk, **elsewhere) == []
     assert (await break_lock(desk, first, held["id"], **elsewhere)).status_code == 404
     await desk.does()
+
+
+async def holder_told(desk: Desk, execution_id: str, **headers: str) -> list[Any]:
+    """Return whom somebody is told to hold up an execution, in everything that tells it: an answer, lists, and streams, from their beginning too."""
+    paths = (desk.place(execution_id), f"{desk.place(execution_id)}?fields=waitingFor")
+    lists = (
+        f"{desk.root}/workflowExecution",
+        f"{desk.root}/workflowExecution?fields=id,waitingFor",
+        f"{desk.root}/workflowExecution?fields=id,logs,waitingFor",
+    )
+    told = [(await desk.client.get(path, headers=headers)).json() for path in paths]
+    for path in lists:
+        told += [each for each in (await desk.client.get(path, headers=headers)).json() if each["id"] == execution_id]
+    given = {"x-hm-authorization": desk.client.headers["x-hm-authorization"], **headers}
+    for execution, last in ((execution_id, None), (execution_id, BEGINNING), (None, BEGINNING)):
+        async with reading(desk.app, given, execution, last) as reader:
+            await reader.until(lambda reader: any(waits(each, execution_id) for each in reader.events))
+            told.append(next(each.data for each in reader.events if waits(each, execution_id)))
+    (waiting,) = {json.dumps({name: value for name, value in each["waitingFor"][0].items() if name != "holder"}) for each in told}
+    assert json.loads(waiting).keys() == {"kind", "name", "since"}
+    return [each["waitingFor"][0].get("holder") for each in told]
+
+
+def waits(event: Event, execution_id: str) -> bool:
+    return event.data["executionId"] == execution_id and [each["kind"] for each in event.data.get("waitingFor", ())] == ["lock"]
+
+
+async def test_who_may_not_see_the_holder_is_told_that_there_is_one_and_not_which(desk: Desk) -> None:
+    workflow = await desk.store(locked("a", "b"))
+    first = await desk.order(workflow, debugStepIds=["b"])
+    await desk.does()
+    await desk.until(first, "PAUSED")
+    bob = await desk.person("bob", "Workflow Executor")
+    order = {"workflowId": workflow, "contextType": "NONE"}
+    second = str((await desk.client.put(f"{desk.root}/workflowExecution", json=order, headers=bob)).json()["id"])
+    await until_waits(desk, second)
+    assert (await desk.client.get(desk.place(first), headers=bob)).status_code == 404
+    assert await holder_told(desk, second, **bob) == [None] * 8
+    seen = {"executionId": first, "status": "PAUSED"}
+    assert await holder_told(desk, second) == [seen] * 8, "nobody else is told less"
+    assert await holder_told(desk, second, **bob) == [None] * 8, "nor he more, after somebody else was told"
+    over = await desk.person("carl", "Operations")
+    assert await holder_told(desk, second, **over) == [seen] * 8
+    assert first not in (await desk.client.get(desk.place(second), headers=bob)).text
+    steered = await desk.client.post(f"/stepswitch/api/v1/executions/{second}/pause", headers=bob)
+    assert first not in steered.text
+
+
+async def test_who_created_the_holder_sees_it_also_where_somebody_else_waits(desk: Desk) -> None:
+    workflow = await desk.store(locked("a", "b"))
+    bob = await desk.person("bob", "Workflow Executor")
+    order = {"workflowId": workflow, "contextType": "NONE", "debugStepIds": ["b"]}
+    first = str((await desk.client.put(f"{desk.root}/workflowExecution", json=order, headers=bob)).json()["id"])
+    await desk.does()
+    await desk.until(first, "PAUSED")
+    second = str((await desk.client.put(f"{desk.root}/workflowExecution", json=order, headers=bob)).json()["id"])
+    await until_waits(desk, second)
+    assert await holder_told(desk, second, **bob) == [{"executionId": first, "status": "PAUSED"}] * 8
 
 
 async def test_locks_and_places_in_line_outlive_a_restart(desk: Desk) -> None:

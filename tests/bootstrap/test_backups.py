@@ -13,7 +13,8 @@ from stepswitch.domain.events import Change, Reported, Resume, Retry
 from stepswitch.domain.execution import Outcome, Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.ports import StepType
-from stepswitch.engine.views import ExecutionView, WaitingFor
+from stepswitch.engine.views import ExecutionView
+from stepswitch.engine.waiting import WaitingFor
 from stepswitch.steps.sub_workflow import SubWorkflowStep
 from tests.domain.documents import document
 from tests.domain.lives import steps

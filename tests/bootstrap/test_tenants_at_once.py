@@ -6,7 +6,7 @@ from stepswitch.domain.document import JsonObject
 from stepswitch.domain.execution import ContextType, Status
 from stepswitch.engine.callers import administrator
 from stepswitch.engine.executions import ExecutionRequest
-from stepswitch.engine.views import WaitingFor
+from stepswitch.engine.waiting import WaitingFor
 from tests.domain.documents import document
 from tests.engine.scripted import ANN, House, open_house
 

@@ -93,7 +93,8 @@ class Story:
             return
         head = await self._look(execution_id)
         if is_new and head is not None:
-            self._ready.append(news_text(execution_id, await self._services.feed.standing(head), event_id(position)))
+            standing = (await self._services.feed.standing(head)).as_seen_by(self._caller)
+            self._ready.append(news_text(execution_id, standing, event_id(position)))
 
     async def _look(self, execution_id: str) -> Head | None:
         """See whether an execution has ended, or is gone, and up to which commit it is to be told then."""
@@ -149,7 +150,7 @@ class Story:
         if not happened:
             return ()
         self._caller = await self._services.accounts.authenticate(self._token)
-        return [each for each in happened if self._caller.sees(each)]
+        return [each.as_seen_by(self._caller) for each in happened if self._caller.sees(each)]
 
     def _is_over(self) -> bool:
         return self._follower.execution_id is not None and self.may_be_over and self._follower.position.place >= self._own_end

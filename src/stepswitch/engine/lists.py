@@ -57,7 +57,7 @@ class Lists:
         with_steps = [] if wanted.is_head_only or not is_shared else [head.id for head in heads if 0 < behind(head) <= SHORT_STEPS]
         steps = await self._store.steps_of(with_steps) if with_steps else {}
         compiled = await self._compiled(heads, [step for each in steps.values() for step in each]) if is_shared else {}
-        places, holders = (await self._views.places(heads), await self._views.holders(heads)) if is_shared else ({}, {})
+        places, holders = (await self._views.places(heads), await self._views.holders(caller, heads)) if is_shared else ({}, {})
         for head in heads:
             if is_shared and (head.id in steps or wanted.is_head_only or not behind(head)):
                 yield self._views.listed(head, steps.get(head.id, ()), compiled, places.get(head.id), holder=holders.get(head.id))

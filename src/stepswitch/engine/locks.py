@@ -27,14 +27,6 @@ _log = structlog.get_logger("stepswitch.locks")
 
 
 @dataclass(frozen=True, slots=True)
-class LockHolder:
-    """Who has a lock, and how that execution stands."""
-
-    execution_id: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Touched:
     """A line in which somebody has stood up, or from which somebody has gone."""
 

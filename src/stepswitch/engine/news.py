@@ -6,6 +6,7 @@ from typing import Final
 
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepError, StepExecution
 from stepswitch.engine.budget import Kept, size_of_head
+from stepswitch.engine.callers import Caller
 from stepswitch.engine.commits import Commit, Position
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.confidential import Mask
@@ -13,7 +14,8 @@ from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
-from stepswitch.engine.views import Views, WaitingFor, waiting_for_somebody
+from stepswitch.engine.views import Views, waiting_for_somebody
+from stepswitch.engine.waiting import WaitingFor, as_seen_by
 
 HEADS_KEPT_BYTES: Final = 8 * 1024 * 1024
 SECRETS_KEPT_BYTES: Final = 4 * 1024 * 1024
@@ -27,6 +29,16 @@ class Standing:
 
     head: Head
     waiting_for: tuple[WaitingFor, ...] = ()
+    """With whoever holds it up, whoever follows: what each of them is told is what `as_seen_by` returns."""
+
+    @property
+    def has_holder(self) -> bool:
+        """Whether it says which execution holds this one up."""
+        return any(each.holder is not None for each in self.waiting_for)
+
+    def as_seen_by(self, caller: Caller) -> "Standing":
+        """Return what somebody is told of it."""
+        return replace(self, waiting_for=as_seen_by(caller, self.waiting_for)) if self.has_holder else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,17 @@ class Happened:
     news: tuple[News, ...]
     size: int
     has_ended: bool | None = None
+
+    @property
+    def has_holder(self) -> bool:
+        """Whether it says which execution holds this one up."""
+        return any(isinstance(each, Standing) and each.has_holder for each in self.news)
+
+    def as_seen_by(self, caller: Caller) -> "Happened":
+        """Return what somebody is told of it who may see this execution."""
+        if not self.has_holder:
+            return self
+        return replace(self, news=tuple(each.as_seen_by(caller) if isinstance(each, Standing) else each for each in self.news))
 
 
 class Newsroom:
@@ -101,7 +124,7 @@ class Newsroom:
 
     async def _standing(self, head: Head, compiled: Compiled, mask: Mask, *, is_newest: bool = True) -> Standing:
         if is_newest:
-            holders = await self._views.holders([head])
+            holders = await self._views.all_holders([head])
             waiting_for = self._views.waiting_for(head, compiled, holders.get(head.id))
         else:
             waiting_for = waiting_for_somebody(head)

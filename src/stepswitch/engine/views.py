@@ -18,27 +18,15 @@ from stepswitch.engine.confidential import Mask, searched_context
 from stepswitch.engine.dispatching import Dispatcher, QueueStore
 from stepswitch.engine.known_secrets import KnownSecrets
 from stepswitch.engine.lock_ports import NO_LOCKS, LockStore
-from stepswitch.engine.locks import LockHolder
 from stepswitch.engine.ports import ExecutionStore, Secrets
 from stepswitch.engine.records import LogOrder, LogPage, Runnable
 from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled, Snapshots
+from stepswitch.engine.waiting import LockHolder, WaitingFor
 
 SHORT_STEPS: Final = 1_000
 SHORT_BYTES: Final = 1024 * 1024
 """What is read as a whole: so many step executions, as long as they and the log take no more than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingFor:
-    """One thing that an execution waits for: `kind` is person, device, lock, site, place, time, hold or execution. Times in milliseconds."""
-
-    kind: str
-    name: str
-    since: int
-    until: int | None = None
-    holder: LockHolder | None = None
-    """Of a lock: who has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +132,14 @@ class Views:
         """Return what is wanted of an execution of the caller's tenant, with `rows` where it is long; raises NotFoundError."""
         head = await self.head(caller, execution_id)
         compiled = await self._snapshots.get(head.snapshot_id)
-        place, holder = (await self.places([head])).get(head.id), await self._holder(head)
+        place, holder = (await self.places([head])).get(head.id), await self._holder(caller, head)
         if wanted.is_head_only:
             return self._view(head, compiled, Mask(self._secrets, head, [compiled]), place, holder=holder)
         count = behind(head)
         steps = await self._store.steps(head.id, 0, count, SHORT_BYTES) if 0 < count <= SHORT_STEPS else ()
         logs, more = await self._logs(head, wanted)
         if len(steps) < count or more:  # it is long, or was deleted meanwhile
-            return await self._long(execution_id)
+            return await self._long(caller, execution_id)
         snapshots = {each: await self._snapshots.get(each) for each in {head.snapshot_id, *(step.snapshot_id for step in steps)}}
         if head.current is not None and head.current.snapshot_id not in snapshots:
             snapshots[head.current.snapshot_id] = await self._snapshots.get(head.current.snapshot_id)
@@ -188,11 +176,16 @@ class Views:
         has_ended = head.status in ENDED
         compiled = await self._snapshots.get(head.snapshot_id)
         place = (await self.places([head])).get(head.id)
-        waiting_for = () if has_ended else self.waiting_for(head, compiled, await self._holder(head))
-        return Stand(state_of(head), lasting, () if has_ended else (place, *waiting_for), has_ended)
+        waiting_for = self.waiting_for(head, compiled, await self._holder(caller, head))
+        return Stand(state_of(head), lasting, waiting_for if has_ended else (place, *waiting_for), has_ended)
 
-    async def holders(self, heads: Sequence[Head]) -> Mapping[str, LockHolder]:
-        """Return who has the lock that each of these executions waits for, by their ids; only of those that wait for one that somebody has."""
+    async def holders(self, caller: Caller, heads: Sequence[Head]) -> Mapping[str, LockHolder]:
+        """Return who has the lock that each of these executions waits for, by their ids, as far as the caller may see those who have it."""
+        found = {waiting: holder.as_seen_by(caller) for waiting, holder in (await self.all_holders(heads)).items()}
+        return {waiting: holder for waiting, holder in found.items() if holder is not None}
+
+    async def all_holders(self, heads: Sequence[Head]) -> Mapping[str, LockHolder]:
+        """Return the same whoever may see it: whoever is told of it is told by `waiting.as_seen_by`."""
         by_line: dict[tuple[str, str], LockHolder | None] = {}
         found = {}
         for head in heads:
@@ -207,13 +200,13 @@ class Views:
                 found[head.id] = holder
         return found
 
-    async def _holder(self, head: Head) -> LockHolder | None:
-        return None if head.awaited_lock is None else (await self.holders([head])).get(head.id)
+    async def _holder(self, caller: Caller, head: Head) -> LockHolder | None:
+        return None if head.awaited_lock is None else (await self.holders(caller, [head])).get(head.id)
 
     async def _first(self, tenant: str, key: str) -> LockHolder | None:
         first = await self._locks.first(tenant, key)
         head = None if first is None else await self._conductor.head(first.execution_id)
-        return None if head is None else LockHolder(head.id, head.status.value)
+        return None if head is None else LockHolder(head.id, head.status.value, head.tenant, head.creation_user, head.workflow_name)
 
     def searched_context(self, head: Head, compiled: Compiled) -> Values:
         """Return what of the context of a new execution lists may be filtered by."""
@@ -243,7 +236,7 @@ class Views:
         page = LogPage(LogOrder.COMMITS if wanted.step_logs else LogOrder.OWN, limit_bytes=SHORT_BYTES)
         return await self._store.logs(head.id, page)
 
-    async def _long(self, execution_id: str) -> ExecutionView:
+    async def _long(self, caller: Caller, execution_id: str) -> ExecutionView:
         """Return the view of an execution whose rows are read later, as it stands now."""
         standing = await self._store.standing(execution_id)
         if standing is None:
@@ -255,7 +248,7 @@ class Views:
         if any(each.is_confidential for each in compiled.values()):
             mask = await KnownSecrets(self._store, self._snapshots, self._secrets).mask(head)
         place = (await self.places([head])).get(head.id)
-        return self._view(head, own, mask, place, Rows(self._store, standing, compiled, mask), holder=await self._holder(head))
+        return self._view(head, own, mask, place, Rows(self._store, standing, compiled, mask), holder=await self._holder(caller, head))
 
     def _short(
         self,
@@ -296,7 +289,7 @@ class Views:
     def waiting_for(self, head: Head, compiled: Compiled, holder: LockHolder | None = None) -> tuple[WaitingFor, ...]:
         """Return what an execution waits for; `compiled` is its snapshot, `holder` who has the lock that it waits for."""
         if head.status is Status.PAUSED or not is_in_line(head):
-            return waiting_for_somebody(head)
+            return (*waiting_for_somebody(head), *self._waiting_to_clean_up(head))
         lock = head.awaited_lock
         if lock is not None and head.current is not None:
             return (WaitingFor("lock", lock.name, head.current.since, holder=holder),)
@@ -307,6 +300,11 @@ class Views:
             return ()
         place = self._dispatcher.place(compiled.workflow.steps[head.current.step_id].type, head.tenant)
         return (self._waiting_in_the_store(head.current.work, place),)
+
+    def _waiting_to_clean_up(self, head: Head) -> tuple[WaitingFor, ...]:
+        """Return the device in whose line a clean-up stands of an execution that does nothing else."""
+        visit = self._dispatcher.visiting(head.id) if head.left_behind and head.status in (*ENDED, Status.PAUSED) else None
+        return () if visit is None else (WaitingFor(visit.kind, visit.name, visit.since),)
 
     def _waiting_in_the_store(self, work: StepExecution | Probe, place: str) -> WaitingFor:
         """Return what a step, or its probe, waits for whose turn is long to come, or is still to be read after a start."""

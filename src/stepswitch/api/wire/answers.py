@@ -19,7 +19,8 @@ from stepswitch.engine.kept_passwords import masked_document
 from stepswitch.engine.records import StoredWorkflow
 from stepswitch.engine.rows import Rows
 from stepswitch.engine.snapshots import Compiled
-from stepswitch.engine.views import ExecutionView, WaitingFor
+from stepswitch.engine.views import ExecutionView
+from stepswitch.engine.waiting import WaitingFor
 
 _PLAIN_ROOT: Final = "/telco/api/workflows"
 _NO_LOGS: Final[Sequence[Mapping[str, str]]] = ()

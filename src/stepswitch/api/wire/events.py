@@ -11,11 +11,11 @@ from stepswitch.domain.execution import LogEntry, Probe, Status, StepExecution
 from stepswitch.engine.budget import Kept
 from stepswitch.engine.commits import Position
 from stepswitch.engine.news import Happened, News, Removed, Standing
-from stepswitch.engine.views import WaitingFor
+from stepswitch.engine.waiting import WaitingFor
 
 MEDIA_TYPE: Final = "text/event-stream"
 KEPT_BYTES: Final = 8 * 1024 * 1024
-"""Of texts that are kept: everybody who follows is sent the same."""
+"""Of texts that are kept: nearly everybody who follows is sent the same."""
 RECONNECT_MILLISECONDS: Final = 2_000
 _ID: Final = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})(?:-([0-9a-f]{1,8}))?")
 
@@ -47,15 +47,16 @@ class EventTexts:
     """The texts of what happened lately."""
 
     def __init__(self) -> None:
-        self._kept: Kept[int, tuple[bytes, ...]] = Kept(KEPT_BYTES)
+        self._kept: Kept[tuple[int, bool], tuple[bytes, ...]] = Kept(KEPT_BYTES)
+        """By the place of a commit, and whether it says which execution holds that one up: not everybody is told that."""
 
     def get(self, happened: Happened) -> tuple[bytes, ...]:
         """Return the text of each event of a commit, in their order."""
-        place = happened.position.place
-        texts = self._kept.get(place)
+        key = happened.position.place, happened.has_holder
+        texts = self._kept.get(key)
         if texts is None:
             texts = _texts(happened)
-            self._kept.put(place, texts, sum(map(len, texts)))
+            self._kept.put(key, texts, sum(map(len, texts)))
         return texts
 
 

@@ -356,7 +356,7 @@ class WaitingFor(Structure):
     name: str = must("Which one; of a device, what the inventory calls it, else its host.", examples=["core-7"])
     since: Time = must("Since when.")
     until: Time = maybe("Until when, where that is known.")
-    holder: LockHolder = maybe("Of a lock: who has it.")
+    holder: LockHolder = maybe("Of a lock: who has it. Left out for who may not see that execution.")
 
 
 class ExecutionLinks(Structure):
