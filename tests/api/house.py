@@ -36,6 +36,7 @@ from stepswitch.engine.inventories import Inventories
 from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryStore
 from stepswitch.engine.inventory_sources import InventorySources
 from stepswitch.engine.keyed_requests import KeyedRequests
+from stepswitch.engine.leftovers import Leftovers
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.lock_ports import NO_LOCKS
 from stepswitch.engine.logbook import Logbook
@@ -330,6 +331,7 @@ class House:
                     rules=rules,
                     clock=self.clock,
                     ids=self.ids,
+                    leftovers=Leftovers(store, snapshots, rules.types),
                 ),
                 held_locks=HeldLocks(NO_LOCKS, cast("ListStore", self.store), snapshots, Masking()),
                 logbook=Logbook(store, snapshots, conductor, Masking()),

@@ -366,6 +366,7 @@ BODIES: Final[dict[str, Callable[[Asked], Any]]] = {
     "createWorkflowExecution": Asked.order,
     "changeWorkflowExecution": _change,
     "breakExecutionLock": lambda _: {"lockId": "17"},
+    "abandonExecutionCleanup": lambda asked: ({}, {"stepNumbers": [0]}, {"stepNumbers": [1, 0]})[asked.act.pick % 3],
     "setExecutionValues": lambda asked: {"values": {"kept": f"corrected {asked.own.mark}"}},
     "createUser": _new_user,
     "changeUser": lambda asked: {"roles": [asked.whose.thing("role", asked.act.pick)] if asked.act.pick else ["Workflow Designer"]},

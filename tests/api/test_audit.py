@@ -115,6 +115,7 @@ NEED_ANOTHER_STATE = {
     "endSessionOfUser",
     "scanHostKeys",
     "breakExecutionLock",
+    "abandonExecutionCleanup",
     "refreshSource",
 }
 

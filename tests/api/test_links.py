@@ -215,6 +215,7 @@ async def test_each_link_is_followed_from_a_real_answer(tmp_path: Path) -> None:
 REFUSED: Final = {
     "retryWorkflowExecution": "STATE_CONFLICT",
     "deleteWorkflowExecution": "STATE_CONFLICT",
+    "abandonExecutionCleanup": "STATE_CONFLICT",
     "getVroLoginDetails": "NOT_PERMITTED",
 }
 """What does not fit an execution that is paused, or an installation where the settings do not allow it: the execution was found."""

@@ -110,6 +110,7 @@ ROWS: Final[dict[str, Two | str]] = {
     "pauseExecution": STEERED,
     "listLocks": TAKES_NOTHING,
     "breakExecutionLock": Two("lockId", "If-Match", body={"lockId": 3}, headers=NO_TAG),
+    "abandonExecutionCleanup": Two("stepNumbers[0]", "other", body={"stepNumbers": [-1], "other": 1}),
     "setExecutionValues": Two("values.nothing", "values.neither", body={"values": {"nothing": 1, "neither": 2}}),
     "followExecution": "an unknown event is no fault: the answer says that it has to be read anew",
     "followExecutions": "an unknown event is no fault: the answer says that it has to be read anew",

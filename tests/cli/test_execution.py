@@ -16,6 +16,7 @@ from tests.cli.documents import written
 from tests.cli.pseudo_terminal import Terminal
 from tests.domain.documents import document
 from tests.domain.lives import steps
+from tests.engine.scripted import Unreachable
 
 LOGIN: dict[str, Any] = {
     "host": {"type": "string", "required": True},
@@ -293,9 +294,40 @@ def test_files_of_an_execution(stepswitch: Caller, desk: Distant, tmp_path: Path
     assert not (tmp_path / "other").exists()
 
 
+def test_what_is_left_at_a_target_that_is_gone_is_given_up(stepswitch: Caller, desk: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Unreachable()
+    monkeypatch.setattr(desk.office.house.act, "run", device.run)
+    execution = desk.queue("a")
+    desk.do(until(device))
+    assert stepswitch("execution", "abandon-cleanup", execution, "--yes").err.endswith("[STATE_CONFLICT]\n"), "nothing is left behind yet"
+    stepswitch("execution", "abort", execution)
+    asked: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("stepswitch.cli.prompts.agreed", lambda question, **_: asked.append(question))
+        assert stepswitch("execution", "abandon-cleanup", execution).exit == 1
+    assert asked[0].startswith(f"Take for gone what a (0) of {execution} of")
+    assert "something may be left behind at the target" in stepswitch("execution", "show", execution).out
+    other = stepswitch("execution", "abandon-cleanup", execution, "--yes", "--step", "7")
+    assert (other.exit, "step execution 7; something may be by 0" in other.err) == (2, True)
+    done = stepswitch("execution", "abandon-cleanup", execution, "--yes", "--step", "0", "-r", "the site was closed")
+    assert (done.exit, done.err) == (0, "nobody looks any more for what a (0) may have left behind\n")
+    assert "is taken for gone by admin: the site was closed" in stepswitch("execution", "logs", execution).out
+    assert stepswitch("execution", "delete", execution, "--yes").exit == 0
+    desk.do(let_go(device))
+
+
+async def until(device: Unreachable) -> None:
+    await device.begun.wait()
+
+
+async def let_go(device: Unreachable) -> None:
+    device.may_close.set()
+
+
 def test_what_is_not_there_is_told(stepswitch: Caller, desk: Distant) -> None:
     commands = [
         *(["show"], ["logs"], ["pause"], ["resume"], ["retry"], ["abort"], ["pause-at", "a"], ["set", "a=1"], ["update-workflow"]),
+        ["abandon-cleanup", "--yes"],
         *(["delete", "--yes"], ["keep", "--until", "2099-01-31"], ["download", "k"], ["detach", "k"]),
     ]
     for command, *more in commands:

@@ -22,6 +22,8 @@ from stepswitch.plugin import Result
 from tests.client.office import Naps, Office
 from tests.domain.documents import document
 from tests.domain.lives import steps
+from tests.engine.rig import PATIENCE
+from tests.engine.scripted import Unreachable
 from tests.proxies import Proxy
 
 
@@ -243,3 +245,24 @@ async def test_files_are_given_to_an_execution_and_taken_away(office: Office) ->
     read = await office.client.executions.get(execution.id)
     assert read.attachments == {}
     assert all(any(reason in entry.msg for entry in read.logs) for reason in ("needed", "not any more"))
+
+
+async def test_what_is_left_at_a_target_that_is_gone_is_given_up_and_the_execution_deleted(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, steer = Unreachable(), office.client.executions
+    monkeypatch.setattr(office.house.act, "run", device.run)
+    execution = (await office.queue("a")).id
+    await asyncio.wait_for(device.begun.wait(), PATIENCE)
+    with pytest.raises(StateConflictError, match="nothing is left behind"):
+        await steer.abandon_cleanup(execution)
+    assert (await steer.abort(execution)).step_executions[0].cleanup_pending
+    with pytest.raises(StateConflictError, match="by step execution 4"):
+        await steer.abandon_cleanup(execution, [0, 4])
+    told = await steer.abandon_cleanup(execution, [0], reason="Standort geschlossen – für immer")
+    assert not told.step_executions[0].cleanup_pending
+    assert told.logs[-1].msg.endswith("is taken for gone by admin: Standort geschlossen – für immer")
+    await steer.delete(execution, if_match=told.etag)
+    with pytest.raises(NotFoundError):
+        await steer.abandon_cleanup(execution)
+    device.may_close.set()

@@ -1,12 +1,13 @@
 """An execution driven by hand: every event goes through `decide`, and what it says is kept as a store would keep it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from stepswitch.domain.decide import begin, decide, pending_task
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import (
+    AbandonCleanup,
     Abort,
     Cancel,
     Change,
@@ -281,6 +282,11 @@ class Life:
 
     def clean_up(self, nonce: str) -> Decision:
         return self.apply(CleanedUp(self.new_id(), nonce))
+
+    def abandon(self, *numbers: int, of: Sequence[str] | None = None, **more: Any) -> Decision:
+        """Take for gone what was seen to be left behind: all of it unless said otherwise."""
+        places = dict.fromkeys(self.left if of is None else of, "step a, at the core")
+        return self.apply(AbandonCleanup(self.new_id(), numbers=numbers, places=places, **self._who(more)))
 
     @property
     def left(self) -> list[str]:

@@ -17,6 +17,7 @@ from stepswitch.domain.decide import decide, is_to_begin, pending_task
 from stepswitch.domain.document import Step
 from stepswitch.domain.errors import ErrorCode, StateConflictError
 from stepswitch.domain.events import (
+    AbandonCleanup,
     Abort,
     Change,
     ChildBegun,
@@ -264,6 +265,23 @@ class AnyOrder(RuleBasedStateMachine):
         gone = left[-1 - back] if back < len(left) else "somebody else's"
         self.send(CleanedUp(self.life.new_id(), gone))
         self.stopped.add(gone)
+
+    @rule(back=st.integers(0, 1), of=st.sampled_from(["all", "one", "another"]))
+    def abandon_cleanup(self, back: int, of: str) -> None:
+        """Take for gone what was seen, all or a part of it; what has still to end is never given up so."""
+        left = self.life.head.left_behind
+        numbers = () if of == "all" else (left[-1 - back].number if of == "one" and back < len(left) else 99,)
+        decision = self.send(
+            AbandonCleanup(self.life.new_id(), "bob", None, numbers=numbers, places=dict.fromkeys(self.life.left, "there"))
+        )
+        assert decision is None or of != "another"
+        children = [each for each in left if each.is_execution]
+        assert [each for each in self.life.head.left_behind if each.is_execution] == children
+        assert (
+            decision is None
+            or not numbers
+            or {each.number for each in left} - set(numbers) <= {each.number for each in self.life.head.left_behind}
+        )
 
     @rule(kind=st.sampled_from([Resume, Resume, Resume, Retry, Retry, Pause]), seen=versions)
     def steer(self, kind: type[Resume | Retry | Pause], seen: str) -> None:

@@ -81,6 +81,23 @@ class ScriptedStep:
         return await asyncio.wait_for(self.calls.get(), PATIENCE)
 
 
+class Unreachable:
+    """A session at a device that never closes."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.may_close = asyncio.Event()
+
+    async def run(self, _inputs: Values, context: StepContext) -> Outcome:
+        context.mark_sent()
+        self.begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self.may_close.wait()
+        raise AssertionError("nobody ends it")
+
+
 class Watch:
     """Implements `Observer`: lets a test wait until an execution is as it wants it."""
 

@@ -1,11 +1,12 @@
 """What only time can tell: whoever is dead is noticed, whoever lives is left alone, and a wrong clock does no harm."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from stepswitch.domain.errors import ErrorCode, StateConflictError, StoreError
-from stepswitch.domain.events import Abort, CleanedUp, Reply, Retry
+from stepswitch.domain.events import AbandonCleanup, Abort, CleanedUp, Event, Reply, Retry
 from stepswitch.domain.execution import Result, Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine import timekeeper as timekeeper_module
@@ -262,7 +263,14 @@ async def test_what_has_ended_is_removed_after_its_time_and_ten_quiet_minutes(ri
     assert await rig.conductor.head(short) is None
 
 
-async def test_what_is_not_cleaned_up_stays_and_keeps_nobody_else_from_being_removed(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    "gone",
+    [
+        lambda left: CleanedUp("cleaned", left),
+        lambda left: AbandonCleanup("abandoned", "ann", None, "the site was closed", places={left: "step a (0)"}),
+    ],
+)
+async def test_what_is_not_cleaned_up_stays_and_keeps_nobody_else_from_being_removed(rig: Rig, gone: Callable[[str], Event]) -> None:
     keeper = rig.timekeeper()
     left = await claimed(rig, retained_til=rig.clock.now() + 1_000)
     rig.in_hand.add(left)
@@ -275,8 +283,9 @@ async def test_what_is_not_cleaned_up_stays_and_keeps_nobody_else_from_being_rem
     with pytest.raises(StateConflictError) as refused:
         await rig.conductor.remove(left)
     assert refused.value.code is ErrorCode.CLEANUP_PENDING
+    assert await rig.store.expired(rig.clock.now(), 10) == [], "however many stay, none of them takes a round's time"
 
-    await rig.apply(left, CleanedUp("cleaned", left))
+    await rig.apply(left, gone(left))
     await rig.clock.advance(60)
     await keeper.look()
     assert await rig.store.load(left) is None

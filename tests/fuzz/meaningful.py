@@ -124,6 +124,7 @@ def bodies() -> dict[str, st.SearchStrategy[Any]]:
         "createWorkflowExecutionWithFiles": st.fixed_dictionaries({"workflowExecution": orders()}),
         "changeWorkflowExecution": changes(),
         "setExecutionValues": VALUES,
+        "abandonExecutionCleanup": st.sampled_from([{}, {"stepNumbers": [0]}, {"stepNumbers": [0, 1]}]),
         "rehearseWorkflow": workflows().map(lambda workflow: {"workflow": workflow, "rehearsals": [_REHEARSAL]}),
         "createUser": users(),
         "changeUser": st.sampled_from([{"isDisabled": True}, {"roles": ["Operations"], "isDisabled": False}, {}]),

@@ -28,6 +28,7 @@ from stepswitch.engine.executions import Executions
 from stepswitch.engine.held_locks import HeldLocks
 from stepswitch.engine.intake import Intake
 from stepswitch.engine.keyed_requests import KeyedRequests
+from stepswitch.engine.leftovers import Leftovers
 from stepswitch.engine.locks import LockLines
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.ports import StepType
@@ -211,7 +212,8 @@ class Life:
             clock=clock,
             ids=ids,
         )
-        self.steering = ExecutionSteering(snapshots=snapshots, locks=self.locks, **use_cases)
+        left = Leftovers(self.store, snapshots, self._rules.types)
+        self.steering = ExecutionSteering(snapshots=snapshots, locks=self.locks, leftovers=left, **use_cases)
         self.held_locks = HeldLocks(self.locks, lists, snapshots, secrets)
         self.logbook = Logbook(self.store, snapshots, self.conductor, secrets)
         around = self.workers[0].around
@@ -256,7 +258,8 @@ class Life:
             silence_seconds=RHYTHM.silence_seconds,
             inventories=self._known,
         )
-        cleaner = Cleaner(types, around)
+        cleaner = Cleaner(types, around, self.dispatcher, pool)
+        self.conductor.observe(cleaner)
         runner = StepRunner(types=types, around=around, attempts=pool, cleaner=cleaner, instance=self.instance)
         return Worker(node, runner, pool, cleaner, around)
 

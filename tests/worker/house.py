@@ -55,11 +55,12 @@ async def find_nothing(_context: StepContext) -> None:
 class Scripted:
     """A step type that does what a test tells it."""
 
-    def __init__(self, name: str, *, always_safe: bool = False, outlives: bool = False) -> None:
+    def __init__(self, name: str, *, always_safe: bool = False, outlives: bool = False, device_input: str | None = None) -> None:
         reads = {"action": frozenset({"read"})}
         self.signature = StepSignature(
-            name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe, safe_when=reads, outlives=outlives
-        )
+            name, "Does as told.", other_inputs=True, other_outputs=True, always_safe=always_safe, safe_when=reads, outlives=outlives,
+            device_input=device_input,
+        )  # fmt: skip
         self.cleaning: CleaningScript = find_nothing
         self.cleaned: list[tuple[str, PlainValues]] = []
         """The names of the attempts of which something was removed, and their inputs."""
@@ -218,7 +219,8 @@ class House:
         self.ask = Scripted("ASK")
         self.safe = Scripted("SAFE", always_safe=True)
         self.remote = Scripted("REMOTE", outlives=True)
-        types = {"ASK": self.ask, "SAFE": self.safe, "REMOTE": self.remote}
+        self.copy = Scripted("COPY", outlives=True, device_input="where")
+        types = {each.signature.name: each for each in (self.ask, self.safe, self.remote, self.copy)}
         ids, secrets = Numbers(), Masking()
         self.rules = Rules(collect(tuple(each.signature for each in types.values())))
         self.store = SqlExecutionStore(self.database)
@@ -255,7 +257,8 @@ class House:
             credentials=self.credentials,
             inventories=self.inventory,
         )
-        self.cleaner = Cleaner(types, around)
+        self.cleaner = Cleaner(types, around, self.dispatcher, self.pool)
+        self.conductor.observe(self.cleaner)
         self.runner = StepRunner(types=types, around=around, attempts=self.pool, cleaner=self.cleaner, instance="here")
         self._made = itertools.count(1)
 

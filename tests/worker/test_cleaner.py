@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from stepswitch.domain.errors import CredentialError, ErrorCode, TargetError
-from stepswitch.domain.events import Abort, Lost, Reply, Task
+from stepswitch.domain.errors import CredentialError, ErrorCode, StateConflictError, TargetError
+from stepswitch.domain.events import AbandonCleanup, Abort, Lost, Reply, Task
 from stepswitch.domain.execution import Head, Outcome, PlainValues, Result, StepError
 from stepswitch.domain.states import StepState
 from stepswitch.engine.ports import StepContext
 from stepswitch.worker.cleaner import PAUSES, TRY_SECONDS
-from tests.worker.house import House
+from tests.worker.house import CleaningScript, House
 
 WHERE: dict[str, Any] = {
     "inBindings": {"where": {"type": "string", "defaultValue": "cluster-1"}, "pw": {"type": "string", "exportName": "secret"}}
@@ -231,3 +231,118 @@ async def test_a_stop_leaves_the_rest_to_the_next_start(house: House) -> None:
     house.cleaner.begin(task.execution_id, "another")
     assert await house.store.cleanups(10) == [task.execution_id]
     assert len(house.remote.cleaned) == 1
+
+
+async def _abandon(house: House, task: Task) -> None:
+    head = await house.store.load(task.execution_id)
+    assert head is not None
+    places = {each.nonce: "step a (0)" for each in head.left_behind}
+    await house.conductor.apply(task.execution_id, AbandonCleanup("abandon-1", "admin", None, "the site was closed", places=places))
+
+
+async def _left_behind(house: House, cleaning: CleaningScript) -> Task:
+    """Return the task of an execution that was aborted, and whose clean-up has begun."""
+    house.remote.script, house.remote.cleaning = _starts, cleaning
+    task = await house.begin("REMOTE", **WHERE)
+    _start(house)
+    await house.remote.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    async with asyncio.timeout(30):
+        while not house.remote.cleaned:
+            await house.clock.settle()
+    return task
+
+
+async def _at_rest(house: House) -> None:
+    async with asyncio.timeout(30):
+        while house.cleaner._working:
+            await house.clock.settle()
+    assert house.cleaner._trying == {}
+
+
+async def test_a_try_that_is_under_way_is_stopped_when_somebody_takes_what_is_left_for_gone(house: House) -> None:
+    stopped = asyncio.Event()
+
+    async def hangs(_context: StepContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    task = await _left_behind(house, hangs)
+    await _abandon(house, task)
+    await asyncio.wait_for(stopped.wait(), 30)
+    await _at_rest(house)
+    await house.conductor.remove(task.execution_id)
+    await house.clock.advance(sum(PAUSES))
+    assert (len(house.remote.cleaned), await house.store.load(task.execution_id)) == (1, None)
+
+
+async def test_nothing_is_tried_again_once_somebody_takes_what_is_left_for_gone(house: House) -> None:
+    async def refuses(_context: StepContext) -> None:
+        raise TargetError("the cluster does not answer")
+
+    task = await _left_behind(house, refuses)
+    await house.clock.until_sleeping_for(PAUSES[0])
+    await _abandon(house, task)
+    await _at_rest(house)
+    await house.clock.advance(sum(PAUSES))
+    assert len(house.remote.cleaned) == 1
+    head = await house.store.load(task.execution_id)
+    assert head is not None
+    assert head.left_behind == ()
+    house.cleaner.begin(task.execution_id, "whoever was about to begin")
+    await _at_rest(house)
+    assert len(house.remote.cleaned) == 1
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+async def test_an_end_in_the_moment_in_which_it_is_taken_for_gone_does_no_harm(house: House, *, is_awaited: bool) -> None:
+    saying: list[asyncio.Task[None]] = []
+
+    async def ends_meanwhile(context: StepContext) -> None:
+        saying.append(asyncio.get_running_loop().create_task(_abandon(house, tasks[context.execution_id])))
+        if is_awaited:
+            await asyncio.wait(saying)
+
+    house.remote.script, house.remote.cleaning = _starts, ends_meanwhile
+    task = await house.begin("REMOTE", **WHERE)
+    tasks = {task.execution_id: task}
+    _start(house)
+    await house.remote.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    await _clean(house, task.execution_id)
+    await _at_rest(house)
+    (said,) = await asyncio.gather(*saying, return_exceptions=True)
+    assert said is None or isinstance(said, StateConflictError)
+    told = [
+        each.message for each in (await house.store.logs(task.execution_id))[0] if "gone" in each.message or "nothing of it" in each.message
+    ]
+    assert len(told) == 1, "it is said once, by whoever was first"
+    await house.conductor.remove(task.execution_id)
+
+
+async def test_only_what_is_taken_for_gone_is_left_alone(house: House) -> None:
+    """One execution has left two things, and only one of the targets is gone."""
+    hanging: dict[str, asyncio.Event] = {}
+
+    async def hangs(context: StepContext) -> None:
+        await hanging.setdefault(context.attempt_name, asyncio.Event()).wait()
+
+    house.remote.script, house.remote.cleaning = _starts, hangs
+    task = await house.begin("REMOTE", policy={"safeToRerun": True, "retry": {"maxAttempts": 2}}, **WHERE)
+    _start(house)
+    await house.remote.started.wait()
+    nonce = await _lost(house, task)
+    house.cleaner.begin(task.execution_id, nonce)
+    await house.notes.until_head(task.execution_id, lambda head: head.current is not None and head.current.attempt == 2 and _runs(head))
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    async with asyncio.timeout(30):
+        while sorted(hanging) != ["e1-0-1", "e1-1-2"]:
+            await house.clock.settle()
+    await house.conductor.apply(task.execution_id, AbandonCleanup("abandon-1", "admin", None, places={nonce: "step a (0)"}))
+    async with asyncio.timeout(30):
+        while len(house.cleaner._working) > 1:
+            await house.clock.settle()
+    hanging["e1-1-2"].set()
+    await _clean(house, task.execution_id)

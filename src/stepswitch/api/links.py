@@ -24,7 +24,14 @@ class _Leads:
 _CREATE: Final = ("createWorkflow", "createWorkflowWithFiles", "createWorkflowAs")
 _QUEUE: Final = ("createWorkflowExecution", "createWorkflowExecutionWithFiles")
 _OF_WORKFLOW: Final = ("getWorkflow", "replaceWorkflow", "deleteWorkflow", "attachToWorkflow", "listRevisions")
-_ACTS: Final = ("abortWorkflowExecution", "resumeWorkflowExecution", "retryWorkflowExecution", "pauseExecution", "setExecutionValues")
+_ACTS: Final = (
+    "abortWorkflowExecution",
+    "resumeWorkflowExecution",
+    "retryWorkflowExecution",
+    "pauseExecution",
+    "setExecutionValues",
+    "abandonExecutionCleanup",
+)
 _OF_EXECUTION: Final = (
     "getWorkflowExecution", "changeWorkflowExecution", "deleteWorkflowExecution", *_ACTS, "getWorkflowExecutionLogs", "getVroLoginDetails",
     "updateWorkflowFromExecution", "attachToExecution", "followExecution",

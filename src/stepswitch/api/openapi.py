@@ -100,7 +100,7 @@ def _operation(operation: Operation, *, has_tenant: bool) -> JsonObject:
         content: JsonObject = {"schema": _schema_of(operation.request)}
         if operation.example is not None:
             content["example"] = operation.example
-        described["requestBody"] = {"required": True, "content": {operation.request_media_type: content}}
+        described["requestBody"] = {"required": not operation.is_request_optional, "content": {operation.request_media_type: content}}
     if operation.needs.is_public:
         described["security"] = []
     return described

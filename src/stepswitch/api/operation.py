@@ -56,6 +56,8 @@ class Operation:
     description: str
     answer: Any
     request: type[BaseModel] | None = None
+    is_request_optional: bool = field(default=False, kw_only=True)
+    """Whether it may be left out."""
     parameters: Sequence[Parameter] = ()
     refusals: Sequence[int] = GUARDED
     answer_headers: dict[str, str] = field(default_factory=dict)

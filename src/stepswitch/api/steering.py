@@ -14,11 +14,11 @@ import structlog
 from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.services import Call, execution_response, json_response
-from stepswitch.api.wire.bodies import read_json_as
+from stepswitch.api.wire.bodies import read_json_as, read_optional_json_as
 from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import etag, wanted_states
 from stepswitch.api.wire.log_lines import log_lines
-from stepswitch.api.wire.requests import LockOrder, change_order, existing_id, lock_order, values_order
+from stepswitch.api.wire.requests import CleanupOrder, LockOrder, change_order, cleanup_order, existing_id, lock_order, values_order
 from stepswitch.api.wire.together import beside_body, both
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, NotPermittedError, StateConflictError
 from stepswitch.engine.catalogue import tag_of
@@ -33,7 +33,7 @@ CLEANUP_SECONDS: Final = 10.0
 """How long a deletion waits for a session to be closed that an abort has cut."""
 NO_WILL: Final[tuple[str, Seen]] = ("", None)
 """Of a request whose headers are refused."""
-_Order = TypeVar("_Order", bound=ChangeOrder | ValuesOrder | LockOrder)
+_Order = TypeVar("_Order", bound=ChangeOrder | ValuesOrder | LockOrder | CleanupOrder)
 _log = structlog.get_logger("stepswitch.api")
 
 
@@ -105,6 +105,18 @@ async def set_values(call: Call) -> Response:
     return await steered(call, await call.services.steering.set_values(call.caller, _execution_id(call), order, reason, seen))
 
 
+async def abandon_cleanup(call: Call) -> Response:
+    """Take for gone what an execution may have left behind."""
+    order, reason, seen = await _ordered(call, cleanup_order, is_optional=True)
+    if order.faults:
+        raise InvalidRequestError(order.faults)
+    execution_id, numbers = _execution_id(call), list(order.numbers)
+    view = await call.services.steering.abandon_cleanup(call.caller, execution_id, numbers, reason, seen)
+    told = {"user": call.caller.user, "execution": execution_id, "numbers": numbers or "all", "reason": _shortened(reason)}
+    _log.warning("what an execution may have left behind was taken for gone", **told)
+    return await steered(call, view)
+
+
 async def read_logs(call: Call) -> Response:
     """Answer with the log as text, while it is read."""
     execution_id = _execution_id(call)
@@ -138,9 +150,10 @@ def _will(call: Call) -> tuple[str, str, Seen]:
     return _execution_id(call), *why_and_when(call)
 
 
-async def _ordered(call: Call, reader: Callable[[object], _Order]) -> tuple[_Order, str, Seen]:
+async def _ordered(call: Call, reader: Callable[[object], _Order], *, is_optional: bool = False) -> tuple[_Order, str, Seen]:
     """Return what a body asks for, with what is wrong in the headers among its faults, and why and when that is meant."""
-    will, order, wrong = await beside_body(partial(why_and_when, call), read_json_as(call.request, reader))
+    read = read_optional_json_as if is_optional else read_json_as
+    will, order, wrong = await beside_body(partial(why_and_when, call), read(call.request, reader))
     return replace(order, faults=(*wrong, *order.faults)), *(will or NO_WILL)
 
 

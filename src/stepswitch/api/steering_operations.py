@@ -114,5 +114,15 @@ OWN_STEERING_OPERATIONS: Final = (
         example={"values": {"host": "192.0.2.7", "note": None}}, answer_headers=_SHOWN,
         needs=needs.CORRECT_VALUES, audit=Audit.CHANGE,
     ),
+    Operation(
+        "abandonExecutionCleanup", "POST", f"{_OWN_PLACE}/cleanup/abandon", steering.abandon_cleanup, _TAG, "Abandon a cleanup",
+        "For a target that is gone for good: what steps may have left there is taken for gone, and nobody looks for it any more. Of the step executions "
+        "that `stepNumbers` names, or of all that say `cleanupPending` where no body is sent. The log of the execution says who said so, why, and "
+        "what was left where; after that the execution can be deleted. Nothing is done at the target. 400 with the code STATE_CONFLICT where "
+        "nothing is left behind.",
+        models.WorkflowExecution, request=steering_models.CleanupAbandonment, is_request_optional=True, parameters=_ACT, refusals=_WITH_BODY,
+        example={"stepNumbers": [0]}, answer_headers=_SHOWN,
+        needs=needs.STEER_EXECUTION, audit=Audit.CHANGE,
+    ),
 )  # fmt: skip
 """Those that the vendor does not have."""

@@ -48,6 +48,7 @@ from stepswitch.engine.intake import Intake
 from stepswitch.engine.inventory_ports import LooksAgain
 from stepswitch.engine.keyed_requests import KeyedRequests
 from stepswitch.engine.known_inventories import KnownInventories
+from stepswitch.engine.leftovers import Leftovers
 from stepswitch.engine.lists import Lists
 from stepswitch.engine.logbook import Logbook
 from stepswitch.engine.logins import Logins
@@ -211,7 +212,7 @@ def _wire(
     catalogue = Catalogue(SqlCatalogueStore(database), rules.types, clock, ids, files=files, credentials=named.checks, strict=strict)
     lists, queue = SqlListStore(database, store), SqlQueueStore(database)
     line = _Line(store=store, queue=queue, conductor=conductor, dispatcher=dispatcher)
-    locks, backlog = SqlLockStore(database), Backlog(lists=lists, clock=clock, **line)
+    left, locks, backlog = Leftovers(store, snapshots, rules.types), SqlLockStore(database), Backlog(lists=lists, clock=clock, **line)
     views = Views(snapshots=snapshots, secrets=secrets, locks=locks, **line)
     use_cases = _UseCases(catalogue=catalogue, views=views, files=files, rules=rules, clock=clock, ids=ids, credentials=named.checks)
     conductor.observe(intake := Intake(queue, clock, settings.max_queued_executions, quotas))
@@ -228,7 +229,7 @@ def _wire(
         keyed_requests=KeyedRequests(**repeats),
         cut_answers=CutAnswers(**repeats),
         rehearsals=_rehearsals(settings, computing, secrets, use_cases),
-        steering=ExecutionSteering(strict=strict, conductor=conductor, snapshots=snapshots, locks=locks, **use_cases),
+        steering=ExecutionSteering(strict=strict, leftovers=left, conductor=conductor, snapshots=snapshots, locks=locks, **use_cases),
         vro_logins=VroLogins(views=views, store=store, snapshots=snapshots, inventory=known, credentials=named.use),
         **_reads(settings, database, conductor, views, secrets, clock=clock),
         conductor=conductor,
@@ -240,7 +241,7 @@ def _wire(
         inventory_sources=sources,
         files=files,
         _dispatcher=dispatcher,
-        **works_of(settings, disk, around, types, backlog, family=family, conductor=conductor, pool=pool),
+        **works_of(settings, disk, around, types, backlog, family=family, conductor=conductor, pool=pool, line=dispatcher),
     )
 
 

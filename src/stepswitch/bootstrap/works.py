@@ -12,6 +12,7 @@ from stepswitch.engine.backlog import Backlog
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.credential_use import CredentialUse
+from stepswitch.engine.dispatching import DeviceLine
 from stepswitch.engine.known_inventories import KnownInventories
 from stepswitch.engine.locks import LockLines
 from stepswitch.engine.ports import Clock, FileStore, HostKeyStore, Ids, StepType
@@ -110,9 +111,11 @@ def works_of(
     family: SubWorkflows,
     conductor: Conductor,
     pool: Pool,
+    line: DeviceLine,
 ) -> Works:
     """Return what carries out the steps of a service."""
-    database, cleaner = disk.database, Cleaner(types, around)
+    database = disk.database
+    conductor.observe(cleaner := Cleaner(types, around, line, pool))
     conductor.observe(lines := LockLines(SqlLockStore(database), conductor))
     timekeeper = Timekeeper(
         store=SqlExecutionStore(database),

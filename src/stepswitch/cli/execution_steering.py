@@ -127,6 +127,31 @@ async def delete(client: "StepswitchClient", execution: ExecutionId, *, yes: Yes
     return None
 
 
+async def abandon_cleanup(
+    client: "StepswitchClient",
+    execution: ExecutionId,
+    *,
+    steps: Annotated[
+        list[int] | None,
+        typer.Option("--step", metavar="NUMBER", min=0, help="Only of this step execution, by its number; can be given more than once."),
+    ] = None,
+    yes: Yes = False,
+    reason: Reason = "",
+) -> Exit | None:
+    """Say that what steps may have left at their targets is gone for good: nobody looks for it any more, and the execution can be deleted."""
+    from stepswitch.cli.prompts import agreed  # noqa: PLC0415 - --help should not wait for it
+
+    found = await client.executions.get(execution, fields=["workflow/name", "stepExecutions"])
+    meant = [each for each in found.step_executions if each.cleanup_pending and (not steps or each.number in steps)]
+    told = ", ".join(f"{each.step_id} ({each.number})" for each in meant)
+    question = f"Take for gone what {told} of {found.id} of {found.workflow_name!r} may have left at the target?"
+    if meant and not agreed(question, yes=yes):
+        return Exit.FAILED
+    await client.executions.abandon_cleanup(execution, steps or (), reason=reason)
+    complain(f"nobody looks any more for what {told} may have left behind")
+    return None
+
+
 async def update_workflow(client: "StepswitchClient", execution: ExecutionId, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """Give the workflow in the catalogue the steps of an execution, as they were edited there."""
     stored = await client.executions.update_workflow(execution, reason=reason)

@@ -55,6 +55,7 @@ _OF_EXECUTIONS: Final[Commands] = {
     "set": execution_steering.set_values,
     "edit": execution_edit.edit,
     "abort": execution_steering.abort,
+    "abandon-cleanup": execution_steering.abandon_cleanup,
     "keep": execution_steering.keep,
     "delete": execution_steering.delete,
     "update-workflow": execution_steering.update_workflow,

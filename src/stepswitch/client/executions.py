@@ -165,6 +165,17 @@ class Executions:
         """Take a lock away from it, by the `id` that `client.locks.list` shows, and return the execution."""
         return await self._act(f"{_own_place(execution_id)}/locks/break", execution_id, _because(reason, if_match), {"lockId": lock_id})
 
+    async def abandon_cleanup(
+        self, execution_id: str, step_numbers: Sequence[int] = (), *, reason: str = "", if_match: str | None = None
+    ) -> Execution:
+        """Say that what its steps may have left behind is gone, or will never be reached, so that nobody looks for it any more; return the execution.
+
+        `step_numbers` are those of step executions that are `cleanup_pending`; all of them where none is named. After that it can be deleted. Raises
+        StateConflictError where nothing is left behind.
+        """
+        body = {"stepNumbers": list(step_numbers)} if step_numbers else None
+        return await self._act(f"{_own_place(execution_id)}/cleanup/abandon", execution_id, _because(reason, if_match), body)
+
     async def set_values(self, execution_id: str, values: Values, *, reason: str = "", if_match: str | None = None) -> Execution:
         """Correct values of inputs and variables while it is PAUSED or has FAILED, and return the execution; None takes one away."""
         return await self._act(f"{_own_place(execution_id)}/values", execution_id, _because(reason, if_match), {"values": dict(values)})

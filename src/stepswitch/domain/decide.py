@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stepswitch.domain import children, doubts, flow, locking, restoring, steering
+from stepswitch.domain import children, doubts, flow, leftovers, locking, restoring, steering
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import (
+    AbandonCleanup,
     Abort,
     BreakLock,
     Change,
@@ -45,7 +46,7 @@ from stepswitch.domain.events import (
     WritingBack,
     WrittenBack,
 )
-from stepswitch.domain.execution import ENDED, Claim, Head, Leftover, LogLevel, Probe, Result, StepExecution
+from stepswitch.domain.execution import ENDED, Claim, Head, LogLevel, Probe, Result, StepExecution
 from stepswitch.domain.inventory import NOTHING_KNOWN, Inventory
 from stepswitch.domain.locks import Lock
 from stepswitch.domain.progress import Progress
@@ -330,30 +331,13 @@ def _awaited(p: Progress, event: LockGiven | LocksInCircle) -> Lock | None:
     return lock if _is_current(p, event) and lock is not None and lock.key == event.key else None
 
 
-def _cleaned_up(p: Progress, event: CleanedUp) -> Decision:
-    gone = [each for each in p.head.left_behind if each.nonce == event.nonce]
-    if not gone:
-        return Decision(p.head, Reply.STALE)
-    p.change(left_behind=tuple(each for each in p.head.left_behind if each.nonce != event.nonce))
-    p.log(_gone(gone[0]), step=gone[0].number)
-    return p.decision(event.id)
-
-
-def _gone(left: Leftover) -> str:
-    if left.is_execution:
-        return f"the execution {left.nonce} has ended"
-    if left.outlives:
-        return "nothing of it is left at the target"
-    return "nothing of it goes on any more" if left.only_computes else "its session at the target is closed"
-
-
 _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     Turn: _turn,
     Claimed: _claimed,
     Reported: _reported,
     GivenBack: _given_back,
     Lost: _lost,
-    CleanedUp: _cleaned_up,
+    CleanedUp: leftovers.cleaned_up,
     LockGiven: _lock_given,
     LocksInCircle: _locks_in_circle,
     Restored: restoring.restore,
@@ -362,5 +346,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Progress, Any], Decision]]] = {
     ChildHeard: children.hear,
     ChildOverdue: children.is_overdue,
     HeldByParent: children.hold,
-    **dict.fromkeys((Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WritingBack, WrittenBack, BreakLock), steering.steer),
+    **dict.fromkeys(
+        (Resume, Retry, Abort, Pause, Change, SetValues, SetFile, WritingBack, WrittenBack, BreakLock, AbandonCleanup), steering.steer
+    ),
 }

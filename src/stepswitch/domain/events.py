@@ -306,7 +306,15 @@ class BreakLock(Steered):
     key: str = ""
 
 
-Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack | BreakLock
+@dataclass(frozen=True, slots=True)
+class AbandonCleanup(Steered):
+    """Take for gone what step executions may have left behind: those of `numbers`, or all. Only what was seen, in `places`: where each is, by its claim."""
+
+    numbers: tuple[int, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+Steering = Resume | Retry | Abort | Pause | Change | SetValues | SetFile | WritingBack | WrittenBack | BreakLock | AbandonCleanup
 OfChild = ChildBegun | ChildRefused | ChildHeard | ChildOverdue
 OfLock = LockGiven | LocksInCircle
 Event = Turn | Claimed | Reported | GivenBack | Lost | CleanedUp | OfLock | Restored | OfChild | HeldByParent | Steering

@@ -1,4 +1,4 @@
-"""What people do to an execution: resume, retry, abort, pause, change, set values and files. Called by `decide`.
+"""What people do to an execution: resume, retry, abort, pause, change, set values and files, abandon a cleanup. Called by `decide`.
 
 Everything here is refused with StateConflictError where it does not fit the state, or where the run has moved on since its
 sender looked; nothing is applied to a state that nobody saw. Every act is in the execution's log: who, what it was before and
@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from stepswitch.domain import doubts, files, flow, locking, probing
+from stepswitch.domain import doubts, files, flow, leftovers, locking, probing
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.edits import told_edits, told_value
 from stepswitch.domain.errors import ErrorCode, PreconditionFailedError, StateConflictError
 from stepswitch.domain.events import (
+    AbandonCleanup,
     Abort,
     BreakLock,
     Change,
@@ -380,4 +381,5 @@ _ACTS: Final[Mapping[type[Steering], Callable[[Progress, Any], Decision]]] = {
     WritingBack: _writing_back,
     WrittenBack: _written_back,
     BreakLock: _break_lock,
+    AbandonCleanup: leftovers.abandon,
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from stepswitch.domain.events import BreakLock, Change, Event, SetFile, SetValues
+from stepswitch.domain.events import AbandonCleanup, BreakLock, Change, Event, SetFile, SetValues
 from stepswitch.domain.execution import Head
 from stepswitch.engine.audit import Actor, Entry, Thing, changed, written_time
 
@@ -50,7 +50,14 @@ def _told(head: Head) -> dict[str, Any]:
 def saved(entry: Entry, before: Head, after: Head, event: Event) -> Entry:
     """Return the record of an event that somebody caused, with what it changed."""
     was, became = changed(_told(before), _told(after))
-    return replace(entry, before=was, after={**became, **_named(event)})
+    return replace(entry, before=was, after={**became, **_named(event), **_abandoned(before, after, event)})
+
+
+def _abandoned(before: Head, after: Head, event: Event) -> Mapping[str, Any]:
+    """Return of which step executions something was taken for gone: only their numbers, for a place may hold a secret."""
+    if not isinstance(event, AbandonCleanup):
+        return {}
+    return {"abandonedCleanup": sorted({each.number for each in before.left_behind if each not in after.left_behind})}
 
 
 def _named(event: Event) -> Mapping[str, Any]:

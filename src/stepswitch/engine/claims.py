@@ -22,6 +22,7 @@ from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.credential_use import Need, designer_of, need_of
 from stepswitch.engine.device_limits import DeviceLimits
 from stepswitch.engine.inventory_ports import NO_INVENTORY
+from stepswitch.engine.leftovers import step_of
 from stepswitch.engine.ports import Clock, ExecutionStore, Ids, Observer, Secrets
 from stepswitch.engine.records import Committed
 from stepswitch.engine.snapshots import Compiled, Snapshots
@@ -136,19 +137,16 @@ class Claims:
         """Return what is needed to remove what the attempt under a claim has left at its target; STALE where nobody waits for that any more."""
         head = await self._conductor.head(execution_id)
         left = None if head is None else next((each for each in head.left_behind if each.nonce == nonce), None)
-        step = None if head is None or left is None else await self._step(head, left.number)
+        step = None if head is None or left is None else await step_of(self._store, head, left.number)
         if head is None or left is None or step is None:
             return Reply.STALE
         compiled = await self._snapshots.get(step.snapshot_id)
+        work = step.probe if left.look and step.probe is not None else step
         task = Task(
-            execution_id, step.number, step.attempt, TaskKind.STEP, step.since, epoch=head.epoch, look=left.look, tenant=head.tenant
-        )
+            execution_id, step.number, step.attempt, TaskKind.STEP, step.since,
+            device=work.device, epoch=head.epoch, look=left.look, tenant=head.tenant,
+        )  # fmt: skip
         return self._grant(task, head, compiled, nonce, step)
-
-    async def _step(self, head: Head, number: int) -> StepExecution | None:
-        if head.current is not None and head.current.number == number:
-            return head.current
-        return next(iter(await self._store.steps(head.id, number, 1)), None)
 
     def _grant(
         self,

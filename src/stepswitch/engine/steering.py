@@ -5,7 +5,7 @@ saw: when two people steer at once, the second is told that the run has moved on
 `domain.steering` with StateConflictError, as a whole; everybody's act is in the execution's log.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,20 @@ from stepswitch.domain.errors import (
     StateConflictError,
     StoreError,
 )
-from stepswitch.domain.events import Abort, BreakLock, Change, Pause, Resume, Retry, SetFile, SetValues, Steering, WritingBack, WrittenBack
+from stepswitch.domain.events import (
+    AbandonCleanup,
+    Abort,
+    BreakLock,
+    Change,
+    Pause,
+    Resume,
+    Retry,
+    SetFile,
+    SetValues,
+    Steering,
+    WritingBack,
+    WrittenBack,
+)
 from stepswitch.domain.execution import Head
 from stepswitch.domain.influence import steps_given, steps_with_file
 from stepswitch.domain.references import signed
@@ -37,6 +50,7 @@ from stepswitch.engine.credential_checks import NO_CHECKS, CredentialChecks, in_
 from stepswitch.engine.edits import Edit, StepEdits, edit
 from stepswitch.engine.executions import snapshot_document
 from stepswitch.engine.givers import given_in_snapshot
+from stepswitch.engine.leftovers import Leftovers
 from stepswitch.engine.lock_ports import NO_LOCKS, LockStore
 from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
@@ -106,11 +120,13 @@ class ExecutionSteering:
         rules: Rules,
         clock: Clock,
         ids: Ids,
+        leftovers: Leftovers,
         locks: LockStore = NO_LOCKS,
         strict: bool = False,
         credentials: CredentialChecks = NO_CHECKS,
     ) -> None:
         self._conductor = conductor
+        self._leftovers = leftovers
         self._locks = locks
         self._credentials = credentials
         self._catalogue = catalogue
@@ -150,6 +166,14 @@ class ExecutionSteering:
             raise StateConflictError(f"the execution does not have the lock {lock_id}, or has it no more; list the locks again")
         signed = self._signed(caller, head, reason, seen)
         return await self._steer(caller, BreakLock(*signed, key=held.key), head)
+
+    async def abandon_cleanup(
+        self, caller: Caller, execution_id: str, numbers: Sequence[int] = (), reason: str = "", seen: Seen = None
+    ) -> ExecutionView:
+        """Take for gone what step executions may have left behind, by their numbers or all; raises StateConflictError where nothing is."""
+        head = await self._steered(caller, execution_id, seen)
+        signed, places = self._signed(caller, head, reason, seen), await self._leftovers.places(head)
+        return await self._steer(caller, AbandonCleanup(*signed, numbers=tuple(numbers), places=places), head)
 
     async def change(self, caller: Caller, execution_id: str, order: ChangeOrder, reason: str = "", seen: Seen = None) -> Changed:
         """Change an execution, all of it or nothing; raises InvalidRequestError with every fault."""

@@ -121,9 +121,8 @@ _UNHEARD: Final = Statement(
 _AWAITING: Final = Statement(
     select(_E.id).where(_E.awaits.is_not(None), _E.id > bindparam("after")).order_by(_E.id).limit(bindparam("rows"))
 )
-_EXPIRED: Final = Statement(
-    select(_E.id).where(_E.end_time.is_not(None), _E.retained_til <= bindparam("now")).order_by(_E.retained_til).limit(bindparam("rows"))
-)
+_IS_EXPIRED: Final = and_(_E.end_time.is_not(None), _E.retained_til <= bindparam("now"), _E.cleanup_number.is_(None))
+_EXPIRED: Final = Statement(select(_E.id).where(_IS_EXPIRED).order_by(_E.retained_til).limit(bindparam("rows")))
 _DELETES: Final = tuple(
     Statement(delete(table).where(column == bindparam("execution_id")))
     for table, column in (

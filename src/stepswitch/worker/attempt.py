@@ -19,6 +19,7 @@ from stepswitch.engine.claims import Claims, Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.credential_use import NO_CREDENTIALS, Need, OpensCredentials
 from stepswitch.engine.inventory_ports import NO_INVENTORY, InventoryFinder
+from stepswitch.engine.leftovers import attempt_name
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, Ids
 from stepswitch.engine.records import StoredFile
 from stepswitch.worker.made_files import MadeFiles
@@ -193,7 +194,7 @@ class Attempt:
     def attempt_name(self) -> str:
         """See `StepContext`."""
         task = self.grant.task
-        return f"{task.execution_id}-{task.number}-{task.attempt}" + (f"-{task.look}" if task.look else "")
+        return attempt_name(task.execution_id, task.number, task.attempt, task.look)
 
     @property
     def time_limit_seconds(self) -> float:

@@ -4,19 +4,23 @@ Only for step types whose signature says `outlives`: of every other one nothing 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import chain, repeat
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import structlog
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import CredentialError, TargetError
 from stepswitch.domain.events import Reply
 from stepswitch.domain.execution import LogLevel
 from stepswitch.engine.claims import Grant
 from stepswitch.engine.crash_points import CrashPoint, reach
+from stepswitch.engine.dispatching import DeviceLine
 from stepswitch.engine.ports import CleansUp, StepType
+from stepswitch.engine.records import Committed
 from stepswitch.worker.attempt import Attempt, Surroundings
 from stepswitch.worker.patience import LET_GO_SECONDS, ends_within, until_stored
 
@@ -27,13 +31,25 @@ TRY_SECONDS: Final = 60.0
 _log = structlog.get_logger("stepswitch.worker")
 
 
-class Cleaner:
-    """Removes what is left, each for itself, until it is gone or the service stops; then the next start goes on."""
+class Room(Protocol):
+    """Who sees to it that a device has room for a session: the pool."""
 
-    def __init__(self, types: Mapping[str, StepType], around: Surroundings) -> None:
+    def visiting(self, device: DeviceLane) -> AbstractAsyncContextManager[None]:
+        """Have room for a session at a device for the block."""
+        ...
+
+
+class Cleaner:
+    """Removes what is left, each for itself, until it is gone, somebody takes it for gone, or the service stops; then the next start goes on. Implements `Observer`."""
+
+    def __init__(self, types: Mapping[str, StepType], around: Surroundings, line: DeviceLine, room: Room) -> None:
         self._types = types
         self._around = around
+        self._line = line
+        self._room = room
         self._working: dict[str, asyncio.Task[None]] = {}
+        self._trying: dict[str, set[str]] = {}
+        """By execution, the claims under which something was left that is not known to be gone."""
         self._is_closed = False
 
     def begin(self, execution_id: str, nonce: str) -> None:
@@ -42,7 +58,28 @@ class Cleaner:
             return
         task = asyncio.get_running_loop().create_task(self._clean(execution_id, nonce), name=f"cleaner of {execution_id}")
         self._working[nonce] = task
-        task.add_done_callback(lambda _: self._working.pop(nonce, None))
+        self._trying.setdefault(execution_id, set()).add(nonce)
+        task.add_done_callback(lambda _: self._end(execution_id, nonce))
+
+    def _end(self, execution_id: str, nonce: str) -> None:
+        del self._working[nonce]
+        self._settle(execution_id, nonce)
+
+    def _settle(self, execution_id: str, nonce: str) -> None:
+        """Note that nothing is tried any more for what was left under a claim."""
+        trying = self._trying.get(execution_id, set())
+        trying.discard(nonce)
+        if not trying:
+            self._trying.pop(execution_id, None)
+
+    def committed(self, change: Committed) -> None:
+        """See `Observer`: stop trying, also in the middle of it, where nothing counts as left any more."""
+        trying = self._trying.get(change.execution_id)
+        if not trying or (change.head is None and not change.is_gone):
+            return
+        left = {each.nonce for each in change.head.left_behind} if change.head is not None else set()
+        for nonce in sorted(trying - left):
+            self._working[nonce].cancel()
 
     async def close(self) -> None:
         """Begin nothing more, and leave the rest to the next start."""
@@ -61,28 +98,45 @@ class Cleaner:
             if await self._is_removed(errand, tries, pause):
                 break
             await clock.sleep(pause)
+        self._settle(execution_id, nonce)  # what is said now is its end, and no reason to stop
         await until_stored(clock, partial(claims.cleaned_up, execution_id, nonce))
 
     async def _is_removed(self, errand: Grant, tries: int, pause: float) -> bool:
         attempt = Attempt(errand, self._around, self._around.clock.monotonic())
         attempt.is_claimed = False  # nobody fences who only removes
         reach(CrashPoint.REMOVAL_DUE)
-        why = await self._try(attempt)
-        reach(CrashPoint.REMOVAL_DONE)
-        if why is not None:
-            _log.error(
-                "what a step has left at its target could not be removed; it is tried again",
-                execution=attempt.execution_id,
-                number=errand.task.number,
-                why=attempt.mask.text(why),
-                pause_seconds=pause,
-            )
-            if not tries:
-                attempt.step_log.note(f"what it left at the target could not be removed yet: {why}; it is tried again", LogLevel.WARN)
-        attempt.is_closed = True
-        await attempt.step_log.close(keep_trying=False)
-        await attempt.made.settle()
+        try:
+            async with self._turn(errand):
+                why = await self._try(attempt)
+            reach(CrashPoint.REMOVAL_DONE)
+            if why is not None:
+                self._tell(attempt, why, pause, is_first=not tries)
+        finally:
+            attempt.is_closed = True
+            await attempt.step_log.close(keep_trying=False)
+            await attempt.made.settle()
         return why is None
+
+    @asynccontextmanager
+    async def _turn(self, errand: Grant) -> AsyncIterator[None]:
+        """Stand in the line for the device of what was left, where it has one: the session is one of those that it may have."""
+        task = errand.task
+        if task.device is None:
+            yield
+            return
+        async with self._line.visit(task.execution_id, task.device), self._room.visiting(task.device):
+            yield
+
+    def _tell(self, attempt: Attempt, why: str, pause: float, *, is_first: bool) -> None:
+        _log.error(
+            "what a step has left at its target could not be removed; it is tried again",
+            execution=attempt.execution_id,
+            number=attempt.grant.task.number,
+            why=attempt.mask.text(why),
+            pause_seconds=pause,
+        )
+        if is_first:
+            attempt.step_log.note(f"what it left at the target could not be removed yet: {why}; it is tried again", LogLevel.WARN)
 
     async def _try(self, attempt: Attempt) -> str | None:
         """Return why what is left is not removed, None where it is."""

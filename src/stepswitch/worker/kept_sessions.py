@@ -41,6 +41,20 @@ class KeptSessions:
         at.running += 1
         self._where.setdefault(own.execution_id, set()).add(device.address)
         at.left.pop(own, None)
+        return self._excess(at, device)
+
+    def visit(self, device: DeviceLane) -> Sequence[Left]:
+        """Count a clean-up in, which keeps nothing; return what is to be closed before."""
+        at = self._devices.setdefault(device.address, _AtDevice())
+        at.running += 1
+        return self._excess(at, device)
+
+    def leave(self, device: DeviceLane) -> None:
+        """Count a clean-up out."""
+        self._devices[device.address].running -= 1
+        self._drop_where_empty(device.address)
+
+    def _excess(self, at: _AtDevice, device: DeviceLane) -> Sequence[Left]:
         excess = at.running + len(at.left) - (device.sessions or self._per_device)
         closed = list(at.left)[: max(0, excess)]
         for each in closed:

@@ -5,11 +5,13 @@ the step is lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import StoreError
 from stepswitch.domain.execution import ENDED, Status
 from stepswitch.engine.claims import Claims, Grant
@@ -64,6 +66,17 @@ class Pool:
         """Return when what others have kept at the device of an attempt is closed, where that is too much beside it; at the latest after a while."""
         if closing := self._closing.pop(attempt, None):
             await asyncio.wait(closing, timeout=CLOSING_SECONDS)
+
+    @asynccontextmanager
+    async def visiting(self, device: DeviceLane) -> AsyncIterator[None]:
+        """Count a clean-up at a device for the block, which begins when what others have kept there leaves room for it, as for an attempt."""
+        closing = [self._release(left.step_type, left.execution_id) for left in self._kept.visit(device)]
+        try:
+            if closing:
+                await asyncio.wait(closing, timeout=CLOSING_SECONDS)
+            yield
+        finally:
+            self._kept.leave(device)
 
     def _left_by(self, grant: Grant) -> Left:
         called = self._types[grant.step_type].signature.target(grant.inputs)

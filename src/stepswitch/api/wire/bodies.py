@@ -34,6 +34,11 @@ async def read_json_as(request: Request, read: Callable[[Any], Read]) -> Read:
     return read(await read_json(request))
 
 
+async def read_optional_json_as(request: Request, read: Callable[[Any], Read]) -> Read:
+    """Return what `read` makes of the body, or of an empty object where there is none; raises as `read_json` does, and as `read` does."""
+    return read(await read_json(request) if await request.body() else {})
+
+
 async def read_body(request: Request) -> bytes:
     """Return the body, which is said to be JSON; raises as `read_json` does."""
     _check_content_type(request.headers.get("content-type"))

@@ -30,6 +30,7 @@ _HOST_FIELDS: Final = frozenset({"host", "port"})
 _TRUST_FIELDS: Final = _HOST_FIELDS | {"publicKey", "fingerprint"}
 _HOST_LENGTH: Final = 253
 _SSH_PORT: Final = 22
+_HIGHEST_STEP: Final = 2**31 - 1
 _LAST_PORT: Final = 65_535
 
 
@@ -97,6 +98,29 @@ def lock_order(body: object) -> LockOrder:
     """Return which lock is to be taken away, with the faults of the shape."""
     reader = request_reader(body, frozenset({"lockId"}), "lockId")
     return LockOrder(reader.text("lockId") or "", reader.report.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupOrder:
+    """Of which step executions something is to be taken for gone; of all where none is named."""
+
+    numbers: tuple[int, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+def cleanup_order(body: object) -> CleanupOrder:
+    """Return of which step executions something is to be taken for gone, with the faults of the shape."""
+    reader = request_reader(body, frozenset({"stepNumbers"}))
+    items, numbers = reader.items("stepNumbers"), list[int]()
+    for place, item in enumerate(items):
+        if isinstance(item, int) and not isinstance(item, bool) and 0 <= item <= _HIGHEST_STEP:
+            numbers.append(item)
+        else:
+            text = f"is to be the number of a step execution, from 0 to {_HIGHEST_STEP}"
+            reader.fault(ErrorCode.INVALID_VALUE, f"stepNumbers[{place}]", text)
+    if not items and isinstance(reader.source.get("stepNumbers"), list):
+        reader.fault(ErrorCode.INVALID_VALUE, "stepNumbers", "names none; leave it out where all are meant")
+    return CleanupOrder(tuple(numbers), reader.report.faults)
 
 
 def workflow_document(body: object) -> JsonObject:

@@ -1,7 +1,13 @@
 """The structures of steering as models, beside those of `models`. Read by `steering_operations`."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from stepswitch.api.wire.models import ScalarOrCredential, Step
 from stepswitch.api.wire.structures import Structure, maybe, must
+
+StepNumber = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class WorkflowExecutionChange(Structure):
@@ -24,6 +30,14 @@ class ValueCorrection(Structure):
 
     values: dict[str, ScalarOrCredential | None] = must(
         "Values of inputs and variables by name; null takes one away.", examples=[{"host": "192.0.2.7"}]
+    )
+
+
+class CleanupAbandonment(Structure):
+    """Which cleanups to abandon."""
+
+    step_numbers: list[StepNumber] = maybe(
+        "The numbers of step executions that say `cleanupPending`; all of them where this is left out.", min_length=1, examples=[[0]]
     )
 
 
