@@ -134,6 +134,8 @@ class House:
         self.clock = clock
         self.act, self.look = ScriptedStep(ACT), ScriptedStep(LOOK)
         self.need, self.noop = ScriptedStep(NEED), ScriptedStep(NOOP)
+        self.more: dict[str, StepType] = {}
+        """Further step types, by their names."""
         self.office = Office()
         self.watch = Watch()
 
@@ -141,7 +143,7 @@ class House:
 
     async def open(self, *, start: bool = True) -> Service:
         types: dict[str, StepType] = {step.signature.name: step for step in (self.act, self.look, self.need, self.noop)}
-        types["WORKFLOW"] = SubWorkflowStep()
+        types |= {"WORKFLOW": SubWorkflowStep(), **self.more}
         self.service = await open_service(self.settings, self.clock, types, callers=self.office)
         self.service.observe(self.watch)
         if start:

@@ -5,13 +5,15 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
+
+import psutil
 
 from stepswitch.plugin import ErrorCode, Networks, Result, StepType, StoredFile, Value
 from stepswitch.steps.guest import GuestStep
@@ -33,15 +35,15 @@ from tests.routers.ios import PrivilegedIosShell
 from tests.routers.scripted import Device, Quirks, RouterServer
 from tests.steps.clusters import Lab
 from tests.steps.contexts import RecordingContext
-from tests.steps.guest_context import asking, context_for
+from tests.steps.guest_context import asking, assert_nothing_left, context_for
 from tests.steps.http_server import Asked, HttpServer, reply, says
 from tests.steps.vro_contexts import VIM, context_with, inventory_with
-from tests.steps.vro_server import FakeRun, FakeVro, silent
+from tests.steps.vro_server import ENDED, FakeRun, FakeVro, silent
 from tests.steps.vro_server import cut as cut_off
 from tests.vcenter import FakeVCenter
 
-BEGUN: Final = "begun"
-"""The log line by which a step that goes on for long says that it has begun."""
+BEGUN: Final = "begun-over-there"
+"""What stands in the log as soon as a step that goes on for long acts at its target; in no line of the step types' own."""
 SECRET: Final = "a-word-that-nobody-may-read"
 
 
@@ -65,6 +67,9 @@ class StepTypeCase(ABC):
     name: str
     way: str = ""
     """Tells several cases of one type apart."""
+    begun: str = BEGUN
+    cannot_reach: str = ""
+    """What the log says that may go on at a target that hung, where the type can do no more."""
 
     def __init__(self, server: Callable[[], OpenSshServer]) -> None:
         self._server = server
@@ -108,7 +113,7 @@ class StepTypeCase(ABC):
         raise NotImplementedError
 
     def is_cut(self) -> Situation:
-        """Return a situation that logs `BEGUN` and ends when `cut` is called."""
+        """Return a situation that logs `begun` and ends when `cut` is called."""
         raise NotImplementedError
 
     def cut(self) -> None:
@@ -116,7 +121,26 @@ class StepTypeCase(ABC):
         raise NotImplementedError
 
     def goes_on(self) -> Situation:
-        """Return a situation that logs `BEGUN` and goes on for long: it will be cancelled."""
+        """Return a situation that logs `begun` and goes on for long: it will be cancelled."""
+        raise NotImplementedError
+
+    async def traces(self) -> list[str]:
+        """Return what can be seen at the target of the step that `goes_on`, as soon as something can."""
+        raise NotImplementedError
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        """Return when none of these `traces` is left there but for what the type says that it cannot reach; raises TimeoutError or AssertionError.
+
+        `has_hung`: nothing could be asked of the target while the step was stopped.
+        """
+        raise NotImplementedError
+
+    def hang(self) -> None:
+        """Let the target say no more, and keep its connections."""
+        raise NotImplementedError
+
+    def recover(self) -> None:
+        """Let the target answer again."""
         raise NotImplementedError
 
     def prints_much(self) -> Situation:
@@ -154,7 +178,7 @@ class JavaScriptCase(StepTypeCase):
         return self._step
 
     async def open(self) -> None:
-        self._step = JavaScriptStep()
+        self._step = JavaScriptStep(kept_children=1)
 
     def succeeds(self) -> Situation:
         return Situation({"script": "return { doubled: 2 * n }", "n": 21}, outputs={"doubled": 42})
@@ -168,6 +192,13 @@ class JavaScriptCase(StepTypeCase):
     def goes_on(self) -> Situation:
         return Situation({"script": f"console.log('{BEGUN}'); for (;;) {{}}"})
 
+    async def traces(self) -> list[str]:
+        self._children = [each for each in psutil.Process().children() if "javascript_child" in " ".join(each.cmdline())]
+        return [f"the process {each.pid}" for each in self._children]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        await asyncio.to_thread(have_ended, self._children)
+
     def prints_much(self) -> Situation:
         return Situation({"script": "return { much: 'x'.repeat(9 * 1024 * 1024) }"})
 
@@ -179,13 +210,14 @@ class SshCase(StepTypeCase):
     """TCA_SSH: a real OpenSSH server behind a proxy that can be cut."""
 
     name = "TCA_SSH"
+    cannot_reach = "may still run there"
 
     @property
     def step(self) -> StepType:
         return self._step
 
     async def open(self) -> None:
-        server = self._server()
+        self._target = server = self._server()
         self._inputs_of, self._keys = server.inputs, server.host_public_keys
         self._step = SshStep(silence_seconds=5.0)
         self._proxy = await self.closing.enter_async_context(Proxy(server.host, server.port))
@@ -216,7 +248,25 @@ class SshCase(StepTypeCase):
         self._proxy.cut()
 
     def goes_on(self) -> Situation:
-        return Situation(self._inputs(f"echo {BEGUN}; exec sleep 100"))
+        self._pid = self._target.work / f"pid-{self._proxy.port}"
+        return Situation(self._inputs(f"echo $$ > {self._pid}; echo {BEGUN}; exec sleep 100"))
+
+    async def traces(self) -> list[str]:
+        self._process = psutil.Process(int(self._pid.read_text()))
+        return [f"the process {self._process.pid}", *["a session"] * self._proxy.open_connections]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        await self._proxy.wait_until(open_connections=0)
+        if has_hung:  # a command without a terminal goes on at a server that was never told; the log says so
+            self._process.kill()
+        await asyncio.to_thread(have_ended, [self._process])
+
+    def hang(self) -> None:
+        self._proxy.stall()
+
+    def recover(self) -> None:
+        self._proxy.cut()  # so that nothing of what was held back arrives after all
+        self._proxy.resume()
 
     def prints_much(self) -> Situation:
         return Situation(self._inputs("head -c 9437184 /dev/zero | tr '\\0' x"))
@@ -272,6 +322,19 @@ class HttpCase(StepTypeCase):
     def goes_on(self) -> Situation:
         return Situation({"url": self._target.stays(f"/{BEGUN}")})
 
+    async def traces(self) -> list[str]:
+        return [] if self._target.left.is_set() else ["a request that waits for its answer"]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        async with asyncio.timeout(10):
+            await self._target.left.wait()
+
+    def hang(self) -> None:
+        """It says nothing anyway."""
+
+    def recover(self) -> None:
+        """Nothing else is asked of it."""
+
     def prints_much(self) -> Situation:
         return Situation({"url": self._target.on("/much", reply(200, b"x" * 9 * 1024 * 1024))})
 
@@ -284,6 +347,7 @@ class ScpCase(StepTypeCase):
     """TCA_SCP: the same server behind the same proxy. It prints nothing; a cut before its rename is no doubt."""
 
     name = "TCA_SCP"
+    begun = "has begun"
 
     @property
     def step(self) -> StepType:
@@ -292,7 +356,7 @@ class ScpCase(StepTypeCase):
     async def open(self) -> None:
         self._target = self._server()
         self._step = ScpStep(connect_seconds=5.0, stall_seconds=5.0)
-        self._held = asyncio.Event()
+        self._held, self._waits = asyncio.Event(), asyncio.Event()
         self._proxy = await self.closing.enter_async_context(Proxy(self._target.host, self._target.port))
 
     def context(self, **more: Any) -> RecordingContext:
@@ -324,20 +388,41 @@ class ScpCase(StepTypeCase):
         self._held.set()
 
     def goes_on(self) -> Situation:
-        return Situation(self._inputs(), context={"held": self._held})
+        return Situation(self._inputs(), context={"held": self._held, "waits": self._waits})
+
+    async def traces(self) -> list[str]:
+        async with asyncio.timeout(10):
+            await self._waits.wait()
+        return [*self._parts(), *["a session"] * self._proxy.open_connections]
+
+    def _parts(self) -> list[str]:
+        return [each.name for each in self._target.work.iterdir() if each.name.endswith(".part")]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        await self._proxy.wait_until(open_connections=0)
+        assert self._parts() == []
+
+    def hang(self) -> None:
+        self._proxy.stall()
+
+    def recover(self) -> None:
+        self._proxy.cut()  # so that nothing of what was held back arrives after all
+        self._proxy.resume()
 
 
 class _Sending(RecordingContext):
-    """Gives a file piece by piece; with `held`, half of it before and half after that is set."""
+    """Gives a file piece by piece; with `held`, half of it before and half after that is set. `waits` is set in between."""
 
-    def __init__(self, *, held: asyncio.Event | None = None, **more: Any) -> None:
+    def __init__(self, *, held: asyncio.Event | None = None, waits: asyncio.Event | None = None, **more: Any) -> None:
         super().__init__(**more)
         self._held = held
+        self._waits = waits or asyncio.Event()
 
     async def pieces(self, file: StoredFile) -> AsyncIterator[bytes]:
         async for piece in super().pieces(file):
             yield piece[:3]
             if self._held is not None:
+                self._waits.set()
                 await self._held.wait()
             yield piece[3:]
 
@@ -389,6 +474,20 @@ class NetconfCase(StepTypeCase):
         self._device.answer({"commit": [error("no-error", BEGUN, severity="warning"), OK], "get-config": [None, data(self._PAYLOAD)]})
         return Situation(self._inputs("merge", payload=self._PAYLOAD))
 
+    async def traces(self) -> list[str]:
+        return ["a session"] * self._device.open_sessions
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        await self._device.wait_until_left()
+        await self._proxy.wait_until(open_connections=0)
+
+    def hang(self) -> None:
+        self._proxy.stall()
+
+    def recover(self) -> None:
+        self._proxy.cut()  # so that nothing of what was held back arrives after all
+        self._proxy.resume()
+
     def prints_much(self) -> Situation:
         self._device.answer({"get": data("x" * 9 * 1024 * 1024)})
         return Situation(self._inputs("get"))
@@ -437,6 +536,20 @@ class GuestCase(StepTypeCase):
 
     def goes_on(self) -> Situation:
         return Situation(asking(f"echo {BEGUN}; sleep 100"))
+
+    async def traces(self) -> list[str]:
+        return [*map(str, self._center.guest.left()), *map(str, self._center.guest.running()), *self._center.sessions]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        if has_hung:  # a login that nobody could end is ended by the vCenter itself, when it has been idle
+            self._center.sessions.clear()
+        assert_nothing_left(self._center)
+
+    def hang(self) -> None:
+        self._center.handler_of = lambda asked: silent  # type: ignore[method-assign]
+
+    def recover(self) -> None:
+        del self._center.handler_of
 
     def prints_much(self) -> Situation:
         return Situation(asking("head -c 9437184 /dev/zero | tr '\\0' x"))
@@ -504,6 +617,21 @@ class SshShellCase(StepTypeCase):
     def goes_on(self) -> Situation:
         return Situation(self._inputs("show begun"))
 
+    async def traces(self) -> list[str]:
+        return [] if self._router.device.gone.is_set() else ["a session"]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        async with asyncio.timeout(10):
+            await self._router.device.gone.wait()
+        await self._proxy.wait_until(open_connections=0)
+
+    def hang(self) -> None:
+        self._proxy.stall()
+
+    def recover(self) -> None:
+        self._proxy.cut()  # so that nothing of what was held back arrives after all
+        self._proxy.resume()
+
     def prints_much(self) -> Situation:
         return Situation(self._inputs("show much"))
 
@@ -547,6 +675,21 @@ class KubernetesCase(StepTypeCase):
 
     def goes_on(self) -> Situation:
         return Situation(self._lab.inputs(f"echo {BEGUN}; exec sleep 100"))
+
+    async def traces(self) -> list[str]:
+        return self._lab.cluster.everything()
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        async with asyncio.timeout(10):
+            while self._lab.cluster.everything():
+                await self._lab.cluster.store.news.wait()
+
+    def hang(self) -> None:
+        self._lab.proxy.stall()
+
+    def recover(self) -> None:
+        self._lab.proxy.cut()
+        self._lab.proxy.resume()
 
     def prints_much(self) -> Situation:
         return Situation(self._lab.inputs("head -c 9437184 /dev/zero | tr '\\0' x"))
@@ -625,6 +768,19 @@ class VroCase(StepTypeCase):
     def goes_on(self) -> Situation:
         return Situation(self._inputs(self._begins))
 
+    async def traces(self) -> list[str]:
+        await self._vro.first_run()
+        return [f"the run {run.id} is {run.state}" for run in self._vro.runs if run.state not in ENDED]
+
+    async def is_clear(self, *, has_hung: bool = False) -> None:
+        assert await self.traces() == []
+
+    def hang(self) -> None:
+        self._vro.next = [silent] * 1_000
+
+    def recover(self) -> None:
+        self._vro.next = []
+
     def prints_invalid_text(self) -> Situation:
         def work(run: FakeRun) -> None:
             run.says("a\ud800b")
@@ -665,6 +821,12 @@ class VroExecCase(VroCase):
 _VRO: Final = (VroCustomCase, VroSshCase, VroScpCase, VroExecCase)
 _ALL: Final = (NoopCase, JavaScriptCase, SshCase, SshShellCase, ScpCase, NetconfCase, HttpCase, KubernetesCase, GuestCase, *_VRO)
 CASES: Final[Mapping[str, type[StepTypeCase]]] = {f"{case.name} {case.way}".strip(): case for case in _ALL}
+
+
+def have_ended(processes: Sequence[psutil.Process]) -> None:
+    """Return when these have ended; raises AssertionError where one goes on."""
+    _, alive = psutil.wait_procs(processes, timeout=9)
+    assert not alive
 
 
 def names_with(situation: str) -> list[str]:

@@ -15,7 +15,7 @@ from stepswitch.plugin import Outcome, Result, ValueType
 from stepswitch.steps.registry import installed
 from stepswitch.system import SystemClock
 from tests.steps.contexts import RecordingContext
-from tests.steps.suite import BEGUN, CASES, SECRET, Situation, StepTypeCase, names_with
+from tests.steps.suite import CASES, SECRET, Situation, StepTypeCase, names_with
 
 ENOUGH = 3
 FITTING = {ValueType.NUMBER: int | float, ValueType.BOOLEAN: bool}
@@ -136,7 +136,7 @@ async def test_a_cut_in_the_middle_leaves_unknown_where_the_target_may_act(case:
     situation = case.is_cut()
     context = case.context(**situation.context)
     running = asyncio.create_task(case.step.run(situation.inputs, context))
-    await context.wait_for_line(BEGUN)
+    await context.wait_for_line(case.begun)
     case.cut()
     outcome = await running
     check(case, outcome, situation)
@@ -148,7 +148,7 @@ async def test_cancelling_is_quick_and_leaves_the_type_usable(case: StepTypeCase
     situation = case.goes_on()
     context = case.context(time_limit_seconds=100.0, **situation.context)
     running = asyncio.create_task(case.step.run(situation.inputs, context))
-    await context.wait_for_line(BEGUN)
+    await context.wait_for_line(case.begun)
     running.cancel()
     async with asyncio.timeout(5):
         with pytest.raises(asyncio.CancelledError):

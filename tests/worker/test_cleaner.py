@@ -97,6 +97,21 @@ async def test_a_step_that_ends_by_itself_is_looked_after_only_where_it_says_so(
     assert [name for name, _ in house.remote.cleaned] == cleaned
 
 
+async def test_what_an_aborted_attempt_says_that_it_leaves_is_removed_although_it_had_sent_nothing(house: House) -> None:
+    async def leaves(_inputs: PlainValues, context: StepContext) -> Outcome:
+        context.leave_behind()
+        await asyncio.Event().wait()
+        return Outcome(Result.SUCCEEDED)
+
+    house.remote.script = leaves
+    task = await house.begin("REMOTE", **WHERE)
+    _start(house)
+    await house.remote.started.wait()
+    await house.conductor.apply(task.execution_id, Abort("abort-1", "admin", None))
+    await _clean(house, task.execution_id)
+    assert [name for name, _ in house.remote.cleaned] == [NAME]
+
+
 async def test_nothing_is_looked_for_where_nothing_was_sent(house: House) -> None:
     async def waits(_inputs: PlainValues, _context: StepContext) -> Outcome:
         await asyncio.Event().wait()

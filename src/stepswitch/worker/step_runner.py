@@ -167,7 +167,7 @@ class StepRunner:
                 _log.error("what a stopped step came to could not be stored", execution=attempt.execution_id, error=str(error))
         nonce = attempt.grant.nonce
         if outcome is None and nonce is not None and attempt.can_be_given_back:
-            await self._to_the_end(self._give_back(attempt.grant.task, nonce))
+            await self._to_the_end(self._give_back(attempt.grant.task, nonce, attempt))
         elif nonce is not None and not attempt.is_stuck:
             await self._see_to_target(attempt, nonce)
 
@@ -184,17 +184,19 @@ class StepRunner:
     def _outlives(self, attempt: Attempt) -> bool:
         return self._types[attempt.grant.step_type].signature.outlives
 
-    async def _give_back(self, task: Task, nonce: str) -> None:
-        """Let somebody else carry out a step of which nothing was sent, and say that no session is left where others have given it up already.
+    async def _give_back(self, task: Task, nonce: str, attempt: Attempt | None = None) -> None:
+        """Let somebody else carry out a step of which nothing was sent; where others have given it up already, see that nothing of it is left.
 
-        Asked once: a claim that the store does not let go of is lost, and in doubt.
+        `attempt` is None where none had begun. Asked once: a claim that the store does not let go of is lost, and in doubt.
         """
         try:
             reply = await self._claims.give_back(task, nonce)
         except (ServiceError, NotFoundError) as error:
             _log.error("a step of which nothing was sent could not be given back", execution=task.execution_id, error=str(error))
             reply = Reply.STALE
-        if reply is Reply.STALE:
+        if reply is Reply.STALE and attempt is not None:
+            await self._see_to_target(attempt, nonce)
+        elif reply is Reply.STALE:
             await self._confirm_cleanup(task, nonce)
 
     async def _confirm_cleanup(self, task: Task, nonce: str) -> None:
