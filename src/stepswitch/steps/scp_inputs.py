@@ -15,7 +15,7 @@ SIGNATURE: Final = StepSignature(
     name="TCA_SCP",
     description=(
         "Copies a file of the execution to a server, or a file of a server into the execution, over SFTP; over the SCP protocol where the "
-        "server has no SFTP. An interrupted copy over SFTP never leaves a part of a file under its final name."
+        "server has no SFTP. An interrupted copy never leaves a part of a file under its final name, unless `inPlace` lets it."
     ),
     inputs=(
         *login_inputs(),
@@ -59,6 +59,13 @@ SIGNATURE: Final = StepSignature(
             "Whether what was sent is read back and compared; false takes the server's word for it.",
             default=True,
         ),
+        InputSpec(
+            "inPlace",
+            _YES_OR_NO,
+            "Whether a file may be written under its final name from its first byte on, where a server has neither SFTP nor a shell that renames: "
+            "a copy that is interrupted leaves a part of it there. Without it nothing is sent to such a server.",
+            default=False,
+        ),
         VIM_LOCATION,
     ),
     outputs=(
@@ -75,13 +82,14 @@ SIGNATURE: Final = StepSignature(
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """An attachment on its way to a server. `mode` is None where the server's habits decide."""
+    """An attachment on its way to a server. `mode` is None where the server's habits decide; `in_place` where a part of it may stand under its name."""
 
     key: str
     path: str
     mode: int | None
     unpack: bool
     verify: bool
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,14 @@ def _sending(inputs: Values, context: StepContext) -> Sending:
     if mode and not _MODE.fullmatch(mode):
         faults.append("the input 'mode' must be permissions in octal, such as 0644")
     _refuse(faults, is_missing=not path.strip())
-    return Sending(key, _at_home(path), int(mode, 8) if mode else None, _is_set(inputs, "unpack"), inputs.get("verify") not in _NO)
+    return Sending(
+        key,
+        _at_home(path),
+        int(mode, 8) if mode else None,
+        unpack=_is_set(inputs, "unpack"),
+        verify=inputs.get("verify") not in _NO,
+        in_place=_is_set(inputs, "inPlace"),
+    )
 
 
 def _fetching(inputs: Values) -> Fetching:

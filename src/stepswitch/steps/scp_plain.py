@@ -1,7 +1,8 @@
 """Copies by the SCP protocol, to servers without SFTP, as many routers are. Called by `scp`, imported when first used.
 
-The protocol knows no rename, so what is sent goes straight to its final name: a copy that is cut in the middle is in doubt, and a part of
-the file may stand there. What was sent is fetched back and compared.
+The protocol knows no rename. Where the server has a shell (`scp_shell`), what is sent stands beside its final name until it is whole and compared, and
+is renamed by that. Where it has none, nothing is sent, unless the step says that the file may be written in place: then a copy that is cut in the
+middle is in doubt, and a part of the file may stand under its final name.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import hashlib
 import posixpath
 import re
 import shlex
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
@@ -17,16 +18,23 @@ import asyncssh
 
 from stepswitch.plugin import ErrorCode, LogLevel, StepContext, StoredFile
 from stepswitch.steps.scp_archive import CHUNK
-from stepswitch.steps.scp_faults import CopyError, GoneError, damaged, differs, of_text, quoted
+from stepswitch.steps.scp_faults import CopyError, GoneError, damaged, differs, not_a_file, of_text, quoted
 from stepswitch.steps.scp_inputs import Fetching, Sending
+from stepswitch.steps.scp_shell import Shell, named, part_beside
 
 _FINE: Final = b"\0"
 _COMPLAINTS: Final = (b"\1", b"\2")
 _HEADER: Final = re.compile(rb"C([0-7]{4}) (\d{1,19}) (.+)")
 _LINE_BYTES: Final = 4096
 _USUAL_MODE: Final = 0o644
+_PRIVATE: Final = 0o600
+"""What nobody else reads before it has its permissions."""
 _NO_SUCH_PROGRAM: Final = 127
 _T = TypeVar("_T")
+
+
+def _nothing() -> None:
+    """Do nothing: who writes beside the final name has changed nothing yet."""
 
 
 class _Talk:
@@ -112,7 +120,7 @@ class _Talk:
 
 
 class ScpCopy:
-    """The copies of one attempt over one connection."""
+    """The copies of one attempt over one connection. `part` is what it has at the server meanwhile, which has to go in the end."""
 
     def __init__(self, connection: asyncssh.SSHClientConnection, server: str, context: StepContext, stall_seconds: float) -> None:
         self._connection = connection
@@ -121,18 +129,81 @@ class ScpCopy:
         self._stall_seconds = stall_seconds
         self._has_begun = False
         self.part: str | None = None
-        """There never is one: what is sent goes to its final name."""
+
+    async def _shell(self) -> Shell | None:
+        shell = Shell(self._connection, self._server, self._stall_seconds)
+        return shell if await shell.is_there() else None
 
     async def send(self, sending: Sending, file: StoredFile) -> str:
-        """Copy an attachment to the server; return where it is. Raises CopyError, in doubt where the connection was lost once it had begun."""
+        """Copy an attachment to the server; return where it is. Raises CopyError, in doubt where the connection was lost and nobody can say what stands there."""
         if sending.unpack:
             raise _needs_sftp(self._server, "unpack")
+        shell = await self._shell()
+        if shell is not None:
+            return await self._send_beside(shell, sending, file)
+        if not sending.in_place:
+            await self._refuse_in_place(sending.path)
+        return await self._send_in_place(sending, file)
+
+    async def _begin(self, path: str, size: int) -> None:
+        await self._context.log(f"the copy of {size} bytes to {quoted(path)} at {self._server} has begun")
+
+    # --- with a shell ---
+
+    async def _send_beside(self, shell: Shell, sending: Sending, file: StoredFile) -> str:
+        found = await shell.look(sending.path)
+        if found.kind not in {"file", "nothing"}:
+            what = "a directory; give the whole name" if found.kind == "directory" else "no plain file"
+            raise not_a_file(self._server, sending.path, what)
+        final = found.path
+        part = part_beside(final, self._context.attempt_name)
+        for each in await shell.clear(posixpath.dirname(final), self._context.execution_id):
+            await self._context.log(f"what an earlier attempt had left at {self._server}, {quoted(each)}, was removed", LogLevel.WARN)
+        await self._context.log(
+            f"{self._server} has no SFTP: the file goes over the SCP protocol, and its shell renames it", LogLevel.DEBUG
+        )
+        await self._begin(final, file.size)
+        mode = sending.mode if sending.mode is not None else found.mode
+        self.part = part
+        await self._write_part(part, final, sending, file, mode)
+        if not await shell.give(part, mode, found.owner):
+            await self._context.log(f"{quoted(final)} gets another owner: that of the file before could not be given", LogLevel.WARN)
+        self._context.mark_sent()
+        try:
+            await shell.rename(part, final)
+        except GoneError as error:
+            message = f"{error} while {quoted(final)} got its name; whether the new one stands there is not known"
+            raise GoneError(error.code, message, in_doubt=True) from None
+        self.part = None
+        return final
+
+    async def _write_part(self, part: str, final: str, sending: Sending, file: StoredFile, mode: int | None) -> None:
+        """Write what is sent beside its final name, and compare it; sentences are about the final name."""
+        digest = await self._write(part, file, _USUAL_MODE if mode is None else _PRIVATE, shown=final, preserving=False)
+        if digest != file.sha256:
+            raise damaged(sending.key)
+        if sending.verify and await self._sha256(part) != digest:
+            raise differs(self._server, final, "would not be what was sent: it was read back and is another")
+
+    # --- without one ---
+
+    async def _refuse_in_place(self, path: str) -> None:
+        """Raise CopyError: that the server takes no file at all, else that it takes one in place only."""
+        async with self._talk("-t", path) as talk:
+            await talk.consent()
+        raise CopyError(
+            ErrorCode.IN_PLACE_ONLY,
+            f"nothing was sent: {self._server} has neither SFTP nor a shell that renames, so {quoted(path)} could only be written in place, where a "
+            "copy that is interrupted leaves a part of it; set 'inPlace' where that may be",
+        )
+
+    async def _send_in_place(self, sending: Sending, file: StoredFile) -> str:
         path = sending.path
         await self._refuse_directory(path)
         await self._context.log(f"{self._server} has no SFTP: {quoted(path)} is written in place, over the SCP protocol", LogLevel.WARN)
-        await self._context.log(f"the copy of {file.size} bytes to {quoted(path)} at {self._server} has begun")
+        await self._begin(path, file.size)
         try:
-            digest = await self._write(sending, file)
+            digest = await self._write_in_place(sending, file)
             if digest != file.sha256:
                 raise damaged(sending.key)
             if sending.verify and await self._sha256(path) != digest:
@@ -148,14 +219,23 @@ class ScpCopy:
             raise CopyError(error.code, f"{error}; a part of it may stand there") from None
         return path
 
-    async def _write(self, sending: Sending, file: StoredFile) -> str:
+    async def _write_in_place(self, sending: Sending, file: StoredFile) -> str:
         mode = _USUAL_MODE if sending.mode is None else sending.mode
-        preserving = "" if sending.mode is None else "-p "
-        name = posixpath.basename(sending.path).encode("utf-8", "surrogateescape")
+        return await self._write(
+            sending.path, file, mode, shown=sending.path, preserving=sending.mode is not None, is_due=self._context.mark_sent
+        )
+
+    # --- either way ---
+
+    async def _write(
+        self, path: str, file: StoredFile, mode: int, *, shown: str, preserving: bool, is_due: Callable[[], None] = _nothing
+    ) -> str:
+        """Write a file; return the hash of what was sent. `is_due` is called right before the server is told of it."""
+        name = posixpath.basename(path).encode("utf-8", "surrogateescape")
         digest = hashlib.sha256()
-        async with self._talk(f"{preserving}-t", sending.path) as talk:
+        async with self._talk(f"{'-p ' if preserving else ''}-t", path, shown) as talk:
             await talk.consent()
-            self._context.mark_sent()
+            is_due()
             await talk.say(b"C%04o %d %s\n" % (mode, file.size, name))
             await talk.consent()
             self._has_begun = True
@@ -198,10 +278,9 @@ class ScpCopy:
                 yield piece
 
     @asynccontextmanager
-    async def _talk(self, way: str, path: str) -> AsyncIterator[_Talk]:
-        """Give a talk with `scp` at the server, as long as the block lasts."""
-        named = f"./{path}" if path.startswith("-") else path
-        command = f"scp {way} {shlex.quote(named)}".encode("utf-8", "surrogateescape")
+    async def _talk(self, way: str, path: str, shown: str = "") -> AsyncIterator[_Talk]:
+        """Give a talk with `scp` at the server, as long as the block lasts; sentences are about `shown`."""
+        command = f"scp {way} {shlex.quote(named(path))}".encode("utf-8", "surrogateescape")
         try:
             async with asyncio.timeout(self._stall_seconds):
                 process = await self._connection.create_process(cast("Any", command), encoding=None)
@@ -212,17 +291,21 @@ class ScpCopy:
                 raise GoneError(ErrorCode.CONNECTION_CUT, f"the connection to {self._server} was cut") from None
             raise CopyError(ErrorCode.CONNECTION_REFUSED, f"{self._server} let us in, but refused to open a session") from None
         try:
-            yield _Talk(process, self._server, path, self._stall_seconds)
+            yield _Talk(process, self._server, shown or path, self._stall_seconds)
         finally:
             process.close()
 
     async def part_of(self, path: str) -> str:
-        """Return where a part would stand: at the final name itself."""
-        return path
+        """Return where the part of an attempt that sends something to `path` stands until it is whole; without a shell there is none but the file itself."""
+        shell = await self._shell()
+        if shell is None:
+            return path
+        return part_beside((await shell.look(path)).path, self._context.attempt_name)
 
-    async def tidy(self, part: str) -> bool:  # noqa: ARG002 - as `SftpCopy` has it
-        """Return False: there is nothing that could be removed."""
-        return False
+    async def tidy(self, part: str) -> bool:
+        """Remove what an attempt has beside the final name; return whether it was still there."""
+        shell = await self._shell()
+        return shell is not None and await shell.remove(part)
 
 
 def _needs_sftp(server: str, name: str) -> CopyError:

@@ -25,6 +25,7 @@ from stepswitch.steps.scp_faults import (
     quoted,
 )
 from stepswitch.steps.scp_inputs import Fetching, Sending
+from stepswitch.steps.scp_shell import part_beside
 from stepswitch.steps.sftp_files import SftpFiles
 
 _DIRECTORY: Final = asyncssh.FILEXFER_TYPE_DIRECTORY
@@ -287,7 +288,7 @@ class SftpCopy:
         return self._part_beside((await self._final(path))[0])
 
     def _part_beside(self, final: str) -> str:
-        return posixpath.join(posixpath.dirname(final), f".{self._context.attempt_name}{_PART}")
+        return part_beside(final, self._context.attempt_name)
 
     async def tidy(self, part: str) -> bool:
         """Remove what an attempt has at the server; return whether it was still there."""
