@@ -7,8 +7,9 @@ import pytest
 
 from stepswitch.plugin import ErrorCode, Result, StepContext, Value, Values
 from stepswitch.steps.host_keys import fingerprint
+from stepswitch.steps.input_faults import InputFaultError
 from stepswitch.steps.known_devices import MOST_JUMPS, known_login
-from stepswitch.steps.login_inputs import InputFaultError, Login
+from stepswitch.steps.login_inputs import Login
 from stepswitch.steps.netconf_inputs import read_request as read_netconf
 from stepswitch.steps.scp_inputs import read_request as read_scp
 from stepswitch.steps.ssh import SshStep

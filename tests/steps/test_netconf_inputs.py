@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from stepswitch.plugin import ErrorCode, Result, Value
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import InputFaultError
 from stepswitch.steps.netconf import NetconfStep
 from stepswitch.steps.netconf_inputs import SIGNATURE
 from stepswitch.steps.netconf_xml import BASE, OPERATION, XmlFaultError, document, filter_of, parse, payload_of

@@ -18,8 +18,9 @@ from stepswitch.inventory.web import WebAnswer, WebRequest
 from stepswitch.secrets.masking import Masking
 from stepswitch.steps.http_connection import LookUp, NotConnectedError, connect, look_up
 from stepswitch.steps.http_exchange import End, Ending, Exchange, Message
-from stepswitch.steps.http_inputs import Identity, InputFaultError
+from stepswitch.steps.http_inputs import Identity
 from stepswitch.steps.http_tls import trust
+from stepswitch.steps.input_faults import InputFaultError
 from stepswitch.storage.audit import SqlAuditStore
 from stepswitch.storage.credentials import SqlCredentialStore
 from stepswitch.storage.database import Database

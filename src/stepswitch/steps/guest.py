@@ -25,7 +25,7 @@ from stepswitch.plugin import (
     failed,
 )
 from stepswitch.steps.guest_inputs import SIGNATURE, Command, read_command, read_whereabouts
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.output import Output
 from stepswitch.steps.patterns import shortened
 
@@ -57,11 +57,13 @@ class GuestStep:
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         """Put the command into the machine, run it there, and say how it ended."""
         try:
-            whereabouts, command = read_whereabouts(inputs), await read_command(inputs, context)
+            faults = Faults()
+            whereabouts, command = faults.attempt(lambda: read_whereabouts(inputs)), await faults.attempted(read_command(inputs, context))
             await _load_driver()
             from stepswitch.steps.guest_place import find_place  # noqa: PLC0415 - nobody waits for drivers that no step needs
 
-            return await self._in_session(await find_place(whereabouts, context), command, context)
+            place = await find_place(whereabouts or faults.settled(whereabouts), context, faults)
+            return await self._in_session(place, faults.settled(command), context)
         except (InputFaultError, CredentialError) as error:
             return failed(error.code, str(error))
 

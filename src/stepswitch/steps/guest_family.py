@@ -14,7 +14,7 @@ from typing import Final
 from stepswitch.plugin import ErrorCode
 from stepswitch.steps.guest_inputs import Command
 from stepswitch.steps.guest_machine import Process, Program
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import InputFaultError
 
 OUT: Final = "out"
 ERRORS: Final = "err"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Values, ValueType
-from stepswitch.steps.login_inputs import TEXT, InputFaultError, attachment_of, needed, text_of
+from stepswitch.steps.input_faults import Faults, InputFaultError
+from stepswitch.steps.login_inputs import TEXT, attachment_of, needed, text_of
 
 MOST_SCRIPT_BYTES: Final = 16 * 1024 * 1024
 _SECRET: Final = (ValueType.PASSWORD, ValueType.STRING)
@@ -129,38 +130,38 @@ def read_whereabouts(inputs: Values) -> Whereabouts:
 
 async def read_command(inputs: Values, context: StepContext) -> Command:
     """Return what is to be run; raises InputFaultError with a sentence that names every fault, and shows no value."""
-    faults: list[str] = []
+    faults = Faults()
     environment = _environment(text_of(inputs, "env") or "", faults)
     place = text_of(inputs, "workingDirectory") or None
     if place is not None and not place.isprintable():
-        faults.append("the input 'workingDirectory' has characters that cannot be printed")
+        faults.add(ErrorCode.INVALID_VALUE, "the input 'workingDirectory' has characters that cannot be printed")
     line, script = text_of(inputs, "cmd"), text_of(inputs, "script")
     if line is not None and script is not None:
-        faults.append("give 'cmd' or 'script', not both")
-    if script is not None and not context.is_file("script"):
-        faults.append("the input 'script' must be bound as type file")
+        faults.add(ErrorCode.INVALID_VALUE, "give 'cmd' or 'script', not both")
     if line is not None and "\0" in line:
-        faults.append("the input 'cmd' has a zero byte, which no command can have")
-    if faults:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "; ".join(faults))
+        faults.add(ErrorCode.INVALID_VALUE, "the input 'cmd' has a zero byte, which no command can have")
     if script is not None:
-        return Command(await _script(script, context), is_script=True, environment=environment, working_directory=place)
+        content = await faults.attempted(_script(script, context))
+        return Command(faults.settled(content), is_script=True, environment=environment, working_directory=place)
     if line is None or not line.strip():
-        raise InputFaultError(ErrorCode.MISSING_INPUT, "there is no command: 'cmd' and 'script' are without value")
-    return Command(line.encode("utf-8", "replace"), environment=environment, working_directory=place)
+        faults.add(ErrorCode.MISSING_INPUT, "there is no command: 'cmd' and 'script' are without value")
+    faults.refuse()
+    return Command((line or "").encode("utf-8", "replace"), environment=environment, working_directory=place)
 
 
 async def _script(key: str, context: StepContext) -> bytes:
+    if not context.is_file("script"):
+        raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'script' must be bound as type file")
     content = await attachment_of(context, key)
     if len(content) > MOST_SCRIPT_BYTES:
         raise InputFaultError(ErrorCode.TOO_LARGE, f"the script has more than {MOST_SCRIPT_BYTES // 1024 // 1024} MiB")
     return content
 
 
-def _environment(text: str, faults: list[str]) -> dict[str, str]:
+def _environment(text: str, faults: Faults) -> dict[str, str]:
     why = _unfit_environment(text) if text.strip() else None
     if why is not None:
-        faults.append(f"the input 'env' {why}")
+        faults.add(ErrorCode.INVALID_VALUE, f"the input 'env' {why}")
     if why is not None or not text.strip():
         return {}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(text).items()}

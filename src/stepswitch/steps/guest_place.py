@@ -5,7 +5,7 @@ What the step's own inputs say comes first; what they leave out is taken from th
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,7 @@ from stepswitch.plugin import Device, Endpoint, ErrorCode, Inventory, Login, Ste
 from stepswitch.steps.guest_inputs import Whereabouts
 from stepswitch.steps.guest_machine import GuestLogin, Named, named
 from stepswitch.steps.guest_vcenter import Where
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.output import harmless
 from stepswitch.steps.vim_places import VCENTER, way_to
 
@@ -30,25 +30,34 @@ class Place:
     login: GuestLogin = field(repr=False)
 
 
-async def find_place(whereabouts: Whereabouts, context: StepContext) -> Place:
-    """Return where an attempt acts; raises InputFaultError where the inventory has not what is needed, and CredentialError."""
+async def find_place(whereabouts: Whereabouts, context: StepContext, faults: Faults | None = None) -> Place:
+    """Return where an attempt acts; raises InputFaultError with what the inventory lacks and the step needs, and CredentialError.
+
+    `faults` are what is wrong with the step's other inputs: they are told with these, and no secret is opened where there are any.
+    """
+    faults = faults or Faults()
     inventory = await context.inventory()
     known = inventory.virtual_machines.get(whereabouts.machine)
-    at_vim = _vim_location(inventory, known, whereabouts)
-    vcenter = await _vcenter(way_to(inventory, at_vim, VCENTER), at_vim, context)
-    at = Device(whereabouts.machine)
+    at_vim = faults.attempt(lambda: _vim_location(inventory, known, whereabouts)) or ""
+    endpoint = faults.attempt(lambda: way_to(inventory, at_vim, VCENTER)) if at_vim else None
     login = Login() if known is None else known.login
     username = whereabouts.username or login.username
     is_his = login.username in (None, username)
-    password = whereabouts.password
-    if password is None and login.password is not None and is_his:
-        password = await context.secret(login.password, at)
+    kept = login.password if whereabouts.password is None and is_his else None
+    faults.add(ErrorCode.MISSING_INPUT, *_missing(whereabouts, username, whereabouts.password or kept, is_his=is_his))
+    vcenter = await _vcenter(faults.settled(endpoint), at_vim, context)
+    password = whereabouts.password if kept is None else await context.secret(kept, Device(whereabouts.machine))
+    faults.add(ErrorCode.MISSING_INPUT, *_missing(whereabouts, username, password, is_his=is_his))
+    return Place(vcenter, _named(known, whereabouts.machine), GuestLogin(faults.settled(username), faults.settled(password)))
+
+
+def _missing(whereabouts: Whereabouts, username: str | None, password: object, *, is_his: bool) -> Iterator[str]:
+    """Yield a sentence where nobody, or no password, is named for the machine."""
     missing = [name for name, value in (("username", username), ("password", password)) if not value]
-    if username is None or password is None or missing:
+    if missing:
         names = " and ".join(repr(name) for name in missing)
         message = f"there is no {names} for the machine {harmless(whereabouts.machine)}: give it as an input, or as the login of its entry in the inventory"
-        raise InputFaultError(ErrorCode.MISSING_INPUT, message if is_his else f"{message}, which is that of another user")
-    return Place(vcenter, _named(known, whereabouts.machine), GuestLogin(username, password))
+        yield message if is_his else f"{message}, which is that of another user"
 
 
 def _vim_location(inventory: Inventory, known: VirtualMachine | None, whereabouts: Whereabouts) -> str:

@@ -23,8 +23,9 @@ from stepswitch.plugin import (
     failed,
     joined,
 )
-from stepswitch.steps.http_inputs import READS, SIGNATURE, Identity, InputFaultError, Request, read_request
+from stepswitch.steps.http_inputs import READS, SIGNATURE, Identity, Request, read_request
 from stepswitch.steps.http_verdict import NOBODY_KNOWS, judged, told
+from stepswitch.steps.input_faults import InputFaultError
 
 if TYPE_CHECKING:
     from stepswitch.steps.http_connection import LookUp

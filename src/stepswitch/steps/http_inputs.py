@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.plugin import (
     ErrorCode,
@@ -23,6 +23,7 @@ from stepswitch.plugin import (
     ValueType,
     read_url,
 )
+from stepswitch.steps.input_faults import Faults, InputFaultError
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -100,14 +101,6 @@ SIGNATURE: Final = StepSignature(
 )
 
 
-class InputFaultError(Exception):
-    """An input that cannot be used. Nothing was sent."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What TLS needs beside the system's own, in PEM form."""
@@ -146,25 +139,29 @@ class Request:
 
 
 async def read_request(inputs: Values, context: StepContext) -> Request:
-    """Return what the inputs of a step ask for; raises InputFaultError."""
+    """Return what the inputs of a step ask for; raises InputFaultError with every fault."""
+    faults = Faults()
     method = (_text(inputs, "method") or "GET").upper()
     if method not in METHODS:
-        raise _unfit(f"the input 'method' is none of {', '.join(METHODS)}")
-    body, kind = await _body(inputs, context)
-    given = [*_headers(_text(inputs, "headers")), *_login(inputs)]
+        faults.add(ErrorCode.INVALID_VALUE, f"the input 'method' is none of {', '.join(METHODS)}")
+    url = faults.attempt(lambda: _url(inputs))
+    body, kind = await faults.attempted(_body(inputs, context)) or (None, "")
+    given = [*_headers(_text(inputs, "headers"), faults), *(faults.attempt(lambda: [*_login(inputs)]) or ())]
     names = {name.lower() for name, _ in given}
     if sum(name.lower() == "authorization" for name, _ in given) > 1:
-        raise _unfit("the headers have an 'Authorization' of their own: give that, or a login by the other inputs")
+        faults.add(ErrorCode.INVALID_VALUE, "the headers have an 'Authorization' of their own: give that, or a login by the other inputs")
     if kind and "content-type" not in names:
         given.append(("Content-Type", kind))
+    expected = faults.attempt(lambda: _expected(_text(inputs, "expectedStatus") or EXPECTED))
+    identity = await _identity(inputs, context, faults)
     return Request(
-        url=_url(inputs),
+        url=faults.settled(url),
         method=method,
         own_headers=tuple(given),
         body=body,
-        expected=_expected(_text(inputs, "expectedStatus") or EXPECTED),
+        expected=faults.settled(expected),
         follows=_flag(inputs, "followRedirects", default=False),
-        identity=await _identity(inputs, context),
+        identity=identity,
     )
 
 
@@ -194,21 +191,28 @@ async def _body(inputs: Values, context: StepContext) -> tuple[bytes | None, str
     return text.encode(errors="replace"), "text/plain; charset=utf-8"
 
 
-def _headers(text: str | None) -> Iterator[tuple[str, str]]:
-    if text is None or not text.strip():
-        return
-    found = _as_json("headers", text)
-    if not isinstance(found, dict) or len(found) > _MOST_HEADERS:
-        raise _unfit(f"the input 'headers' is to be a JSON object with at most {_MOST_HEADERS} names")
-    for number, (name, value) in enumerate(found.items(), 1):
-        if not _TOKEN.fullmatch(name):
-            raise _unfit(f"name number {number} in the input 'headers' is none that a header can have")
-        if name.lower() in _OURS:
-            raise _unfit(f"the header {name!r} is not for a step to send: it says how the request travels")
-        for each in value if isinstance(value, list) else [value]:
-            if not isinstance(each, str) or not _can_be_sent(each):
-                raise _unfit(f"the header {name!r} is to be a string, or an array of them, of printable ASCII on one line")
-            yield name, each
+def _headers(text: str | None, faults: Faults) -> Iterator[tuple[str, str]]:
+    """Yield the headers that can be sent; the others are noted."""
+    found = faults.attempt(lambda: _as_json("headers", text)) if text is not None and text.strip() else {}
+    if found is not None and (not isinstance(found, dict) or len(found) > _MOST_HEADERS):
+        faults.add(ErrorCode.INVALID_VALUE, f"the input 'headers' is to be a JSON object with at most {_MOST_HEADERS} names")
+    elif found is not None:
+        for number, (name, value) in enumerate(found.items(), 1):
+            why = _fault_of_header(number, name, value)
+            if why is not None:
+                faults.add(ErrorCode.INVALID_VALUE, why)
+            else:
+                yield from ((name, each) for each in (value if isinstance(value, list) else [value]))
+
+
+def _fault_of_header(number: int, name: str, value: object) -> str | None:
+    if not _TOKEN.fullmatch(name):
+        return f"name number {number} in the input 'headers' is none that a header can have"
+    if name.lower() in _OURS:
+        return f"the header {name!r} is not for a step to send: it says how the request travels"
+    if not all(isinstance(each, str) and _can_be_sent(each) for each in (value if isinstance(value, list) else [value])):
+        return f"the header {name!r} is to be a string, or an array of them, of printable ASCII on one line"
+    return None
 
 
 def _login(inputs: Values) -> Iterator[tuple[str, str]]:
@@ -236,13 +240,18 @@ def _expected(text: str) -> tuple[tuple[int, int], ...]:
     return found
 
 
-async def _identity(inputs: Values, context: StepContext) -> Identity:
-    authorities, certificate, key = [await _pem(inputs, context, name) for name in ("caCertificate", "clientCertificate", "clientKey")]
-    if (certificate is None) is not (key is None):
-        raise _unfit("'clientCertificate' and 'clientKey' belong together: one of them is without value")
+async def _identity(inputs: Values, context: StepContext, faults: Faults) -> Identity:
+    before = faults.count
+    authorities, certificate, key = [
+        await faults.attempted(_pem(inputs, context, name)) for name in ("caCertificate", "clientCertificate", "clientKey")
+    ]
+    if faults.count == before and (certificate is None) is not (key is None):
+        faults.add(ErrorCode.INVALID_VALUE, "'clientCertificate' and 'clientKey' belong together: one of them is without value")
     verify = _flag(inputs, "verify", default=True)
     if authorities is not None and not verify:
-        raise _unfit("'caCertificate' says what the server's certificate is checked against, and 'verify' that it is not")
+        faults.add(
+            ErrorCode.INVALID_VALUE, "'caCertificate' says what the server's certificate is checked against, and 'verify' that it is not"
+        )
     return Identity(
         verify, authorities, certificate, None if key is None else key.encode(errors="replace"), _text(inputs, "clientKeyPassphrase")
     )
@@ -264,9 +273,9 @@ async def _attachment(context: StepContext, name: str, key: str) -> bytes:
         raise InputFaultError(ErrorCode.UNKNOWN_ATTACHMENT, str(error)) from None
 
 
-def _as_json(name: str, text: str) -> object:
+def _as_json(name: str, text: str | None) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text or "")
     except (ValueError, RecursionError):
         raise _unfit(f"the input {name!r} is no JSON") from None
 

@@ -13,7 +13,8 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key
 
 from stepswitch.plugin import ErrorCode
-from stepswitch.steps.http_inputs import Identity, InputFaultError
+from stepswitch.steps.http_inputs import Identity
+from stepswitch.steps.input_faults import InputFaultError
 
 _PASSWORD_BYTES: Final = 32
 _CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)

@@ -10,9 +10,9 @@ from typing import Final
 
 from stepswitch.plugin import CredentialError, Device, ErrorCode, Inventory, KnownDevice, Reference, StepContext, Values
 from stepswitch.plugin import Login as KnownLogin
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.login_inputs import (
     SSH_PORT,
-    InputFaultError,
     Login,
     allowed_keys,
     host_of,
@@ -28,6 +28,8 @@ from stepswitch.steps.ssh_algorithms import offer_of
 
 MOST_JUMPS: Final = 8
 _PROOFS: Final = ("password", "privateKey")
+_NOBODY: Final = "nobody"
+"""What stands for the user while faults are looked for, where the step names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +58,31 @@ async def _server_of(inputs: Values, context: StepContext, port: int = SSH_PORT)
 
 
 async def known_login(
-    inputs: Values, context: StepContext, port: int = SSH_PORT, *, enables: bool = False, is_trial: bool = False
+    inputs: Values, context: StepContext, port: int = SSH_PORT, *, enables: bool = False, faults: Faults | None = None
 ) -> Login:
-    """Return the login that a step asks for, with what the inventory knows of its server and of the way there; raises InputFaultError.
+    """Return the login that a step asks for, with what the inventory knows of its server and of the way there; raises InputFaultError with every fault.
 
-    The secrets in it are open, but not in a trial, which only finds out what is wrong. `enables`: the privileged mode is wanted, too.
+    The secrets in it are open. `enables`: the privileged mode is wanted, too. `faults` are what is wrong with the step's other inputs: they are told with those of
+    the login, and no secret is opened where there are any.
     """
-    server = await _server_of(inputs, context, port)
+    faults = faults or Faults()
+    found = await faults.attempted(_server_of(inputs, context, port))
+    if found is None:  # who logs in, the inventory may say of a server whose port alone is wrong
+        may_be_known = {"username": _NOBODY} if _is_given(inputs, "hostNameOrIP") else {}
+        await faults.attempted(read_login({**may_be_known, **inputs}, context, port))
+    server = found if found is not None else faults.settled(found)
     filled = {**inputs, **_left_out(inputs, server)}
     if not _is_given(filled, "username"):
-        raise InputFaultError(ErrorCode.MISSING_INPUT, _nobody(server))
-    login, wanted, hops = await read_login(filled, context, port), _wanted(filled, server, enables=enables), _hops(server)
-    if login.certificate and login.private_key is None and "privateKey" not in wanted:
-        raise InputFaultError(ErrorCode.MISSING_INPUT, "'certificate' needs the private key that it belongs to: give 'privateKey'")
+        faults.add(ErrorCode.MISSING_INPUT, _nobody(server))
+        filled["username"] = _NOBODY
+    read, wanted = await faults.attempted(read_login(filled, context, port)), _wanted(filled, server, enables=enables)
+    hops = faults.attempt(lambda: _hops(server)) or ()
+    if read and read.certificate and read.private_key is None and "privateKey" not in wanted:
+        faults.add(ErrorCode.MISSING_INPUT, "'certificate' needs the private key that it belongs to: give 'privateKey'")
+    login = faults.settled(read)
     if wanted:
         await _refuse_other_key(login, server, context)
-    if server.entry is None or is_trial:
+    if server.entry is None:
         return login
     through = await _way_through(hops, context)
     login = replace(_with_entry(login, server.entry), known_keys=login.known_keys or server.entry.host_keys, through=through)

@@ -10,9 +10,9 @@ import secrets
 from typing import Final
 
 from stepswitch.plugin import AttachmentError, CredentialError, Outcome, StepContext, StepSignature, TargetError, Values, failed
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.kubernetes_inputs import SIGNATURE, read_kind, read_request
 from stepswitch.steps.kubernetes_times import Times
-from stepswitch.steps.login_inputs import InputFaultError
 
 _MARK_BYTES: Final = 12
 
@@ -36,8 +36,10 @@ class KubernetesStep:
         from stepswitch.steps.kubernetes_run import Run  # noqa: PLC0415 - see above
 
         try:
-            request = await read_request(inputs, context, self._image)
-            target = await find_target(inputs, context)
+            faults = Faults()
+            asked = await faults.attempted(read_request(inputs, context, self._image))
+            found = await faults.attempted(find_target(inputs, context))
+            request, target = faults.settled(asked), faults.settled(found)
             api = await open_api(target, context, self._times)
         except (InputFaultError, CredentialError, AttachmentError) as error:
             return failed(error.code, str(error))

@@ -10,11 +10,11 @@ from typing import Final
 
 from stepswitch.plugin import Cluster, Device, ErrorCode, Reference, StepContext, Values, read_url
 from stepswitch.steps.http_inputs import Identity
-from stepswitch.steps.http_inputs import InputFaultError as TlsFaultError
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.kubernetes_api import Api
 from stepswitch.steps.kubernetes_inputs import namespace_of
 from stepswitch.steps.kubernetes_times import Times
-from stepswitch.steps.login_inputs import InputFaultError, text_of
+from stepswitch.steps.login_inputs import text_of
 from stepswitch.steps.vim_places import CLUSTER, way_to
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -51,9 +51,10 @@ class Target:
 
 async def find_target(inputs: Values, context: StepContext) -> Target:
     """Return where a step acts; raises InputFaultError with what there is."""
-    namespace = namespace_of(inputs)
+    faults, inventory = Faults(), await context.inventory()
+    namespace = faults.attempt(lambda: namespace_of(inputs))
     name = (text_of(inputs, "vimLocation") or "").strip()
-    cluster = way_to(await context.inventory(), name, CLUSTER)
+    cluster = faults.settled(faults.attempt(lambda: way_to(inventory, name, CLUSTER)))
     return Target(name, cluster, namespace or cluster.namespace or DEFAULT_NAMESPACE)
 
 
@@ -84,7 +85,7 @@ def _trust(identity: Identity, location: str) -> ssl.SSLContext:
 
     try:
         return trust(identity)
-    except TlsFaultError as error:
+    except InputFaultError as error:
         if error.code is ErrorCode.EXHAUSTED:
             raise InputFaultError(error.code, str(error)) from None
         what = "its 'clientCertificate' and 'clientKey'" if error.code is ErrorCode.BAD_KEY else "its 'caCertificates'"

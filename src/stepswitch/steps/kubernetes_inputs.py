@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Value, Values, ValueType
-from stepswitch.steps.login_inputs import InputFaultError, text_of
+from stepswitch.steps.input_faults import Faults, InputFaultError
+from stepswitch.steps.login_inputs import text_of
 
 LARGEST_GIVEN: Final = 1_000_000
 """How many bytes script, files and values of an attempt may have together: they travel in one Secret, which takes a MiB."""
@@ -121,15 +122,15 @@ def read_kind(inputs: Values) -> Kind:
 
 async def read_request(inputs: Values, context: StepContext, default_image: str | None) -> Request:
     """Return what the inputs of a step ask for; raises InputFaultError, with every fault, and AttachmentError."""
-    reader = _Reader(inputs, [])
+    reader, faults = _Reader(inputs, []), Faults()
     image = text_of(inputs, "image") or default_image or ""
     missing = [name for name, value in (("script", text_of(inputs, "script")), ("image", image)) if not (value or "").strip()]
     if missing:
         hint = " (no setting 'kubernetes_image' gives one either)" if "image" in missing else ""
-        raise InputFaultError(ErrorCode.MISSING_INPUT, f"{_listed(missing)} without value{hint}")
+        faults.add(ErrorCode.MISSING_INPUT, f"{_listed(missing)} without value{hint}")
     texts, names = reader.others(context)
     request = Request(
-        image=reader.matching("image", image, _IMAGE, "is no name of an image"),
+        image=image if "image" in missing else reader.matching("image", image, _IMAGE, "is no name of an image"),
         kind=reader.kind(),
         time_limit_seconds=reader.seconds(context.time_limit_seconds),
         script=b"",
@@ -141,9 +142,9 @@ async def read_request(inputs: Values, context: StepContext, default_image: str 
         node_selector=reader.object("nodeSelector", _texts),
         resources=reader.object("resources", _resources),
     )
-    if reader.faults:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "; ".join(reader.faults))
-    return await _with_contents(request, inputs, names, context)
+    faults.add(ErrorCode.INVALID_VALUE, *reader.faults)
+    whole = await faults.attempted(_with_contents(request, inputs, names, context))
+    return faults.settled(whole)
 
 
 def namespace_of(inputs: Values) -> str | None:

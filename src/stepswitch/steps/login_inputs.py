@@ -6,6 +6,7 @@ from typing import Final
 
 from stepswitch.plugin import ErrorCode, HostKeys, InputSpec, StepContext, TargetError, TimeLimits, Value, Values, ValueType
 from stepswitch.steps.host_keys import FINGERPRINT, fingerprint, parse_fingerprint, parse_public_key
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.output import harmless
 from stepswitch.steps.ssh_algorithms import MODERN, Offer
 from stepswitch.steps.ssh_answers import Answer
@@ -135,26 +136,21 @@ def server_name(host: str, port: int) -> str:
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
 
-class InputFaultError(Exception):
-    """An input that cannot be used. Nothing was sent, nobody was asked."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 async def read_login(inputs: Values, context: StepContext, port: int = SSH_PORT) -> Login:
-    """Return the login that the inputs of a step ask for; raises InputFaultError with a sentence that shows no value."""
-    return Login(
-        host=host_of(inputs),
-        port=port_of(inputs, port),
-        username=needed(inputs, "username"),
+    """Return the login that the inputs of a step ask for; raises InputFaultError with a sentence for every fault, which shows no value."""
+    faults = Faults()
+    login = Login(
+        host=faults.attempt(lambda: host_of(inputs)) or "",
+        port=faults.attempt(lambda: port_of(inputs, port)) or port,
+        username=faults.attempt(lambda: needed(inputs, "username")) or "",
         password=text_of(inputs, "password") if uses_password(inputs) else None,
-        private_key=await _private_key(inputs, context),
+        private_key=await faults.attempted(_private_key(inputs, context)),
         passphrase=text_of(inputs, "passphrase") or None,
-        known_keys=_host_key(text_of(inputs, "hostKey")),
-        certificate=await _certificate(inputs, context),
+        known_keys=faults.attempt(lambda: _host_key(text_of(inputs, "hostKey"))) or (),
+        certificate=await faults.attempted(_certificate(inputs, context)),
     )
+    faults.refuse()
+    return login
 
 
 def uses_password(inputs: Values) -> bool:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StepContext, StepSignature, Value, Values, failed
 from stepswitch.steps.connections import Connections, Holder, digest
 from stepswitch.steps.host_keys import fingerprint
-from stepswitch.steps.login_inputs import InputFaultError, LoginError, server_name
+from stepswitch.steps.input_faults import InputFaultError
+from stepswitch.steps.login_inputs import LoginError, server_name
 from stepswitch.steps.netconf_inputs import SIGNATURE, Datastore, Request, read_request
 
 if TYPE_CHECKING:
@@ -47,10 +48,9 @@ class NetconfStep:
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         """Log in, do what is asked, and say what came of it."""
         try:
-            request = await read_request(inputs, context)
             await _load_driver()
-            payload = await _payload(request)
-            return await self._attempt(request, payload, context)
+            request = await read_request(inputs, context, _parsed)
+            return await self._attempt(request, request.parsed, context)
         except (InputFaultError, LoginError) as error:
             return failed(error.code, str(error))
 
@@ -120,13 +120,11 @@ async def _read(session: "NetconfSession", request: Request, context: StepContex
     return Outcome(Result.SUCCEEDED, {**outputs, "output": reply.text})
 
 
-async def _payload(request: Request) -> "Element | None":
+async def _parsed(payload: str, operation: str | None, name: str) -> "Element":
     """Return what is to be edited, read beside the event loop: it may be large."""
     from stepswitch.steps.netconf_xml import payload_of  # noqa: PLC0415 - see above
 
-    if request.read is not None:
-        return None
-    return await asyncio.to_thread(payload_of, request.payload, request.operation, request.payload_name)
+    return await asyncio.to_thread(payload_of, payload, operation, name)
 
 
 async def _load_driver() -> None:

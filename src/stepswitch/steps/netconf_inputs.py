@@ -1,15 +1,16 @@
 """What NETCONF takes and gives, and its inputs read into what is asked of a device. Called by `netconf` and its companions."""
 
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Value, Values, ValueType
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.known_devices import known_login
 from stepswitch.steps.login_inputs import (
     TEXT,
     VIM_LOCATION,
-    InputFaultError,
     Login,
     attachment_of,
     login_inputs,
@@ -18,6 +19,8 @@ from stepswitch.steps.login_inputs import (
 )
 
 NETCONF_PORT: Final = 830
+Parse = Callable[[str, str | None, str], Awaitable[Any]]
+"""Makes of the text of an input, an operation and the input's name what is edited; raises InputFaultError."""
 MAX_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
 LEAST_CONFIRMED_SECONDS: Final = 5
 MOST_CONFIRMED_SECONDS: Final = 3600
@@ -119,6 +122,8 @@ class Request:
     operation: str | None
     payload: str = field(default="", repr=False)
     payload_name: str = "payload"
+    parsed: Any = field(default=None, repr=False)
+    """The payload as the element that is edited."""
     filter: str = field(default="", repr=False)
     datastore: Datastore | None = None
     dry_run: bool = False
@@ -127,45 +132,58 @@ class Request:
     saves: bool = False
 
 
-async def read_request(inputs: Values, context: StepContext) -> Request:
-    """Return what the inputs of a step ask for; raises InputFaultError with a sentence that shows no value."""
-    action = needed(inputs, "action")
-    if action not in _ACTIONS:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'action' must be one of {', '.join(_ACTIONS)}")
-    datastore = _datastore(text_of(inputs, "datastore"))
+async def read_request(inputs: Values, context: StepContext, parse: Parse | None = None) -> Request:
+    """Return what the inputs of a step ask for; raises InputFaultError with a sentence for every fault, which shows no value.
+
+    `parse` makes of the text of a payload what is edited; without it that is not looked at.
+    """
+    faults = Faults()
+    action = faults.attempt(lambda: _action(inputs))
+    datastore = faults.attempt(lambda: _datastore(text_of(inputs, "datastore")))
     if action in _READS:
-        login = await known_login(inputs, context, NETCONF_PORT)
+        login = await known_login(inputs, context, NETCONF_PORT, faults=faults)
         return Request(login, _READS[action], None, filter=text_of(inputs, "filter") or "", datastore=datastore)
     dry_run = inputs.get("dryRun", False) in (True, "true")
     confirmed = inputs.get("confirmedTimeout")
     saves = inputs.get("saveToStartup", False) in (True, "true")
     if saves and dry_run:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "a dry run leaves nothing to be saved: leave 'saveToStartup' out")
-    _check_edit(datastore, dry_run=dry_run, confirmed=confirmed)
-    name = "payload" if inputs.get("inFile") is None else "inFile"
+        faults.add(ErrorCode.INVALID_VALUE, "a dry run leaves nothing to be saved: leave 'saveToStartup' out")
+    faults.add(ErrorCode.INVALID_VALUE, *_faults_of_edit(datastore, dry_run=dry_run, confirmed=confirmed))
+    name, operation = "payload" if inputs.get("inFile") is None else "inFile", _EDITS.get(action or "")
+    payload = None if action is None else await faults.attempted(_payload(inputs, context))
+    parsed = None if parse is None or payload is None else await faults.attempted(parse(payload, operation, name))
+    confirming = faults.attempt(lambda: _seconds("confirmedTimeout", confirmed, LEAST_CONFIRMED_SECONDS, MOST_CONFIRMED_SECONDS))
+    locking = faults.attempt(lambda: _seconds("lockTimeout", inputs.get("lockTimeout", 30), 0, _MOST_LOCK_SECONDS))
+    login = await known_login(inputs, context, NETCONF_PORT, faults=faults)  # last: it opens credentials
     return Request(
         read=None,
-        operation=_EDITS[action],
-        payload=await _payload(inputs, context),
+        operation=operation,
+        payload=faults.settled(payload),
         payload_name=name,
+        parsed=parsed,
         datastore=datastore,
         dry_run=dry_run,
-        confirmed_seconds=None
-        if confirmed is None
-        else _seconds("confirmedTimeout", confirmed, LEAST_CONFIRMED_SECONDS, MOST_CONFIRMED_SECONDS),
-        lock_seconds=_seconds("lockTimeout", inputs.get("lockTimeout", 30), 0, _MOST_LOCK_SECONDS),
+        confirmed_seconds=confirming,
+        lock_seconds=faults.settled(locking),
         saves=saves,
-        login=await known_login(inputs, context, NETCONF_PORT),  # last: it opens credentials
+        login=login,
     )
 
 
-def _check_edit(datastore: Datastore | None, *, dry_run: bool, confirmed: Value | None) -> None:
+def _action(inputs: Values) -> str:
+    action = needed(inputs, "action")
+    if action not in _ACTIONS:
+        raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'action' must be one of {', '.join(_ACTIONS)}")
+    return action
+
+
+def _faults_of_edit(datastore: Datastore | None, *, dry_run: bool, confirmed: Value | None) -> Iterator[str]:
     if datastore is Datastore.STARTUP:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "the datastore startup can be read and not edited")
+        yield "the datastore startup can be read and not edited"
     if datastore is Datastore.RUNNING and dry_run:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "a dry run edits the candidate: leave 'datastore' out, or say candidate")
+        yield "a dry run edits the candidate: leave 'datastore' out, or say candidate"
     if datastore is Datastore.RUNNING and confirmed is not None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "'confirmedTimeout' needs the candidate: leave 'datastore' out, or say candidate")
+        yield "'confirmedTimeout' needs the candidate: leave 'datastore' out, or say candidate"
 
 
 async def _payload(inputs: Values, context: StepContext) -> str:
@@ -195,7 +213,9 @@ def _datastore(text: str | None) -> Datastore | None:
         raise InputFaultError(ErrorCode.INVALID_VALUE, f"the input 'datastore' must be one of {', '.join(Datastore)}") from None
 
 
-def _seconds(name: str, value: Value, least: int, most: int) -> float:
+def _seconds(name: str, value: Value | None, least: int, most: int) -> float | None:
+    if value is None:
+        return None
     try:
         seconds = float(value)
     except ValueError:

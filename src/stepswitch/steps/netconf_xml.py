@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from lxml import etree
 
 from stepswitch.plugin import ErrorCode
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import InputFaultError
 from stepswitch.steps.output import harmless
 from stepswitch.steps.patterns import shortened
 

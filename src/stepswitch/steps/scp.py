@@ -23,7 +23,8 @@ from stepswitch.plugin import (
     failed,
 )
 from stepswitch.steps.host_keys import fingerprint
-from stepswitch.steps.login_inputs import InputFaultError, LoginError, server_name
+from stepswitch.steps.input_faults import Faults, InputFaultError
+from stepswitch.steps.login_inputs import LoginError, server_name, text_of
 from stepswitch.steps.scp_inputs import SIGNATURE, Fetching, Request, Sending, read_request
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ class ScpStep:
     async def run(self, inputs: Values, context: StepContext) -> Outcome:
         """Log in, copy, and say what came of it."""
         try:
-            request = await read_request(inputs, context)
-            file = await context.attached(request.copy.key) if isinstance(request.copy, Sending) else None
+            faults = Faults()
+            key = text_of(inputs, "inFile")
+            file = await faults.attempted(context.attached(key)) if key is not None and context.is_file("inFile") else None
+            request = await read_request(inputs, context, faults)
             await asyncio.to_thread(importlib.import_module, "stepswitch.steps.scp_sftp")  # most of a second the first time
             return await self._in_session(request, file, context)
         except (InputFaultError, LoginError, AttachmentError) as error:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Values, ValueType
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.known_devices import known_login
-from stepswitch.steps.login_inputs import TEXT, VIM_LOCATION, InputFaultError, Login, login_inputs, text_of
+from stepswitch.steps.login_inputs import TEXT, VIM_LOCATION, Login, login_inputs, text_of
 
 _MODE: Final = re.compile(r"0?[0-7]{3}|[0-7]{4}")
 _YES_OR_NO: Final = (ValueType.BOOLEAN,)
@@ -109,10 +110,16 @@ class Request:
     copy: Sending | Fetching
 
 
-async def read_request(inputs: Values, context: StepContext) -> Request:
-    """Return what the inputs of a step ask for; raises InputFaultError with a sentence that names every fault but those of the login, and shows no value."""
-    copy = _fetching(inputs) if text_of(inputs, "inFile") is None else _sending(inputs, context)
-    return Request(await known_login(inputs, context), copy)
+async def read_request(inputs: Values, context: StepContext, faults: Faults | None = None) -> Request:
+    """Return what the inputs of a step ask for; raises InputFaultError with a sentence that names every fault, those that are known already first, and shows no value."""
+    faults = faults or Faults()
+    asked = faults.attempt(lambda: (_copy(inputs, context),))
+    login = await known_login(inputs, context, faults=faults)
+    return Request(login, *faults.settled(asked))
+
+
+def _copy(inputs: Values, context: StepContext) -> Sending | Fetching:
+    return _fetching(inputs) if text_of(inputs, "inFile") is None else _sending(inputs, context)
 
 
 def _sending(inputs: Values, context: StepContext) -> Sending:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from stepswitch.plugin import ErrorCode, LogLevel, Outcome, Result, StepContext, StepError, StepSignature, Value, Values, failed
 from stepswitch.steps.connections import Connections, Holder, Lease, digest
 from stepswitch.steps.host_keys import fingerprint
-from stepswitch.steps.login_inputs import InputFaultError, LoginError, server_name
+from stepswitch.steps.input_faults import InputFaultError
+from stepswitch.steps.login_inputs import LoginError, server_name
 from stepswitch.steps.output import Output
 from stepswitch.steps.patterns import shortened
 from stepswitch.steps.ssh_inputs import SIGNATURE, Request, read_request

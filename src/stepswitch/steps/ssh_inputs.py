@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stepswitch.plugin import ErrorCode, InputSpec, OutputSpec, StepContext, StepSignature, Values, ValueType
+from stepswitch.steps.input_faults import Faults, InputFaultError
 from stepswitch.steps.known_devices import known_login, with_platform
 from stepswitch.steps.login_inputs import (
     TEXT,
     VIM_LOCATION,
-    InputFaultError,
     Login,
     attachment_of,
     login_inputs,
@@ -21,6 +21,8 @@ from stepswitch.steps.ssh_manners import Manners
 from stepswitch.steps.ssh_shell_inputs import SHELL_INPUTS, ShellRequest, read_manners, read_shell, wants_shell
 
 _SHELL: Final = b"sh -s"
+_ANY_LINE: Final = "a line"
+"""What stands for the lines while faults are looked for, where they cannot be had."""
 
 SIGNATURE: Final = StepSignature(
     name="TCA_SSH",
@@ -100,56 +102,65 @@ class Request:
 
 
 async def read_request(inputs: Values, context: StepContext) -> Request:
-    """Return what the inputs of a step ask for; raises InputFaultError with a sentence that shows no value."""
+    """Return what the inputs of a step ask for; raises InputFaultError with a sentence for every fault, which shows no value."""
+    faults = Faults()
     encoding = text_of(inputs, "encoding") or "utf-8"
     if not is_text_encoding(encoding):
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'encoding' names no text encoding that is known here")
+        faults.add(ErrorCode.INVALID_VALUE, "the input 'encoding' names no text encoding that is known here")
+        encoding = "utf-8"
     inputs = await with_platform(inputs, context)
+    patterns = _patterns(inputs, faults)
     if wants_shell(inputs):
-        return await _read_shell(inputs, context, encoding)
+        return await _read_shell(inputs, context, encoding, patterns, faults)
     manners, fault = read_manners(inputs)
     if fault is not None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, fault)
-    command, patterns = await _command(inputs, context, encoding), _patterns(inputs)
-    return Request(await known_login(inputs, context), command, encoding, patterns, manners=manners)
+        faults.add(ErrorCode.INVALID_VALUE, fault)
+    command = await faults.attempted(_command(inputs, context, encoding))
+    login = await known_login(inputs, context, faults=faults)
+    return Request(login, faults.settled(command), encoding, patterns, manners=manners)
 
 
-async def _read_shell(inputs: Values, context: StepContext, encoding: str) -> Request:
-    shell, faults = read_shell(inputs, await _typed(inputs, context, encoding), encoding)
-    code, enables = ErrorCode.INVALID_VALUE, shell.manners.platform.enable is not None
-    try:
-        patterns = _patterns(inputs)
-        login = await known_login(inputs, context, enables=enables, is_trial=bool(faults))
-    except InputFaultError as error:
-        code, faults = error.code, [str(error), *faults]
-    if faults:
-        raise InputFaultError(code, "; ".join(faults))
+async def _read_shell(inputs: Values, context: StepContext, encoding: str, patterns: OutputPatterns, faults: Faults) -> Request:
+    typed = await faults.attempted(_typed(inputs, context, encoding))
+    shell, more = read_shell(inputs, _ANY_LINE if typed is None else typed, encoding)
+    faults.add(ErrorCode.INVALID_VALUE, *more)
+    login = await known_login(inputs, context, enables=shell.manners.platform.enable is not None, faults=faults)
     shell = replace(shell, enable_password=shell.enable_password or login.enable_password)
     return Request(replace(login, answers=shell.answers), Command(b""), encoding, patterns, shell=shell)
 
 
-def _patterns(inputs: Values) -> OutputPatterns:
-    try:
-        return OutputPatterns(text_of(inputs, "failPattern") or None, text_of(inputs, "successPattern") or None)
-    except ValueError as error:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, str(error)) from None
+def _patterns(inputs: Values, faults: Faults) -> OutputPatterns:
+    """Return the patterns for the output; those that are none are noted."""
+    fit: dict[str, str | None] = {}
+    for name in ("failPattern", "successPattern"):
+        text = text_of(inputs, name) or None
+        why = None if text is None else unfit(name)(text)
+        if why is not None:
+            faults.add(ErrorCode.INVALID_VALUE, why)
+        fit[name] = None if why is not None else text
+    return OutputPatterns(fit["failPattern"], fit["successPattern"])
 
 
 async def _command(inputs: Values, context: StepContext, encoding: str) -> Command:
+    """Return what is run; raises InputFaultError with every fault."""
+    faults = Faults()
     line, script, stdin = (text_of(inputs, name) for name in ("cmd", "script", "stdin"))
     if script is not None and line is not None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "give 'cmd' or 'script', not both")
+        faults.add(ErrorCode.INVALID_VALUE, "give 'cmd' or 'script', not both")
     if script is not None and stdin is not None:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "'stdin' does not go with 'script': the script itself is sent by that way")
+        faults.add(ErrorCode.INVALID_VALUE, "'stdin' does not go with 'script': the script itself is sent by that way")
     if script is not None:
-        if not context.is_file("script"):
-            raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'script' must be bound as type file")
-        return Command(_SHELL, _whole_script(await attachment_of(context, script)))
+        content = await faults.attempted(_script(inputs, context))
+        return Command(_SHELL, _whole_script(faults.settled(content)))
     if line is None or not line.strip():
-        raise InputFaultError(ErrorCode.MISSING_INPUT, "there is no command: 'cmd' and 'script' are without value")
-    if "\0" in line:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'cmd' has a zero byte, which no command line can have")
-    return Command(_encoded("cmd", line, encoding), _encoded("stdin", stdin or "", encoding))
+        faults.add(ErrorCode.MISSING_INPUT, "there is no command: 'cmd' and 'script' are without value")
+    if line is not None and "\0" in line:
+        faults.add(ErrorCode.INVALID_VALUE, "the input 'cmd' has a zero byte, which no command line can have")
+    command, given = (
+        faults.attempt(lambda: _encoded("cmd", line or "", encoding)),
+        faults.attempt(lambda: _encoded("stdin", stdin or "", encoding)),
+    )
+    return Command(faults.settled(command), faults.settled(given))
 
 
 async def _typed(inputs: Values, context: StepContext, encoding: str) -> str:
@@ -159,9 +170,13 @@ async def _typed(inputs: Values, context: StepContext, encoding: str) -> str:
         return line or ""
     if line is not None:
         raise InputFaultError(ErrorCode.INVALID_VALUE, "give 'cmd' or 'script', not both")
+    return (await _script(inputs, context)).decode(encoding, "replace")
+
+
+async def _script(inputs: Values, context: StepContext) -> bytes:
     if not context.is_file("script"):
         raise InputFaultError(ErrorCode.INVALID_VALUE, "the input 'script' must be bound as type file")
-    return (await attachment_of(context, script)).decode(encoding, "replace")
+    return await attachment_of(context, text_of(inputs, "script") or "")
 
 
 def _whole_script(script: bytes) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from stepswitch.plugin import Cluster, Endpoint, ErrorCode, Inventory, VimLocation
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import InputFaultError
 from stepswitch.steps.output import harmless
 
 W = TypeVar("W")

@@ -27,7 +27,8 @@ from stepswitch.plugin import (
     failed,
     unknown,
 )
-from stepswitch.steps.login_inputs import InputFaultError, text_of
+from stepswitch.steps.input_faults import Faults, InputFaultError
+from stepswitch.steps.login_inputs import text_of
 from stepswitch.steps.vro_api import Patience, VroApi, VroError
 from stepswitch.steps.vro_outcome import RUN_ID_OUTPUT, Ended, ended_as
 from stepswitch.steps.vro_place import VIM_LOCATION, vro_of
@@ -79,8 +80,8 @@ class Errand(Protocol):
         """Return the inputs with the VIM location that follows from them."""
         ...
 
-    async def order(self, inputs: Values, context: StepContext) -> Order:
-        """Return what vRO is to do; raises InputFaultError, CredentialError and AttachmentError, where nothing was sent."""
+    async def order(self, inputs: Values, context: StepContext, faults: Faults) -> Order:
+        """Return what vRO is to do; raises InputFaultError with every fault, `faults` among them, CredentialError and AttachmentError, where nothing was sent."""
         ...
 
     def named(self, inputs: Values) -> Named:
@@ -112,8 +113,10 @@ class VroStep:
         """Begin the run, follow it to its end, and say what came of it."""
         try:
             inputs = await self._errand.completed(inputs, context)
-            order = await self._errand.order(inputs, context)
-            api = VroApi(await vro_of(inputs, context), context, self._patience)
+            faults = Faults()
+            place = await faults.attempted(vro_of(inputs, context))
+            order = await self._errand.order(inputs, context, faults)
+            api = VroApi(faults.settled(place), context, self._patience)
             workflow = await find_workflow(api, order.named)
             parameters = await parameters_for(workflow, order.given, order.usual, context)
             runs = Runs(api, context, self._pauses)
@@ -200,11 +203,12 @@ class CustomErrand:
         """See `Errand`."""
         return inputs
 
-    async def order(self, inputs: Values, context: StepContext) -> Order:  # noqa: ARG002 - the protocol's
+    async def order(self, inputs: Values, context: StepContext, faults: Faults) -> Order:  # noqa: ARG002 - the protocol's
         """See `Errand`."""
         where = {VIM_LOCATION.name}
         given = {name: value for name, value in inputs.items() if name not in {_ID, _NAME} | where}
-        return Order(self.named(inputs), given, {name: value for name, value in inputs.items() if name in where})
+        named = faults.attempt(lambda: self.named(inputs))
+        return Order(faults.settled(named), given, {name: value for name, value in inputs.items() if name in where})
 
     def named(self, inputs: Values) -> Named:
         """See `Errand`."""

@@ -4,13 +4,14 @@ Which vRO workflow does it, the settings say; it is given what the step is given
 anything is sent: a host key that nobody would check is worse than none. See docs/decisions/0040.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from stepswitch.plugin import Device, ErrorCode, Login, Outcome, StepContext, StepError, Value, Values, VirtualMachine
-from stepswitch.steps.login_inputs import InputFaultError, needed, port_of, text_of
+from stepswitch.steps.input_faults import Faults, InputFaultError
+from stepswitch.steps.login_inputs import needed, port_of, text_of
 from stepswitch.steps.output import harmless
-from stepswitch.steps.patterns import OutputPatterns, Text, shortened
+from stepswitch.steps.patterns import OutputPatterns, Text, shortened, unfit
 from stepswitch.steps.vro import Order, VroStep
 from stepswitch.steps.vro_api import Patience
 from stepswitch.steps.vro_outcome import Ended
@@ -56,36 +57,45 @@ def _check_place(entry: VirtualMachine | None, location: str | None) -> None:
         raise InputFaultError(ErrorCode.INVALID_VALUE, message)
 
 
+def _nobody(given: Values, login: Login) -> Iterator[str]:
+    """Yield a sentence where neither the step nor the inventory says who logs in."""
+    if not text_of(given, "username") and not login.username:
+        yield "the input 'username' is without value, and the inventory names nobody"
+
+
 async def _with_login(given: Mapping[str, Value], login: Login, at: Device, context: StepContext) -> dict[str, Value]:
-    """Return what a step gives with what the inventory adds to its login; raises InputFaultError where nobody is named, and CredentialError."""
+    """Return what a step gives with what the inventory adds to its login; raises CredentialError."""
     found = dict(given)
     if not text_of(found, "username") and login.username is not None:
         found["username"] = login.username
-    if not text_of(found, "username"):
-        raise InputFaultError(ErrorCode.MISSING_INPUT, "the input 'username' is without value, and the inventory names nobody")
     is_his = login.username in (None, text_of(found, "username"))
     if login.password is not None and is_his and not any(text_of(found, each) for each in _KEYS):
         found["password"] = await context.secret(login.password, at)
     return found
 
 
-async def _at_device(inputs: Values, left_out: frozenset[str], context: StepContext) -> dict[str, Value]:
-    """Return what a step that logs in to a device gives to vRO."""
-    host, port = needed(inputs, "hostNameOrIP"), port_of(inputs)
-    entry = (await context.inventory()).device_at(host, port)
+async def _at_device(inputs: Values, left_out: frozenset[str], context: StepContext, faults: Faults) -> dict[str, Value]:
+    """Return what a step that logs in to a device gives to vRO; raises InputFaultError with every fault, `faults` among them."""
+    host, port = faults.attempt(lambda: needed(inputs, "hostNameOrIP")), faults.attempt(lambda: port_of(inputs))
+    entry = None if host is None or port is None else (await context.inventory()).device_at(host, port)
     given = {name: value for name, value in inputs.items() if name not in left_out | {VIM_LOCATION.name}}
-    return await _with_login(given, Login() if entry is None else entry.login, Device(host, port), context)
+    login = Login() if entry is None else entry.login
+    faults.add(ErrorCode.MISSING_INPUT, *_nobody(given, login))
+    return await _with_login(given, login, Device(faults.settled(host), faults.settled(port)), context)
 
 
 class SshErrand(SettingErrand):
     """VRO_SSH: one command at a device, by default with "Run SSH command" of vRO's library."""
 
-    async def order(self, inputs: Values, context: StepContext) -> Order:
+    async def order(self, inputs: Values, context: StepContext, faults: Faults) -> Order:
         """See `Errand`."""
-        _patterns(inputs)
-        _check_command(inputs)
-        given = await _at_device(inputs, frozenset(_PATTERNS), context)
-        return Order(self.named(inputs), given, _USUAL)
+        for name in _PATTERNS:
+            text = text_of(inputs, name)
+            faults.add(ErrorCode.INVALID_VALUE, *filter(None, [unfit(name)(text) if text else None]))
+        faults.attempt(lambda: _check_command(inputs))
+        named = faults.attempt(lambda: self.named(inputs))
+        given = await _at_device(inputs, frozenset(_PATTERNS), context, faults)
+        return Order(faults.settled(named), given, _USUAL)
 
     def outcome(self, ended: Ended, order: Order, inputs: Values) -> Outcome:  # noqa: ARG002 - the protocol's
         """See `Errand`."""
@@ -95,18 +105,19 @@ class SshErrand(SettingErrand):
 class ScpErrand(SettingErrand):
     """VRO_SCP: a file of the execution to a device, or one of the device into the execution."""
 
-    async def order(self, inputs: Values, context: StepContext) -> Order:
+    async def order(self, inputs: Values, context: StepContext, faults: Faults) -> Order:
         """See `Errand`."""
         sends, fetches = (text_of(inputs, name) for name in ("inFile", "sourcePath"))
         if (sends is None) is (fetches is None):
             message = "give 'inFile' and 'destinationPath' to send a file, or 'sourcePath' to fetch one"
-            raise InputFaultError(ErrorCode.MISSING_INPUT if sends is None else ErrorCode.INVALID_VALUE, message)
+            faults.add(ErrorCode.MISSING_INPUT if sends is None else ErrorCode.INVALID_VALUE, message)
         if sends is not None:
-            needed(inputs, "destinationPath")
-        given = await _at_device(inputs, frozenset({"outFile"}), context)
-        file = None if sends is None else await context.attached(sends)
+            faults.attempt(lambda: needed(inputs, "destinationPath"))
+        file = None if sends is None else await faults.attempted(context.attached(sends))
+        named = faults.attempt(lambda: self.named(inputs))
+        given = await _at_device(inputs, frozenset({"outFile"}), context, faults)
         key = None if fetches is None else text_of(inputs, "outFile") or fetches.rstrip("/").rpartition("/")[2]
-        return Order(self.named(inputs), given, _USUAL, key, file)
+        return Order(faults.settled(named), given, _USUAL, key, file)
 
     def outcome(self, ended: Ended, order: Order, inputs: Values) -> Outcome:
         """See `Errand`."""
@@ -130,17 +141,20 @@ class ExecErrand(SettingErrand):
             return inputs
         return {**inputs, VIM_LOCATION.name: entry.vim_location}
 
-    async def order(self, inputs: Values, context: StepContext) -> Order:
+    async def order(self, inputs: Values, context: StepContext, faults: Faults) -> Order:
         """See `Errand`."""
-        machine = needed(inputs, "virtualMachine")
-        _check_command(inputs)
-        entry = (await context.inventory()).virtual_machines.get(machine)
-        _check_place(entry, text_of(inputs, VIM_LOCATION.name))
+        machine = faults.attempt(lambda: needed(inputs, "virtualMachine"))
+        faults.attempt(lambda: _check_command(inputs))
+        named = faults.attempt(lambda: self.named(inputs))
+        entry = (await context.inventory()).virtual_machines.get(machine or "")
+        faults.attempt(lambda: _check_place(entry, text_of(inputs, VIM_LOCATION.name)))
         given = {name: value for name, value in inputs.items() if name != VIM_LOCATION.name}
         if entry is not None:
             given["virtualMachine"] = entry.managed_object_id or entry.instance_uuid or entry.path or entry.id
-        given = await _with_login(given, Login() if entry is None else entry.login, Device(machine), context)
-        return Order(self.named(inputs), given)
+        login = Login() if entry is None else entry.login
+        faults.add(ErrorCode.MISSING_INPUT, *_nobody(given, login))
+        given = await _with_login(given, login, Device(faults.settled(machine)), context)
+        return Order(faults.settled(named), given)
 
     def outcome(self, ended: Ended, order: Order, inputs: Values) -> Outcome:  # noqa: ARG002 - the protocol's
         """See `Errand`."""
@@ -156,10 +170,7 @@ def _check_command(inputs: Values) -> None:
 
 
 def _patterns(inputs: Values) -> OutputPatterns:
-    try:
-        return OutputPatterns(*(text_of(inputs, name) or None for name in _PATTERNS))
-    except ValueError as error:
-        raise InputFaultError(ErrorCode.INVALID_VALUE, str(error)) from None
+    return OutputPatterns(*(text_of(inputs, name) or None for name in _PATTERNS))
 
 
 def _judged(ended: Ended, patterns: OutputPatterns | None) -> Outcome:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepswitch.plugin import Endpoint, ErrorCode, InputSpec, StepContext, Url, Values, ValueType, read_url
-from stepswitch.steps.login_inputs import InputFaultError, text_of
+from stepswitch.steps.input_faults import InputFaultError
+from stepswitch.steps.login_inputs import text_of
 from stepswitch.steps.vim_places import VRO, way_to
 
 _API: Final = "/vco/api"

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stepswitch.plugin import AttachmentError, ErrorCode, StepContext, Value, Values
-from stepswitch.steps.login_inputs import InputFaultError
+from stepswitch.steps.input_faults import InputFaultError
 from stepswitch.steps.output import harmless
 from stepswitch.steps.patterns import shortened
 from stepswitch.steps.vro_api import Reply, VroApi, VroError
