@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import base64
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -38,7 +40,7 @@ from tests.steps.contexts import RecordingContext
 from tests.steps.guest_context import asking, assert_nothing_left, context_for
 from tests.steps.http_server import Asked, HttpServer, reply, says
 from tests.steps.vro_contexts import VIM, context_with, inventory_with
-from tests.steps.vro_server import ENDED, FakeRun, FakeVro, silent
+from tests.steps.vro_server import BROKEN, ENDED, FakeRun, FakeVro, cut_in_half, silent
 from tests.steps.vro_server import cut as cut_off
 from tests.vcenter import FakeVCenter
 
@@ -59,7 +61,7 @@ class Situation:
 
 
 class StepTypeCase(ABC):
-    """One step type with its situations. What cannot happen to a type its case leaves out. Opened for one test, and closed after it.
+    """One step type with its situations. What cannot happen to a type its case leaves out, and says why. Opened for one test, and closed after it.
 
     `server` is a way to the OpenSSH server, which is started only if a case asks.
     """
@@ -68,6 +70,8 @@ class StepTypeCase(ABC):
     way: str = ""
     """Tells several cases of one type apart."""
     begun: str = BEGUN
+    without: Mapping[str, str] = {}
+    """Why a situation cannot happen to the type, by the name of the method that would return it."""
     cannot_reach: str = ""
     """What the log says that may go on at a target that hung, where the type can do no more."""
 
@@ -144,7 +148,7 @@ class StepTypeCase(ABC):
         raise NotImplementedError
 
     def prints_much(self) -> Situation:
-        """Return a situation with an output of more than 8 MiB."""
+        """Return a situation with an output of more than 8 MiB, or with a file that is over its limit."""
         raise NotImplementedError
 
     def prints_invalid_text(self) -> Situation:
@@ -156,6 +160,10 @@ class NoopCase(StepTypeCase):
     """NOOP: nothing can happen to it."""
 
     name = "NOOP"
+    without = dict.fromkeys(
+        ("lacks_inputs", "is_refused", "times_out", "is_cut", "goes_on", "traces", "hang", "prints_much", "prints_invalid_text"),
+        "it takes what it is given, has no target, takes no time and says nothing",
+    )
 
     @property
     def step(self) -> StepType:
@@ -172,6 +180,9 @@ class JavaScriptCase(StepTypeCase):
     """JS: it has no target, and nothing that could be refused or cut."""
 
     name = "JS"
+    without = dict.fromkeys(
+        ("is_refused", "is_cut", "hang"), "a script runs in a process of this machine: there is no target and no connection"
+    )
 
     @property
     def step(self) -> StepType:
@@ -344,7 +355,7 @@ class HttpCase(StepTypeCase):
 
 
 class ScpCase(StepTypeCase):
-    """TCA_SCP: the same server behind the same proxy. It prints nothing; a cut before its rename is no doubt."""
+    """TCA_SCP: the same server behind the same proxy. What it prints are files; a cut before its rename is no doubt."""
 
     name = "TCA_SCP"
     begun = "has begun"
@@ -382,6 +393,17 @@ class ScpCase(StepTypeCase):
 
     def is_cut(self) -> Situation:
         return Situation(self._inputs(), Result.FAILED, ErrorCode.CONNECTION_CUT, context={"held": self._held})
+
+    def prints_much(self) -> Situation:
+        (self._target.work / "much").write_bytes(b"x" * 9 * 1024 * 1024)
+        return self._fetching("much", Result.FAILED, ErrorCode.TOO_LARGE, context={"file_limit_bytes": 1024 * 1024})
+
+    def prints_invalid_text(self) -> Situation:
+        (self._target.work / "bytes").write_bytes(b"a\xffb")
+        return self._fetching("bytes", outputs={"bytes": 3, "sha256": hashlib.sha256(b"a\xffb").hexdigest()})
+
+    def _fetching(self, path: str, *more: Any, **situation: Any) -> Situation:
+        return Situation(self._target.inputs(port=self._proxy.port, sourcePath=path, outFile="fetched"), *more, **situation)
 
     def cut(self) -> None:
         self._proxy.cut()
@@ -763,7 +785,7 @@ class VroCase(StepTypeCase):
         return Situation(self._inputs(self._begins), Result.UNKNOWN, ErrorCode.CONNECTION_CUT)
 
     def cut(self) -> None:
-        self._vro.next = [cut_off] * 1_000
+        self._vro.next = [cut_in_half, cut_off] * 500
 
     def goes_on(self) -> Situation:
         return Situation(self._inputs(self._begins))
@@ -781,16 +803,26 @@ class VroCase(StepTypeCase):
     def recover(self) -> None:
         self._vro.next = []
 
+    def prints_much(self) -> Situation:
+        def work(run: FakeRun) -> None:
+            run.says("y" * 9 * 1024 * 1024)
+            self._gives(run, "x" * 9 * 1024 * 1024)
+            run.state = "completed"
+
+        return Situation(self._inputs(work))
+
     def prints_invalid_text(self) -> Situation:
         def work(run: FakeRun) -> None:
             run.says("a\ud800b")
-            self._ends(run)
+            run.says(f"a{BROKEN}b")
+            self._gives(run, f"fine{BROKEN}")
+            run.state = "completed"
 
-        return Situation(self._inputs(work), outputs=self._GIVES)
+        return Situation(self._inputs(work), outputs=self._GIVES if self.name == "VRO_SCP" else {"outputText": "fine\ufffd"})
 
 
 class VroCustomCase(VroCase):
-    """VRO_CUSTOM: an output over the limit is cut by the runner, which the suite does not have."""
+    """VRO_CUSTOM: its outputs are those of the run."""
 
 
 class VroSshCase(VroCase):
@@ -808,6 +840,17 @@ class VroScpCase(VroCase):
     _MORE: Mapping[str, Value] = {"hostNameOrIP": "192.0.2.7", "username": "ann", "inFile": "a", "destinationPath": "/there"}
     _GIVES: Mapping[str, Value] = {"result": "/there", "bytes": 7}
     _STEP = VroScpStep
+
+    def prints_much(self) -> Situation:
+        def work(run: FakeRun) -> None:
+            content = base64.b64encode(bytes(9 * 1024 * 1024)).decode()
+            run.gives("content", "MimeAttachment", {"mime-attachment": {"name": "much", "content": content}})
+            run.state = "completed"
+
+        self._inputs(work)
+        self._vro.workflow("Suite", inputs=dict.fromkeys(("hostNameOrIP", "username", "sourcePath"), "string"), work=work)
+        fetching: dict[str, Value] = {"vimLocation": VIM, "hostNameOrIP": "192.0.2.7", "username": "ann", "sourcePath": "/much"}
+        return Situation(fetching, Result.FAILED, ErrorCode.OUTPUT_MISFIT, context={"file_limit_bytes": 1024 * 1024})
 
 
 class VroExecCase(VroCase):
@@ -827,6 +870,12 @@ def have_ended(processes: Sequence[psutil.Process]) -> None:
     """Return when these have ended; raises AssertionError where one goes on."""
     _, alive = psutil.wait_procs(processes, timeout=9)
     assert not alive
+
+
+SITUATIONS: Final = (
+    *("succeeds", "lacks_inputs", "is_refused", "times_out", "is_cut", "goes_on", "traces", "hang", "prints_much", "prints_invalid_text"),
+)
+"""Every situation of the suite, by the method of a case that brings it about."""
 
 
 def names_with(situation: str) -> list[str]:

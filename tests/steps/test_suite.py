@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -11,13 +12,26 @@ from stepswitch.dispatch.places import Places
 from stepswitch.domain.events import Task, TaskKind
 from stepswitch.domain.inventory_document import read_inventory
 from stepswitch.domain.lanes import lane_of
+from stepswitch.engine.confidential import Mask
+from stepswitch.engine.outcomes import bounded
 from stepswitch.plugin import Outcome, Result, ValueType
 from stepswitch.steps.registry import installed
 from stepswitch.system import SystemClock
 from tests.steps.contexts import RecordingContext
-from tests.steps.suite import CASES, SECRET, Situation, StepTypeCase, names_with
+from tests.steps.suite import CASES, SECRET, SITUATIONS, Situation, StepTypeCase, names_with
+
+
+class NoSecrets:
+    """A mask where there is nothing to hide."""
+
+    def text(self, text: str) -> str:
+        return text
+
+    cut_text = text
+
 
 ENOUGH = 3
+WITHOUT_A_CASE = {"WORKFLOW": "it is never carried out by a worker, for `decide` knows how to wait for it: see `engine/test_sub_workflows`"}
 FITTING = {ValueType.NUMBER: int | float, ValueType.BOOLEAN: bool}
 
 
@@ -52,10 +66,18 @@ def check(case: StepTypeCase, outcome: Outcome, situation: Situation) -> None:
         str(value).encode("utf-8")
 
 
-def test_every_registered_step_type_has_a_case() -> None:
-    """But for one that is never carried out, for `decide` knows how to wait for it: see `engine/test_sub_workflows`."""
-    acting = {name for name, step_type in installed().items() if not step_type.signature.waits and name == step_type.signature.name}
-    assert acting == {case.name for case in CASES.values()}
+def test_every_registered_step_type_has_a_case_or_it_is_said_why_not() -> None:
+    registered = {name for name, step_type in installed().items() if name == step_type.signature.name}
+    assert registered == {case.name for case in CASES.values()} | WITHOUT_A_CASE.keys()
+    assert all(installed()[name].signature.waits for name in WITHOUT_A_CASE)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_every_situation_happens_to_a_type_or_it_is_said_why_it_cannot(name: str) -> None:
+    happening = {situation for situation in SITUATIONS if name in names_with(situation)}
+    assert happening | CASES[name].without.keys() == set(SITUATIONS)
+    assert happening & CASES[name].without.keys() == set()
+    assert all(len(why.split()) > 3 for why in CASES[name].without.values())
 
 
 async def test_the_signature_is_well_formed(case: StepTypeCase) -> None:
@@ -158,10 +180,15 @@ async def test_cancelling_is_quick_and_leaves_the_type_usable(case: StepTypeCase
 
 @when("prints_much")
 async def test_an_output_over_the_limit_is_cut_and_named(case: StepTypeCase) -> None:
-    outcome, _ = await run(case, case.prints_much())
-    assert outcome.truncated
-    for name in outcome.truncated:
-        assert len(str(outcome.outputs[name]).encode("utf-8")) <= 1_048_576
+    """By the type or by the worker that reports it; a file over its limit is none."""
+    situation = case.prints_much()
+    outcome, context = await run(case, situation)
+    kept = bounded(outcome, context.output_limit_bytes, cast("Mask", NoSecrets()))
+    assert bool(kept.truncated) is (situation.result is Result.SUCCEEDED)
+    for value in kept.outputs.values():
+        assert len(str(value).encode("utf-8")) <= 1_048_576
+    assert (outcome.files, context.made) == ({}, {})
+    assert all(len(message.encode("utf-8")) <= 1_048_576 for message in context.messages)
 
 
 @when("prints_invalid_text")

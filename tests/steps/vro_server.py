@@ -23,6 +23,8 @@ from tests.steps.http_server import Asked, Handler, HttpServer, reply
 USER: Final = "stepswitch"
 PASSWORD: Final = "vro-password-4711"
 ENDED: Final = ("completed", "failed", "canceled")
+BROKEN: Final = "<ff>"
+"""What goes out as a byte that is no UTF-8, wherever it stands in a text."""
 
 
 def given(kind: str, value: Any) -> dict[str, Any]:
@@ -225,11 +227,18 @@ def _link(**attributes: str) -> dict[str, Any]:
 
 
 def _json(content: object) -> Handler:
-    return reply(200, json.dumps(content).encode(), content_type="application/json;charset=UTF-8")
+    return reply(200, json.dumps(content).encode().replace(BROKEN.encode(), b"\xff"), content_type="application/json;charset=UTF-8")
 
 
 async def cut(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Break the connection in place of an answer."""
+    writer.transport.abort()
+
+
+async def cut_in_half(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Break the connection in the middle of an answer."""
+    writer.write(b'HTTP/1.1 200 x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"state": "comp')
+    await writer.drain()
     writer.transport.abort()
 
 
