@@ -291,6 +291,17 @@ async def test_tls_is_checked_against_the_certificates_of_the_source(tmp_path: P
         assert (await refusal(vnfm(secured, ca_certificates=no_certificate), opens)).code is ErrorCode.INVALID_VALUE
 
 
+@pytest.mark.parametrize("shown", [{"days": -1}, {"address": "192.0.2.9"}], ids=["expired", "another address's"])
+async def test_a_certificate_that_does_not_fit_is_told_and_the_source_is_asked_nothing(
+    tmp_path: Path, opens: Opened, shown: dict[str, Any]
+) -> None:
+    public, context = own_certificate(tmp_path, **shown)
+    async with Mano(context) as secured:
+        said = await refusal(vnfm(secured, ca_certificates=public.read_text()), opens)
+        assert (said.code, secured.asked) == (ErrorCode.WRONG_CERTIFICATE, [])
+        assert f"127.0.0.1:{secured.port}" in str(said)
+
+
 async def test_a_source_is_where_steps_may_connect_to(mano: Mano, opens: Opened) -> None:
     refused = await refusal(vnfm(mano), opens, asks(Networks.read()))
     assert (refused.code, mano.connections) == (ErrorCode.NETWORK_DENIED, 0)

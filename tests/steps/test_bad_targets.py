@@ -193,7 +193,14 @@ async def test_a_target_that_is_not_there_fails_in_a_sentence_that_says_which(
     assert_said(outcome, context, code, place)
 
 
-@pytest.mark.parametrize("body", [b"<html>a login page</html>", b"", b"\xff\xfe"], ids=["a web page", "nothing", "bytes"])
+LAUGHS: Final = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>a login page</html>", b"", b"\xff\xfe", b'<?xml version="1.0"?><soapenv:Envelope><soapenv:Body>', b'{"id": ', LAUGHS],
+    ids=["a web page", "nothing", "bytes", "half a document", "half an object", "entities"],
+)
 @pytest.mark.parametrize("name", sorted(OVER_TLS.keys() - {"HTTP"}))
 async def test_what_is_no_answer_of_its_api_fails_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, body: bytes

@@ -56,7 +56,10 @@ async def test_what_a_script_writes_becomes_outputs_with_their_types(lab: Lab) -
 
 async def test_a_script_that_fails_says_so_with_its_outputs(lab: Lab) -> None:
     outcome = await run(lab, 'echo \'{"step": "third"}\' >"$STEPSWITCH_OUTPUT"; echo broken; exit 7')
-    assert (code(outcome), message(outcome)) == ((Result.FAILED, ErrorCode.NON_ZERO_EXIT), "the script ended with exit code 7: broken")
+    assert (code(outcome), message(outcome)) == (
+        (Result.FAILED, ErrorCode.NON_ZERO_EXIT),
+        "the script at the VIM location 'paris' ended with exit code 7: broken",
+    )
     assert outcome.outputs == {"outputText": "broken\n", "exitCode": 7, "step": "third"}
 
 

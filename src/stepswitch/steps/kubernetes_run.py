@@ -127,7 +127,7 @@ class Run:
             if why is not None:
                 return failed(why.code, why.message)
             pod = self._known(watch)
-            return await self._heard_out(pod, watch, keeping) if pod.has_begun else concluded(pod, self._heard(), 0)
+            return await self._heard_out(pod, watch, keeping) if pod.has_begun else self._concluded(pod, self._heard(), 0)
         finally:
             self._pod = watch.pod
             await _stopped(keeping)
@@ -188,7 +188,10 @@ class Run:
             await _stopped(reading)
         fault = _fault_of(reading)
         await reader.finish()
-        return concluded(self._known(watch), self._heard(reader.handed, fault), self._context.output_limit_bytes)
+        return self._concluded(self._known(watch), self._heard(reader.handed, fault), self._context.output_limit_bytes)
+
+    def _concluded(self, pod: Pod, heard: Heard, limit_bytes: int) -> Outcome:
+        return concluded(pod, heard, limit_bytes, self._target.location)
 
     def _known(self, watch: PodWatch) -> Pod:
         if watch.pod is None:

@@ -31,8 +31,8 @@ class Heard:
         return Outcome(result, outputs, error, truncated=("outputText",) if self.output.truncated else ())
 
 
-def concluded(pod: Pod, heard: Heard, limit_bytes: int) -> Outcome:
-    """Return what a script came to whose pod is over; `limit_bytes` is how much it may have written to `$STEPSWITCH_OUTPUT`."""
+def concluded(pod: Pod, heard: Heard, limit_bytes: int, location: str) -> Outcome:
+    """Return what a script at a VIM location came to whose pod is over; `limit_bytes` is how much it may have written to `$STEPSWITCH_OUTPUT`."""
     code: dict[str, Value] = {} if pod.exit_code is None or not pod.has_begun else {"exitCode": pod.exit_code}
     why = pod.why_ended()
     if why is not None:
@@ -41,7 +41,8 @@ def concluded(pod: Pod, heard: Heard, limit_bytes: int) -> Outcome:
     outputs = {**code, **(written if isinstance(written, dict) else {})}
     if pod.exit_code != 0:
         last = f": {heard.output.last_line}" if heard.output.last_line else ""
-        return heard.outcome(Result.FAILED, Why(ErrorCode.NON_ZERO_EXIT, f"the script ended with exit code {pod.exit_code}{last}"), outputs)
+        said = f"the script at the VIM location {location!r} ended with exit code {pod.exit_code}{last}"
+        return heard.outcome(Result.FAILED, Why(ErrorCode.NON_ZERO_EXIT, said), outputs)
     if isinstance(written, Why):
         return heard.outcome(Result.FAILED, written, outputs)
     return heard.outcome(Result.SUCCEEDED, None, outputs)
