@@ -61,7 +61,7 @@ VERDICTS: Final = {
     Verdict.UNKNOWN: "It could not tell: it looks again, or the doubt remains.",
 }
 STATUSES: Final = {
-    Status.QUEUED: "Accepted and stored; the first step has not been taken yet.",
+    Status.QUEUED: "Accepted and stored; the first step has not been taken yet. An execution that begins with NOOPs is mostly past it when its answer comes.",
     Status.RUNNING: "Under way, or waiting for something that it names.",
     Status.PAUSED: "Waiting for somebody.",
     Status.COMPLETED: "Ended: the way reached a step without a next one.",

@@ -17,10 +17,11 @@ from stepswitch.engine import child_outcomes
 from stepswitch.engine.claims import Claims
 from stepswitch.engine.conductor import Conductor
 from stepswitch.engine.crash_points import CrashPoint
-from stepswitch.engine.locks import LockHolder, LockLines
+from stepswitch.engine.locks import LockLines
 from stepswitch.engine.sub_workflows import SubWorkflows
 from stepswitch.engine.timekeeper import Timekeeper
 from stepswitch.engine.views import Views
+from stepswitch.engine.waiting import LockHolder
 from stepswitch.storage import executions as storing
 from stepswitch.storage import locks as storing_locks
 from stepswitch.worker.cleaner import Cleaner
@@ -112,7 +113,7 @@ def nobody_looks_for_circles_through_other_executions(patch: pytest.MonkeyPatch)
 def who_asked_last_is_said_to_have_the_lock(patch: pytest.MonkeyPatch) -> None:
     async def first(self: Views, tenant: str, key: str) -> Any:
         places = [each for each in await self._locks.waiting(0, 100) if (each.tenant, each.key) == (tenant, key)]
-        return LockHolder(places[-1].execution_id, "RUNNING") if places else await real(self, tenant, key)
+        return LockHolder(places[-1].execution_id, "RUNNING", tenant, "ann", "n") if places else await real(self, tenant, key)
 
     real = Views._first
     patch.setattr(Views, "_first", first)
