@@ -20,7 +20,7 @@ from tests.simulation.conftest import MANY, SCHEDULES, SEED, Simulate
 from tests.simulation.encounters import ENOUGH, missing
 from tests.simulation.watch import BrokenPromiseError
 
-TIME_LIMIT: Final = pytest.mark.timeout(24 * 3600 if MANY else 300)
+TIME_LIMIT: Final = pytest.mark.timeout(24 * 3600 if MANY else 600)
 AT_MOST: Final = 10
 """How many broken promises are told of at once."""
 CHUNKS: Final = 4
