@@ -85,7 +85,7 @@ async def test_every_fault_of_the_inputs_is_told_at_once_and_no_credential_is_op
     name: str, make: Callable[[], StepType], inputs: Mapping[str, Value], parts: tuple[str, ...]
 ) -> None:
     given = context()
-    if name == "K8S" and "script" in inputs:
+    if name == "K8S":
         given.files = frozenset({"script"})
     outcome = await outcome_of(make, inputs, given)
     assert outcome.error is not None

@@ -159,7 +159,7 @@ async def _with_contents(request: Request, inputs: Values, names: Mapping[str, s
     """Return a request with its script and its files, which are read only where they are not too large together."""
     keys = dict(names)
     script = text_of(inputs, "script") or ""
-    if context.is_file("script"):
+    if script and context.is_file("script"):
         keys["script"] = script
     size = sum(len(value.encode(errors="replace")) for value in request.environment.values())
     size += 0 if "script" in keys else len(script.encode(errors="replace"))

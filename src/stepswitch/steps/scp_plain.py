@@ -128,11 +128,15 @@ class ScpCopy:
         self._context = context
         self._stall_seconds = stall_seconds
         self._has_begun = False
+        self._has_shell: bool | None = None
         self.part: str | None = None
 
     async def _shell(self) -> Shell | None:
+        """Return the shell of the server, None where it has none; it is asked once."""
         shell = Shell(self._connection, self._server, self._stall_seconds)
-        return shell if await shell.is_there() else None
+        if self._has_shell is None:
+            self._has_shell = await shell.is_there()
+        return shell if self._has_shell else None
 
     async def send(self, sending: Sending, file: StoredFile) -> str:
         """Copy an attachment to the server; return where it is. Raises CopyError, in doubt where the connection was lost and nobody can say what stands there."""
