@@ -343,6 +343,11 @@ def the_password_is_told_after_it_is_stored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(service, "ensure_admin", ensure)
 
 
+_NOBODY_STOPS: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("crash_seconds", "restore_seconds", "fatal_point", "stop_seconds", "process_freezes_seconds")),
+    **dict.fromkeys(("crash_at_point", "commit_fails", "statement_fails", "steering"), 0.0),
+}
+"""Nothing dies, is restored or stands still but for a worker, every commit is as it is said, and nobody steers."""
 MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     everybody_is_granted_the_step: {"delivered_twice": 0.5},
     nobody_waits_for_the_commit: {},
@@ -351,7 +356,7 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     a_commit_in_doubt_counts_as_done: {"commit_fails": 0.1},
     what_was_done_in_doubt_is_done_again: {"commit_fails": 0.2, "steering": 0.7, "device_trouble": 0.6},
     two_decide_at_once: {},
-    no_worker_is_fenced: {"worker_freezes_seconds": 5.0, "message_lost": 0.5, "crash_seconds": None, "restore_seconds": None},
+    no_worker_is_fenced: {**_NOBODY_STOPS, "worker_freezes_seconds": 5.0, "message_lost": 0.1, "seconds": 240.0},
     what_was_sent_is_given_back: {"stop_seconds": 20.0, "restore_seconds": None},
     what_was_lost_is_run_again: {"crash_seconds": 20.0},
     lost_wake_ups_stay_lost: {"wake_up_lost": 0.5},
@@ -361,8 +366,8 @@ MUTATIONS: Final[Mapping[Mutation, Mapping[str, Any]]] = {
     nothing_is_masked: {},
     a_device_takes_any_number_of_sessions: {},
     a_tenant_takes_any_number_of_places: {},
-    what_is_free_is_offered_to_one_who_cannot_take_it: {"device_trouble": 0.6},
-    everybody_waits_for_the_first_in_line: {"device_trouble": 0.6},
+    what_is_free_is_offered_to_one_who_cannot_take_it: {"device_trouble": 0.6, "locking": 0.0, "calling": 0.0},
+    everybody_waits_for_the_first_in_line: {"device_trouble": 0.6, "locking": 0.0, "calling": 0.0},
     nobody_is_called_for_what_is_left_in_the_store: {"device_trouble": 0.6},
     one_step_of_an_edit_is_left_out: {"steering": 0.7},
     nobody_is_told_that_the_run_has_moved_on: {"steering": 0.7, "disorder": 1.0, "device_trouble": 0.6},
