@@ -35,7 +35,6 @@ _SAID: Final = {
     "CHILD_FAILED": "the execution that a step waited for failed",
     "CHILD_ABORTED": "the execution that a step waited for was aborted",
     "CHILD_IN_DOUBT": "the execution that a step waited for ended in doubt",
-    "CHILD_GONE": "the execution that a step waited for was deleted",
     "pause asked for by step execution": "a pause was handed down",
     "the pause was taken back by": "a pause that was handed down was taken back",
     "aborted by the execution": "an abort was handed down",
