@@ -134,6 +134,13 @@ class WakeUps(LocalDispatcher):
         if not self._city.happens("a cancel was lost", self._city.weather.cancel_lost):
             super().cancel(cancel)
 
+    def _pump(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return  # everything is let go of at last: nothing begins any more
+        super()._pump()
+
     def start(self, take_turn: Callable[[Task], Awaitable[None]], carry_out: Callable[[Task], Awaitable[None]]) -> None:
         city, places = self._city, self._places
 
