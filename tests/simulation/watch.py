@@ -37,7 +37,9 @@ class Watch:
 def unfair(life: Life) -> dict[str, str]:
     """Return which executions wait for a device or a place that is free, or one that their tenant may have, and for what."""
     under_way = life.dispatcher.under_way
-    busy = Counter(task.device.lane for task in under_way if task.device is not None)
+    busy = Counter(task.device.lane for task in under_way if task.device is not None) + Counter(
+        each.lane for each in life.dispatcher.visited()
+    )
     of_tenants = Counter(task.tenant for task in under_way)
     found = {}
     for execution_id, entry in life.dispatcher._queued.items():

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from stepswitch.dispatch.local import LocalDispatcher
 from stepswitch.dispatch.places import Places, Room
+from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import NotFoundError, StoreError
 from stepswitch.domain.events import Cancel, Reply, Task
 from stepswitch.domain.execution import LogEntry, Outcome
@@ -130,6 +131,10 @@ class WakeUps(LocalDispatcher):
             asyncio.get_running_loop().call_later(seconds, super().submit, replace(task))
         return super().submit(task)
 
+    def visited(self) -> list[DeviceLane]:
+        """Return the devices at which somebody removes what a step has left, as the tenant sees them for whom that is."""
+        return [each.device for each in self._visits._there.values()]
+
     def cancel(self, cancel: Cancel) -> None:
         if not self._city.happens("a cancel was lost", self._city.weather.cancel_lost):
             super().cancel(cancel)
@@ -146,9 +151,8 @@ class WakeUps(LocalDispatcher):
 
         async def noted(task: Task) -> None:
             self.under_way.append(task)
-            at = (
-                [] if task.device is None else [places.at(each.device) for each in self.under_way if each.lane == task.lane and each.device]
-            )
+            there = [each.device for each in self.under_way if each.device is not None] + self.visited()
+            at = [] if task.device is None else [places.at(each) for each in there if each.lane == task.lane]
             if at and len(at) > max(at):
                 city.breaches.append(f"more sessions than {max(at)} at {task.device}")
             most = places.of_tenant(task.tenant)
