@@ -235,7 +235,8 @@ async def test_clocks_may_differ_by_what_the_settings_say(real: OidcProvider) ->
 
 async def test_what_waits_for_the_end_of_a_token_hears_of_it(real: OidcProvider) -> None:
     house = House(real, skew_seconds=0)
-    ended = asyncio.create_task(house.sessions.ended(real.sign(real.claims(exp=int(time.time()) + 40))))
+    now = house.clock.now() // 1000  # as the house has it: a second later by the machine's clock, a token of now would not be good yet
+    ended = asyncio.create_task(house.sessions.ended(real.sign(real.claims(iat=now, exp=now + 40))))
     await house.clock.advance(30)
     assert not ended.done()
     await house.clock.advance(15)
