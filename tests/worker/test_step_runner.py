@@ -19,7 +19,7 @@ from stepswitch.engine.ports import StepContext
 from stepswitch.engine.records import OpenClaim
 from stepswitch.worker.attempt import FencedError
 from stepswitch.worker.patience import LET_GO_SECONDS, STORE_PAUSES
-from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, STILL_COMPUTES
+from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS, LEFT_BEHIND, OLD_CLAIM_SECONDS, STILL_COMPUTES
 from tests.worker.house import LIMIT, SILENCE, House, copy_of, succeed
 
 GIVEN_BACK = "given back: nothing was sent, and whoever had taken it stops"
@@ -638,11 +638,42 @@ async def test_a_claim_that_was_stored_although_the_answer_was_lost_is_ones_own(
     assert (await house.step(task)).result is Result.SUCCEEDED
 
 
+@pytest.mark.parametrize(("stood_still", "is_begun"), [(OLD_CLAIM_SECONDS - 1, True), (OLD_CLAIM_SECONDS + 1, False)])
+async def test_nothing_begins_under_a_claim_whose_deadline_it_would_outlive(
+    house: House, monkeypatch: pytest.MonkeyPatch, *, stood_still: float, is_begun: bool
+) -> None:
+    """Between the storing of a claim and the answer the process stood still, and the claim's deadline came nearer."""
+    task = await house.begin()
+    save = house.store.save
+    lost: list[str] = []
+
+    async def save_and_stand_still(*args: Any, **kwargs: Any) -> None:
+        await save(*args, **kwargs)
+        if not lost:
+            lost.append("the answer")
+            await house.clock.advance(stood_still)
+            raise StoreError("no answer came")
+
+    monkeypatch.setattr(house.store, "save", save_and_stand_still)
+    running = house.carry_out(task)
+    await house.clock.until_sleeping_for(STORE_PAUSES[0])
+    await house.clock.advance(STORE_PAUSES[0])
+    await running
+    assert house.ask.runs == is_begun
+    if not is_begun:
+        assert (await house.step(task)).state is StepState.EXECUTABLE
+        assert await house.store.open_claims(2**62, 0) == []
+        assert house.pool._in_hand == set()
+        await house.carry_out(task)
+    assert house.ask.runs == 1
+    assert (await house.step(task)).result is Result.SUCCEEDED
+
+
 @pytest.mark.parametrize("is_lost_first", [False, True])
 async def test_a_claim_that_is_given_again_is_heard_of_anew_or_not_ones_own_any_more(
     house: House, monkeypatch: pytest.MonkeyPatch, *, is_lost_first: bool
 ) -> None:
-    """Between the storing of a claim and the answer the process stood still, for longer than it may be silent."""
+    """Between the storing of a claim and the answer the process stood still, for longer than it may be silent where little is allowed."""
     task = await house.begin()
     save, sign = house.store.save, house.store.sign
     stood_still: list[OpenClaim] = []
@@ -652,7 +683,7 @@ async def test_a_claim_that_is_given_again_is_heard_of_anew_or_not_ones_own_any_
         await save(*args, **kwargs)
         if not stood_still:
             stood_still.extend(await house.store.open_claims(2**62, 0))
-            await house.clock.advance(SILENCE + 1)
+            await house.clock.advance(OLD_CLAIM_SECONDS - 1)
             raise StoreError("no answer came")
 
     async def sign_behind_the_timekeeper(nonces: Sequence[str], now: int) -> Sequence[str]:
@@ -665,7 +696,7 @@ async def test_a_claim_that_is_given_again_is_heard_of_anew_or_not_ones_own_any_
     async def script(_inputs: Values, _context: StepContext) -> Outcome:
         open_claims = await house.store.open_claims(2**62, 0)
         assert [claim.last_sign for claim in open_claims] == [house.clock.now()]
-        assert house.clock.now() > silent_since + SILENCE * 1000
+        assert house.clock.now() > silent_since
         return Outcome(Result.SUCCEEDED)
 
     monkeypatch.setattr(house.store, "save", save_and_stand_still)
