@@ -1,5 +1,8 @@
 """What needs nobody at the beginning of an execution is stored with it. Risk: it is seen half done, goes before who waits longer, or begins what must wait."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,20 @@ class Heard:
         return [(change.head.status, change.head.version) for change in self.changes if change.head is not None]
 
 
+async def is_ready(house: House) -> None:
+    """Return when a service has read its store: from then on it knows that nobody waits there."""
+    async with asyncio.timeout(30):
+        while not house.service.conductor.takes_turns():
+            await house.service._database.probe()
+
+
+@asynccontextmanager
+async def ready_house(directory: Path) -> AsyncIterator[House]:
+    async with open_house(directory) as house:
+        await is_ready(house)
+        yield house
+
+
 def listen(house: House) -> Heard:
     heard = Heard()
     house.service.observe(heard)
@@ -38,7 +55,7 @@ def listen(house: House) -> Heard:
 
 
 async def test_it_is_one_commit_and_the_answer_says_that_it_is_queued(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    async with ready_house(tmp_path) as house:
         heard = listen(house)
         queued = await house.create(NOOPS)
         seen = await house.view(queued.head.id)
@@ -60,6 +77,7 @@ async def test_it_is_the_same_execution_as_where_the_turn_comes_later(tmp_path: 
         assert (await house.view(later)).head.status is Status.QUEUED
         await house.service.start()
         await house.until(later, Status.COMPLETED)
+        await is_ready(house)
         at_once = await house.queue(NOOPS)
         found: list[Any] = []
         for each in (later, at_once):
@@ -71,7 +89,7 @@ async def test_it_is_the_same_execution_as_where_the_turn_comes_later(tmp_path: 
 
 
 async def test_no_more_than_fifty_steps_are_in_it(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    async with ready_house(tmp_path) as house:
         heard = listen(house)
         names = [f"s{number}" for number in range(52)]
         execution = await house.queue(document(startStepId="s0", steps=steps(*names, of="NOOP")))
@@ -80,7 +98,7 @@ async def test_no_more_than_fifty_steps_are_in_it(tmp_path: Path) -> None:
 
 
 async def test_a_step_for_a_worker_is_only_queued_in_it(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    async with ready_house(tmp_path) as house:
         heard = listen(house)
         execution = await house.queue(THEN_ACT)
         call = await house.act.next()
@@ -103,7 +121,7 @@ async def test_a_step_for_a_worker_is_only_queued_in_it(tmp_path: Path) -> None:
     ids=["at a breakpoint", "after a delay", "for a worker", "a script"],
 )
 async def test_what_has_to_wait_is_not_begun_in_it(tmp_path: Path, source: Any, more: dict[str, Any], status: Status) -> None:
-    async with open_house(tmp_path) as house:
+    async with ready_house(tmp_path) as house:
         heard = listen(house)
         await house.queue(source, **more)
         assert heard.told()[0] == (status, 1)
@@ -120,7 +138,7 @@ async def test_whoever_waits_for_a_turn_goes_first(tmp_path: Path) -> None:
 
 
 async def test_a_service_that_is_to_stop_begins_nothing(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    async with ready_house(tmp_path) as house:
         house.service.hold()
         execution = await house.queue(NOOPS)
         assert (await house.view(execution)).head.status is Status.QUEUED
