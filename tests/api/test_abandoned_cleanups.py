@@ -14,26 +14,26 @@ from tests.api.streams import reading
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.rig import PATIENCE
-from tests.engine.scripted import Unreachable
+from tests.engine.scripted import Clinging
 
 AUDIT = "/stepswitch/api/v1/audit"
 WHY = "the site was closed"
 
 
 @pytest_asyncio.fixture
-async def device() -> Unreachable:
-    return Unreachable()
+async def device() -> Clinging:
+    return Clinging()
 
 
 @pytest_asyncio.fixture
-async def desk(tmp_path: Path, device: Unreachable, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path, device: Clinging, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     async with open_desk(tmp_path) as opened:
         monkeypatch.setattr(opened.act, "run", device.run)
         yield opened
         device.may_close.set()
 
 
-async def left_behind(desk: Desk, device: Unreachable) -> str:
+async def left_behind(desk: Desk, device: Clinging) -> str:
     """Return an execution that was aborted, and whose step has left its session."""
     step: Body = {"inBindings": {"host": {"type": "string", "defaultValue": "192.0.2.7"}}}
     execution = await desk.queue(source=document(startStepId="a", steps=steps("a", a=step)))
@@ -47,7 +47,7 @@ async def abandon(desk: Desk, execution: str, body: Any = None) -> Any:
 
 
 @pytest.mark.parametrize("body", [None, {}, {"stepNumbers": [0]}, {"stepNumbers": None}])
-async def test_after_it_the_execution_can_be_deleted_and_it_is_on_record(desk: Desk, device: Unreachable, body: Any) -> None:
+async def test_after_it_the_execution_can_be_deleted_and_it_is_on_record(desk: Desk, device: Clinging, body: Any) -> None:
     execution = await left_behind(desk, device)
     tag = shown(await desk.client.get(desk.place(execution)))
     assert tag["stepExecutions"][0]["cleanupPending"]
@@ -65,7 +65,7 @@ async def test_after_it_the_execution_can_be_deleted_and_it_is_on_record(desk: D
     assert (await desk.client.get(desk.place(execution))).status_code == 404
 
 
-async def test_a_late_end_after_it_does_no_harm_also_where_the_execution_is_gone(desk: Desk, device: Unreachable) -> None:
+async def test_a_late_end_after_it_does_no_harm_also_where_the_execution_is_gone(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     shown(await abandon(desk, execution))
     assert (await desk.client.delete(desk.place(execution))).status_code == 204
@@ -75,7 +75,7 @@ async def test_a_late_end_after_it_does_no_harm_also_where_the_execution_is_gone
     await desk.until(another, "COMPLETED")
 
 
-async def test_a_deletion_that_waits_goes_on_with_it(desk: Desk, device: Unreachable) -> None:
+async def test_a_deletion_that_waits_goes_on_with_it(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     deleting = asyncio.ensure_future(desk.client.delete(desk.place(execution)))
     await desk.house.clock.settle()
@@ -84,7 +84,7 @@ async def test_a_deletion_that_waits_goes_on_with_it(desk: Desk, device: Unreach
     assert (await asyncio.wait_for(deleting, PATIENCE)).status_code == 204
 
 
-async def test_followers_are_told(desk: Desk, device: Unreachable) -> None:
+async def test_followers_are_told(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     token = {"x-hm-authorization": desk.client.headers["x-hm-authorization"]}
     async with reading(desk.app, token) as reader:
@@ -95,7 +95,7 @@ async def test_followers_are_told(desk: Desk, device: Unreachable) -> None:
 
 
 @pytest.mark.parametrize("body", [None, {"stepNumbers": [0]}])
-async def test_where_nothing_is_left_it_says_so_and_changes_nothing(desk: Desk, device: Unreachable, body: Any) -> None:
+async def test_where_nothing_is_left_it_says_so_and_changes_nothing(desk: Desk, device: Clinging, body: Any) -> None:
     execution = await desk.queue("a")
     await asyncio.wait_for(device.begun.wait(), PATIENCE)
     before = (await desk.client.get(desk.place(execution))).text
@@ -105,7 +105,7 @@ async def test_where_nothing_is_left_it_says_so_and_changes_nothing(desk: Desk, 
     assert (await desk.client.get(desk.place(execution))).text == before
 
 
-async def test_what_is_no_number_of_a_step_is_refused_with_its_place(desk: Desk, device: Unreachable) -> None:
+async def test_what_is_no_number_of_a_step_is_refused_with_its_place(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     wrong = await abandon(desk, execution, {"stepNumbers": [0, -1, "0", True, 1.5], "more": 1})
     places = [each["message"].partition(": ")[0] for each in wrong.json()["errors"]]
@@ -119,7 +119,7 @@ async def test_what_is_no_number_of_a_step_is_refused_with_its_place(desk: Desk,
     assert (await desk.read(execution))["stepExecutions"][0]["cleanupPending"]
 
 
-async def test_only_who_may_steer_it_may(desk: Desk, device: Unreachable) -> None:
+async def test_only_who_may_steer_it_may(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     path = f"{OWN}/{execution}/cleanup/abandon"
     for headers, status in (
@@ -132,16 +132,14 @@ async def test_only_who_may_steer_it_may(desk: Desk, device: Unreachable) -> Non
     assert said(await desk.read(execution), "is taken for gone by carl")
 
 
-async def test_it_can_be_meant_for_one_state_alone(desk: Desk, device: Unreachable) -> None:
+async def test_it_can_be_meant_for_one_state_alone(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     answer = await desk.client.post(f"{OWN}/{execution}/cleanup/abandon", headers={"if-match": '"0-0"'})
     assert answer.status_code == 412
     assert (await desk.read(execution))["stepExecutions"][0]["cleanupPending"]
 
 
-async def test_whoever_waits_with_a_clean_up_for_its_turn_at_a_device_says_so_although_it_has_ended(
-    desk: Desk, device: Unreachable
-) -> None:
+async def test_whoever_waits_with_a_clean_up_for_its_turn_at_a_device_says_so_although_it_has_ended(desk: Desk, device: Clinging) -> None:
     execution = await left_behind(desk, device)
     place, core = desk.place(execution), DeviceLane("core-7", "192.0.2.8")
     before = await desk.client.get(place)

@@ -9,29 +9,9 @@ import pytest_asyncio
 import structlog
 
 from stepswitch.api.steering import CLEANUP_SECONDS, LOGGED_REASON
-from stepswitch.plugin import Outcome, StepContext, Values
 from tests.api.steered import Desk, open_desk, refused, shown
 from tests.engine.rig import PATIENCE
-from tests.engine.scripted import ANN
-
-
-class Clinging:
-    """A session that is not closed before a test says so."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.closing = asyncio.Event()
-        self.may_close = asyncio.Event()
-
-    async def run(self, inputs: Values, context: StepContext) -> Outcome:
-        context.mark_sent()
-        self.begun.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.closing.set()
-            await self.may_close.wait()
-        raise AssertionError("nobody ends it")
+from tests.engine.scripted import ANN, Clinging
 
 
 @pytest_asyncio.fixture

@@ -16,7 +16,7 @@ from tests.cli.documents import written
 from tests.cli.pseudo_terminal import Terminal
 from tests.domain.documents import document
 from tests.domain.lives import steps
-from tests.engine.scripted import Unreachable
+from tests.engine.scripted import Clinging
 
 LOGIN: dict[str, Any] = {
     "host": {"type": "string", "required": True},
@@ -295,7 +295,7 @@ def test_files_of_an_execution(stepswitch: Caller, desk: Distant, tmp_path: Path
 
 
 def test_what_is_left_at_a_target_that_is_gone_is_given_up(stepswitch: Caller, desk: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = Unreachable()
+    device = Clinging()
     monkeypatch.setattr(desk.office.house.act, "run", device.run)
     execution = desk.queue("a")
     desk.do(until(device))
@@ -316,11 +316,11 @@ def test_what_is_left_at_a_target_that_is_gone_is_given_up(stepswitch: Caller, d
     desk.do(let_go(device))
 
 
-async def until(device: Unreachable) -> None:
+async def until(device: Clinging) -> None:
     await device.begun.wait()
 
 
-async def let_go(device: Unreachable) -> None:
+async def let_go(device: Clinging) -> None:
     device.may_close.set()
 
 

@@ -23,7 +23,7 @@ from tests.client.office import Naps, Office
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.rig import PATIENCE
-from tests.engine.scripted import Unreachable
+from tests.engine.scripted import Clinging
 from tests.proxies import Proxy
 
 
@@ -250,7 +250,7 @@ async def test_files_are_given_to_an_execution_and_taken_away(office: Office) ->
 async def test_what_is_left_at_a_target_that_is_gone_is_given_up_and_the_execution_deleted(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device, steer = Unreachable(), office.client.executions
+    device, steer = Clinging(), office.client.executions
     monkeypatch.setattr(office.house.act, "run", device.run)
     execution = (await office.queue("a")).id
     await asyncio.wait_for(device.begun.wait(), PATIENCE)

@@ -81,11 +81,12 @@ class ScriptedStep:
         return await asyncio.wait_for(self.calls.get(), PATIENCE)
 
 
-class Unreachable:
-    """A session at a device that never closes."""
+class Clinging:
+    """A session at a device that is not closed before a test says so."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
+        self.closing = asyncio.Event()
         self.may_close = asyncio.Event()
 
     async def run(self, _inputs: Values, context: StepContext) -> Outcome:
@@ -94,6 +95,7 @@ class Unreachable:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
+            self.closing.set()
             await self.may_close.wait()
         raise AssertionError("nobody ends it")
 
