@@ -16,7 +16,7 @@ from stepswitch.demo.door import OpenDoor
 from stepswitch.plugin import ErrorCode, Result, StoredFile, Value
 from stepswitch.steps.scp import ScpStep
 from stepswitch.steps.scp_faults import GoneError
-from stepswitch.steps.scp_shell import Shell
+from stepswitch.steps.scp_shell import Shell, told_mode
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
 from tests.steps.contexts import RecordingContext
@@ -357,3 +357,8 @@ async def test_a_server_that_copies_nothing_is_said(answer: str, part: str) -> N
             outcome = await ScpStep().run(inputs, context_of(server))
             assert code_of(outcome) == (Result.FAILED, ErrorCode.COPY_REFUSED)
             assert part in said(outcome)
+
+
+@pytest.mark.parametrize(("told", "mode"), [("644", 0o644), ("4755", 0o4755), ("", None), ("999", None), ("rw-r--r--", None), ("٧", None)])
+def test_permissions_that_a_server_cannot_mean_are_none(told: str, mode: int | None) -> None:
+    assert told_mode(told) == mode

@@ -70,7 +70,7 @@ class Shell:
             raise CopyError(ErrorCode.COPY_REFUSED, f"the shell at {self._server} does not say what stands at {quoted(path)}")
         kind, found, real = answer
         mode, _, owner = found.partition(" ")
-        return Found(real, kind, int(mode, 8) if mode.isdecimal() else None, owner)
+        return Found(real, kind, told_mode(mode), owner)
 
     async def clear(self, directory: str, execution_id: str) -> Sequence[str]:
         """Remove what earlier attempts of an execution have left in a directory; return what that was."""
@@ -128,6 +128,11 @@ class Shell:
             return said, words, process.exit_status
         finally:
             process.close()
+
+
+def told_mode(text: str) -> int | None:
+    """Return permissions as a server writes them, in octal; None for whatever is none."""
+    return int(text, 8) if text and set(text) <= set("01234567") else None
 
 
 def named(path: str) -> str:
