@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sqlite3
-import statistics
 import subprocess
 import tempfile
 import time
@@ -57,26 +56,20 @@ class Stepswitch(Engine):
     """The service: it answers when an execution is on disk, and is asked until the execution has ended."""
 
     token: str
+    awaited: Mapping[int, bytes]
+    """The request for each number of steps that is answered when the execution has ended, as the others are."""
 
     async def per_second(self, steps: int, times: int, connections: int) -> float:
         _, per_second = await throughput(self.port, self.messages[steps], self.token, times, connections)
         return per_second
 
     async def alone(self, steps: int, times: int) -> float:
-        """Return the same; who asks for an execution waits for its end in the service, and does not ask again and again."""
-        connection = await Connection.open(self.port)
-        taken = [await self._one(connection, self.messages[steps]) for _ in range(times)]
-        await connection.close()
-        return statistics.median(taken)
-
-    async def _one(self, connection: Connection, create: bytes) -> float:
-        begun = time.perf_counter()
-        _, _, body = await connection.send(create)
-        path = f"{ROOT}/workflowExecution/{orjson.loads(body)['id']}"
-        watch = request("GET", path, token=self.token, headers={"Prefer": "wait=10"})
-        while orjson.loads(body).get("status") != "COMPLETED":
-            _, _, body = await connection.send(watch)
-        return (time.perf_counter() - begun) * 1000
+        """Return the same, of requests that wait for the end; raises RuntimeError where an answer came before it."""
+        load = await run(self.port, repeat(self.awaited[steps], times), 1)
+        early = [each for each in map(orjson.loads, load.bodies) if each["status"] != "COMPLETED"]
+        if early:
+            raise RuntimeError(f"{len(early)} of {times} answers came before the end; the first says {early[0]['status']}")
+        return load.percentile(0.5)
 
 
 Starter = Callable[[Path, int], AbstractContextManager[Engine]]
@@ -91,8 +84,11 @@ def stepswitch(_installed: Path, _connections: int) -> Iterator[Engine]:
         arguments = ["-m", "stepswitch", "serve", "--port", str(port), "--data-dir", folder]
         with server(arguments, port, STEPSWITCH_ADMIN_PASSWORD=PASSWORD, STEPSWITCH_LOG_LEVEL="error") as process:
             token, ids = uvloop.run(prepare(port))
-            messages = {steps: request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[steps]}, token) for steps in STEPS}
-            yield Stepswitch(STEPSWITCH, version("stepswitch"), port, messages, [process], token)
+            messages, awaited = (
+                {steps: request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[steps]}, token, headers) for steps in STEPS}
+                for headers in ({}, {"Prefer": "wait=10"})
+            )
+            yield Stepswitch(STEPSWITCH, version("stepswitch"), port, messages, [process], token, awaited)
         database = sqlite3.connect(f"{folder}/stepswitch.db")
         (missing,) = database.execute("SELECT count(*) FROM executions WHERE status <> 'COMPLETED'").fetchone()
         database.close()

@@ -38,6 +38,25 @@ async def test_a_wait_ends_when_nothing_happens_any_more(office: Office, end: st
     assert ended.logs
 
 
+async def test_what_is_started_may_be_waited_for_in_the_same_request(office: Office) -> None:
+    workflow_id = await office.store("a")
+    starting = asyncio.create_task(office.client.executions.start(workflow_id, wait=20))
+    await office.does()
+    ended = await starting
+    assert (ended.status, ended.step_executions[0].result) == ("COMPLETED", "SUCCEEDED")
+    assert (await office.client.executions.start(workflow_id)).status == "QUEUED"
+
+
+@pytest.mark.parametrize(
+    ("wait", "prefer"), [(0, None), (-1, None), (0.2, "wait=1"), (20, "wait=20"), (3_600, "wait=50"), (float("inf"), "wait=50")]
+)
+async def test_a_start_asks_for_no_longer_than_a_proxy_keeps_still(naps: Naps, wait: float, prefer: str | None) -> None:
+    async with Impostor(seen("RUNNING")) as impostor, StepswitchClient(impostor.url, token="t", pacing=naps.pacing) as client:
+        assert (await client.executions.start("w1", wait=wait)).status == "RUNNING"
+        (request,) = impostor.requests
+    assert lines(request).get("prefer") == prefer
+
+
 async def test_the_service_is_asked_to_answer_at_the_next_change(naps: Naps) -> None:
     answers = [
         seen("QUEUED", "1"),

@@ -8,6 +8,7 @@ from stepswitch.api.executions import REPEATED_HEADER
 from stepswitch.api.operation import WITH_BODY, Audit, Operation, Parameter
 from stepswitch.api.steering_operations import EXECUTION_ID, IF_SEEN, REASON
 from stepswitch.api.wire import catalogue_models, models
+from stepswitch.api.wire.preferences import APPLIED_HEADER
 from stepswitch.engine.keyed_requests import KEY_HEADER
 
 _ATTACHMENT: Final = Parameter("attachmentId", "The id of the file; its key is understood too.", "query", limits={"minLength": 1})
@@ -20,7 +21,14 @@ IDEMPOTENCY_KEY: Final = Parameter(
     "is now. With another body it is 400. 1 to 255 printable characters of ASCII.", "header", is_required=False,
     limits={"pattern": "^[!-~]{1,255}$", "examples": ["change-4711"]},
 )  # fmt: skip
-REPEATED: Final = {REPEATED_HEADER: "`true` where an earlier request has made the execution; else absent."}
+AWAITED: Final = Parameter(
+    "Prefer", "`wait=N`: answer when the execution has ended or is paused, or after N seconds, 60 at most (RFC 7240).", "header", is_required=False,
+    limits={"examples": ["wait=30"]},
+)  # fmt: skip
+QUEUED_HEADERS: Final = {
+    REPEATED_HEADER: "`true` where an earlier request has made the execution; else absent.",
+    APPLIED_HEADER: "How long the answer was, or would have been, held back: `wait=N`.",
+}
 _BYTES: Final = "application/octet-stream"
 
 ATTACHMENT_OPERATIONS: Final = (
@@ -58,7 +66,7 @@ ATTACHMENT_OPERATIONS: Final = (
         "As the create, with the request as part `workflowExecution` and a part `files` for each file. A file's name is its key in "
         "`attachments`.",
         models.WorkflowExecution, request=catalogue_models.ExecutionWithFiles, request_media_type="multipart/form-data", refusals=WITH_BODY,
-        parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
+        parameters=(IDEMPOTENCY_KEY, AWAITED), answer_headers=QUEUED_HEADERS,
         needs=needs.CREATE_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(

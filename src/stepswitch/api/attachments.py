@@ -18,6 +18,7 @@ from stepswitch.api.wire.documents import encode
 from stepswitch.api.wire.etags import UNSHARED, etag, known_tags, unchanged, wanted_states, wanted_tags
 from stepswitch.api.wire.idempotency import idempotency_key
 from stepswitch.api.wire.multipart import Part, parts_of
+from stepswitch.api.wire.preferences import preferred_wait
 from stepswitch.api.wire.requests import execution_request, existing_id, workflow_document
 from stepswitch.api.wire.together import both, noted
 from stepswitch.api.workflows import checked_response
@@ -111,15 +112,19 @@ async def create_workflow_with_files(call: Call) -> Response:
 
 async def create_execution_with_files(call: Call) -> Response:
     """Queue an execution that brings its files along."""
+    seconds = preferred_wait(call.request)
     key, wrong = noted(partial(idempotency_key, call.request))
     async with _received(call, (_EXECUTION_PART,), "files", wrong) as received:
         request = _read(received, execution_request)
         existing_id(request.workflow_id)
         own = {key: file.id for key, file in received.files.items()}
-        request = replace(request, attachments={**request.attachments, **own}, faults=(*received.faults, *request.faults))
+        faults = (*received.faults, *request.faults)
+        request = replace(request, attachments={**request.attachments, **own}, is_awaited=bool(seconds), faults=faults)
         if key is None or received.faults:
-            return await queued_response(call, Queued(await call.services.executions.create(call.caller, request)))
-        return await queued_response(call, await call.services.keyed_requests.create(call.caller, request, key, *_content(received)))
+            queued = Queued(await call.services.executions.create(call.caller, request))
+        else:
+            queued = await call.services.keyed_requests.create(call.caller, request, key, *_content(received))
+    return await queued_response(call, queued, seconds)
 
 
 @asynccontextmanager

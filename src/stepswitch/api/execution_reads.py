@@ -1,19 +1,17 @@
 """Reading one execution: at once, only where it has changed, or as soon as it does. Listed in `operations`."""
 
-import asyncio
 import hashlib
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from stepswitch.api.list_requests import fields_request
 from stepswitch.api.lists import execution_lists, wanted_of
 from stepswitch.api.services import Call, execution_response
-from stepswitch.api.sessions import token_of
+from stepswitch.api.waiting import stand_when
 from stepswitch.api.wire.etags import UNSHARED, KnownTags, etag, known_tags
-from stepswitch.api.wire.preferences import preferred_wait
+from stepswitch.api.wire.preferences import APPLIED_HEADER, preferred_wait
 from stepswitch.api.wire.requests import existing_id
 from stepswitch.api.wire.together import both
 from stepswitch.engine.views import Stand
@@ -27,57 +25,22 @@ async def read_execution(call: Call) -> Response:
     fields, known = both(partial(fields_request, call.request, execution_lists().shape), partial(known_tags, call.request))
     seconds = preferred_wait(call.request)
     if seconds:
-        stand = await _stand_after_change(call, execution_id, known, seconds)
+        stand = await stand_when(call, execution_id, partial(_is_news, known), seconds)
     else:
         stand = await call.services.views.stand(call.caller, execution_id)
     tag = _tag(call, stand)
     headers = {"ETag": etag(tag, is_weak=True), "Cache-Control": UNSHARED}
     if seconds is not None:
-        headers["Preference-Applied"] = f"wait={seconds}"
+        headers[APPLIED_HEADER] = f"wait={seconds}"
     if known.has(tag):
         return Response(None, 304, headers)
     view = await call.services.views.shown(call.caller, execution_id, wanted_of(fields))
     return await execution_response(call, view, fields, headers)
 
 
-async def _stand_after_change(call: Call, execution_id: str, known: KnownTags, seconds: int) -> Stand:
-    """Return how an execution stands at its next change, at its end or after `seconds`; at once where none of the tags names how it stands."""
-    views, watchers = call.services.views, call.services.watchers
-    with watchers.watch(execution_id) as changed:
-        stand = first = await views.stand(call.caller, execution_id)
-        if stand.has_ended or (known and not _names(known, stand)):
-            return stand
-        limit = asyncio.ensure_future(call.services.clock.sleep(seconds))
-        gone = asyncio.ensure_future(_disconnected(call.request))
-        try:
-            while stand.lasting == first.lasting and not limit.done() and not watchers.is_closed:
-                await _any_of(limit, gone, changed)
-                if gone.done():
-                    raise ClientDisconnect
-                changed.clear()
-                stand = await views.stand(call.caller, execution_id)
-        finally:
-            limit.cancel()
-            gone.cancel()
-    await views.head(
-        await call.services.accounts.authenticate(token_of(call.request)), execution_id
-    )  # who may not any more is told nothing
-    return stand
-
-
-async def _any_of(limit: "asyncio.Future[None]", gone: "asyncio.Future[None]", changed: asyncio.Event) -> None:
-    change = asyncio.ensure_future(changed.wait())
-    waiting: set[asyncio.Future[Any]] = {limit, gone, change}
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        change.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    """Return when nobody waits for the answer any more."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+def _is_news(known: KnownTags, stand: Stand, first: Stand) -> bool:
+    """Return whether an execution that stood as `first` when the request came is to be shown as it stands now: it has changed, has ended, or is not as the tags say."""
+    return stand.has_ended or stand.lasting != first.lasting or bool(known and not _names(known, stand))
 
 
 def _names(known: KnownTags, stand: Stand) -> bool:

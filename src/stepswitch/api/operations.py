@@ -3,7 +3,7 @@
 from typing import Final
 
 from stepswitch.api import execution_reads, executions, health, host_keys, needs, sessions
-from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, IDEMPOTENCY_KEY, REPEATED
+from stepswitch.api.attachment_operations import ATTACHMENT_OPERATIONS, AWAITED, IDEMPOTENCY_KEY, QUEUED_HEADERS
 from stepswitch.api.audit_operations import AUDIT_OPERATIONS
 from stepswitch.api.catalogue_operations import CATALOGUE_OPERATIONS, OWN_CATALOGUE_OPERATIONS
 from stepswitch.api.credential_operations import CREDENTIAL_OPERATIONS
@@ -20,6 +20,7 @@ from stepswitch.api.stream_operations import STREAM_OPERATIONS
 from stepswitch.api.usage_operations import USAGE_OPERATIONS
 from stepswitch.api.user_operations import USER_OPERATIONS
 from stepswitch.api.wire import host_key_models, models, service_models
+from stepswitch.api.wire.preferences import APPLIED_HEADER
 
 TENANT: Final = Parameter("tenantId", "The caller's own tenant; any other is 404.", limits={"examples": ["default"]})
 HEALTH_PATH: Final = f"{OWN_ROOT}/health"
@@ -43,7 +44,7 @@ _NEWS: Final = (
 )  # fmt: skip
 _NEWS_HEADERS: Final = {
     "ETag": "Changes with whatever is shown; what `If-None-Match` takes.",
-    "Preference-Applied": "How long the answer was, or would have been, held back: `wait=N`.",
+    APPLIED_HEADER: QUEUED_HEADERS[APPLIED_HEADER],
 }
 
 WORKFLOW_OPERATIONS: Final = (
@@ -54,9 +55,10 @@ WORKFLOW_OPERATIONS: Final = (
         "createWorkflowExecution", "PUT", "/workflowExecution", executions.create_execution, "Executions", "Queue an execution",
         "Creates an execution of a workflow and queues it. When the answer is there, the execution is on disk, and its first step "
         "execution is in the answer. 404: there is no such workflow, or what the `Idempotency-Key` made was deleted. Sent again, byte for byte, "
-        "within 60 seconds after its connection broke, it is answered with the execution that it made.",
+        "within 60 seconds after its connection broke, it is answered with the execution that it made. With `Prefer: wait=N` the answer comes "
+        "when the execution has ended or is paused, and after N seconds in any case, and shows it as it is then.",
         models.WorkflowExecution, request=models.WorkflowExecutionCreateRequest, refusals=(*_WITH_BODY, 403), example=_EXECUTION_EXAMPLE,
-        parameters=(IDEMPOTENCY_KEY,), answer_headers=REPEATED,
+        parameters=(IDEMPOTENCY_KEY, AWAITED), answer_headers=QUEUED_HEADERS,
         needs=needs.CREATE_EXECUTION, audit=Audit.CHANGE,
     ),
     Operation(

@@ -1,5 +1,6 @@
 """Executions: started, read, waited for and steered. `StepswitchClient.executions` is one of these; their events are in `events`."""
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -14,7 +15,7 @@ from stepswitch.client.following import follow
 from stepswitch.client.news import News
 from stepswitch.client.selection import ALL, Selection, as_text, page_of, pages
 from stepswitch.client.transport import Call, Content, Files, Transport
-from stepswitch.client.waiting import Wait, is_settled
+from stepswitch.client.waiting import HELD_SECONDS, Wait, is_settled, prefer
 from stepswitch.client.workflows import OWN_ROOT, ROOT, workflow_of
 
 Values = Mapping[str, Any]
@@ -45,8 +46,12 @@ class Executions:
         debug_step_ids: Sequence[str] = (),
         retained_til: datetime | None = None,
         idempotency_key: str | None = None,
+        wait: float = 0,
     ) -> Execution:
         """Queue an execution and return it: from then on it is carried out, whatever happens to the service.
+
+        It is returned as it was queued; with `wait` as soon as it has ended or is paused, or as it is after so many seconds, 50 at most. `wait` of this
+        class waits longer.
 
         `files` holds the content of attachments by key, `attachments` the ids of files that were uploaded before. The request carries
         a key, made up unless given: where a connection breaks, it is sent again, and the service answers with the execution that the
@@ -63,14 +68,16 @@ class Executions:
         }
         if retained_til is not None:
             body["retainedTil"] = as_text(retained_til)
+        held = math.ceil(min(max(wait, 0), HELD_SECONDS))
         call = Call(
             "POST" if files else "PUT",
             f"{ROOT}/workflowExecution",
             f"workflow {workflow_id}",
-            headers={"idempotency-key": idempotency_key or self._transport.pacing.new_key()},
+            headers={"idempotency-key": idempotency_key or self._transport.pacing.new_key(), **prefer(held)},
             body=body,
             files=Files(files, body_part="workflowExecution") if files else None,
             safe=True,
+            seconds=self._transport.timeout + held if held else None,
         )
         return await self._execution(call)
 

@@ -28,6 +28,11 @@ def is_settled(execution: Execution) -> bool:
     return execution.has_ended or execution.is_paused
 
 
+def prefer(seconds: int) -> dict[str, str]:
+    """Return the header that asks for an answer to be held back (RFC 7240); none for no seconds."""
+    return {"prefer": f"wait={seconds}"} if seconds else {}
+
+
 class Wait:
     """One wait for one execution; `seconds` is how long at most, None without end."""
 
@@ -75,7 +80,7 @@ class Wait:
             f"{ROOT}/workflowExecution/{quote(self._execution_id, safe='')}",
             f"execution {self._execution_id}",
             {"exclude_fields": _UNSEEN},
-            ({"prefer": f"wait={seconds}"} if seconds else {}) | ({"if-none-match": tag} if tag is not None else {}),
+            prefer(seconds) | ({"if-none-match": tag} if tag is not None else {}),
             safe=not seconds,  # one that is held back is asked for again here, as long as there is time
             seconds=min(self._transport.timeout + seconds, self._deadline - self._now() + GRACE_SECONDS),
             accepts=frozenset({304}),

@@ -12,7 +12,7 @@ from stepswitch.domain.decide import begin, begin_and_take_turn
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
 from stepswitch.domain.events import ChildBegun, Create, Decision, Reply
-from stepswitch.domain.execution import ContextType, Head, LogEntry, Parent
+from stepswitch.domain.execution import ContextType, Parent
 from stepswitch.domain.influence import takes_password
 from stepswitch.domain.references import signed
 from stepswitch.domain.rules import Rules
@@ -32,7 +32,7 @@ from stepswitch.engine.ports import Clock, FileStore, Ids
 from stepswitch.engine.privileges import Privilege
 from stepswitch.engine.records import RequestMark, StoredWorkflow
 from stepswitch.engine.snapshots import Compiled
-from stepswitch.engine.views import ExecutionView, Views
+from stepswitch.engine.views import ExecutionView, Views, is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class ExecutionRequest:
     pause_at_failure: bool = False
     debug_step_ids: tuple[str, ...] = ()
     retained_til: int | None = None
+    is_awaited: bool = False
+    """Whether who asks wants to see how it ended rather than how it was queued, where it has ended as soon as it is stored."""
     faults: tuple[Fault, ...] = ()
     """What was wrong with its shape already, so that everything is said in one answer."""
 
@@ -170,7 +172,7 @@ class Executions:
         await self._refuse_faults(caller, request, compiled)
         admission = await self._intake.admit(caller.tenant)
         try:
-            return self._views.fresh(await self._begin(caller, request, compiled, origin))
+            return self._views.fresh(await self._begin(caller, request, compiled, origin), compiled)
         finally:
             admission.settled()
 
@@ -205,14 +207,13 @@ class Executions:
             if await self._files.find(caller.tenant, file_id) is None
         ]
 
-    async def _begin(
-        self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin"
-    ) -> tuple[Head, Compiled, Sequence[LogEntry]]:
+    async def _begin(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, origin: "_Origin") -> Decision:
+        """Store a new execution; return what of it is shown."""
         queued, stored = await self._decided(caller, request, compiled, origin.execution_id)
         searched = self._views.searched_context(queued.head, compiled)
         entry = caller.entry(thing_of(queued.head), after=created(queued.head))
         await self._conductor.create(stored, compiled, origin.mark, searched, entry)
-        return queued.head, compiled, queued.logs
+        return stored if request.is_awaited and is_settled(stored.head.status) else queued
 
     async def _begin_called(self, caller: Caller, request: ExecutionRequest, compiled: Compiled, called: Called) -> Reply:
         made, _ = await self._decided(caller, request, compiled, called.begun.child.execution_id, called)

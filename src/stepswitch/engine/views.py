@@ -9,7 +9,7 @@ from typing import Final
 
 from stepswitch.domain.changed import changed
 from stepswitch.domain.errors import NotFoundError
-from stepswitch.domain.events import Task
+from stepswitch.domain.events import Decision, Task
 from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
 from stepswitch.domain.states import StepState
 from stepswitch.engine.callers import Caller
@@ -79,7 +79,17 @@ class Stand:
     state: str
     lasting: tuple[int, ...]
     passing: tuple[object, ...]
-    has_ended: bool
+    status: Status
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        return self.status in ENDED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of it goes on by itself."""
+        return is_settled(self.status)
 
 
 def state_of(head: Head) -> str:
@@ -173,11 +183,10 @@ class Views:
         """Return how an execution of the caller's tenant stands; what is read of it afterwards is as new or newer. Raises NotFoundError."""
         head = await self.head(caller, execution_id)
         lasting = (head.version, head.last_time, await self._store.log_end(execution_id))
-        has_ended = head.status in ENDED
         compiled = await self._snapshots.get(head.snapshot_id)
         place = (await self.places([head])).get(head.id)
         waiting_for = self.waiting_for(head, compiled, await self._holder(caller, head))
-        return Stand(state_of(head), lasting, waiting_for if has_ended else (place, *waiting_for), has_ended)
+        return Stand(state_of(head), lasting, waiting_for if head.status in ENDED else (place, *waiting_for), head.status)
 
     async def holders(self, caller: Caller, heads: Sequence[Head]) -> Mapping[str, LockHolder]:
         """Return who has the lock that each of these executions waits for, by their ids, as far as the caller may see those who have it."""
@@ -212,11 +221,11 @@ class Views:
         """Return what of the context of a new execution lists may be filtered by."""
         return searched_context(head, compiled, self._secrets)
 
-    def fresh(self, created: tuple[Head, Compiled, Sequence[LogEntry]]) -> ExecutionView:
-        """Return the view of an execution that was stored a moment ago, without reading it back."""
-        head, compiled, logs = created
+    def fresh(self, created: Decision, compiled: Compiled) -> ExecutionView:
+        """Return the view of an execution that was stored a moment ago, as it was decided and without reading it back."""
+        head = created.head
         place = _bounded(self._dispatcher.in_line(head.tenant)) if _is_queued(head) else None
-        return self._short(head, {head.snapshot_id: compiled}, (), logs, place)
+        return self._short(head, {head.snapshot_id: compiled}, created.rows, created.logs, place)
 
     def listed(
         self,
@@ -313,6 +322,11 @@ class Views:
         if work.device is not None and self._dispatcher.is_busy(work.device):
             return WaitingFor("device", work.device.name, work.since)
         return WaitingFor("place", place, work.since)
+
+
+def is_settled(status: Status) -> bool:
+    """Return whether nothing goes on by itself: an execution has ended, or waits for somebody."""
+    return status in ENDED or status is Status.PAUSED
 
 
 def behind(head: Head) -> int:

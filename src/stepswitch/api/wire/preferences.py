@@ -1,4 +1,4 @@
-"""The header `Prefer` of RFC 7240, of which `wait` is known. Called by `execution_reads`.
+"""The header `Prefer` of RFC 7240, of which `wait` is known. Called by `executions` and `execution_reads`.
 
 What is not known, or is written in a way that the RFC does not know, is ignored, as it wants; of a preference that is given twice
 the first counts.
@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+APPLIED_HEADER: Final = "Preference-Applied"
 LONGEST_WAIT: Final = 60
 """Seconds; who prefers to wait longer waits so long."""
 _PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
