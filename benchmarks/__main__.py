@@ -111,6 +111,14 @@ async def _idle(port: int, create: bytes, token: str, times: int) -> float:
     return statistics.median(taken)
 
 
+async def _awaited(port: int, create: bytes, times: int) -> float:
+    """Return the same where the PUT itself waits for the end; raises RuntimeError where it was answered before."""
+    load = await run(port, repeat(create, times), 1)
+    if any(orjson.loads(body)["status"] != "COMPLETED" for body in load.bodies):
+        raise RuntimeError("an answer came before the end")
+    return load.percentile(0.5)
+
+
 def measure_stepswitch(times: int, connections: int, baseline: int) -> list[Measured]:
     """Return what the service does, counted afterwards in its database; `baseline` is the port of what it is compared with."""
     port = free_port()
@@ -131,6 +139,8 @@ def _measure(process: Server, times: int, connections: int, baseline: int) -> tu
     create = {steps: request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[steps]}, token) for steps in ids}
     uvloop.run(throughput(process.port, create[10], token, times // 4, connections))
     idle = uvloop.run(_idle(process.port, create[10], token, 100))
+    waiting = request("PUT", f"{ROOT}/workflowExecution", {**BODY, "workflowId": ids[10]}, token, {"Prefer": "wait=10"})
+    awaited = uvloop.run(_awaited(process.port, waiting, 100))
     before = process.cpu_seconds()
     load, ten = uvloop.run(throughput(process.port, create[10], token, times, connections))
     cpu = (process.cpu_seconds() - before) / times * 1000
@@ -143,10 +153,11 @@ def _measure(process: Server, times: int, connections: int, baseline: int) -> tu
         Measured("executions of ten NOOP steps", ten, "/s", "800"),
         Measured("executions of one NOOP step", one, "/s", "1,200"),
         Measured("one execution on an idle service, PUT to end", idle, "ms", "5"),
+        Measured("the same, the PUT waiting for the end", awaited, "ms"),
         Measured("CPU of a ten-step execution", cpu, "ms", "1.2"),
         Measured("peak memory", process.peak_mib(), "MiB"),
     ]
-    return lines, times // 4 + 100 + 2 * times
+    return lines, times // 4 + 200 + 2 * times
 
 
 async def _compared(baseline: int, port: int, held: bytes, times: int, connections: int) -> list[Measured]:
