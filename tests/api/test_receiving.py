@@ -176,6 +176,23 @@ async def test_however_an_upload_ends_its_room_is_given_back_and_nothing_is_left
             await real.client.get(path)
 
 
+async def test_who_waits_for_an_execution_with_files_takes_no_room_meanwhile(real: Real) -> None:
+    path, late = await a_place(real), {"type": "NOOP", "policy": {"delaySeconds": 600}}
+    workflow = await real.create(document(startStepId="a", steps={"a": late}))
+    order = {"workflowId": workflow["id"], "contextType": "NONE"}
+    form: list[Any] = [("workflowExecution", json_part(order)), ("files", ("f", LARGE))]
+    place, watched = f"{PLAIN}/workflowExecution", real.service.watchers._of_execution
+    asked = [asyncio.ensure_future(real.client.post(place, files=form, headers={"Prefer": "wait=60"})) for _ in range(AT_ONCE)]
+    async with asyncio.timeout(20):
+        while len(watched) < AT_ONCE:  # noqa: ASYNC110 # nobody tells
+            await asyncio.sleep(0)
+    await has_room_again(real, path)
+    assert not any(each.done() for each in asked)
+    for execution in list(watched):
+        assert (await real.client.post(f"{place}/{execution}/abort")).status_code == 200
+    assert {(await each).json()["status"] for each in asked} == {"ABORTED"}
+
+
 async def test_a_form_over_its_limit_is_413_and_nothing_of_it_is_stored(real: Real, root: str) -> None:
     waits = document(steps={"a": {"type": "NOOP"}})
     before = (await real.create(waits, root))["id"]

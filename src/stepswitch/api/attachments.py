@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.executions import queued_response
+from stepswitch.api.request_bodies import settle_body
 from stepswitch.api.services import Call, json_response
 from stepswitch.api.steering import NO_WILL, reason_of, why_and_when
 from stepswitch.api.wire.bodies import parsed_json
@@ -113,18 +114,22 @@ async def create_workflow_with_files(call: Call) -> Response:
 async def create_execution_with_files(call: Call) -> Response:
     """Queue an execution that brings its files along."""
     seconds = preferred_wait(call.request)
+    queued = await _queued_with_files(call, is_awaited=bool(seconds))
+    settle_body(call.request)
+    return await queued_response(call, queued, seconds)
+
+
+async def _queued_with_files(call: Call, *, is_awaited: bool) -> Queued:
     key, wrong = noted(partial(idempotency_key, call.request))
     async with _received(call, (_EXECUTION_PART,), "files", wrong) as received:
         request = _read(received, execution_request)
         existing_id(request.workflow_id)
         own = {key: file.id for key, file in received.files.items()}
         faults = (*received.faults, *request.faults)
-        request = replace(request, attachments={**request.attachments, **own}, is_awaited=bool(seconds), faults=faults)
+        request = replace(request, attachments={**request.attachments, **own}, is_awaited=is_awaited, faults=faults)
         if key is None or received.faults:
-            queued = Queued(await call.services.executions.create(call.caller, request))
-        else:
-            queued = await call.services.keyed_requests.create(call.caller, request, key, *_content(received))
-    return await queued_response(call, queued, seconds)
+            return Queued(await call.services.executions.create(call.caller, request))
+        return await call.services.keyed_requests.create(call.caller, request, key, *_content(received))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from stepswitch.api.receiving import SMALL_BYTES, Room
@@ -100,6 +101,12 @@ class Body:
         """Give the room back that it has had, whatever became of it."""
         self._room.give_back(self._has - SMALL_BYTES)
         self._has = SMALL_BYTES
+
+
+def settle_body(request: Request) -> None:
+    """Give back the room of a request of which nothing is kept in memory any more, though its answer may be long to come."""
+    if isinstance(request.receive, Body):
+        request.receive.settle()
 
 
 class _Said:
