@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 3
 CHAOS_ROUNDS ?= 100
 SCHEDULES ?= 10000
+PROCESSES ?= $(shell nproc)
 EXAMPLES ?= 40
 LISTED ?= 1000000
 
@@ -73,8 +74,9 @@ compare: $(INSTALLED) ## measure beside other engines of durable execution, Rest
 chaos: setup ## kill the service at many random moments and count what every device was told
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -m chaos --timeout 7200
 
-simulate: setup ## run that many random schedules (SCHEDULES) through the engine; a seed that breaks a promise is named, and what was met is counted
-	STEPSWITCH_SIMULATION_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_schedules.py
+simulate: setup ## run that many random schedules (SCHEDULES) through the engine, in so many processes (PROCESSES); a seed that breaks a promise is named, and what was met is counted
+	STEPSWITCH_SIMULATION_AGAIN=100 $(BIN)/python -m pytest -n 0 tests/simulation/test_schedules.py -k happen_again
+	$(BIN)/python -m tests.simulation.many --schedules $(SCHEDULES) --processes $(PROCESSES)
 
 fuzz: setup ## hold the API against its description with some twenty thousand requests, EXAMPLES made up for each operation; SEED repeats a run
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n 0 -s tests/fuzz/test_api.py -k as_it_is_described

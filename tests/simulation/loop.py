@@ -97,6 +97,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._seconds
 
+    def get_debug(self) -> bool:
+        """Say no, whoever asks: every handle does."""
+        return False
+
     def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> asyncio.Handle:
         made = context if context is not None else copy_context()
         handle = asyncio.Handle(callback, args, self, made)
@@ -108,6 +112,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         timer = asyncio.TimerHandle(when, callback, args, self, made)
         heapq.heappush(self._due, (when, next(self._numbers), timer, made.get(_node, OUTSIDE)))
         return timer
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._seconds + delay, callback, *args, context=context)
 
     def call_soon_threadsafe(self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> asyncio.Handle:
         raise AssertionError("something runs in a thread of its own, out of the simulation's sight")

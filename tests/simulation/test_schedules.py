@@ -7,20 +7,16 @@ A seed that does is named, and happens again exactly: `STEPSWITCH_SIMULATION_SEE
 import os
 import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
 from random import SystemRandom
 from typing import Final
 
 import pytest
 
 from tests.architecture.source_tree import ROOT
-from tests.simulation.conftest import MANY, SCHEDULES, SEED, Simulate
-from tests.simulation.encounters import ENOUGH, missing
+from tests.simulation.conftest import AGAIN, SCHEDULES, SEED, Simulate
 from tests.simulation.watch import BrokenPromiseError
 
-TIME_LIMIT: Final = pytest.mark.timeout(24 * 3600 if MANY else 600)
+TIME_LIMIT: Final = pytest.mark.timeout(24 * 3600 if AGAIN else 600)
 AT_MOST: Final = 10
 """How many broken promises are told of at once."""
 CHUNKS: Final = 4
@@ -30,31 +26,28 @@ CHUNKS: Final = 4
 def seeds(chunk: int) -> range:
     if SEED is not None:
         return range(int(SEED), int(SEED) + 1) if chunk == 0 else range(0)
-    first = SystemRandom().randrange(10**9) if MANY else chunk * (SCHEDULES // CHUNKS)
+    first = chunk * (SCHEDULES // CHUNKS)
     return range(first, first + SCHEDULES // CHUNKS)
 
 
 @TIME_LIMIT
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_no_schedule_breaks_a_promise(chunk: int, run_schedule: Simulate, record_property: Callable[[str, object], None]) -> None:
-    chosen, met, broken = seeds(chunk), Counter[str](), list[str]()
-    started = time.monotonic()
-    for seed in chosen:
+def test_no_schedule_breaks_a_promise(chunk: int, run_schedule: Simulate) -> None:
+    broken = list[str]()
+    for seed in seeds(chunk):
         try:
-            met += run_schedule(seed).met
+            run_schedule(seed)
         except BrokenPromiseError as error:
             broken.append(str(error))
             if len(broken) == AT_MOST:
                 break
-    record_property("simulated", [len(chosen), time.monotonic() - started, dict(met)])
     assert not broken, "\n".join(broken)
-    assert len(chosen) < ENOUGH or not missing(met), f"in {len(chosen)} schedules these were never met: {missing(met)}"
 
 
 @TIME_LIMIT
 def test_a_seed_makes_the_same_happen_again_in_every_process(run_schedule: Simulate) -> None:
-    first = SystemRandom().randrange(10**6) if MANY else 0
-    chosen = [677053, *range(first, first + (min(SCHEDULES // 10, 200) if MANY else 9))]
+    first = SystemRandom().randrange(10**6) if AGAIN else 0
+    chosen = [677053, *range(first, first + int(AGAIN or 9))]
     environment = {**os.environ, "PYTHONHASHSEED": "1"}  # the order of sets and of addresses may be another there, and nothing else
     command = [sys.executable, "-m", "tests.simulation.tell", *map(str, chosen)]
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)

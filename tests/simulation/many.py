@@ -1,0 +1,119 @@
+"""Runs many schedules, in several processes: `python -m tests.simulation.many --schedules 10000`, which is what `make simulate` does.
+
+What happens under a seed does not depend on the process that runs it, nor on what ran there before. A seed that breaks a promise is told
+at once, and the others go on.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+from tests.simulation.encounters import ENOUGH, EXPECTED, missing
+from tests.simulation.simulate import in_memory, prepared, simulate
+from tests.simulation.watch import BrokenPromiseError
+
+AT_ONCE: Final = 10
+"""So many seeds a process is given at a time."""
+PROGRESS_SECONDS: Final = 30.0
+REPLAY: Final = "to see it again: STEPSWITCH_SIMULATION_SEED={} .venv/bin/python -m pytest tests/simulation/test_schedules.py"
+Say = Callable[[str], object]
+
+
+@dataclass
+class Found:
+    """What came of some schedules: how often they have met what, and which have broken a promise, with what was broken."""
+
+    schedules: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    broken: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: "Found") -> None:
+        """Count others too."""
+        self.schedules += other.schedules
+        self.met.update(other.met)
+        self.broken |= other.broken
+
+
+def run_some(seeds: Sequence[int], empty: Path) -> Found:
+    """Run schedules one after the other in this process, each from a copy of an empty store and in a directory beside that."""
+    found = Found()
+    for seed in seeds:
+        found.schedules += 1
+        try:
+            found.met.update(simulate(seed, empty, empty.parent / f"{seed}").met)
+        except BrokenPromiseError as error:
+            found.broken[seed] = str(error)
+    return found
+
+
+def run_all(seeds: range, processes: int, say: Say) -> Found:
+    """Run schedules in so many processes; `say` is told of progress, and at once of each seed that breaks a promise."""
+    with tempfile.TemporaryDirectory(dir=in_memory()) as directory, ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        empty = prepared(Path(directory))
+        shares = [seeds[place : place + AT_ONCE] for place in range(0, len(seeds), AT_ONCE)]
+        found, started = Found(), time.monotonic()
+        said = started
+        waiting: set[Future[Found]] = {pool.submit(run_some, share, empty) for share in shares}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, PROGRESS_SECONDS, FIRST_COMPLETED)
+                for each in done:
+                    some = each.result()
+                    found.add(some)
+                    for seed, why in some.broken.items():
+                        say(f"{why}\n{REPLAY.format(seed)}")
+                if time.monotonic() - said >= PROGRESS_SECONDS or not waiting:
+                    said = time.monotonic()
+                    say(_progress(found, len(seeds), said - started))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
+
+
+def _progress(found: Found, schedules: int, seconds: float) -> str:
+    rate = found.schedules / seconds
+    return f"{found.schedules:,} of {schedules:,} schedules in {seconds:.0f} s, {rate:.1f} a second; {len(found.broken)} broke a promise"
+
+
+def summary(found: Found) -> list[str]:
+    """Return how often schedules have met what they have to meet, and which seeds have broken a promise, a line each."""
+    lines = [f"{found.met[name]:10,} {name}" for name in EXPECTED]
+    lines += [f"{seed} breaks a promise; {REPLAY.format(seed)}" for seed in sorted(found.broken)]
+    if found.schedules >= ENOUGH and (never := missing(found.met)):
+        lines.append(f"in {found.schedules:,} schedules these were never met: {', '.join(never)}")
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run them; returns 1 where one broke a promise, or so many of them have not met everything."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.many")
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="one for each core, unless it is said")
+    parser.add_argument("--first", type=int, help="the first of the seeds, which follow each other; drawn, unless it is said")
+    given = parser.parse_args(arguments)
+    first = SystemRandom().randrange(10**9) if given.first is None else given.first
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    say(f"seeds {first} to {first + given.schedules - 1}, in {given.processes} processes")
+    found = run_all(range(first, first + given.schedules), given.processes, say)
+    for line in summary(found):
+        say(line)
+    return 1 if found.broken or (found.schedules >= ENOUGH and missing(found.met)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
