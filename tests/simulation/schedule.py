@@ -317,8 +317,8 @@ class Schedule:
         for execution_id, body in self.disk.rows(f"SELECT id, body FROM executions {where} ORDER BY id"):
             known = self._read.get(execution_id)
             if known is None or known[0] != body:  # no body is encrypted to the same bytes twice
-                head = await self.stored.load(execution_id)
-                assert head is not None
+                if (head := await self.stored.load(execution_id)) is None:
+                    continue
                 known = self._read[execution_id] = (body, head)
             found.append(known[1])
         return found
