@@ -1,7 +1,7 @@
 """Runs many schedules, in several processes: `python -m tests.simulation.many --schedules 10000`, which is what `make simulate` does.
 
 What happens under a seed does not depend on the process that runs it, nor on what ran there before. A seed that breaks a promise is told
-at once, and the others go on.
+as soon as its share of ten is through, and the others go on.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from random import SystemRandom
+from traceback import format_exception
 from typing import Final
 
 from tests.simulation.encounters import ENOUGH, EXPECTED, missing
@@ -25,6 +26,8 @@ from tests.simulation.watch import BrokenPromiseError
 AT_ONCE: Final = 10
 """So many seeds a process is given at a time."""
 PROGRESS_SECONDS: Final = 30.0
+ERROR_LINES: Final = 6
+"""So many places on the way to an error that nobody expected are told."""
 REPLAY: Final = "to see it again: STEPSWITCH_SIMULATION_SEED={} .venv/bin/python -m pytest tests/simulation/test_schedules.py"
 Say = Callable[[str], object]
 
@@ -53,11 +56,13 @@ def run_some(seeds: Sequence[int], empty: Path) -> Found:
             found.met.update(simulate(seed, empty, empty.parent / f"{seed}").met)
         except BrokenPromiseError as error:
             found.broken[seed] = str(error)
+        except Exception as error:  # noqa: BLE001 # whatever it is, its seed is told and the others go on
+            found.broken[seed] = f"seed {seed} ended with {error!r}\n{''.join(format_exception(error)[-ERROR_LINES:])}"
     return found
 
 
 def run_all(seeds: range, processes: int, say: Say) -> Found:
-    """Run schedules in so many processes; `say` is told of progress, and at once of each seed that breaks a promise."""
+    """Run schedules in so many processes; `say` is told of progress, and of each seed that breaks a promise."""
     with tempfile.TemporaryDirectory(dir=in_memory()) as directory, ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         empty = prepared(Path(directory))
         shares = [seeds[place : place + AT_ONCE] for place in range(0, len(seeds), AT_ONCE)]

@@ -22,16 +22,18 @@ def test_several_processes_meet_together_what_one_meets(run_schedule: Simulate, 
     assert said[-1].startswith("5 of 5 schedules in ")
 
 
-def test_a_seed_that_breaks_a_promise_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [BrokenPromiseError("seed 8 did it twice"), KeyError("seed 8")], ids=["promise", "error"])
+def test_a_seed_that_breaks_a_promise_is_told_and_the_others_go_on(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[int] = []
 
     def simulate(seed: int, empty: Path, directory: Path) -> None:  # the signature is the real one's
         ran.append(seed)
-        raise BrokenPromiseError(f"STEPSWITCH_SIMULATION_SEED={seed} breaks a promise")
+        raise error
 
     monkeypatch.setattr(many, "simulate", simulate)
     found = run_some(range(7, 10), Path("empty.db"))
     assert ran == [7, 8, 9]
+    assert all("seed 8" in told for told in found.broken.values())
     assert [line for line in summary(found) if line.startswith("8 breaks a promise; to see it again: STEPSWITCH_SIMULATION_SEED=8 ")]
 
 
