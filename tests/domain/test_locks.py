@@ -181,6 +181,28 @@ def test_a_step_that_nobody_has_begun_asks_again_for_the_lock_that_is_broken() -
     assert one.ends().status is Status.COMPLETED
 
 
+def test_a_step_that_is_given_back_asks_again_for_the_lock_that_was_broken_meanwhile() -> None:
+    one = life("a", a=lock())
+    give(one)
+    one.claim()
+    break_lock(one)
+    one.give_back()
+    assert (one.at, one.head.locks, one.head.awaited_lock) == (("a", S.EXECUTABLE), (), MINE)
+    assert one.tasks == ()
+    assert one.claim("n2") is Reply.STALE, "nobody takes it while somebody else has the lock"
+    give(one)
+    assert one.claim("n3") is Reply.GRANTED
+
+
+def test_a_step_that_is_given_back_keeps_the_lock_that_it_has() -> None:
+    one = life("a", a=lock())
+    give(one)
+    one.claim()
+    one.give_back()
+    assert (one.head.locks, one.head.awaited_lock) == ((MINE,), None)
+    assert one.claim("n2") is Reply.GRANTED
+
+
 def test_a_step_that_nobody_has_begun_goes_on_where_another_lock_is_broken() -> None:
     one = life("a", "b", a=lock())
     give(one)

@@ -204,6 +204,7 @@ def _given_back(p: Progress, event: GivenBack) -> Decision:
     if p.head.pause_requested:
         steering.hold(p)
     else:
+        flow.ask_again(p)  # what it acted under may have been broken meanwhile
         flow.dispatch(p)
     return p.decision(event.id)
 

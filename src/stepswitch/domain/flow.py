@@ -120,13 +120,12 @@ def make_executable(p: Progress, *events: StepEvent) -> None:
     _dispatch(p, step, bound)
 
 
-def ask_again(p: Progress) -> None:
-    """Take the current step back where nobody has begun it, and it wants a lock that was taken from its execution."""
+def ask_again(p: Progress) -> bool:
+    """Let the current step ask for the lock that it wants, where nobody has begun it and the lock was taken from its execution; return whether it does."""
     if p.step.state is not StepState.EXECUTABLE or p.head.awaited_lock is not None:
-        return
+        return False
     locking.ask(p, p.workflow.steps[p.step.step_id], p.step.inputs)
-    if p.head.awaited_lock is not None:
-        p.cancel()
+    return p.head.awaited_lock is not None
 
 
 def dispatch(p: Progress) -> None:

@@ -353,7 +353,8 @@ def _break_lock(p: Progress, event: BreakLock) -> Decision:
     if lock is None:
         raise StateConflictError("the execution does not have this lock, or has it no more; look again")
     locking.break_(p, lock, event.user, event.reason)
-    flow.ask_again(p)
+    if flow.ask_again(p):
+        p.cancel()  # it is not to be taken by whoever was asked to
     return p.decision(event.id)
 
 
