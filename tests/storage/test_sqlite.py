@@ -59,7 +59,13 @@ async def test_a_commit_that_fails_leaves_all_of_its_batch_in_doubt(executions: 
     assert await stored(executions, "c") == [True]
 
 
-@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SAVEPOINT unit", "RELEASE unit", "ROLLBACK TO unit"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *("BEGIN IMMEDIATE", "SAVEPOINT batch", "RELEASE batch", "ROLLBACK TO batch"),
+        *("SAVEPOINT unit", "RELEASE unit", "ROLLBACK TO unit"),
+    ],
+)
 async def test_a_transaction_that_breaks_stores_nothing_and_the_next_one_works(
     executions: SqlExecutionStore, commits: Commits, statement: str
 ) -> None:
