@@ -19,6 +19,7 @@ from stepswitch.api.connections import WHEN_CUT, WHEN_KNOWN
 from stepswitch.api.operations import HEALTH_PATH
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.bootstrap.crowd import Crowd, Entry, without_share
+from stepswitch.bootstrap.held_heads import HeldHead
 from stepswitch.bootstrap.shares import SharedRequests, overloaded
 from stepswitch.domain.errors import (
     ErrorCode,
@@ -152,6 +153,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if size > self._bounds.head_bytes:
                 raise self._head_too_large()
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # whose answer is nothing but a head
+            self.cycle.transport = HeldHead(self.transport)  # type: ignore[assignment] # all that it is asked for
         self._reading, self._since, self._unused = _Reading.BODY, self.loop.time(), 0
         self._body_bytes, self._body_seconds, self._looked_at, self._is_known = 0, 0.0, self._since, False
 
