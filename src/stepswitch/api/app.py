@@ -65,6 +65,14 @@ class StepswitchApi(FastAPI):
             app = each.cls(app, *each.args, **each.kwargs)
         return app
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry out one request, past what FastAPI and Starlette do before it: they look for telemetry and a root path, and there is neither."""
+        if scope["type"] != "http" or self.middleware_stack is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         return self._description

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from stepswitch.domain.document import MAX_DEPTH
 from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError
@@ -36,13 +36,36 @@ async def read_json_as(request: Request, read: Callable[[Any], Read]) -> Read:
 
 async def read_optional_json_as(request: Request, read: Callable[[Any], Read]) -> Read:
     """Return what `read` makes of the body, or of an empty object where there is none; raises as `read_json` does, and as `read` does."""
-    return read(await read_json(request) if await request.body() else {})
+    body = await _whole(request)
+    if not body:
+        return read({})
+    _check_content_type(_content_type(request))
+    return read(await parsed_json(body))
 
 
 async def read_body(request: Request) -> bytes:
     """Return the body, which is said to be JSON; raises as `read_json` does."""
-    _check_content_type(request.headers.get("content-type"))
-    return await request.body()
+    _check_content_type(_content_type(request))
+    return await _whole(request)
+
+
+async def _whole(request: Request) -> bytes:
+    """Return all parts of a body: nearly always one. Starlette has a generator for it, which each request would pay for."""
+    parts: list[bytes] = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _content_type(request: Request) -> str | None:
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            return str(value, "latin-1")
+    return None
 
 
 async def parsed_json(body: bytes) -> Any:
