@@ -175,7 +175,8 @@ class Progress:
     def pause(self, message: str, code: ErrorCode | None = None) -> None:
         """Note that the execution waits for somebody, and why."""
         self.status = Status.PAUSED
-        self.change(pause_requested=False, pause_code=code)
+        if self.head.pause_requested or self.head.pause_code is not code:
+            self.change(pause_requested=False, pause_code=code)
         self.log(message)
 
     def decision(self, event_id: str | None, reply: Reply = Reply.DONE) -> Decision:

@@ -55,7 +55,7 @@ class ExecutionView:
     """An execution with its rows, masked. `steps` holds the current step execution too, in the order of their numbers."""
 
     head: Head
-    """Without the current step execution: that is the last of `steps`."""
+    """Its current step execution is the last of `steps`, and left out here where it may hold a secret."""
     compiled: Compiled
     steps: Sequence[tuple[StepExecution, Compiled]]
     """Each with the snapshot that it was made from."""
@@ -273,23 +273,29 @@ class Views:
         steps = [(step, snapshots[step.snapshot_id]) for step in all_steps]
         mask = Mask(self._secrets, head, [snapshots[head.snapshot_id], *(of for _, of in steps)], steps)
         masked = [(mask.step(step, of), of) for step, of in steps]
-        return changed(
-            self._view(head, snapshots[head.snapshot_id], mask, place, holder=holder),
-            steps=masked,
-            logs=[mask.entry(entry) for entry in logs],
-        )
+        shown = [mask.entry(entry) for entry in logs]
+        return self._view(head, snapshots[head.snapshot_id], mask, place, holder=holder, steps=masked, logs=shown)
 
     def _view(
-        self, head: Head, compiled: Compiled, mask: Mask, place: int | None, rows: Rows | None = None, *, holder: LockHolder | None = None
+        self,
+        head: Head,
+        compiled: Compiled,
+        mask: Mask,
+        place: int | None,
+        rows: Rows | None = None,
+        *,
+        holder: LockHolder | None = None,
+        steps: Sequence[tuple[StepExecution, Compiled]] = (),
+        logs: Sequence[LogEntry] = (),
     ) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
-            head=changed(mask.head(head, compiled), current=None),
+            head=mask.head(head, compiled),
             compiled=compiled,
-            steps=(),
-            logs=(),
+            steps=steps,
+            logs=logs,
             outputs=mask.values(outputs, compiled.secret_names),
-            waiting_for=tuple(changed(each, name=mask.text(each.name)) for each in self.waiting_for(head, compiled, holder)),
+            waiting_for=tuple(_masked(each, mask) for each in self.waiting_for(head, compiled, holder)),
             queue_position=place if head.status is Status.QUEUED else None,
             masker=self._secrets.masker,
             rows=rows,
@@ -327,6 +333,11 @@ class Views:
 def is_settled(status: Status) -> bool:
     """Return whether nothing goes on by itself: an execution has ended, or waits for somebody."""
     return status in ENDED or status is Status.PAUSED
+
+
+def _masked(waiting: WaitingFor, mask: Mask) -> WaitingFor:
+    name = mask.text(waiting.name)
+    return waiting if name is waiting.name else changed(waiting, name=name)
 
 
 def behind(head: Head) -> int:
