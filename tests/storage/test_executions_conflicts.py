@@ -25,6 +25,23 @@ async def test_creating_twice_changes_nothing(executions: SqlExecutionStore, dat
     assert await everything(database) == before
 
 
+async def test_a_snapshot_that_went_with_its_last_execution_is_stored_with_the_next_one(executions: SqlExecutionStore) -> None:
+    for name in ("e1", "e2"):  # the second one finds it there
+        await executions.create(save_of(head(id=name)), SNAPSHOT)
+    for name in ("e1", "e2"):
+        await executions.delete(name)
+    assert await executions.snapshot(SNAPSHOT.id) is None
+    await executions.create(save_of(head(id="e3")), SNAPSHOT)
+    assert await executions.snapshot(SNAPSHOT.id) == SNAPSHOT
+
+
+async def test_a_snapshot_that_goes_while_an_execution_is_made_of_it_is_stored_with_that(executions: SqlExecutionStore) -> None:
+    await executions.create(save_of(head(id="e1")), SNAPSHOT)
+    await asyncio.gather(executions.delete("e1"), executions.create(save_of(head(id="e2")), SNAPSHOT))
+    assert await executions.load("e2") is not None
+    assert await executions.snapshot(SNAPSHOT.id) == SNAPSHOT
+
+
 async def test_a_save_over_an_older_version_changes_nothing(executions: SqlExecutionStore, database: Database) -> None:
     first = head()
     await executions.create(save_of(first), SNAPSHOT)

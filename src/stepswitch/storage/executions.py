@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, not_, or_, select, union, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from stepswitch.domain.errors import VersionConflictError
 from stepswitch.domain.execution import ENDED, Head, LogEntry, StepExecution
 from stepswitch.domain.states import StepState
 from stepswitch.domain.values import Value
@@ -15,7 +16,7 @@ from stepswitch.engine.records import WHOLE_LOG, Creation, LogPage, OpenClaim, R
 from stepswitch.storage.audit import write_audited
 from stepswitch.storage.commits import lines_op, removal_ops, save_op
 from stepswitch.storage.database import Database, Op, Query, Row, Statement
-from stepswitch.storage.documents import dump_document, snapshot_in
+from stepswitch.storage.documents import snapshot_in
 from stepswitch.storage.encoding import (
     Apart,
     Large,
@@ -33,10 +34,11 @@ from stepswitch.storage.encoding import (
 from stepswitch.storage.file_uses import add_uses, change_uses, drop_uses, execution_owner
 from stepswitch.storage.locks import lock_ops
 from stepswitch.storage.logs import are_logged, log_ops, read_logs
-from stepswitch.storage.places import head_place, large_place, snapshot_place, steps_place
+from stepswitch.storage.places import head_place, large_place, steps_place
 from stepswitch.storage.requests import add_mark
 from stepswitch.storage.searched import searched_context
-from stepswitch.storage.tables import claims, executions, large_values, locks, logs, snapshot_uses, snapshots, step_executions
+from stepswitch.storage.snapshots import StoredSnapshots, add_snapshot, drop_snapshots, if_there, snapshot_query
+from stepswitch.storage.tables import claims, executions, large_values, locks, logs, snapshot_uses, step_executions
 
 _E, _S, _C, _U = executions.c, step_executions.c, claims.c, snapshot_uses.c
 _DIGESTS_AT_ONCE: Final = 200
@@ -47,7 +49,10 @@ _CHANGED: Final = (
     *("version", "status", "snapshot_id", "end_time", "retained_til"),
     *("runnable_since", "not_before", "cleanup_number", "awaits", "awaits_until", "body", "sealed_with"),
 )
-_INSERT: Final = Statement(insert(executions))
+_INSERT: Final = Statement(
+    insert(executions).values({**{each.name: bindparam(each.name, type_=each.type) for each in _E}, "snapshot_id": if_there("snapshot_id")})
+)
+"""Refused, for a column that cannot be NULL, where its snapshot is not there."""
 _UPDATE: Final = Statement(
     update(executions)
     .where(_E.id == bindparam("the_id"), _E.version == bindparam("read_version"))
@@ -58,7 +63,6 @@ _UPDATE: Final = Statement(
         }
     )
 )
-_ADD_SNAPSHOT: Final = Statement(upsert(snapshots).on_conflict_do_nothing())
 _KEEP_USE: Final = Statement(
     upsert(snapshot_uses)
     .from_select(["snapshot_id", "execution_id"], select(_E.snapshot_id, _E.id).where(_E.id == bindparam("execution_id")))
@@ -72,7 +76,6 @@ _END_CLAIM: Final = Statement(delete(claims).where(_C.execution_id == bindparam(
 _SIGN: Final = Statement(update(claims).where(_C.nonce == bindparam("the_nonce")).values(last_sign=bindparam("now")))
 
 _HEAD: Final = Statement(select(_E.body, _E.tenant).where(_E.id == bindparam("id")))
-_SNAPSHOT: Final = Statement(select(snapshots.c.tenant, snapshots.c.body).where(snapshots.c.id == bindparam("id")))
 _SIZES: Final = (
     select(_S.first, (func.sum(func.length(_S.body)).over(order_by=_S.first) - func.length(_S.body)).label("before"))
     .where(
@@ -135,18 +138,6 @@ _DELETES: Final = tuple(
         (executions, _E.id),
     )
 )
-_USED: Final = union(
-    select(_E.snapshot_id).where(_E.id == bindparam("execution_id")),
-    select(_U.snapshot_id).where(_U.execution_id == bindparam("execution_id")),
-)
-_DROP_SNAPSHOTS: Final = Statement(
-    delete(snapshots).where(
-        snapshots.c.id.in_(_USED),
-        not_(exists().where(_E.snapshot_id == snapshots.c.id, _E.id != bindparam("execution_id"))),
-        not_(exists().where(_U.snapshot_id == snapshots.c.id, _U.execution_id != bindparam("execution_id"))),
-    )
-)
-"""Remove the snapshots that only this execution has; before its own rows go."""
 
 
 class SqlExecutionStore:
@@ -154,15 +145,24 @@ class SqlExecutionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._stored = StoredSnapshots()
 
     # --- writing ---
 
     async def create(self, save: Save, snapshot: Snapshot, mark: RequestMark | None = None) -> None:
         """See `ExecutionStore`."""
-        marks = [] if mark is None else [add_mark(mark)]
-        await write_audited(self._database, [*self._creation(save, snapshot), *marks], save.entry)
+        ops = [*self._creation(save), *(() if mark is None else (add_mark(mark),))]
+        if snapshot.id in self._stored:
+            try:
+                await write_audited(self._database, ops, save.entry)
+            except VersionConflictError:  # perhaps because the snapshot is gone
+                self._stored.discard(snapshot.id)
+            else:
+                return
+        await write_audited(self._database, [add_snapshot(snapshot), *ops], save.entry)
+        self._stored.add(snapshot.id)
 
-    def _creation(self, save: Save, snapshot: Snapshot) -> list[Op]:
+    def _creation(self, save: Save) -> list[Op]:
         head = save.head
         large = self._large(head)
         row = {
@@ -177,16 +177,16 @@ class SqlExecutionStore:
             "context": searched_context(save.searched_context),
         }
         uses = add_uses(head.tenant, execution_owner(head.id), set(head.attachments.values()))
-        return [_add_snapshot(snapshot), Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses]
+        return [Op(_INSERT, row, 1, _place_of(head)), *_row_ops(save, large), *uses]
 
     async def save(self, save: Save, snapshot: Snapshot | None = None, creation: Creation | None = None) -> None:
         """See `ExecutionStore`."""
         head = save.head
         large = self._large(head)
         row = {**_columns(save, large), "the_id": head.id, "read_version": head.version - 1}
-        edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), _add_snapshot(snapshot)]
+        edit = [] if snapshot is None else [Op(_KEEP_USE, {"execution_id": head.id}), add_snapshot(snapshot)]
         uses = change_uses(save) if save.taken_files or save.left_files else ()
-        made = [] if creation is None else self._creation(creation.save, creation.snapshot)
+        made = [] if creation is None else [add_snapshot(creation.snapshot), *self._creation(creation.save)]
         ops = [*edit, Op(_UPDATE, row, 1, _place_of(head)), *_row_ops(save, large), *uses, *made]
         await write_audited(self._database, ops, save.entry if creation is None else creation.save.entry)
 
@@ -210,7 +210,7 @@ class SqlExecutionStore:
 
     async def delete(self, execution_id: str, entry: Entry | None = None) -> None:
         """See `ExecutionStore`."""
-        ops = [Op(statement, {"execution_id": execution_id}) for statement in (_DROP_SNAPSHOTS, *_DELETES)]
+        ops = [drop_snapshots(execution_id), *(Op(statement, {"execution_id": execution_id}) for statement in _DELETES)]
         await write_audited(self._database, [*removal_ops(execution_id), *ops, drop_uses(execution_owner(execution_id))], entry)
 
     # --- reading ---
@@ -237,8 +237,7 @@ class SqlExecutionStore:
 
     async def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See `ExecutionStore`."""
-        query = Query(_SNAPSHOT, {"id": snapshot_id}, place=lambda row: snapshot_place(row[0], snapshot_id))
-        (found,) = await self._database.read([query])
+        (found,) = await self._database.read([snapshot_query(snapshot_id)])
         return Snapshot(snapshot_id, found[0][0], **snapshot_in(found[0][1])) if found else None
 
     async def steps(self, execution_id: str, first: int = 0, count: int = 1_000, limit_bytes: int = 8_000_000) -> Sequence[StepExecution]:
@@ -351,11 +350,6 @@ def _columns(save: Save, large: Large) -> dict[str, Any]:
         "awaits_until": None if child is None or child.is_overdue else child.deadline,
         "body": dump_head(head, large),
     }
-
-
-def _add_snapshot(snapshot: Snapshot) -> Op:
-    row = {"id": snapshot.id, "tenant": snapshot.tenant, "body": dump_document(snapshot)}
-    return Op(_ADD_SNAPSHOT, row, place=snapshot_place(snapshot.tenant, snapshot.id) if snapshot.is_confidential else None)
 
 
 def _row_ops(save: Save, large: Large) -> list[Op]:
