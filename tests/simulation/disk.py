@@ -28,7 +28,7 @@ class Disk:
 
     def _fetch(self, query: Query) -> Sequence[Row]:
         statement = query.statement.compiled(DIALECT)
-        return opened(self._connection.execute(statement.text, statement.params(query.params)).fetchall(), query.place, self.sealer)
+        return opened(self._connection.execute(statement.text, statement.values(query.params)).fetchall(), query.place, self.sealer)
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
         """Return what a query in SQL finds."""

@@ -396,8 +396,7 @@ class Explaining:
     def note(self, queries: Sequence[Query]) -> None:
         for query in queries:
             statement = query.statement.compiled(DIALECT)
-            params = statement.params(query.params)
-            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", params).fetchall()
+            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values(query.params)).fetchall()
             self.plans.append("; ".join(row[3] for row in plan))
 
     async def close(self) -> None:

@@ -162,9 +162,9 @@ async def test_nobody_counts_further_than_is_said(database: Database, queue: Sql
 
 @pytest.mark.parametrize("asked", [queues._RUNNABLE, queues._COUNT_BETWEEN, queues._COUNTS, queues._COUNT_ALL, queues._COUNT_OF_TENANT])
 def test_the_queue_is_read_from_its_index_alone_and_in_its_order(path: Path, asked: Statement) -> None:
-    compiled = asked.element.compile(dialect=DIALECT).params
+    compiled = asked.compiled(DIALECT)
     connection = connect(path)
-    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked.compiled(DIALECT).text}", dict.fromkeys(compiled, 1))]
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", [1] * len(compiled.names))]
     connection.close()
     read = [line for line in plan if line.split()[1] == "executions"]
     assert len(read) == 1

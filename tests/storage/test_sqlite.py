@@ -15,6 +15,7 @@ from stepswitch.storage import commits as commit_statements
 from stepswitch.storage import executions as statements
 from stepswitch.storage import files as file_statements
 from stepswitch.storage import logs as log_statements
+from stepswitch.storage import snapshots as snapshot_statements
 from stepswitch.storage import sqlite
 from stepswitch.storage.database import Op, Query, Statement
 from stepswitch.storage.executions import SqlExecutionStore
@@ -330,7 +331,7 @@ _SORTING = {"_STEPS", "_LINES", *(f"_PAGES[{order}]" for order in log_statements
 """They sort one page, or its sizes."""
 HOT = {
     f"{module.__name__.rsplit('.', 1)[-1]}.{name}": statement
-    for module in (statements, file_statements, commit_statements, log_statements)
+    for module in (statements, snapshot_statements, file_statements, commit_statements, log_statements)
     for name, statement in vars(module).items()
     if isinstance(statement, Statement) and name not in _BOUNDED
 }
@@ -341,9 +342,8 @@ HOT |= {f"logs._PAGES[{order}]": statement for order, statement in log_statement
 @pytest.mark.parametrize("name", sorted(HOT))
 def test_no_statement_reads_a_whole_table(path: Path, name: str) -> None:
     connection = connect(path)
-    text = HOT[name].compiled(DIALECT).text
-    compiled = HOT[name].element.compile(dialect=DIALECT).params
-    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(compiled, 1))]
+    asked = HOT[name].compiled(DIALECT)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked.text}", [1] * len(asked.names))]
     connection.close()
     tables = {
         "workflows",

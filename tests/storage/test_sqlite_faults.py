@@ -147,7 +147,9 @@ async def test_a_writer_that_meets_the_damage_first_says_so_too(database: Sqlite
 def test_a_checksum_stands_behind_bytes_and_behind_nothing_else() -> None:
     given = {"execution_id": "e1", "first": 1, "body": b"abc"}
     statement = Statement(insert(step_executions))
-    text, params = sealed(statement.compiled(DIALECT), Op(statement, given), NO_KEYS)
+    compiled = statement.compiled(DIALECT)
+    text, values = sealed(compiled, Op(statement, given), NO_KEYS)
+    params = dict(zip(compiled.names, values, strict=True))
     assert text.startswith("INSERT INTO step_executions")
     assert len(params["body"]) == 3 + SEAL_BYTES
     assert {**params, "body": b"abc"} == {**given, "sealed_with": None}

@@ -51,8 +51,8 @@ async def test_there_is_a_tenant_as_soon_as_it_has_a_user(database: Database) ->
 @pytest.mark.parametrize("asked", [*usage._OF_ONE, *usage._OF_EACH])
 def test_whatever_is_counted_is_counted_in_an_index(path: Path, asked: Statement) -> None:
     connection = connect(path)
-    compiled = asked.element.compile(dialect=DIALECT).params
-    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked.compiled(DIALECT).text}", dict.fromkeys(compiled, 1))]
+    compiled = asked.compiled(DIALECT)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", [1] * len(compiled.names))]
     connection.close()
     read = [line for line in plan if line.split()[1] in ("executions", "files")]
     assert len(read) == 1, plan

@@ -13,6 +13,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+from stepswitch.domain.errors import StoreError
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
 
@@ -23,15 +24,23 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The SQL of a statement with named parameters, the values that stand in it, and which of its parameters are bytes."""
+    """The SQL of a statement, the names of its parameters in their order, the values that stand in it, and which of its parameters are bytes.
+
+    The driver is given values in their order: for a name it looks through all names, each time that the statement is executed.
+    """
 
     text: str
+    names: Sequence[str]
     constants: Mapping[str, Any]
     binary: frozenset[str]
 
-    def params(self, given: Params) -> Params:
-        """Return `given` with the values that stand in the statement itself."""
-        return {**self.constants, **given} if self.constants else given
+    def values(self, given: Params) -> Sequence[Any]:
+        """Return the values of all parameters: those that are given, and those that stand in the statement itself; raises StoreError where one is missing."""
+        all_given = {**self.constants, **given} if self.constants else given
+        try:
+            return [all_given[name] for name in self.names]
+        except KeyError as error:
+            raise StoreError(f"a statement was not given its parameter {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,9 @@ class Statement:
         if found is None:
             compiled = self.element.compile(dialect=dialect)
             constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
-            found = self._compiled[dialect.name] = Compiled(str(compiled), constants, _binary(compiled))
+            found = self._compiled[dialect.name] = Compiled(
+                str(compiled), tuple(getattr(compiled, "positiontup", None) or ()), constants, _binary(compiled)
+            )
         return found
 
 

@@ -6,11 +6,11 @@ what went there, or is refused. An encrypted body begins with a byte that no oth
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from stepswitch.domain.errors import DamagedError, StoreError
 from stepswitch.engine.encryption import Sealer
-from stepswitch.storage.database import Compiled, Op, Params, Row
+from stepswitch.storage.database import Compiled, Op, Row
 from stepswitch.storage.sqlite_faults import DAMAGED
 
 SEAL_BYTES: Final = 4
@@ -20,9 +20,9 @@ _CRC_OF_ENCRYPTED: Final = zlib.crc32(ENCRYPTED)
 SEALED_WITH: Final = "sealed_with"
 
 
-def sealed(statement: Compiled, op: Op, sealer: Sealer) -> tuple[str, Params]:
-    """Return a statement that writes, and its parameters: what is bytes is encrypted where it has a place, with a CRC-32 behind it."""
-    params = {SEALED_WITH: None, **statement.constants, **op.params}
+def sealed(statement: Compiled, op: Op, sealer: Sealer) -> tuple[str, Sequence[Any]]:
+    """Return a statement that writes, and the values of its parameters: what is bytes is encrypted where it has a place, with a CRC-32 behind it."""
+    params = {SEALED_WITH: None, **op.params}
     for name in statement.binary:
         value = params.get(name)
         if value is not None:
@@ -31,7 +31,7 @@ def sealed(statement: Compiled, op: Op, sealer: Sealer) -> tuple[str, Params]:
             else:
                 value, params[SEALED_WITH] = sealer.seal(value, op.place)
                 params[name] = b"".join((ENCRYPTED, value, zlib.crc32(value, _CRC_OF_ENCRYPTED).to_bytes(SEAL_BYTES)))
-    return statement.text, params
+    return statement.text, statement.values(params)
 
 
 def opened(rows: Sequence[Row], place: Callable[[Row], bytes] | None, sealer: Sealer) -> Sequence[Row]:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import text
@@ -22,7 +22,7 @@ from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.encryption import Sealer
 from stepswitch.storage.audit_rows import Prepared, add_records, prepared
-from stepswitch.storage.database import Moment, Op, Params, Query, Row, Statement
+from stepswitch.storage.database import Moment, Op, Query, Row, Statement
 from stepswitch.storage.seals import NO_KEYS, sealed
 from stepswitch.storage.sqlite_connections import DIALECT, connect, keep_pages
 from stepswitch.storage.sqlite_faults import NO_SUCH_KEY, in_words, is_busy, refusal_of
@@ -52,7 +52,7 @@ _Done = Sequence[int] | StoreError
 class _Unit:
     """One unit of work: what is executed, and who waits for it."""
 
-    steps: Sequence[tuple[str, Params, int | None]]
+    steps: Sequence[tuple[str, Sequence[Any], int | None]]
     record: Prepared | None
     done: "asyncio.Future[Sequence[int]]"
 
@@ -277,8 +277,8 @@ def _carry_out(connection: sqlite3.Connection, unit: _Unit) -> _Done:
 def _executed(connection: sqlite3.Connection, unit: _Unit) -> Sequence[int]:
     """Return how many rows each statement of a unit has changed; raises VersionConflictError where that is not what was expected."""
     counts = []
-    for statement, params, expect in unit.steps:
-        count = connection.execute(statement, params).rowcount
+    for statement, values, expect in unit.steps:
+        count = connection.execute(statement, values).rowcount
         if expect is not None and count != expect:
             raise VersionConflictError("the row is no longer the one that was read")
         counts.append(count)

@@ -24,7 +24,7 @@ class _Dialect(SQLiteDialect_pysqlite):
     statement_compiler = _Compiler
 
 
-DIALECT: Final = _Dialect(paramstyle="named")
+DIALECT: Final = _Dialect(paramstyle="qmark")
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",

@@ -89,7 +89,7 @@ def fetch(connection: sqlite3.Connection, query: Query, sealer: Sealer) -> Seque
         deadline = time.monotonic() + query.limit_seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, OPERATIONS_BETWEEN_LOOKS)
     try:
-        rows = connection.execute(statement.text, statement.params(query.params)).fetchall()
+        rows = connection.execute(statement.text, statement.values(query.params)).fetchall()
         return opened(rows, query.place, sealer)
     except NO_SUCH_KEY:
         return []
