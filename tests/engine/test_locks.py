@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from stepswitch.domain.errors import DamagedError, ErrorCode
 from stepswitch.domain.events import Abort, BreakLock, Pause, Resume
@@ -126,9 +127,27 @@ async def test_two_that_take_two_locks_in_opposite_order_do_not_wait_for_ever(li
     assert failed.current is not None
     assert failed.current.error is not None
     assert failed.current.error.code is ErrorCode.DEADLOCK
-    assert f"execution {one} waits for 'y'" in failed.current.error.message
-    assert "this execution has 'y'" in failed.current.error.message
+    assert "'x' would never be free, for this execution has 'y', and whoever has 'x' waits for that" in failed.current.error.message
     assert await line.has(one) == ["x", "y"], "whoever has waited longer goes on"
+
+
+async def test_who_fails_in_a_circle_is_told_no_other_execution_and_no_lock_but_his_own_and_the_log_of_the_service_has_them(
+    line: Line,
+) -> None:
+    circle = [("x", "y"), ("y", "core of another customer"), ("core of another customer", "x")]
+    one, two, three = [await line.queue(locked("a", "b", locks={"a": has, "b": wants})) for has, wants in circle]
+    await line.step(two)
+    await line.step(three)
+    with capture_logs() as logs:
+        await line.step(one)
+    failed = await line.head(one)
+    assert failed.current is not None
+    assert failed.current.error is not None
+    told = failed.current.error.message + "".join(entry.message for entry in (await line.rig.store.logs(one))[0])
+    assert "'y' would never be free, for this execution has 'x', and whoever has 'y' waits for that, himself or by way of others" in told
+    assert [each for each in (two, three, "core of another customer") if each in told] == []
+    (said,) = [entry for entry in logs if "waited for each other" in entry["event"]]
+    assert (said["execution"], said["others"]) == (one, [two, three])
 
 
 async def test_attempts_that_ask_in_vain_again_are_used_up_and_nobody_waits_for_ever(line: Line) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from stepswitch.domain.errors import NotFoundError, StepswitchError
-from stepswitch.domain.events import Decision, LockGiven, LocksInCircle
+from stepswitch.domain.events import Decision, LockGiven, LocksInCircle, Reply
 from stepswitch.domain.execution import Head
 from stepswitch.domain.locks import Lock
 from stepswitch.engine.conductor import Conductor
@@ -113,8 +113,15 @@ class LockLines:
         victim = next((head for head in heads if head.id == last.execution_id), None)
         if victim is None or victim.current is None:
             return
-        told = _told(victim, [head for head in heads if head.id != victim.id])
-        await self._apply(last, LocksInCircle(f"circle:{last.place}", victim.current.number, victim.current.attempt, last.key, told))
+        others = [head for head in heads if head.id != victim.id]
+        event = LocksInCircle(f"circle:{last.place}", victim.current.number, victim.current.attempt, last.key, _told(victim, others))
+        decision = await self._apply(last, event)
+        if decision is not None and decision.reply is Reply.DONE:
+            _log.warning(
+                "executions waited for each other's locks; the one that asked last fails there",
+                execution=victim.id,
+                others=[head.id for head in others],
+            )
 
     async def _circle(self, place: LockPlace) -> Sequence[LockPlace]:
         """Return the places of those who wait for each other, where the one at `place` leads to such; nothing where the last one of the chain waits for nobody."""
@@ -145,18 +152,19 @@ class LockLines:
 
 
 def _told(victim: Head, others: Sequence[Head]) -> str:
+    """Return why a step fails, for whoever may read it: of others, who may be none of his business, neither their ids nor what else they wait for."""
+    wanted = _name(victim.awaited_lock)
     if not others:
         return (
-            f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for an execution has it that waits for this one; "
+            f"nothing was sent: the lock {wanted} would never be free, for an execution has it that waits for this one; "
             "let only one of the two workflows ask for it"
         )
-    wanted = {head.awaited_lock for head in others}
-    has = ", ".join(sorted(_name(lock) for lock in victim.locks if lock in wanted))
-    who_has = f"this execution has {has}" if has else "an execution that waits for this one has another one"
-    waits = "; ".join(f"execution {head.id} waits for {_name(head.awaited_lock)}" for head in others)
+    waited_for = {head.awaited_lock for head in others}
+    has = ", ".join(sorted(_name(lock) for lock in victim.locks if lock in waited_for))
+    who_has = f"this execution has {has}" if has else "an execution that waits for this one has a lock"
     return (
-        f"nothing was sent: the lock {_name(victim.awaited_lock)} would never be free, for {who_has}, and {waits}; "
-        "let both workflows ask for their locks in the same order"
+        f"nothing was sent: the lock {wanted} would never be free, for {who_has}, and whoever has {wanted} waits for that, himself or by way "
+        "of others; let all workflows ask for their locks in the same order"
     )
 
 
