@@ -92,13 +92,14 @@ class Scripted:
 
 
 class Numbers:
-    """Ids that can be read."""
+    """Ids that can be read; those of one epoch are not those of another."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: str) -> None:
+        self._begins = f"{epoch}-id" if epoch else "id"
         self._numbers = itertools.count(1)
 
     def new(self) -> str:
-        return f"id-{next(self._numbers)}"
+        return f"{self._begins}-{next(self._numbers)}"
 
 
 class Refusing:
@@ -209,9 +210,9 @@ class Known:
 
 
 class House:
-    """Everything wired. `dispatcher` is not started: tests carry out tasks themselves, or start it."""
+    """Everything wired, in the `epoch` of the store. `dispatcher` is not started: tests carry out tasks themselves, or start it."""
 
-    def __init__(self, database: Database, directory: Path) -> None:
+    def __init__(self, database: Database, directory: Path, epoch: str = "") -> None:
         self.clock = FakeClock()
         self.database = Refusing(database)
         self.credentials = Opener()
@@ -221,8 +222,8 @@ class House:
         self.remote = Scripted("REMOTE", outlives=True)
         self.copy = Scripted("COPY", outlives=True, device_input="where")
         types = {each.signature.name: each for each in (self.ask, self.safe, self.remote, self.copy)}
-        ids, secrets = Numbers(), Masking()
-        self.rules = Rules(collect(tuple(each.signature for each in types.values())))
+        ids, secrets = Numbers(epoch), Masking()
+        self.rules = Rules(collect(tuple(each.signature for each in types.values())), epoch=epoch)
         self.store = SqlExecutionStore(self.database)
         snapshots = Snapshots(self.store)
         self.conductor = Conductor(self.store, snapshots, self.rules, self.clock)

@@ -180,7 +180,7 @@ def _claimed(p: Progress, event: Claimed) -> Decision:
     started = _began(p, event.started)
     p.start(started)
     limit = time_limit_seconds(p.workflow, p.rules.types, p.step.step_id, is_look=event.look > 0, device_seconds=event.device_seconds)
-    claim = Claim(event.nonce, event.instance, deadline=p.clock + round((limit + DEADLINE_GRACE_SECONDS) * 1000))
+    claim = Claim(event.nonce, event.instance, deadline=p.clock + round((limit + DEADLINE_GRACE_SECONDS) * 1000), epoch=event.epoch)
     taken = replace(work, state=advance(work.state, StepEvent.CLAIMED), claimed_time=started, claim=claim)
     _put(p, taken)
     return p.decision(event.id, Reply.GRANTED)

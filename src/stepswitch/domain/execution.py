@@ -115,6 +115,8 @@ class Claim:
     nonce: str
     instance: str
     deadline: int
+    epoch: str = ""
+    """The epoch in which it was given: a part of the name under which the attempt makes things at its target. An execution may have another one by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class Leftover:
     """Whether what its type starts elsewhere does not end with the process that held the claim: somebody has to remove it there."""
     is_execution: bool = False
     """Whether it is an execution that the step waited for, which has still to be stopped: `nonce` is its id."""
+    epoch: str = ""
+    """That of its claim: by its name it is looked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,9 @@ class Progress:
         if claim is not None:
             signature = self.signature(self.workflow.steps[self.step.step_id])
             outlives = signature is not None and signature.outlives
-            left = Leftover(self.step.number, claim.nonce, claim.instance, self.only_computes, self.step.look_number, outlives)
+            left = Leftover(
+                self.step.number, claim.nonce, claim.instance, self.only_computes, self.step.look_number, outlives, epoch=claim.epoch
+            )
             self.change(left_behind=(*self.head.left_behind, left))
 
     def leave_child(self) -> None:

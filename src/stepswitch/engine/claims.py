@@ -144,7 +144,7 @@ class Claims:
         work = step.probe if left.look and step.probe is not None else step
         task = Task(
             execution_id, step.number, step.attempt, TaskKind.STEP, step.since,
-            device=work.device, epoch=head.epoch, look=left.look, tenant=head.tenant,
+            device=work.device, epoch=left.epoch, look=left.look, tenant=head.tenant,
         )  # fmt: skip
         return self._grant(task, head, compiled, nonce, step)
 

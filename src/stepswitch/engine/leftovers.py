@@ -1,11 +1,16 @@
 """Says where something may be left behind, in words for an execution's log: at which step, which attempt at it, and at what target. Called by `steering`, `claims` and `worker`."""
 
 from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
 
 from stepswitch.domain.execution import Head, Leftover, StepExecution
 from stepswitch.domain.step_types import StepTypes
 from stepswitch.engine.ports import ExecutionStore
 from stepswitch.engine.snapshots import Snapshots
+
+EPOCH_DIGITS: Final = 8
+"""How much of an epoch is in a name: of two restores of one store nobody expects the same."""
 
 
 class Leftovers:
@@ -28,7 +33,7 @@ class Leftovers:
         if left.only_computes:
             return told
         where = await self._where(step, left)
-        name = f", under the name {attempt_name(head.id, step.number, step.attempt, left.look)}" if left.outlives else ""
+        name = f", under the name {attempt_name(head.id, step.number, step.attempt, left.look, left.epoch)}" if left.outlives else ""
         return told + (f", at {where}" if where else "") + name
 
     async def _where(self, step: StepExecution, left: Leftover) -> str:
@@ -51,6 +56,11 @@ async def step_of(store: ExecutionStore, head: Head, number: int) -> StepExecuti
     return next(iter(await store.steps(head.id, number, 1)), None)
 
 
-def attempt_name(execution_id: str, number: int, attempt: int, look: int) -> str:
-    """Return by which name an attempt, or a look of its probe, makes things at its target; see `StepContext.attempt_name`."""
-    return f"{execution_id}-{number}-{attempt}" + (f"-{look}" if look else "")
+def attempt_name(execution_id: str, number: int, attempt: int, look: int, epoch: str) -> str:
+    """Return by which name an attempt, or a look of its probe, makes things at its target; see `StepContext.attempt_name`.
+
+    After a restore the numbers begin again where the backup had them: without its epoch an attempt would have the name of another one, which the
+    lost time has made. It is shortened, since names in clusters have an end; before the first restore it is empty, and no part of the name.
+    """
+    numbers = f"{execution_id}-{number}-{attempt}" + (f"-{look}" if look else "")
+    return f"{numbers}-e{sha256(epoch.encode()).hexdigest()[:EPOCH_DIGITS]}" if epoch else numbers

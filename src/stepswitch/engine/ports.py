@@ -256,9 +256,9 @@ class StepContext(Protocol):
 
     @property
     def attempt_name(self) -> str:
-        """A name for what the attempt makes elsewhere, of execution, step number and attempt: `execution_id`, a dash, and the rest.
+        """A name for what the attempt makes elsewhere, of execution, step number, attempt and epoch: `execution_id`, a dash, and the rest.
 
-        Whatever bears the name of the execution and another rest was left behind by an earlier attempt.
+        Whatever bears the name of the execution and another rest was left behind by an earlier attempt, or by one of the time that a restore has undone.
         """
 
     @property

@@ -194,7 +194,7 @@ class Attempt:
     def attempt_name(self) -> str:
         """See `StepContext`."""
         task = self.grant.task
-        return attempt_name(task.execution_id, task.number, task.attempt, task.look)
+        return attempt_name(task.execution_id, task.number, task.attempt, task.look, task.epoch)
 
     @property
     def time_limit_seconds(self) -> float:
