@@ -4,7 +4,9 @@ Each fault happens to a real service with a real OpenSSH server to act on, and p
 """
 
 import asyncio
+import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +21,8 @@ import pytest
 
 from stepswitch.bootstrap import back_up, restore
 from stepswitch.config.settings import Settings
+from stepswitch.storage.sqlite_connections import connect
+from stepswitch.storage.sqlite_faults import is_full
 from tests.chaos.conftest import Prepared
 from tests.chaos.mortal import PASSWORD, Mortal
 from tests.chaos.service import bring_key
@@ -56,6 +60,17 @@ def small_disk(place: Path) -> Iterator[bool]:
             subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+def fill(filler: Path) -> None:
+    """Let a file take all the room that a disk has."""
+    size = 65_536
+    with filler.open("ab", buffering=0) as taking:
+        while size:
+            try:
+                taking.write(b"\0" * size)
+            except OSError:
+                size //= 2
+
+
 class FullDisk:
     """A disk that is full when a test says so: really, else by a limit on the size of the service's files."""
 
@@ -64,18 +79,13 @@ class FullDisk:
         self._filler = place / "filler"
         self._is_real = is_real
         self.reason = "the disk is full" if is_real else "the disk is faulty, or a limit on the size of files is reached"
+        self.became = "nothing was stored" if is_real else "it may have been stored, or not"
 
     def fill(self) -> None:
-        if not self._is_real:
+        if self._is_real:
+            fill(self._filler)
+        else:
             self._stage.service.limit(resource.RLIMIT_FSIZE, 4096)
-            return
-        size = 65_536
-        with self._filler.open("ab", buffering=0) as filler:
-            while size:
-                try:
-                    filler.write(b"\0" * size)
-                except OSError:
-                    size //= 2
 
     def make_room(self) -> None:
         if self._is_real:
@@ -103,7 +113,9 @@ def full_disk(stage: Stage, disk: FullDisk) -> None:
     under_way = stage.queue(workflow_id)
     with gate.open("w") as writer:
         disk.fill()
-        assert is_refused(stage.call("PUT", "/workflowExecution", stage.request(workflow_id)))
+        refused = stage.call("PUT", "/workflowExecution", stage.request(workflow_id))
+        assert is_refused(refused)
+        assert disk.became in refused.text
         draft = {"workflow": '{"name":"n","version":"1","schemaVersion":"3.0"}'}
         assert is_refused(stage.service.client.post(f"{ROOT}/workflow", data=draft, files={"files": FILE}))
         state = health(stage)
@@ -121,6 +133,46 @@ def full_disk(stage: Stage, disk: FullDisk) -> None:
     assert len(stage.call("GET", "/workflow").json()) == 1
     later = stage.queue(stage.store("echo three"))
     assert stage.settled(later)["status"] == "COMPLETED"
+
+
+def test_a_commit_that_a_full_disk_has_cut_off_is_none_also_after_a_crash(tmp_path: Path) -> None:
+    """Wherever in it the disk was full: whoever asked is told that nothing was stored, so nothing may come to light from the files alone."""
+    place, commits = tmp_path / "small", 40
+    with small_disk(place) as is_real:
+        if not is_real:
+            pytest.skip("this machine lets nobody make a small disk")
+        with closing(connect(place / "d.db")) as service:
+            service.execute("CREATE TABLE stored (name INTEGER PRIMARY KEY, body BLOB)")
+            stored = {name for name in range(commits) if has_room_for(name, place, tmp_path)}
+    assert 0 < len(stored) < commits
+
+
+def has_room_for(name: int, place: Path, aside: Path) -> bool:
+    """Store something where the disk has room for up to four pages more; return whether it was, as it is seen after a crash, too."""
+    filler = place / "filler"
+    fill(filler)
+    os.truncate(filler, filler.stat().st_size - 4096 * (name % 5))
+    with closing(connect(place / "d.db")) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO stored VALUES (?, ?)", (name, os.urandom(200 + name * 997)))
+        refusal: sqlite3.Error | None = None
+        try:
+            writer.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            refusal = error
+        assert refusal is None or (is_full(refusal), writer.in_transaction) == (True, False)
+        is_stored = refusal is None
+        assert (name in names_after_crash(place, aside / f"crashed{name}")) == is_stored
+    return is_stored
+
+
+def names_after_crash(place: Path, copy: Path) -> set[int]:
+    """Return what is read from the files alone."""
+    copy.mkdir()
+    for name in ("d.db", "d.db-wal"):
+        shutil.copy(place / name, copy / name)
+    with closing(sqlite3.connect(copy / "d.db")) as database:
+        return {name for (name,) in database.execute("SELECT name FROM stored")}
 
 
 # --- somebody else has the database ---

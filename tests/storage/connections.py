@@ -13,7 +13,7 @@ class Commits:
 
     def __init__(self) -> None:
         self.failures: list[str] = []
-        """"before" or "after": whether the COMMIT that fails next has not committed, or has."""
+        """"before" or "after": whether the COMMIT that fails next has not committed, or has; "full": it had no room on the disk. "" lets it pass."""
         self.reached = threading.Event()
         """Set when a COMMIT is held up."""
         self.held: threading.Event | None = None
@@ -60,7 +60,12 @@ class Commits:
                 failure = commits.failures.pop(0) if commits.failures else None
                 if failure == "after":
                     super().execute(sql)
-                if failure is not None:
+                if failure == "full":
+                    super().execute("ROLLBACK")  # as SQLite does then
+                    full = sqlite3.OperationalError("database or disk is full")
+                    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+                    raise full
+                if failure:
                     raise sqlite3.OperationalError("disk I/O error")
                 return super().execute(sql)
 

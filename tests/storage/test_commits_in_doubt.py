@@ -1,15 +1,19 @@
 """Risk: an event whose COMMIT failed is applied twice, or not at all, or somebody is told that it happened when it did not."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from stepswitch.domain.errors import CommitInDoubtError
+from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConflictError
 from stepswitch.domain.events import Abort, Claimed, Pause, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status
-from stepswitch.storage.database import Database
+from stepswitch.engine.records import Account
+from stepswitch.engine.request_writes import noting_writes
+from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.queue import SqlQueueStore
+from stepswitch.storage.sqlite import SqliteDatabase
 from tests.storage.connections import Commits
 from tests.worker.house import House
 
@@ -17,7 +21,7 @@ FAILURES = pytest.mark.parametrize("failure", ["before", "after"])
 
 
 @pytest.fixture
-def house(failing: Database, path: Path) -> House:
+def house(failing: SqliteDatabase, path: Path) -> House:
     return House(failing, path.parent)
 
 
@@ -66,6 +70,57 @@ async def test_nobody_is_told_that_an_execution_exists_which_does_not(house: Hou
     assert await SqlQueueStore(house.database).runnable(None, 10) == []
     assert not house.dispatcher.holds("e1")
     await house.begin()
+
+
+async def test_a_commit_for_which_the_disk_had_no_room_is_in_no_doubt_and_whoever_shared_it_is_told_so(
+    house: House, commits: Commits, failing: SqliteDatabase
+) -> None:
+    accounts = SqlAccountStore(failing)
+    await accounts.add_account(Account("ann", "default", "hash", ()))
+    held = commits.hold()
+    first = asyncio.create_task(failing.probe())
+    await asyncio.to_thread(commits.reached.wait, 30)
+    names = [f"new-{number}" for number in range(3)]
+    sharing = [asyncio.create_task(accounts.add_account(Account(name, "default", "hash", ()))) for name in ("ann", *names)]
+    await asyncio.sleep(0)  # they wait for the next commit, which is theirs together
+    commits.failures = ["", "full"]
+    held.set()
+    await first
+    taken, *others = await asyncio.gather(*sharing, return_exceptions=True)
+    assert isinstance(taken, VersionConflictError), "that it was refused for itself is not forgotten"
+    for error in others:
+        assert isinstance(error, StoreError)
+        assert not isinstance(error, CommitInDoubtError)
+        assert "the disk is full; make room" in str(error)
+    assert "the disk is full" in str(failing.last_failure)
+    assert [await accounts.account(name) for name in names] == [None, None, None]
+    await accounts.add_account(Account(names[0], "default", "hash", ()))
+    assert failing.last_failure is None
+
+
+async def test_an_event_for_which_the_disk_had_no_room_happens_when_it_is_sent_again(house: House, commits: Commits) -> None:
+    task = await house.begin()
+    commits.failures = ["full"]
+    pause = Pause("pause:1", "admin", None)
+    with pytest.raises(StoreError, match="the disk is full") as refused:
+        await house.conductor.apply(task.execution_id, pause)
+    assert not isinstance(refused.value, CommitInDoubtError)
+    before = await house.store.load(task.execution_id)
+    assert before is not None
+    assert before.version == 1
+    assert (await house.conductor.apply(task.execution_id, pause)).head.status is Status.PAUSED
+
+
+async def test_what_was_written_for_a_request_or_may_have_been_is_noted_and_what_was_not_is_not(
+    failing: SqliteDatabase, commits: Commits
+) -> None:
+    async def is_noted(failure: str) -> bool:
+        commits.failures = [failure]
+        with noting_writes() as writes, suppress(StoreError):
+            await asyncio.create_task(failing.probe())
+        return writes.are_any
+
+    assert [await is_noted(failure) for failure in ("", "before", "after", "full")] == [True, True, True, False]
 
 
 async def test_many_events_share_a_commit_that_fails_and_all_happen_once(house: House, commits: Commits) -> None:

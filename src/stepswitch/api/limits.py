@@ -14,6 +14,7 @@ from stepswitch.api.request_bodies import Body, BodyLimits
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.domain.errors import OverloadedError, TooLargeError
 from stepswitch.engine.ports import Ids
+from stepswitch.engine.request_writes import Writes, noting_writes
 
 _log = structlog.get_logger("stepswitch")
 _STOPPING: Final = "the service stops; what was asked may have been done, or not: look before you send it again"
@@ -63,9 +64,11 @@ class Limits:
                 headers.append(name)
             await send(message)
 
+        writes = Writes()
         try:
             body.expect(scope["headers"], self._bodies)
-            await self._app(scope, body, send_named)
+            with noting_writes() as writes:
+                await self._app(scope, body, send_named)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
@@ -77,7 +80,7 @@ class Limits:
                 _log.error("answer cut", reference=request_id, trace=problems.described(error))
                 raise
             told = _Lingering(receive, send_named) if _is_still_sent(error, body) else send_named
-            await problems.answer(error, request_id)(scope, receive, told)
+            await problems.answer(error, request_id, has_written=writes.are_any)(scope, receive, told)
         finally:
             body.settle()
 

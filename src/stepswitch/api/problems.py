@@ -61,8 +61,11 @@ FAULTS_SHOWN: Final = 2 * (MAX_LISTED + 1)
 _log = structlog.get_logger("stepswitch")
 
 
-def answer(error: Exception, reference: str) -> Response:
-    """Return the answer to a request that ended with `error`; a fault of ours is logged under `reference`, which the answer shows."""
+def answer(error: Exception, reference: str, *, has_written: bool = False) -> Response:
+    """Return the answer to a request that ended with `error`; a fault of ours is logged under `reference`, which the answer shows.
+
+    `has_written`: something was stored for it before that, or may have been.
+    """
     status = status_of(error)
     code = error.code if isinstance(error, StepswitchError) else ErrorCode.INTERNAL
     headers = {"x-error-code": code.value}
@@ -71,7 +74,7 @@ def answer(error: Exception, reference: str) -> Response:
         text = f"internal error; the log of the server says more under the reference {reference}"
         return _with_faults(500, [Fault(ErrorCode.INTERNAL, "", text)], {"x-error-code": ErrorCode.INTERNAL.value})
     if isinstance(error, StoreError):
-        return _store_unavailable(error, reference)
+        return _store_unavailable(error, reference, has_written=has_written)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="stepswitch"'
     if isinstance(error, UnsupportedEncodingError):
@@ -91,10 +94,10 @@ def status_of(error: Exception) -> int:
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
 
 
-def _store_unavailable(error: StoreError, reference: str) -> Response:
+def _store_unavailable(error: StoreError, reference: str, *, has_written: bool) -> Response:
     """Return the answer where the database said no: every request meets that while a disk is full, so the log gets one line and no trace."""
     _log.error("the store said no", reference=reference, error=str(error))
-    in_doubt = any(isinstance(each, CommitInDoubtError) for each in _causes(error))
+    in_doubt = has_written or any(isinstance(each, CommitInDoubtError) for each in _causes(error))
     became = "it may have been stored, or not: read before you send it again" if in_doubt else "nothing was stored"
     wrong = (
         "what is stored is damaged and a backup has to be restored"

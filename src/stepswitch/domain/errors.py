@@ -27,7 +27,7 @@
         │   └── ProviderUnavailableError the provider of logins, or the directory, cannot be asked
         ├── StoreError              503 with Retry-After: the database said no
         │   ├── VersionConflictError    somebody saved first: load and decide again
-        │   ├── CommitInDoubtError      COMMIT failed: nobody knows yet what is on disk
+        │   ├── CommitInDoubtError      COMMIT failed, and nobody knows yet what is on disk
         │   ├── QueryTooSlowError       a read ran over its limit and was given up
         │   └── DamagedError            what is stored is no longer what was written
         ├── BackupError             a backup cannot be made, or is not whole
@@ -246,7 +246,7 @@ class VersionConflictError(StoreError):
 
 
 class CommitInDoubtError(StoreError):
-    """COMMIT failed, so what is on disk has to be read again before anybody is told anything."""
+    """COMMIT failed, and not for want of room: what is on disk has to be read again before anybody is told anything."""
 
 
 class QueryTooSlowError(StoreError):

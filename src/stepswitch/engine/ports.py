@@ -65,7 +65,7 @@ class ExecutionStore(Protocol):
     async def save(self, save: Save, snapshot: Snapshot | None = None, creation: Creation | None = None) -> None:
         """Store a decision over the version that was read, and `creation` with it; raises VersionConflictError where somebody saved first.
 
-        Raises CommitInDoubtError where COMMIT failed.
+        Raises CommitInDoubtError where COMMIT failed and nobody knows.
         """
 
     async def load(self, execution_id: str) -> Head | None:

@@ -102,7 +102,7 @@ class Database(Protocol):
         """Carry out `ops` together, with `entry` as the next record of the audit trail, and return the rows that each changed, after COMMIT.
 
         Raises VersionConflictError where one changed another number of rows than expected or met an existing key, CommitInDoubtError
-        where COMMIT failed, StoreError otherwise. Whatever it raises but CommitInDoubtError: nothing of `ops` was written.
+        where COMMIT failed and nobody knows, StoreError otherwise. Whatever it raises but CommitInDoubtError: nothing of `ops` was written.
         """
         ...
 

@@ -21,11 +21,12 @@ from stepswitch.domain.errors import CommitInDoubtError, DamagedError, StoreErro
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.encryption import Sealer
+from stepswitch.engine.request_writes import note_write
 from stepswitch.storage.audit_rows import Prepared, add_records, prepared
 from stepswitch.storage.database import Moment, Op, Query, Row, Statement
 from stepswitch.storage.seals import NO_KEYS, sealed
 from stepswitch.storage.sqlite_connections import DIALECT, connect, keep_pages
-from stepswitch.storage.sqlite_faults import NO_SUCH_KEY, in_words, is_busy, refusal_of
+from stepswitch.storage.sqlite_faults import NO_SUCH_KEY, in_words, is_busy, is_full, refusal_of
 from stepswitch.storage.sqlite_moments import Moments
 from stepswitch.storage.sqlite_readers import Readers
 
@@ -100,7 +101,13 @@ class SqliteDatabase:
         done: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Unit(steps, prepared(entry), done))
         self._wake.set()
-        return await done
+        try:
+            counts = await done
+        except CommitInDoubtError:
+            note_write()
+            raise
+        note_write()
+        return counts
 
     async def read(self, queries: Sequence[Query]) -> Sequence[Sequence[Row]]:
         """See `Database`."""
@@ -159,7 +166,7 @@ class SqliteDatabase:
             connection = await self._begin()
             results = _carry_out_all(connection, batch)
             add_records(connection, [unit.record for unit, done in zip(batch, results, strict=True) if not isinstance(done, StoreError)])
-            told = _in_doubt(results, "the writer has ended")
+            told = _instead(results, _doubt("the writer has ended"))
             told = await self._commit(connection, results)
             self._note(told)
             if self.last_failure is not None:
@@ -193,7 +200,7 @@ class SqliteDatabase:
             await asyncio.sleep(BUSY_PAUSE_SECONDS)
 
     async def _commit(self, connection: sqlite3.Connection, results: Sequence[_Done]) -> Sequence[_Done]:
-        """Return what each unit is told; a COMMIT that failed leaves those that had succeeded in doubt."""
+        """Return what each unit is told; a COMMIT that failed leaves those that had succeeded in doubt, unless there was no room for it."""
         if not connection.in_transaction:
             return [result if isinstance(result, StoreError) else _undone() for result in results]
         reach(CrashPoint.COMMIT_ASKED)
@@ -202,7 +209,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             _log.error("COMMIT failed", error=in_words(error))
             self._let_go()
-            return _in_doubt(results, in_words(error))
+            return _instead(results, refusal_of("the database cannot be written", error) if is_full(error) else _doubt(in_words(error)))
         reach(CrashPoint.COMMIT_DONE)
         return results
 
@@ -297,9 +304,13 @@ def _undone() -> StoreError:
     return StoreError("the database undid the whole transaction")
 
 
-def _in_doubt(results: Sequence[_Done], reason: str) -> Sequence[_Done]:
-    doubt = CommitInDoubtError(f"nobody knows yet what is on disk: {reason}")
-    return [result if isinstance(result, StoreError) else doubt for result in results]
+def _doubt(reason: str) -> StoreError:
+    return CommitInDoubtError(f"nobody knows yet what is on disk: {reason}")
+
+
+def _instead(results: Sequence[_Done], error: StoreError) -> Sequence[_Done]:
+    """Return what units are told where those that had succeeded meet `error`."""
+    return [result if isinstance(result, StoreError) else error for result in results]
 
 
 def _answer(done: "asyncio.Future[Sequence[int]]", result: _Done) -> None:

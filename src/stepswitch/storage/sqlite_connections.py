@@ -36,8 +36,13 @@ _PRAGMAS: Final = (
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection in autocommit mode with the settings that durability needs."""
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    """Return a connection in autocommit mode with the settings that durability needs.
+
+    `psow=1`, SQLite's own default unless it was built otherwise, has the frame that commits be the last one of a transaction. Without it others follow to
+    fill up a sector; a disk that is full then refuses those although the transaction is committed, which a crash brings to light.
+    """
+    place = f"{path.absolute().as_uri()}?psow=1"
+    connection = sqlite3.connect(place, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256, uri=True)
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma)

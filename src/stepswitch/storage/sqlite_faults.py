@@ -48,6 +48,15 @@ def is_busy(error: sqlite3.Error) -> bool:
     return _code(error) == sqlite3.SQLITE_BUSY
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Return whether there was no room for what was to be written: then nothing of the transaction is on disk, also where COMMIT said so.
+
+    What commits a transaction is its last frame in the log of the database (`sqlite_connections` sees to it that it is the last), and that is valid when
+    it was written whole. What fails behind it, the sync, is another error and leaves a doubt.
+    """
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Return whether the files are no longer what SQLite has written."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
