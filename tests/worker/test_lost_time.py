@@ -11,6 +11,7 @@ from stepswitch.domain.execution import Head, Outcome, PlainValues, Result
 from stepswitch.engine.leftovers import Leftovers, attempt_name
 from stepswitch.engine.ports import StepContext
 from stepswitch.engine.snapshots import Snapshots
+from stepswitch.storage.encoding import Large, dump_head, head_from, load
 from stepswitch.storage.sqlite import SqliteDatabase
 from tests.sealing import sealing_for_tests
 from tests.worker.house import House
@@ -111,6 +112,21 @@ async def test_what_the_restored_store_knows_to_be_under_way_is_looked_for_by_th
     (place,) = (await Leftovers(second.store, Snapshots(second.store), second.rules.types).places(await stored(second, task))).values()
     assert place.endswith(", under the name e1-0-1")
     assert (stays.names, await cleaned(second, task)) == (["e1-0-1"], ["e1-0-1"])
+
+
+async def test_a_claim_or_a_mark_that_names_no_epoch_has_the_name_of_the_time_before_names_had_one(house: House) -> None:
+    """As an earlier release stored them, also in a store that had been restored."""
+    stays = Stays(house)
+    task = await house.begin("REMOTE")
+    house.dispatcher.start(house.runner.carry_out, house.runner.carry_out)
+    await house.remote.started.wait()
+    await house.conductor.apply(task.execution_id, Restored("restored:1", SECOND, house.clock.now()))
+    head = await stored(house, task)
+    plain = load(dump_head(head, Large()))
+    for each in (plain["current"]["claim"], *plain["left_behind"]):
+        assert each.pop("epoch") == ""
+    assert head_from(plain, {}) == head
+    assert (head.epoch, await cleaned(house, task)) == (SECOND, stays.names)
 
 
 async def test_what_each_epoch_has_left_is_looked_for_by_its_own_name(house: House, restored: Restores) -> None:
