@@ -116,6 +116,24 @@ async def test_a_server_that_speaks_garbage_and_hangs_up_is_a_failure(greeting: 
     assert not context.sent
 
 
+async def test_a_server_that_hangs_up_behind_its_algorithms_is_said_to_have_none_in_common() -> None:
+    """As OpenSSH does it, both at once, so that a busy client hears of both together (RFC 4253, 7.1)."""
+    lists = [b"curve25519-sha256", b"ssh-ed25519", *[b"3des-cbc"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2, b"", b""]
+    payload = b"\x14" + bytes(16) + b"".join(len(each).to_bytes(4, "big") + each for each in lists) + bytes(5)
+    padding = 8 - (5 + len(payload)) % 8 + 8
+    packet = (1 + len(payload) + padding).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding)
+
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-Old\r\n" + packet)
+        writer.write_eof()
+        await reader.read()
+
+    async with peer(old) as port:
+        outcome, context = await reach(port)
+    assert error_of(outcome) == (Result.FAILED, ErrorCode.NO_COMMON_ALGORITHM)
+    assert not context.sent
+
+
 # --- SSH servers as routers have them --------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import socket
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import asyncssh
@@ -89,6 +90,9 @@ class _Client(asyncssh.SSHClient):
         self.shown: str | None = None
         self.logging_in = False
 
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        _end_behind_all_else(conn)
+
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         self.shown = line_of(key.export_public_key("openssh"))
         return fingerprint(self.shown) in self._allowed
@@ -105,6 +109,21 @@ class _Client(asyncssh.SSHClient):
     def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: _Questions) -> list[str] | None:  # noqa: ARG002
         replies = [_answer(self._login, prompt) for prompt, _ in prompts]
         return None if None in replies else [reply for reply in replies if reply is not None]
+
+
+def _end_behind_all_else(connection: asyncssh.SSHClientConnection) -> None:
+    """Have the end of a connection heard one turn of the loop later.
+
+    The driver reads the algorithms of a server in a task. Of one that hangs up behind them, as OpenSSH does where it has none in common, it would hear
+    first that the connection is lost, and not why.
+    """
+    loop = asyncio.get_running_loop()
+
+    def later(heard: Callable[..., None], *arguments: Any) -> None:
+        loop.call_soon(heard, *arguments)
+
+    for name in ("eof_received", "connection_lost"):
+        setattr(connection, name, partial(later, getattr(connection, name)))
 
 
 def _answer(login: Login, question: str) -> str | None:
