@@ -12,8 +12,8 @@ syncs its own. What differs, and whom it favours:
   it knows that they touch nothing: ten of them are one save. This is what the aims are about, and it favours Stepswitch; a step that acts on a
   target is claimed and reported, with a commit each.
 - Restate and DBOS answer when the execution has ended, so as many are under way as there are connections. Stepswitch answers when the execution
-  is on disk, so more can wait; its time goes until the last has ended. This favours Stepswitch, too. For one execution alone, its client
-  asks a second time and is answered at the end.
+  is on disk, so more can wait; its time goes until the last has ended. This favours Stepswitch, too. One execution
+  alone is asked for with `Prefer: wait`, and answered when it has ended.
 - Stepswitch checks a session in each request. The others are asked without any login. This favours them.
 - DBOS has no HTTP: a bare server stands before it, and counts as DBOS's, as PostgreSQL does. Of Restate both the server and the service count, of
   Stepswitch its one process. The client takes from the same cores.
