@@ -13,7 +13,6 @@ import socket
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import asyncssh
@@ -25,6 +24,7 @@ from stepswitch.steps.login_inputs import Login, LoginError, allowed_keys, serve
 from stepswitch.steps.output import harmless
 from stepswitch.steps.ssh_algorithms import LEGACY, MODERN
 from stepswitch.steps.ssh_certificates import certificate_for
+from stepswitch.steps.ssh_login_client import LoginClient
 from stepswitch.steps.ssh_spoken import spoken_algorithms
 
 _NO_KNOWN_HOSTS: Final[tuple[list[str], list[str], list[str]]] = ([], [], [])
@@ -33,7 +33,6 @@ _TOO_OLD: Final = "; where it is too old for what is offered, say so in the inve
 _KEEP_ALIVE_SECONDS: Final = 30.0
 _KEEP_ALIVES_UNANSWERED: Final = 9
 """So many without an answer, and nothing else heard, and the connection counts as dead: no sooner than a command that prints nothing."""
-_Questions = Sequence[tuple[str, bool]]
 _Keys = list[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]]
 _REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
 
@@ -78,59 +77,6 @@ class Session:
         await self.connection.wait_closed()
         if self.behind is not None:
             await self.behind.wait_closed()
-
-
-class _Client(asyncssh.SSHClient):
-    """Decides about the host key, and remembers how far the login came."""
-
-    def __init__(self, allowed: frozenset[str], login: Login) -> None:
-        self._allowed = allowed
-        self._login = login
-        self._challenged = False
-        self.shown: str | None = None
-        self.logging_in = False
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        _end_behind_all_else(conn)
-
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
-        self.shown = line_of(key.export_public_key("openssh"))
-        return fingerprint(self.shown) in self._allowed
-
-    def begin_auth(self, username: str) -> None:  # noqa: ARG002
-        self.logging_in = True
-
-    def kbdint_auth_requested(self) -> Any:
-        if not self._login.answers:
-            return NotImplemented  # the driver answers the one question for a password by itself
-        challenged, self._challenged = self._challenged, True
-        return None if challenged else ""
-
-    def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: _Questions) -> list[str] | None:  # noqa: ARG002
-        replies = [_answer(self._login, prompt) for prompt, _ in prompts]
-        return None if None in replies else [reply for reply in replies if reply is not None]
-
-
-def _end_behind_all_else(connection: asyncssh.SSHClientConnection) -> None:
-    """Have the end of a connection heard one turn of the loop later.
-
-    The driver reads the algorithms of a server in a task. Of one that hangs up behind them, as OpenSSH does where it has none in common, it would hear
-    first that the connection is lost, and not why.
-    """
-    loop = asyncio.get_running_loop()
-
-    def later(heard: Callable[..., None], *arguments: Any) -> None:
-        loop.call_soon(heard, *arguments)
-
-    for name in ("eof_received", "connection_lost"):
-        setattr(connection, name, partial(later, getattr(connection, name)))
-
-
-def _answer(login: Login, question: str) -> str | None:
-    """Return what is answered to a question during the login; None where nothing is known."""
-    if "password" in question.lower() and login.password is not None:
-        return login.password  # an answer to such a question is meant for the shell
-    return next((answer.reply for answer in login.answers if answer.fits(question)), None)
 
 
 class _OtherKeyError(Exception):
@@ -272,7 +218,7 @@ async def _keys_behind(login: Login, wanted: frozenset[str], timeout_seconds: fl
 
 
 async def _open(login: Login, keys: _Keys | None, allowed: frozenset[str], lines: tuple[str, ...], behind: Session | None) -> Session:
-    client = _Client(allowed, login)
+    client = LoginClient(allowed, login)
     options = _prepared(login, keys, client, lines)
     tunnel = None if behind is None else behind.connection
     try:
@@ -300,7 +246,7 @@ def _not_let_through(login: Login, error: asyncssh.ChannelOpenError) -> LoginErr
     return LoginError(ErrorCode.CONNECTION_REFUSED, f"{hop} does not let us through to {server}: {reason}")
 
 
-def _unopened(login: Login, keys: _Keys | None, client: _Client, error: Exception) -> LoginError:
+def _unopened(login: Login, keys: _Keys | None, client: LoginClient, error: Exception) -> LoginError:
     code, sentence = explained(error, login.host, login.port, 0, logging_in=client.logging_in)
     if isinstance(error, asyncssh.PermissionDenied):
         sentence = _refusal(login, keys)
@@ -310,7 +256,7 @@ def _unopened(login: Login, keys: _Keys | None, client: _Client, error: Exceptio
     return LoginError(code, sentence)
 
 
-def _prepared(login: Login, keys: _Keys | None, client: _Client, lines: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
+def _prepared(login: Login, keys: _Keys | None, client: LoginClient, lines: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
     algorithms = spoken_algorithms(login, lines)
     try:
         return asyncssh.SSHClientConnectionOptions(client_factory=lambda: client, **algorithms, **_options(login, keys))
