@@ -2,7 +2,10 @@
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+TURNS_TO_BE_SERVED: Final = 10
+"""So many turns of the loop a connection takes at most, from being accepted until it is served, or cut where the proxy is over."""
 
 
 class Proxy:
@@ -24,6 +27,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._is_over = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self.host, 0)
@@ -32,12 +36,20 @@ class Proxy:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._server is not None
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(
+            0
+        )  # whom it has accepted just now it has to make a connection of: closed, it could not, and would leave the socket open
         self._server.close()
+        self._is_over = True
         self.cut()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        for _ in range(TURNS_TO_BE_SERVED):
+            await asyncio.sleep(0)
 
     @property
     def open_connections(self) -> int:
@@ -81,22 +93,25 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await self._note(connections=1)
-        try:
-            target_reader, target_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        if self._is_over:
             writer.transport.abort()
             return
-        self._writers |= {writer, target_writer}
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        writers = [writer]
         try:
+            await self._note(connections=1)
+            target_reader, target_writer = await asyncio.open_connection(*self._target)
+            writers.append(target_writer)
+            self._writers |= {*writers}
             await asyncio.gather(
                 self._forward(reader, target_writer, to_target=True), self._forward(target_reader, writer, to_target=False)
             )
+        except OSError:
+            pass  # nobody listens there
         finally:
-            self._writers -= {writer, target_writer}
-            for closed in (writer, target_writer):
+            self._writers -= {*writers}
+            for closed in writers:
                 closed.transport.abort()
             await self._note()
 
