@@ -51,6 +51,10 @@ class FakeClock:
         """Set the time of day forward or back; nobody wakes up."""
         self._jumped += round(seconds * 1000)
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass while the process stands still: nobody wakes up before the next `advance`."""
+        self._seconds += seconds
+
     async def advance(self, seconds: float) -> None:
         """Let time pass: whoever sleeps wakes up in turn, each at its own moment."""
         target = self._seconds + seconds

@@ -8,7 +8,7 @@ from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.events import Abort, Lost, Task
 from stepswitch.domain.execution import Outcome, Result, Status, Values
 from stepswitch.engine.ports import StepContext
-from stepswitch.worker.attempt import FencedError
+from stepswitch.worker.attempt import OLD_CLAIM_SECONDS, FencedError
 from stepswitch.worker.patience import STORE_PAUSES
 from stepswitch.worker.step_runner import CLAIM_AFTER_SECONDS
 from tests.worker.house import SILENCE, House
@@ -52,6 +52,25 @@ async def test_signs_that_are_confirmed_keep_a_step_alive(house: House) -> None:
     await running
     assert gate.sent
     assert (await house.step(task)).result is Result.SUCCEEDED
+
+
+@pytest.mark.parametrize(("stood_still", "is_sent"), [(60 + OLD_CLAIM_SECONDS - 1, True), (60 + OLD_CLAIM_SECONDS + 1, False)])
+async def test_nothing_is_sent_when_the_deadline_of_the_claim_is_near_however_fresh_its_sign(
+    house: House, *, stood_still: float, is_sent: bool
+) -> None:
+    """The process stood still after the step had begun; a sign was the first that it gave afterwards, and the step was quicker than its time limit."""
+    task = await house.begin(policy={"timeoutSeconds": 60})
+    gate = house.ask.script = Gate()
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    house.clock.stand_still(stood_still)
+    await house.pool.sign()
+    gate.open.set()
+    await running
+    assert gate.sent is is_sent
+    assert gate.refused == ("" if is_sent else "the time of this worker's claim is over, so it may not send anything")
+    step = await house.step(task)
+    assert (step.result, step.error and step.error.code) == ((Result.SUCCEEDED, None) if is_sent else (Result.FAILED, ErrorCode.LOST))
 
 
 async def test_without_a_confirmed_sign_nothing_is_sent(house: House) -> None:

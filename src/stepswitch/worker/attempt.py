@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS
 from stepswitch.domain.devices import Device
 from stepswitch.domain.errors import AttachmentError, CredentialError, ErrorCode, StoreError, TargetError
 from stepswitch.domain.events import Reply
@@ -23,7 +24,7 @@ from stepswitch.engine.leftovers import attempt_name
 from stepswitch.engine.ports import Clock, FileStore, HostKeys, Ids
 from stepswitch.engine.records import StoredFile
 from stepswitch.worker.made_files import MadeFiles
-from stepswitch.worker.patience import until_stored
+from stepswitch.worker.patience import LET_GO_SECONDS, until_stored
 
 FLUSH_AT_BYTES: Final = 256 * 1024
 """A step that logs faster than it is written waits when so much is behind."""
@@ -34,11 +35,14 @@ LEAST_LINE_BYTES: Final = 64
 RETRY_SECONDS: Final = 1.0
 """How long to wait before log lines that could not be stored are tried again."""
 
+OLD_CLAIM_SECONDS: Final = DEADLINE_GRACE_SECONDS - LET_GO_SECONDS
+"""How long after it was first asked for a claim is good to begin with: it may have been stored then, with a deadline that an attempt of full length would pass."""
+
 _log = structlog.get_logger("stepswitch.worker")
 
 
 class FencedError(TargetError):
-    """The worker may not send anything: its last confirmed sign of life is too old, so somebody else may have been given the step."""
+    """The worker may not send anything: its last confirmed sign of life, or its claim, is too old, so somebody else may have been given the step."""
 
     code = ErrorCode.LOST
 
@@ -157,13 +161,15 @@ class Attempt:
     """Implements `StepContext` for one grant.
 
     `is_claimed`: its claim is stored; without one nothing is signed, and nobody fenced. `claiming` is who sees to a claim that comes late.
-    `last_sign` is the monotonic moment of the last confirmed sign of life. `is_closed`: the step type is done or was stopped, so
+    `last_sign` is the monotonic moment of the last confirmed sign of life, and `asked_at` that when its claim was first asked for, from which the
+    deadline of the claim counts; None where it has no deadline. `is_closed`: the step type is done or was stopped, so
     nothing may be sent, and all that is left is to hand in what it came to: no missing sign keeps anybody from that.
     `is_stuck`: the step type was stopped and does not end, so nobody can say that its session is closed.
     """
 
-    def __init__(self, grant: Grant, around: Surroundings, last_sign: float) -> None:
+    def __init__(self, grant: Grant, around: Surroundings, last_sign: float, asked_at: float | None = None) -> None:
         self.grant = grant
+        self._asked_at = asked_at
         self.mask = grant.mask
         """What must not be shown of this attempt: what the execution knows, and what was opened for it."""
         self.is_claimed = grant.nonce is not None
@@ -311,12 +317,19 @@ class Attempt:
         """See `StepContext`; raises FencedError where nothing may be sent any more."""
         if self.is_closed or (self.is_claimed and self._is_silent()):
             raise FencedError("this worker's last confirmed sign of life is too old to send anything")
+        if self._is_late():
+            raise FencedError("the time of this worker's claim is over, so it may not send anything")
         reach(CrashPoint.SEND_DUE)
         self.sent = True
         reach(CrashPoint.SEND_MARKED)
 
     def _is_silent(self) -> bool:
         return self._around.clock.monotonic() - self.last_sign > self._around.silence_seconds / 2
+
+    def _is_late(self) -> bool:
+        """Whether the deadline of its claim is near: signs of life do not move that, and a process that stood still does not know how late it is."""
+        lasts = self.time_limit_seconds + OLD_CLAIM_SECONDS
+        return self._asked_at is not None and self._around.clock.monotonic() - self._asked_at > lasts
 
 
 def _file_id(attachments: Mapping[str, str], key: str) -> str | None:

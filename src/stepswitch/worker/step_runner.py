@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
-from stepswitch.domain.decide import DEADLINE_GRACE_SECONDS
 from stepswitch.domain.errors import CredentialError, ErrorCode, NotFoundError, ServiceError
 from stepswitch.domain.events import Reply, Task
 from stepswitch.domain.execution import LogLevel, Outcome, Result, StepError
@@ -24,7 +23,7 @@ from stepswitch.engine.crash_points import CrashPoint, reach
 from stepswitch.engine.outcomes import bounded, timed_out
 from stepswitch.engine.ports import StepType
 from stepswitch.plugin import exhausted
-from stepswitch.worker.attempt import Attempt, FencedError, Surroundings
+from stepswitch.worker.attempt import OLD_CLAIM_SECONDS, Attempt, FencedError, Surroundings
 from stepswitch.worker.cleaner import Cleaner
 from stepswitch.worker.patience import LET_GO_SECONDS, STORE_PAUSES, ends_within, until_stored
 
@@ -32,8 +31,6 @@ LEFT_BEHIND: Final = "the step type does not let go: its session at the target m
 STILL_COMPUTES: Final = "the step type does not let go: it may go on computing until it does, or this service ends"
 CLAIM_AFTER_SECONDS: Final = 0.1
 """How long a step that is safe by its type runs without a stored claim: most have ended by then, and cost one commit (docs/decisions/0006)."""
-OLD_CLAIM_SECONDS: Final = DEADLINE_GRACE_SECONDS - LET_GO_SECONDS
-"""How long after it was first asked for a claim is good to begin with: it may have been stored then, with a deadline that an attempt of full length would pass."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("stepswitch.worker")
@@ -109,7 +106,8 @@ class StepRunner:
 
         The same nonce is given again where the store said no. The first sign of life is the moment of asking, not of the answer. Where an
         earlier asking may have been stored, the sign that is stored may be as old as that: then one is given anew before it counts. So may its
-        deadline: a claim of which an attempt would outlive that is given back, and whoever asks next has a new one.
+        deadline, also where one asking was enough and only its answer took long: a claim of which an attempt would outlive that is given back,
+        and whoever asks next has a new one.
         """
         nonce = self._around.ids.new()
         self._attempts.take(nonce)
@@ -117,7 +115,8 @@ class StepRunner:
         first = self._around.clock.monotonic()
         try:
             grant, asked = await self._granted(lambda: self._claims.claim(task, self._instance, nonce))
-            if isinstance(grant, Grant) and grant.nonce is not None and asked - first > OLD_CLAIM_SECONDS:
+            age = self._around.clock.monotonic() - first
+            if isinstance(grant, Grant) and grant.nonce is not None and age > OLD_CLAIM_SECONDS:
                 grant = Reply.STALE
                 await self._to_the_end(self._give_back(task, nonce))
         except asyncio.CancelledError:
@@ -126,7 +125,7 @@ class StepRunner:
         finally:
             if not isinstance(grant, Grant) or grant.nonce is None:
                 self._attempts.let_go(nonce)
-        return Attempt(grant, self._around, asked) if isinstance(grant, Grant) else None
+        return Attempt(grant, self._around, asked, first) if isinstance(grant, Grant) else None
 
     async def _granted(self, claim: Callable[[], Awaitable[Grant | Reply]]) -> tuple[Grant | Reply, float]:
         """Return what `claim` returns, which is called until the store takes it, and the monotonic moment of the first sign of life."""
