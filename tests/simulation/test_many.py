@@ -1,6 +1,8 @@
 """Risk: of many schedules some are not run, or one that breaks a promise stops the others or is not told of, and nobody notices."""
 
+from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,20 @@ def test_so_many_that_have_not_met_everything_fail(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(many, "run_all", lambda seeds, processes, say: Found(len(seeds)))
     assert many.main(["--schedules", str(ENOUGH), "--processes", "1"]) == 1
     assert f"in {ENOUGH:,} schedules these were never met: {EXPECTED[0]}" in capsys.readouterr().out
+
+
+def test_who_stops_it_is_told_what_it_has_found_until_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    waits = iter((wait, None))
+
+    def wait_once(*arguments: Any) -> Any:
+        real = next(waits)
+        if real is None:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(many, "AT_ONCE", 1)
+    monkeypatch.setattr(many, "wait", wait_once)
+    assert many.main(["--schedules", "4", "--processes", "1", "--first", "0"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("stopped; ") and not line.startswith("stopped; 0 of") for line in lines)
+    assert lines[-1].endswith(EXPECTED[-1])
