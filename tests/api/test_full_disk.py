@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from stepswitch.bootstrap import wiring
-from stepswitch.bootstrap.server import application
 from stepswitch.config.settings import Settings
 from stepswitch.storage.database import Row
 from stepswitch.storage.sqlite import SqliteDatabase
 from tests.api.house import messages
+from tests.api.logged_in import PASSWORD, logged_in
 from tests.storage.connections import Commits
 from tests.storage.rows import everything
 
@@ -31,13 +31,9 @@ def commits() -> Commits:
 async def client(tmp_path: Path, commits: Commits, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """A service over its real store, whose steps nobody carries out."""
     monkeypatch.setattr(wiring, "SqliteDatabase", lambda path, sealer: SqliteDatabase(path, commits.connect, sealer=sealer))
-    service = await wiring.open_service(Settings.model_validate({"data_dir": tmp_path, "admin_password": "correct horse"}))
-    transport = httpx.ASGITransport(application(service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
-        login = await client.post("/hybridity/api/sessions", json={"username": "admin", "password": "correct horse"})
-        client.headers["x-hm-authorization"] = login.headers["x-hm-authorization"]
+    service = await wiring.open_service(Settings.model_validate({"data_dir": tmp_path, "admin_password": PASSWORD}))
+    async with logged_in(service) as client:
         yield client
-    await service.stop(0)
 
 
 def told(answer: httpx.Response) -> str:

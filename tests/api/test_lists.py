@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from stepswitch.api.wire import models
-from stepswitch.bootstrap.server import application
 from stepswitch.bootstrap.wiring import open_service
 from stepswitch.config.settings import Settings
 from tests.api.house import messages
+from tests.api.logged_in import PASSWORD, logged_in
 
 LOGS = {
     "name": "Speak", "version": "1", "schemaVersion": "3.0", "startStepId": "a", "hierarchy": ["Core", "North"],
@@ -23,13 +23,9 @@ LOGS = {
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A service over its real store, whose steps nobody carries out: what is queued stays queued."""
-    service = await open_service(Settings.model_validate({"data_dir": tmp_path, "admin_password": "correct horse"}))
-    transport = httpx.ASGITransport(application(service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
-        login = await client.post("/hybridity/api/sessions", json={"username": "admin", "password": "correct horse"})
-        client.headers["x-hm-authorization"] = login.headers["x-hm-authorization"]
+    service = await open_service(Settings.model_validate({"data_dir": tmp_path, "admin_password": PASSWORD}))
+    async with logged_in(service) as client:
         yield client
-    await service.stop(0)
 
 
 async def put_workflow(client: httpx.AsyncClient, root: str, **changes: Any) -> str:

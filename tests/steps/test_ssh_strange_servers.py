@@ -42,6 +42,17 @@ async def peer(serve: Peer) -> AsyncIterator[int]:
     await server.wait_closed()
 
 
+def says_and_hangs_up(greeting: bytes) -> Peer:
+    """Return a peer that says one thing, and that it says no more right behind it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        writer.write_eof()
+        await reader.read()
+
+    return serve
+
+
 async def reach(port: int, *, host: str = "127.0.0.1", seconds: float = 5.0, **inputs: Value) -> tuple[Outcome, RecordingContext]:
     step, context = SshStep(connect_seconds=seconds), RecordingContext(accept_new=True)
     outcome = await step.run({"hostNameOrIP": host, "port": port, "username": "admin", "password": "pw", "cmd": "show", **inputs}, context)
@@ -104,13 +115,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
     ],
 )
 async def test_a_server_that_speaks_garbage_and_hangs_up_is_a_failure(greeting: bytes) -> None:
-    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
-        await writer.drain()
-        writer.write_eof()
-        await reader.read()
-
-    async with peer(garbage) as port:
+    async with peer(says_and_hangs_up(greeting)) as port:
         outcome, context = await reach(port)
     assert error_of(outcome) == (Result.FAILED, ErrorCode.CONNECTION_CUT)
     assert not context.sent
@@ -123,12 +128,7 @@ async def test_a_server_that_hangs_up_behind_its_algorithms_is_said_to_have_none
     padding = 8 - (5 + len(payload)) % 8 + 8
     packet = (1 + len(payload) + padding).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding)
 
-    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"SSH-2.0-Old\r\n" + packet)
-        writer.write_eof()
-        await reader.read()
-
-    async with peer(old) as port:
+    async with peer(says_and_hangs_up(b"SSH-2.0-Old\r\n" + packet)) as port:
         outcome, context = await reach(port)
     assert error_of(outcome) == (Result.FAILED, ErrorCode.NO_COMMON_ALGORITHM)
     assert not context.sent

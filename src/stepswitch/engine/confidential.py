@@ -167,13 +167,12 @@ class Mask:
         return entry if self._text is None else replace(entry, message=self._text(entry.message))
 
     def head(self, head: Head, compiled: Compiled) -> Head:
-        """Return `head` without secrets in what is shown of it, and without its current step execution where that may hold one."""
+        """Return `head` without secrets in what is shown of it."""
         names = compiled.secret_names
-        if self._text is None and not names and not compiled.is_confidential:
+        if self._text is None and not names:
             return head
         return replace(
             head,
-            current=None,
             assignments=self.values(head.assignments, names),
             context=self.values(head.context, names),
             values=self.values(head.values, names),

@@ -55,7 +55,7 @@ class ExecutionView:
     """An execution with its rows, masked. `steps` holds the current step execution too, in the order of their numbers."""
 
     head: Head
-    """Its current step execution is the last of `steps`, and left out here where it may hold a secret."""
+    """Without the current step execution: that is the last of `steps`."""
     compiled: Compiled
     steps: Sequence[tuple[StepExecution, Compiled]]
     """Each with the snapshot that it was made from."""
@@ -290,7 +290,7 @@ class Views:
     ) -> ExecutionView:
         outputs = {name: head.values[name] for name in compiled.workflow.outputs if name in head.values}
         return ExecutionView(
-            head=mask.head(head, compiled),
+            head=changed(mask.head(head, compiled), current=None),
             compiled=compiled,
             steps=steps,
             logs=logs,
