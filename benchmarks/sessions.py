@@ -121,7 +121,7 @@ def run(sessions: int, printed_bytes: int) -> Figures:
                 STEPSWITCH_ADMIN_PASSWORD=PASSWORD,
                 STEPSWITCH_LOG_LEVEL="error",
                 STEPSWITCH_STEPS_AT_ONCE=str(sessions),
-                STEPSWITCH_SESSIONS_PER_DEVICE=str(PER_SERVER),
+                STEPSWITCH_SESSIONS_PER_DEVICE=str(sessions),  # all servers are at one address, and so are one device
             )
         )
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120))
