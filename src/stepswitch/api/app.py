@@ -4,9 +4,11 @@ The routes come from the table in `operations`; FastAPI carries them, and nothin
 injection: reading and writing JSON by hand is what lets one core take a thousand executions a second.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -21,7 +23,7 @@ from stepswitch.api import problems
 from stepswitch.api.compression import Compression
 from stepswitch.api.connections import is_known
 from stepswitch.api.limits import Limits
-from stepswitch.api.openapi import openapi_document
+from stepswitch.api.openapi import TITLE, openapi_document
 from stepswitch.api.operation import Operation
 from stepswitch.api.operations import served
 from stepswitch.api.rates import Rates
@@ -45,10 +47,10 @@ REFERENCE_PATH: Final = "/docs"
 class StepswitchApi(FastAPI):
     """The application; its description is ours, not one that FastAPI derives."""
 
-    def __init__(self, description: dict[str, Any]) -> None:
+    def __init__(self, version: str) -> None:
         super().__init__(
-            title=description["info"]["title"],
-            version=description["info"]["version"],
+            title=TITLE,
+            version=version,
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
@@ -56,7 +58,6 @@ class StepswitchApi(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False},  # nobody sets a provider up, and each request would look for one
             exception_handlers={HTTPException: _answer_http_error},
         )
-        self._description = description
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request goes through: `limits`, then the routes. What FastAPI puts between them serves nobody here and costs a tenth."""
@@ -75,7 +76,7 @@ class StepswitchApi(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
-        return self._description
+        return describe(self.version).document
 
 
 class FixedPaths:
@@ -149,22 +150,21 @@ class Description:
 
 @cache
 def describe(version: str) -> Description:
-    """Return the description of a version; to make it takes longer than all else in `create_app`, so a process makes it once."""
+    """Return the description of a version; to make it takes longer than all else of an application, so a process makes it once, and not before somebody asks."""
     document = openapi_document(version)
     return Description(document, encode(document), reference_page(document).encode())
 
 
 def create_app(service: ApiServices) -> StepswitchApi:
     """Return the application over `service`; nothing runs before it is served."""
-    description = describe(service.version)
-    app = StepswitchApi(description.document)
+    app = StepswitchApi(service.version)
     answers = Answers()
     rates = Rates(service.clock, service.requests_per_second)
     for path, operations in _by_path().items():
         app.router.routes.append(Route(path, Resource(operations, service, answers, rates), include_in_schema=False))
     app.router.routes += [
-        _fixed(OPENAPI_PATH, description.encoded, "application/json", {}),
-        _fixed(REFERENCE_PATH, description.page, "text/html", {"Content-Security-Policy": POLICY}),
+        _described(OPENAPI_PATH, service.version, attrgetter("encoded"), "application/json", {}),
+        _described(REFERENCE_PATH, service.version, attrgetter("page"), "text/html", {"Content-Security-Policy": POLICY}),
     ]
     bodies = BodyLimits(service.body_limit_bytes, service.multipart_limit_bytes)
     app.add_middleware(Limits, bodies=bodies, room=Room(service.receiving_limit_bytes), ids=service.ids)
@@ -188,9 +188,9 @@ def _root_of(scope: Scope, caller: Caller) -> Root:
     return tenant_root(caller.tenant)
 
 
-def _fixed(path: str, body: bytes, media_type: str, headers: Mapping[str, str]) -> Route:
+def _described(path: str, version: str, shown: Callable[[Description], bytes], media_type: str, headers: Mapping[str, str]) -> Route:
     async def show(_: Request) -> Response:
-        return Response(body, 200, headers, media_type)
+        return Response(shown(await asyncio.to_thread(describe, version)), 200, headers, media_type)
 
     return Route(path, show, methods=["GET"], include_in_schema=False)
 

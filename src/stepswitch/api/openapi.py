@@ -15,6 +15,7 @@ from stepswitch.api.wire import event_models, models, service_models
 from stepswitch.api.wire.events import MEDIA_TYPE
 
 JsonObject = dict[str, Any]
+TITLE: Final = "Stepswitch"
 _REF: Final = "#/components/schemas/"
 _ABOUT: Final = """Stepswitch executes telco workflows: JSON documents whose steps act on network functions.
 
@@ -74,7 +75,7 @@ def openapi_document(version: str) -> JsonObject:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Stepswitch",
+            "title": TITLE,
             "version": version,
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
