@@ -1,8 +1,9 @@
-"""Measures what a step costs that prints without end. `python -m benchmarks.flood [--mib N]`.
+"""Measures what a step costs that prints without end. `python -m benchmarks.flood [--mib N] [--in-turn N]`.
 
 A real OpenSSH server prints so much in lines of several lengths, and scripts fill their console. Meanwhile somebody asks the
 service for its health again and again: nobody else may be held up. A first step that prints more than is kept comes before: it
-loads what is needed, and shows what keeping a MiB of output and one of log costs.
+loads what is needed, and shows what keeping a MiB of output and one of log costs. With `--in-turn` so many steps come one after another, and the memory
+that the service has after each tenth of them is shown: nothing of a step may stay that is over.
 """
 
 import argparse
@@ -103,10 +104,20 @@ async def _measure_all(process: Server, documents: Mapping[str, Mapping[str, Any
     await caller.logout()
 
 
+async def _measure_in_turn(process: Server, document: Mapping[str, Any], count: int, table: Table) -> None:
+    caller = await Caller.login(process.port)
+    for number in range(1, count + 1):
+        await measure(process, caller, document)
+        if number % max(1, count // 10) == 0 or number == 1:
+            table.add_row(str(number), f"{process.resident_mib():,.1f}")
+    await caller.logout()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=1_024)
+    parser.add_argument("--in-turn", type=int, default=0)
     arguments = parser.parse_args()
     lacking = missing()
     if lacking is not None:
@@ -119,6 +130,11 @@ def main() -> None:
         port = free_port()
         command = ["-m", "stepswitch", "serve", "--port", str(port), "--data-dir", str(folder)]
         process = stack.enter_context(server(command, port, STEPSWITCH_ADMIN_PASSWORD=PASSWORD, STEPSWITCH_LOG_LEVEL="error"))
+        if arguments.in_turn:
+            table = Table("steps", "memory, MiB", title=f"{arguments.mib} MiB each, in turn")
+            uvloop.run(_measure_in_turn(process, floods(device, arguments.mib)["SSH, lines of 52 bytes"], arguments.in_turn, table))
+            Console(file=sys.stdout).print(table)
+            return
         first = {"the first one, 2 MiB": floods(device, 2)["SSH, lines of 52 bytes"]}
         uvloop.run(_measure_all(process, {**first, **floods(device, arguments.mib)}, table))
     Console(file=sys.stdout).print(table)

@@ -13,6 +13,8 @@ from tests.openssh import OpenSshServer
 
 WARM = "SSH, lines of 52 bytes", 2
 """More than is kept of what a step prints, in its output and in its log: it loads the driver, and all that writes the one and the other."""
+WARM_ROUNDS = 3
+"""By then the memory that each such step takes and gives back is there to be taken again."""
 LOG_BYTES = 1_048_576
 PRINTED = {"SSH, lines of 52 bytes": 16, "SSH, lines of 2 bytes": 4, "SSH, zeros": 4}
 """MiB. What is kept of each short line, or of a zero as JSON has it, is many times what was printed; of a long line it is little more."""
@@ -23,7 +25,8 @@ async def flooded(process: Server, device: OpenSshServer) -> None:
     """Let one step after the other print, and hold against what it may take what it takes."""
     caller = await Caller.login(process.port)
     try:
-        await measure(process, caller, floods(device, WARM[1])[WARM[0]])
+        for _ in range(WARM_ROUNDS):
+            await measure(process, caller, floods(device, WARM[1])[WARM[0]])
         for name, mib in PRINTED.items():
             found = await measure(process, caller, floods(device, mib)[name])
             assert found.memory_mib <= COST_MIB, name

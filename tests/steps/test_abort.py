@@ -7,21 +7,21 @@ No clock passes between an abort and the end: the ten seconds that an abort may 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from stepswitch.domain.execution import Status
 from stepswitch.domain.states import StepState
 from stepswitch.engine.views import ExecutionView
-from stepswitch.plugin import LogLevel, Outcome, Result, StepContext, StepSignature, Values
+from stepswitch.plugin import Result
 from stepswitch.steps.registry import installed
 from tests.domain.documents import JsonObject, document
 from tests.engine.scripted import ANN, House, open_house
-from tests.steps.contexts import RecordingContext
-from tests.steps.suite import CASES, Situation, StepTypeCase, names_with
+from tests.steps.at_target import AtTarget, one_step
+from tests.steps.suite import CASES, StepTypeCase, names_with
 
 NEVER_ACTS: Final = {"NOOP": "it has ended before anybody can abort it: `decide` carries it out while the step's turn comes"}
 ONLY_COMPUTES: Final = frozenset({"JS"})
@@ -29,61 +29,6 @@ ONLY_COMPUTES: Final = frozenset({"JS"})
 WAITS: Final = {"WORKFLOW": "HTTP"}
 """Types that wait for another execution, and the case that acts in it."""
 ACTING: Final = {**{name: name for name in names_with("traces")}, **WAITS}
-
-
-class AtTarget:
-    """A step type of the suite in a service: its inputs, and what it is to know of its target, are the situation's."""
-
-    def __init__(self, case: StepTypeCase, situation: Situation) -> None:
-        self._case = case
-        self._situation = situation
-        self.seen = case.context(time_limit_seconds=100.0, **situation.context)
-        self.over = asyncio.Event()
-
-    @property
-    def signature(self) -> StepSignature:
-        """The type's own, but that nothing need be given."""
-        own = self._case.step.signature
-        return replace(own, inputs=tuple(replace(each, required=False, one_of=None) for each in own.inputs))
-
-    async def run(self, inputs: Values, context: StepContext) -> Outcome:
-        """Begin with what the situation gives."""
-        try:
-            return await self._case.step.run(self._situation.inputs, self._both(context))
-        finally:
-            self.over.set()
-
-    async def clean_up(self, inputs: Values, context: StepContext) -> None:
-        """Clean up as the type does; only the types that outlive their attempts have that."""
-        await cast("Any", self._case.step).clean_up(self._situation.inputs, self._both(context))
-
-    async def release(self, execution_id: str) -> None:
-        """Hand it on."""
-        await self._case.step.release(execution_id)
-
-    async def close(self) -> None:
-        """Leave it open: the case closes it."""
-
-    def _both(self, context: StepContext) -> StepContext:
-        return cast("StepContext", _Both(context, self.seen))
-
-
-@dataclass
-class _Both:
-    """The context of the service, in which the target, its credentials and the files are those of the suite."""
-
-    service: StepContext
-    suite: RecordingContext
-    names: frozenset[str] = field(
-        default=frozenset({"execution_id", "attempt_name", "time_limit_seconds", "output_limit_bytes", "mark_sent", "leave_behind"})
-    )
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.service if name in self.names else self.suite, name)
-
-    async def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
-        await self.suite.log(message, level)
-        await self.service.log(message, level)
 
 
 @dataclass
@@ -110,12 +55,6 @@ class Scene:
         """Return when nothing is said to be left at the target."""
         for each in {self.execution, self.acting}:
             await self.house.watch.until(self.house.service, each, lambda view: not view.head.left_behind)
-
-
-def one_step(name: str, **inputs: str) -> JsonObject:
-    """Return a workflow of one step."""
-    bindings = {key: {"type": "string", "defaultValue": value} for key, value in inputs.items()}
-    return document(name=f"one {name}", startStepId="a", steps={"a": {"type": name, "inBindings": bindings}})
 
 
 @asynccontextmanager

@@ -123,7 +123,8 @@ def _warn_of_plain_text(settings: Settings) -> None:
 def _collect_less_often() -> None:
     """Let the collector of cycles look only at what came after the start, and not after every few hundred values.
 
-    Values have no cycles; what has some (tasks, errors with their traces) is little. Looking as often as Python does unless told costs a tenth.
+    Values have no cycles, and what a step printed or was given is in none (`tests/steps/test_let_go`); what is left, mostly of drivers, is little. Looking
+    as often as Python does unless told costs a tenth.
     """
     gc.collect()
     gc.freeze()

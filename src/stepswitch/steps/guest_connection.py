@@ -12,6 +12,7 @@ import threading
 from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
@@ -124,23 +125,8 @@ async def in_thread(work: Callable[[], _T], give_up: Callable[[], None], seconds
     """Return what `work` returns in a thread of its own, or raise what it raises; raises TimeoutError after `seconds`. `give_up` is to wake it up."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[_T] = loop.create_future()
-
-    def tell(settle: Callable[[Any], None], value: Any) -> None:
-        if not ended.done():
-            settle(value)
-
-    def carry_out() -> None:
-        settle: Callable[[Any], None] = ended.set_result
-        value: Any
-        try:
-            value = work()
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            settle, value = ended.set_exception, error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(tell, settle, value)
-
     ended.add_done_callback(lambda future: future.cancelled() or future.exception())
-    threading.Thread(target=carry_out, name=THREADS, daemon=True).start()
+    threading.Thread(target=_carry_out, args=(work, loop, ended), name=THREADS, daemon=True).start()
     try:
         await asyncio.wait([ended], timeout=seconds)
     finally:
@@ -148,6 +134,25 @@ async def in_thread(work: Callable[[], _T], give_up: Callable[[], None], seconds
         if is_late:
             give_up()
             await asyncio.wait([ended], timeout=LETTING_GO_SECONDS)
-    if not ended.done() or (is_late and ended.exception() is not None):
-        raise TimeoutError
-    return ended.result()
+    try:
+        if not ended.done() or (is_late and ended.exception() is not None):
+            raise TimeoutError
+        return ended.result()
+    finally:
+        del ended  # it holds the error, and the error by its trace this call: all of it would wait for the collector
+
+
+def _carry_out(work: Callable[[], _T], loop: asyncio.AbstractEventLoop, ended: "asyncio.Future[_T]") -> None:
+    tell: Callable[[], None]
+    try:
+        tell = partial(_settle, ended, ended.set_result, work())
+    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        tell = partial(_settle, ended, ended.set_exception, error)
+    with suppress(RuntimeError):  # the loop has ended meanwhile
+        loop.call_soon_threadsafe(tell)
+    del ended, tell  # see `in_thread`
+
+
+def _settle(ended: "asyncio.Future[_T]", settle: Callable[[Any], None], value: Any) -> None:
+    if not ended.done():
+        settle(value)

@@ -128,10 +128,7 @@ class VCenter:
             self._forget()
             raise
         except Exception as error:  # noqa: BLE001 - see `explained`
-            found = explained(error, self.where.name, machine, what)
-            if isinstance(found, GoneError):
-                self._forget()
-            raise found from None
+            raise self._explained(error, what, machine) from None
 
     async def close(self) -> None:
         """Log out, as far as that is quick, and cut what is open."""
@@ -139,6 +136,12 @@ class VCenter:
             with suppress(GuestError, TimeoutError):
                 await asyncio.wait_for(self.ask("log out", lambda service: service.content.sessionManager.Logout()), _LOGOUT_SECONDS)
         self._forget()
+
+    def _explained(self, error: Exception, what: str, machine: str) -> GuestError:
+        found = explained(error, self.where.name, machine, what)
+        if isinstance(found, GoneError):
+            self._forget()
+        return found
 
     def _forget(self) -> None:
         """Begin anew with the next call: what is open may have half an answer in it."""

@@ -71,7 +71,7 @@ class Exchange:
         self._silence_seconds = silence_seconds
         self._limit_bytes = limit_bytes
         self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
-        self._limit = asyncio.timeout(None)
+        self._limit: asyncio.Timeout | None = None
         self._answer: Answer | None = None
         self._is_over = False
         """Whether the server has closed its side: what is wrong then is that something is missing."""
@@ -118,8 +118,11 @@ class Exchange:
             return End.REFUSED if self._answer is None and "ALERT" in (error.reason or "") else End.CUT
         except OSError:
             return End.CUT
-        except h11.RemoteProtocolError:
+        except h11.RemoteProtocolError as error:
+            error.with_traceback(None)  # its trace leads to itself, and would keep all on the way until the collector comes
             return End.CUT if self._is_over else End.MALFORMED
+        finally:
+            self._limit = None  # it holds the task that waits here, and with it what that comes to
 
     async def _read_answer(self) -> End:
         while True:
@@ -145,7 +148,7 @@ class Exchange:
                     return End.CUT
 
     def _something_moved(self) -> None:
-        if not self._limit.expired() and self._limit.when() is not None:
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time() + self._silence_seconds)
 
 

@@ -128,9 +128,12 @@ class Run:
                 return failed(why.code, why.message)
             pod = self._known(watch)
             return await self._heard_out(pod, watch, keeping) if pod.has_begun else self._concluded(pod, self._heard(), 0)
+        except (ApiError, LinkError) as error:
+            raise error.with_traceback(None) from None
         finally:
             self._pod = watch.pod
             await _stopped(keeping)
+            del keeping  # it holds the error, and the error by its trace this call: all of it would wait for the collector
 
     async def _begun(self, watch: PodWatch, keeping: "asyncio.Task[None]") -> Why | None:
         """Return as soon as the script has begun or the pod is over; or why it does not begin."""

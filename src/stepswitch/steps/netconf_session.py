@@ -220,6 +220,8 @@ class NetconfSession:
         """
         try:
             return await asyncio.wait_for(self._own_reply(1), AGAIN_SECONDS)
+        except SessionError as error:
+            raise error.with_traceback(None) from None  # `wait_for` keeps its task, which keeps the error, which would keep this session
         except TimeoutError:
             if not self._framer.has_begun:
                 await self._send_request(operation)
@@ -259,7 +261,8 @@ class NetconfSession:
             raise SessionError(Trouble.TOO_LARGE, f"answers with {error}; ask for less, with a filter") from None
         except FramingError as error:
             raise SessionError(Trouble.NO_NETCONF, f"does not speak NETCONF as it should: there is {error}") from None
-        except (asyncssh.Error, OSError):
+        except (asyncssh.Error, OSError) as error:
+            error.with_traceback(None)  # the driver keeps the error, and by its trace it would keep this session
             raise SessionError(Trouble.CUT, "closed the connection") from None
 
 

@@ -62,14 +62,18 @@ class NotSentError(Exception):
         self.refused = refused
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Channel:
     """What the driver calls when something happens on the channel. Data waits here, and reading pauses while too much waits.
 
     `opened` is called when the server has opened it; what that raises keeps everything from being sent.
     """
 
-    def __init__(self, opened: Callable[[], None]) -> None:
-        self._opened = opened
+    def __init__(self) -> None:
+        self.opened: Callable[[], None] = _nothing
         self._data: deque[tuple[bytes, bool]] = deque()
         self._size = 0
         self._paused = False
@@ -84,7 +88,7 @@ class Channel:
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """Take note that the server has opened the channel."""
-        self._opened()  # raises where nothing may be sent any more: then nothing was
+        self.opened()  # raises where nothing may be sent any more: then nothing was
         self.channel = chan
 
     def session_started(self) -> None:
@@ -165,8 +169,7 @@ class Run:
         self._mark_sent = mark_sent
         self._open_seconds = open_seconds
         self._silence_seconds = silence_seconds
-        self._channel = Channel(self._opened)
-        self._limit = asyncio.timeout(None)
+        self._channel = Channel()
 
     async def follow(self, command: Command, output: Output, errors: Output) -> Ending:
         """Run the command to its end while its output goes to `output` and `errors`; raises NotSentError, and what `mark_sent` raises. Cancelled, or silent for too long, it is stopped."""
@@ -208,20 +211,29 @@ class Run:
         """Whether the server said how the command ended."""
         return self._channel.has_result
 
-    def _opened(self) -> None:
-        self._mark_sent()
-        self._limit.reschedule(asyncio.get_running_loop().time() + self._silence_seconds)
+    async def _create_session(self, line: bytes) -> None:
+        """Have the server open the channel and run the command there, all of it in time; raises TimeoutError, and what the driver and `mark_sent` raise."""
+        channel = self._channel
+        async with asyncio.timeout(self._open_seconds) as limit:
+
+            def opened() -> None:
+                self._mark_sent()
+                limit.reschedule(asyncio.get_running_loop().time() + self._silence_seconds)
+
+            channel.opened = opened
+            try:
+                # The driver's types want text; it sends bytes as they are, and they need not be UTF-8.
+                await self._connection.create_session(
+                    cast("Any", lambda: channel), cast("Any", line), encoding=None, window=_WINDOW_BYTES, request_pty=False
+                )
+            finally:
+                channel.opened = _nothing  # a channel that has to do with its step would keep what that came to, until the collector comes
 
     async def _start(self, command: Command) -> Ending | None:
         """Open the channel and send the command; return how it ended where it did at once."""
         channel = self._channel
         try:
-            self._limit = asyncio.timeout(self._open_seconds)
-            async with self._limit:
-                # The driver's types want text; it sends bytes as they are, and they need not be UTF-8.
-                await self._connection.create_session(
-                    cast("Any", lambda: channel), cast("Any", command.line), encoding=None, window=_WINDOW_BYTES, request_pty=False
-                )
+            await self._create_session(command.line)
         except TimeoutError:
             if channel.channel is None:
                 raise NotSentError(timed_out=True, refused=False) from None

@@ -5,11 +5,11 @@ any other, and every question, only after the router has been quiet for a moment
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
 from stepswitch.steps.ssh_answers import Answer
 from stepswitch.steps.ssh_command import Channel
@@ -60,11 +60,20 @@ class _Standing(Enum):
     QUESTION = auto()
 
 
-class Dialogue:
-    """One conversation. `take` is given what the router prints, in whole lines or parts of them, without echo, prompts and secrets.
+class Listener(Protocol):
+    """Who follows a conversation. It holds its dialogue, which therefore keeps no listener: both, and all that was printed, would wait for the collector."""
 
-    `before_reply` is called right before an answer of the workflow is typed. Times are in seconds.
-    """
+    async def take(self, printed: Sequence[str]) -> None:
+        """Take what the router prints, in whole lines or parts of them, without echo, prompts and secrets."""
+        ...
+
+    def before_reply(self) -> None:
+        """Take note that an answer of the workflow is about to be typed; what this raises keeps it from being typed."""
+        ...
+
+
+class Dialogue:
+    """One conversation. Times are in seconds."""
 
     def __init__(
         self,
@@ -74,16 +83,12 @@ class Dialogue:
         encoding: str,
         silence_seconds: float,
         answers: Sequence[Answer],
-        take: Callable[[Sequence[str]], Awaitable[None]],
-        before_reply: Callable[[], None],
     ) -> None:
         self._channel = channel
         self._manners = manners
         self._encoding = encoding
         self.silence_seconds = silence_seconds
         self.answers = answers
-        self.take = take
-        self._before_reply = before_reply
         self._terminal = Terminal(encoding)
         self._echo = Echo("")
         self._held: list[str] = []
@@ -114,7 +119,7 @@ class Dialogue:
             text = text.replace(secret, _HIDDEN)
         return text
 
-    async def hear(self, typed: str = "") -> Heard:
+    async def hear(self, listener: Listener, typed: str = "") -> Heard:
         """Read what the router prints after `typed` was typed, until it waits for us again or nothing more is to be expected."""
         self._echo = Echo(typed)
         self._is_new_line = not typed
@@ -131,28 +136,28 @@ class Dialogue:
             try:
                 news = await self._news(_patience(standing, self.silence_seconds))
             except TimeoutError:
-                heard = self._quiet(standing, answer)
+                heard = self._quiet(standing, answer, listener)
                 if heard is not None:
                     return heard
                 continue
             if news is None:
-                await self._take([Line(self._terminal.line, "")] if self._terminal.line.strip() != self.prompt else [])
+                await self._take([Line(self._terminal.line, "")] if self._terminal.line.strip() != self.prompt else [], listener)
                 return Heard(Stop.CLOSED, self._last)
-            await self._take(self._terminal.feed(news))
+            await self._take(self._terminal.feed(news), listener)
 
     async def _news(self, seconds: float) -> bytes | None:
         async with asyncio.timeout(seconds):
             news = await self._channel.next()
         return None if news is None else news[0]
 
-    def _quiet(self, standing: _Standing, answer: Answer | None) -> Heard | None:
+    def _quiet(self, standing: _Standing, answer: Answer | None, listener: Listener) -> Heard | None:
         """Act on a line at which the router stays quiet; return how the reading ended, None where it goes on."""
         if standing is _Standing.PERHAPS_PROMPT:
             return self._arrived()
         if answer is None or self._replies == _MOST_REPLIES:
             return Heard(Stop.SILENT if standing is _Standing.NOTHING else Stop.UNANSWERED, self._end_of_text())
         self._replies += 1
-        self._reply(answer)
+        self._reply(answer, listener)
         return None
 
     def _standing(self) -> tuple[_Standing, Answer | None]:
@@ -184,10 +189,10 @@ class Dialogue:
             self._name = name
         return Heard(Stop.PROMPT, self._last)
 
-    def _reply(self, answer: Answer) -> None:
+    def _reply(self, answer: Answer, listener: Listener) -> None:
         question = self._terminal.line
         if not answer.is_ours:
-            self._before_reply()
+            listener.before_reply()
         if answer.once:
             self.answers = [each for each in self.answers if each is not answer]
         if answer.is_secret(question):
@@ -201,7 +206,7 @@ class Dialogue:
             with suppress(OSError):  # that it is closed is what is read next
                 channel.write(text.encode(self._encoding, "replace"))
 
-    async def _take(self, lines: Sequence[Line]) -> None:
+    async def _take(self, lines: Sequence[Line], listener: Listener) -> None:
         printed: list[str] = []
         for line in lines:
             self._is_new_line = True
@@ -217,7 +222,7 @@ class Dialogue:
         if printed:
             printed = [self.shown(text) for text in printed]
             self._last = next((text.strip() for text in reversed(printed) if text.strip()), self._last)
-            await self.take(printed)
+            await listener.take(printed)
 
     def _without_reply(self, line: Line) -> str | None:
         """Return a line as it may be shown: of one with a question without the echo of its answer; None for one that only paged."""

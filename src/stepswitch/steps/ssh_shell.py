@@ -103,7 +103,7 @@ class ShellRun:
         self._patterns = patterns
         self._open_seconds = open_seconds
         self._silence_seconds = silence_seconds
-        self._channel = Channel(_nothing)
+        self._channel = Channel()
         self._part = Part.ARRIVING
         self._number = 0
         self._committed = 0
@@ -116,8 +116,6 @@ class ShellRun:
             encoding=encoding,
             silence_seconds=silence_seconds,
             answers=request.answers,
-            take=self._overhear,
-            before_reply=self._mark,
         )
 
     @property
@@ -132,6 +130,28 @@ class ShellRun:
         talk = await self._arrive() or await self._enable() or await self._prepare() or await self._type()
         await self._output.finish()
         return talk
+
+    async def take(self, printed: Sequence[str]) -> None:
+        """Take what the router prints: what answers a line of the step is its output, all else is for the log."""
+        manners = self._request.manners
+        for text in printed:
+            line = text.rstrip("\n")
+            if self._refusal is None and self._refuses(line):
+                self._refusal = line.strip()
+            self._is_shared = self._is_shared or manners.shares_in(line)
+        if self._part is Part.TYPING:
+            for text in printed:
+                self._patterns.watch(text.rstrip("\n"))
+            await self._output.feed("".join(printed).encode("utf-8", "replace"))
+            return
+        for text in printed:
+            await self._context.log(harmless(text), LogLevel.DEBUG)
+
+    def before_reply(self) -> None:
+        """Take note that something of the workflow is about to be typed; raises what `mark_sent` does."""
+        if not self.was_sent:
+            self._context.mark_sent()
+            self.was_sent = True
 
     async def _open(self) -> bool:
         channel = self._channel
@@ -158,7 +178,7 @@ class ShellRun:
 
     async def _arrive(self) -> Talk | None:
         self.dialogue.silence_seconds = min(self._open_seconds, self._silence_seconds)
-        talk = self._unless_at_prompt(await self.dialogue.hear())
+        talk = self._unless_at_prompt(await self.dialogue.hear(self))
         if talk is None:
             self.dialogue.silence_seconds = self._silence_seconds
         return talk
@@ -195,7 +215,7 @@ class ShellRun:
         manners = self._request.manners
         for line in self._request.lines:
             self._number += 1
-            self._mark()
+            self.before_reply()
             await self._context.log(f"{self.dialogue.prompt} {line}", LogLevel.DEBUG)
             heard = await self._say(line)
             refusal = self._refusal or self._patterns.failed_line
@@ -213,23 +233,7 @@ class ShellRun:
     async def _say(self, line: str) -> Heard:
         self._refusal = None
         self.dialogue.type(line)
-        return await self.dialogue.hear(line)
-
-    async def _overhear(self, printed: Sequence[str]) -> None:
-        """Take what the router prints: what answers a line of the step is its output, all else is for the log."""
-        manners = self._request.manners
-        for text in printed:
-            line = text.rstrip("\n")
-            if self._refusal is None and self._refuses(line):
-                self._refusal = line.strip()
-            self._is_shared = self._is_shared or manners.shares_in(line)
-        if self._part is Part.TYPING:
-            for text in printed:
-                self._patterns.watch(text.rstrip("\n"))
-            await self._output.feed("".join(printed).encode("utf-8", "replace"))
-            return
-        for text in printed:
-            await self._context.log(harmless(text), LogLevel.DEBUG)
+        return await self.dialogue.hear(self, line)
 
     def _refuses(self, line: str) -> bool:
         if self._part is Part.ENABLING and _ENABLE_REFUSED.search(line) is not None:
@@ -305,12 +309,3 @@ class ShellRun:
 
     def _talk(self, end: End, **more: Any) -> Talk:
         return Talk(end, Part.TYPING if self._number else self._part, self._number, **more)
-
-    def _mark(self) -> None:
-        if not self.was_sent:
-            self._context.mark_sent()
-            self.was_sent = True
-
-
-def _nothing() -> None:
-    """Nothing is sent by opening a shell."""

@@ -263,6 +263,7 @@ class StepRunner:
             if attempt.sent and self._outlives(attempt) and not _has_ended(running):
                 attempt.stays = True
             await self._stop(running, attempt)
+            del running  # it holds what was raised, and that by its trace this call: all of the attempt would wait for the collector
 
     async def _stop(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> None:
         """Cancel a step type and wait until it has closed its session; one that does not is left behind after a while.
@@ -270,13 +271,13 @@ class StepRunner:
         Whoever cancels once more meanwhile waits for the same: a session that is open must not count as closed.
         """
         limit = asyncio.get_running_loop().create_task(self._around.clock.sleep(LET_GO_SECONDS))
-        cancelled: asyncio.CancelledError | None = None
+        is_cancelled = False
         is_asked = running.cancel()
         while is_asked and not (running.done() or limit.done()):
             try:
                 await asyncio.wait({running, limit}, return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError as error:
-                cancelled = error
+            except asyncio.CancelledError:
+                is_cancelled = True
         limit.cancel()
         if not running.done():
             attempt.is_stuck = True
@@ -286,8 +287,8 @@ class StepRunner:
             self._begin(self._outlast(running, attempt))
         elif not running.cancelled():
             running.exception()
-        if cancelled is not None:
-            raise cancelled
+        if is_cancelled:
+            raise asyncio.CancelledError
 
     async def _outlast(self, running: "asyncio.Task[Outcome]", attempt: Attempt) -> None:
         """Wait, however long it takes, for a step type that did not let go, and see then that nothing is left of its session."""
