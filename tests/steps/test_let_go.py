@@ -5,9 +5,8 @@ The collector is kept away while one execution of each type runs in each situati
 """
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ import pytest
 
 from stepswitch.domain.execution import ENDED, Status
 from stepswitch.worker.attempt import PAUSE_SECONDS
+from tests.collector import collector_kept_away, ours
 from tests.engine.scripted import ANN, House, open_house
 from tests.steps.at_target import AtTarget, one_step
 from tests.steps.suite import CASES, names_with
@@ -30,23 +30,6 @@ KEPT_BY_DRIVERS: Final = {
     "HTTP": {"Url"},  # asyncio's own, where a certificate is refused
 }
 """What a connection of a driver, which holds itself, holds of ours: how it was made, and nothing of what came over it."""
-
-
-@contextmanager
-def collector_kept_away() -> Iterator[list[object]]:
-    """Give a list in which is, when the block has ended, all that only the collector would have removed."""
-    found: list[object] = []
-    gc.collect()
-    gc.disable()
-    try:
-        yield found
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        found += gc.garbage
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 @asynccontextmanager
@@ -68,10 +51,6 @@ async def logs_are_written(house: House) -> None:
     while True:
         await house.clock.until_sleeping_for(PAUSE_SECONDS)
         await house.clock.advance(PAUSE_SECONDS)
-
-
-def ours(garbage: list[object]) -> set[str]:
-    return {type(each).__name__ for each in garbage if type(each).__module__.startswith("stepswitch.")}
 
 
 @pytest.mark.parametrize(
@@ -96,5 +75,5 @@ async def test_nothing_of_an_attempt_waits_for_the_collector(
                 writing.cancel()
                 await at_target.over.wait()
                 await house.stop()
-            kept = sorted(ours(garbage) - KEPT_BY_DRIVERS.get(case.name, set()))
+            kept = sorted(set(ours(garbage)) - KEPT_BY_DRIVERS.get(case.name, set()))
             assert not kept, " ".join(kept)

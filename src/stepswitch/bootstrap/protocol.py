@@ -210,6 +210,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._tell_cut(at_work_only=exc is None)
         self._crowd.leave(self._address, self._entry)
         super().connection_lost(exc)
+        # They lead back here: with them the connection, and what came over it, would wait for the collector.
+        self._extensions, self.scope, self.cycle = {}, None, None  # type: ignore[assignment] # as uvicorn has them before the first request
 
     def _tell_cut(self, *, at_work_only: bool) -> None:
         cut = [] if self._at_work is None else [self._at_work]
