@@ -194,12 +194,14 @@ async def _end(call: Any, outputs: dict[str, Any]) -> None:
 
 
 async def _lose(desk: Distant, execution: str) -> None:
+    """Declare the claim lost, and return when the worker that had it has closed its session and said so."""
     conductor = desk.office.house.service.conductor
     head = await conductor.head(execution)
     assert head is not None
     assert head.current is not None
     assert head.current.claim is not None
     await conductor.apply(execution, Lost("lost:1", 0, 1, head.current.claim.nonce, "its worker gave no sign of life"))
+    await desk.office.house.watch.until(desk.office.house.service, execution, lambda view: not view.head.left_behind)
 
 
 def test_the_log_is_written_line_by_line(stepswitch: Caller, desk: Distant) -> None:

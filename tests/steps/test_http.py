@@ -290,6 +290,19 @@ async def test_silence_after_the_request_was_sent_is_a_doubt(server: HttpServer,
         await server.left.wait()
 
 
+async def test_an_answer_in_pieces_is_no_silence_however_long_all_of_it_takes(server: HttpServer) -> None:
+    never = asyncio.get_running_loop().create_future()
+
+    async def drip(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        for _ in range(4):
+            await asyncio.wait([never], timeout=0.6)
+            writer.write(b"x")
+
+    outcome = await run({"url": server.on("/", drip), "method": "GET"}, silence_seconds=2.0)
+    assert (code(outcome), outcome.outputs["body"]) == ((Result.SUCCEEDED, None), "xxxx")
+
+
 async def test_a_server_that_does_not_read_is_silent_however_much_is_to_be_sent(server: HttpServer) -> None:
     async with Proxy(server.host, server.port) as proxy:
         proxy.stall()

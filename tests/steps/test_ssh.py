@@ -9,13 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncssh
 import psutil
 import pytest
 
 from stepswitch.bootstrap import installed_types
 from stepswitch.domain.validation import check
 from stepswitch.plugin import CUT, ErrorCode, LogLevel, Outcome, Result, TargetError, Value
+from stepswitch.steps.output import Output
 from stepswitch.steps.ssh import SshStep
+from stepswitch.steps.ssh_command import End, Run
+from stepswitch.steps.ssh_inputs import Command
 from tests.openssh import OpenSshServer
 from tests.proxies import Proxy
 from tests.steps.contexts import RecordingContext
@@ -400,6 +404,28 @@ async def test_output_now_and_then_is_no_silence(server: OpenSshServer) -> None:
     outcome = await run(ssh, server, cmd="for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done")
     assert outcome.result is Result.SUCCEEDED
     await ssh.close()
+
+
+async def test_a_server_that_thinks_before_it_begins_has_the_patience_that_a_command_has(server: OpenSshServer) -> None:
+    loop = asyncio.get_running_loop()
+    async with (
+        Proxy(server.host, server.port) as proxy,
+        asyncssh.connect(
+            proxy.host, proxy.port, username=server.user, password=server.password, known_hosts=None, config=None
+        ) as connection,
+    ):
+
+        def mark_sent() -> None:
+            proxy.stall()
+            loop.call_later(2.5, proxy.resume)
+
+        output, errors = (
+            Output(RecordingContext(), level, encoding="utf-8", limit_bytes=1_000) for level in (LogLevel.INFO, LogLevel.WARN)
+        )
+        ending = await Run(connection, mark_sent, open_seconds=2.0, silence_seconds=60.0).follow(
+            Command(b"echo begun", b""), output, errors
+        )
+    assert (ending.end, ending.status, output.text) == (End.ENDED, 0, "begun\n")
 
 
 async def test_cancelling_ends_the_remote_process(ssh: SshStep, server: OpenSshServer) -> None:

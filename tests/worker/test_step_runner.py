@@ -384,6 +384,30 @@ async def test_nobody_confirms_that_a_session_is_closed_which_is_not(house: Hous
     assert [entry.message for entry in await house.logged(task)].count(LEFT_BEHIND) == 1
 
 
+async def test_whoever_is_cancelled_while_a_step_past_its_time_lets_go_reports_nothing(house: House) -> None:
+    task = await house.begin(policy={"timeoutSeconds": 60})
+    may_close = asyncio.Event()
+
+    async def script(_inputs: Values, context: StepContext) -> Outcome:
+        context.mark_sent()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_close.wait()
+        return Outcome(Result.SUCCEEDED)
+
+    house.ask.script = script
+    running = house.carry_out(task)
+    await house.ask.started.wait()
+    await house.clock.advance(60)
+    await house.clock.until_sleeping_for(LET_GO_SECONDS)
+    running.cancel()
+    may_close.set()
+    await asyncio.wait_for(asyncio.wait([running]), 30)
+    assert running.cancelled()
+    assert (await house.step(task)).state is StepState.EXECUTING
+
+
 async def test_whoever_is_cancelled_twice_closes_the_session_all_the_same_before_he_says_so(house: House) -> None:
     task = await house.begin()
     closing, may_close = asyncio.Event(), asyncio.Event()

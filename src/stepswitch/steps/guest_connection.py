@@ -145,14 +145,9 @@ async def in_thread(work: Callable[[], _T], give_up: Callable[[], None], seconds
 def _carry_out(work: Callable[[], _T], loop: asyncio.AbstractEventLoop, ended: "asyncio.Future[_T]") -> None:
     tell: Callable[[], None]
     try:
-        tell = partial(_settle, ended, ended.set_result, work())
+        tell = partial(ended.set_result, work())
     except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-        tell = partial(_settle, ended, ended.set_exception, error)
+        tell = partial(ended.set_exception, error)
     with suppress(RuntimeError):  # the loop has ended meanwhile
         loop.call_soon_threadsafe(tell)
     del ended, tell  # see `in_thread`
-
-
-def _settle(ended: "asyncio.Future[_T]", settle: Callable[[Any], None], value: Any) -> None:
-    if not ended.done():
-        settle(value)

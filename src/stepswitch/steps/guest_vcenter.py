@@ -133,9 +133,13 @@ class VCenter:
     async def close(self) -> None:
         """Log out, as far as that is quick, and cut what is open."""
         if self._service is not None or self._cookie:
-            with suppress(GuestError, TimeoutError):
-                await asyncio.wait_for(self.ask("log out", lambda service: service.content.sessionManager.Logout()), _LOGOUT_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._log_out(), _LOGOUT_SECONDS)
         self._forget()
+
+    async def _log_out(self) -> None:
+        with suppress(GuestError):
+            await self.ask("log out", lambda service: service.content.sessionManager.Logout())
 
     def _explained(self, error: Exception, what: str, machine: str) -> GuestError:
         found = explained(error, self.where.name, machine, what)
