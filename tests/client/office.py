@@ -21,6 +21,7 @@ from stepswitch.storage.accounts import SqlAccountStore
 from tests.domain.documents import document
 from tests.domain.lives import steps
 from tests.engine.scripted import House, open_house
+from tests.listening import closed
 
 PASSWORD = "long enough"
 
@@ -157,6 +158,7 @@ class Impostor:
         for serving in self._serving:
             serving.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        await closed(self._server)
 
     def will_answer(self, *answers: bytes | Slow | None) -> None:
         self._answers += answers

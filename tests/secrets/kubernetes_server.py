@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from tests.listening import closed
 from tests.secrets.json_server import answer_once
 
 TOKEN = "token-of-the-account"
@@ -50,5 +51,7 @@ async def open_kubernetes(tls: ssl.SSLContext) -> AsyncIterator[FakeKubernetes]:
     api = FakeKubernetes()
     server = await asyncio.start_server(partial(answer_once, api.answer), "127.0.0.1", 0, ssl=tls)
     api.port = server.sockets[0].getsockname()[1]
-    async with server:
+    try:
         yield api
+    finally:
+        await closed(server)

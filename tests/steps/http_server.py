@@ -9,6 +9,8 @@ from typing import Self
 
 import h11
 
+from tests.listening import closed
+
 
 @dataclass
 class Asked:
@@ -65,6 +67,7 @@ class HttpServer:
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._is_over = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self.host, 0, ssl=self._tls)
@@ -74,10 +77,11 @@ class HttpServer:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._server is not None
         self._server.close()
+        self._is_over = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        await closed(self._server)
 
     def url(self, path: str = "/", host: str | None = None) -> str:
         """Return the URL of a path here."""
@@ -120,6 +124,8 @@ class HttpServer:
             pass  # the client went, or the test is over
         finally:
             writer.close()
+            if self._is_over:
+                writer.transport.abort()  # its client may stay, and take no leave
 
 
 async def _request(reader: asyncio.StreamReader) -> Asked:
