@@ -1,6 +1,6 @@
 """A copy that leaves something out, or takes what is no field, would be a stored execution that is wrong."""
 
-from dataclasses import fields, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
@@ -34,3 +34,12 @@ def test_kinds_do_not_mix() -> None:
     entry = LogEntry(1, LogLevel.INFO, "hello")
     assert changed(entry, message="bye") == LogEntry(1, LogLevel.INFO, "bye")
     assert changed(STEP) == STEP
+
+
+def test_a_copy_is_as_frozen_as_what_it_was_made_of() -> None:
+    copy = changed(STEP, attempt=3)
+    assert type(copy) is StepExecution
+    with pytest.raises(FrozenInstanceError):
+        copy.attempt = 4  # type: ignore[misc] # that is what is tried
+    assert copy.attempt == 3
+    assert hash(changed(LogEntry(1, LogLevel.INFO, "hello"))) == hash(LogEntry(1, LogLevel.INFO, "hello"))

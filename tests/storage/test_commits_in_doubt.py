@@ -10,7 +10,7 @@ from stepswitch.domain.errors import CommitInDoubtError, StoreError, VersionConf
 from stepswitch.domain.events import Abort, Claimed, Pause, Reply, Reported
 from stepswitch.domain.execution import Outcome, Result, Status
 from stepswitch.engine.records import Account
-from stepswitch.engine.request_writes import noting_writes
+from stepswitch.engine.request_writes import NotingWrites
 from stepswitch.storage.accounts import SqlAccountStore
 from stepswitch.storage.queue import SqlQueueStore
 from stepswitch.storage.sqlite import SqliteDatabase
@@ -116,7 +116,7 @@ async def test_what_was_written_for_a_request_or_may_have_been_is_noted_and_what
 ) -> None:
     async def is_noted(failure: str) -> bool:
         commits.failures = [failure]
-        with noting_writes() as writes, suppress(StoreError):
+        with NotingWrites() as writes, suppress(StoreError):
             await asyncio.create_task(failing.probe())
         return writes.are_any
 

@@ -14,7 +14,7 @@ from stepswitch.api.request_bodies import Body, BodyLimits
 from stepswitch.api.request_ids import REQUEST_ID, request_id_of
 from stepswitch.domain.errors import OverloadedError, TooLargeError
 from stepswitch.engine.ports import Ids
-from stepswitch.engine.request_writes import noting_writes
+from stepswitch.engine.request_writes import NotingWrites
 
 _log = structlog.get_logger("stepswitch")
 _STOPPING: Final = "the service stops; what was asked may have been done, or not: look before you send it again"
@@ -65,7 +65,7 @@ class Limits:
             await send(message)
 
         try:
-            with noting_writes() as writes:
+            with NotingWrites() as writes:
                 body.expect(scope["headers"], self._bodies)
                 await self._app(scope, body, send_named)
         except ClientDisconnect:

@@ -36,6 +36,8 @@ from stepswitch.engine.watchers import Watchers
 
 NOBODY: Final = Caller("")
 """The caller of an operation that wants no login."""
+_JSON: Final = "application/json"
+_JSON_HEADER: Final = (b"content-type", _JSON.encode())
 WHOLE_BYTES: Final = 128 * 1024
 """A body up to here is sent as a whole, with its length."""
 PIECE_BYTES: Final = 64 * 1024
@@ -110,9 +112,21 @@ class Call:
 Handler = Callable[[Call], Awaitable[Response]]
 
 
+class _JsonResponse(Response):
+    """A response whose body is JSON. Nearly always it has no headers of its own, and then they are not made anew each time."""
+
+    media_type = _JSON
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        if headers:
+            super().init_headers(headers)
+        else:
+            self.raw_headers = [(b"content-length", b"%d" % len(self.body)), _JSON_HEADER]
+
+
 def json_response(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
     """Return the 200 with `body`."""
-    return Response(body, 200, headers, "application/json")
+    return _JsonResponse(body, 200, headers)
 
 
 async def pieces_response(pieces: AsyncIterator[bytes], headers: Mapping[str, str] | None = None) -> Response:
@@ -126,7 +140,7 @@ async def pieces_response(pieces: AsyncIterator[bytes], headers: Mapping[str, st
         waiting.append(piece)
         size += len(piece)
         if size >= WHOLE_BYTES:
-            return StreamingResponse(_joined(b"".join(waiting), pieces), 200, headers, "application/json")
+            return StreamingResponse(_joined(b"".join(waiting), pieces), 200, headers, _JSON)
     return json_response(b"".join(waiting), headers)
 
 

@@ -3,33 +3,27 @@
 A request may write more than once, and fail at the last of it, or at a read behind it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
 
 
-class Writes:
-    """What one request has written. `are_any`: something of it is on disk, or may be."""
+class NotingWrites:
+    """What is written in the block, also by tasks that are begun in it. `are_any`: something of it is on disk, or may be."""
 
-    __slots__ = ("are_any",)
+    __slots__ = ("_before", "are_any")
 
     def __init__(self) -> None:
         self.are_any = False
 
+    def __enter__(self) -> "NotingWrites":
+        self._before: Token[NotingWrites | None] = _OF_REQUEST.set(self)
+        return self
 
-_OF_REQUEST: Final[ContextVar[Writes | None]] = ContextVar("writes of a request", default=None)
+    def __exit__(self, *_: object) -> None:
+        _OF_REQUEST.reset(self._before)
 
 
-@contextmanager
-def noting_writes() -> Iterator[Writes]:
-    """Give what is noted as written in the block, also by tasks that are begun in it."""
-    writes = Writes()
-    before = _OF_REQUEST.set(writes)
-    try:
-        yield writes
-    finally:
-        _OF_REQUEST.reset(before)
+_OF_REQUEST: Final[ContextVar[NotingWrites | None]] = ContextVar("writes of a request", default=None)
 
 
 def note_write() -> None:

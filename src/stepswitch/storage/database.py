@@ -7,7 +7,7 @@ that see one state of the data.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
@@ -20,11 +20,13 @@ from stepswitch.engine.encryption import Sealer
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 Found = TypeVar("Found")
+SEALED_WITH: Final = "sealed_with"
+"""The parameter that says with which key the bytes of a row are encrypted; nothing where they are in clear."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The SQL of a statement, the names of its parameters in their order, the values that stand in it, and which of its parameters are bytes.
+    """The SQL of a statement, the names of its parameters in their order, and the values that stand in it.
 
     The driver is given values in their order: for a name it looks through all names, each time that the statement is executed.
     """
@@ -32,9 +34,12 @@ class Compiled:
     text: str
     names: Sequence[str]
     constants: Mapping[str, Any]
-    binary: frozenset[str]
+    binary: Sequence[Sequence[int]]
+    """Of each parameter that is bytes the places at which it stands."""
+    key: Sequence[int]
+    """The places of `sealed_with`."""
 
-    def values(self, given: Params) -> Sequence[Any]:
+    def values(self, given: Params) -> list[Any]:
         """Return the values of all parameters: those that are given, and those that stand in the statement itself; raises StoreError where one is missing."""
         all_given = {**self.constants, **given} if self.constants else given
         try:
@@ -54,17 +59,22 @@ class Statement:
         """Return the statement as the driver takes it."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            compiled = self.element.compile(dialect=dialect)
-            constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
-            found = self._compiled[dialect.name] = Compiled(
-                str(compiled), tuple(getattr(compiled, "positiontup", None) or ()), constants, _binary(compiled)
-            )
+            found = self._compiled[dialect.name] = _driven(self.element.compile(dialect=dialect))
         return found
 
 
-def _binary(compiled: Any) -> frozenset[str]:
-    """Return the parameters of a compiled statement that are bytes."""
-    return frozenset(name for name, bound in getattr(compiled, "binds", {}).items() if isinstance(bound.type, LargeBinary))
+def _driven(compiled: Any) -> Compiled:
+    """Return a statement that SQLAlchemy has compiled as the driver takes it."""
+    names = tuple(getattr(compiled, "positiontup", None) or ())
+    constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+    if SEALED_WITH in names:
+        constants.setdefault(SEALED_WITH, None)  # of what is stored in clear
+    binary = [name for name, bound in getattr(compiled, "binds", {}).items() if name in names and isinstance(bound.type, LargeBinary)]
+    return Compiled(str(compiled), names, constants, [_places(names, name) for name in binary], _places(names, SEALED_WITH))
+
+
+def _places(names: Sequence[str], name: str) -> list[int]:
+    return [place for place, each in enumerate(names) if each == name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,21 +17,25 @@ SEAL_BYTES: Final = 4
 ENCRYPTED: Final = b"\x01"
 """The first byte of an encrypted body; those in clear are JSON."""
 _CRC_OF_ENCRYPTED: Final = zlib.crc32(ENCRYPTED)
-SEALED_WITH: Final = "sealed_with"
 
 
 def sealed(statement: Compiled, op: Op, sealer: Sealer) -> tuple[str, Sequence[Any]]:
     """Return a statement that writes, and the values of its parameters: what is bytes is encrypted where it has a place, with a CRC-32 behind it."""
-    params = {SEALED_WITH: None, **op.params}
-    for name in statement.binary:
-        value = params.get(name)
-        if value is not None:
-            if op.place is None:
-                params[name] = value + zlib.crc32(value).to_bytes(SEAL_BYTES)
-            else:
-                value, params[SEALED_WITH] = sealer.seal(value, op.place)
-                params[name] = b"".join((ENCRYPTED, value, zlib.crc32(value, _CRC_OF_ENCRYPTED).to_bytes(SEAL_BYTES)))
-    return statement.text, statement.values(params)
+    values = statement.values(op.params)
+    for places in statement.binary:
+        value = values[places[0]]
+        if value is None:
+            continue
+        if op.place is None:
+            stored = value + zlib.crc32(value).to_bytes(SEAL_BYTES)
+        else:
+            value, key = sealer.seal(value, op.place)
+            stored = b"".join((ENCRYPTED, value, zlib.crc32(value, _CRC_OF_ENCRYPTED).to_bytes(SEAL_BYTES)))
+            for place in statement.key:
+                values[place] = key
+        for place in places:
+            values[place] = stored
+    return statement.text, values
 
 
 def opened(rows: Sequence[Row], place: Callable[[Row], bytes] | None, sealer: Sealer) -> Sequence[Row]:

@@ -5,7 +5,7 @@ Fields without a value are left out. Built by hand and encoded in one go: this i
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -24,8 +24,12 @@ from stepswitch.engine.waiting import WaitingFor
 
 _PLAIN_ROOT: Final = "/telco/api/workflows"
 _NO_LOGS: Final[Sequence[Mapping[str, str]]] = ()
-_escaped: Final = partial(quote, safe="")
-"""Writes a text into a path or a query: an id may be anything that somebody chose."""
+
+
+@lru_cache(maxsize=1024)
+def _escaped(text: str) -> str:
+    """Return a text as it stands in a path or a query: an id may be anything that somebody chose, and thousands of answers show the same one."""
+    return quote(text, safe="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ _MOST_DIGITS: Final = 9
 
 def preferred_wait(request: Request) -> int | None:
     """Return the seconds that a request prefers to wait for news, `LONGEST_WAIT` at most; None where it does not."""
-    text = ",".join(request.headers.getlist("prefer"))
+    given = [value for name, value in request.scope["headers"] if name == b"prefer"]
+    if not given:
+        return None
+    text = b",".join(given).decode("latin-1")
     waits = (each.strip() for each in _PREFERENCE.findall(text) if _NAME.match(each.strip()))
     found = _WAIT.fullmatch(next(waits, ""))
     if found is None:

@@ -13,13 +13,14 @@ _DATE_TIME: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def format_time(milliseconds: int) -> str:
     """Return `2026-01-31T08:15:00.250Z` for milliseconds since 1970."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{_format_second(seconds)}.{rest:03d}Z"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _format_second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()[: len("2026-01-31T08:15:00")]
 
