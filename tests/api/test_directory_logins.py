@@ -133,7 +133,7 @@ async def test_the_stream_of_somebody_who_is_gone_ends(real: Real, slapd: Slapd)
 async def test_a_directory_that_is_away_is_503_with_the_local_administrator_at_work(tmp_path: Path) -> None:
     with Slapd() as own:
         own.add_person("ann", "the pigeon flies", own.add_group("shift"))
-        async with real_service(tmp_path, **settings(own, ldap_trust_minutes=0.001, ldap_refresh_minutes=0)) as real:
+        async with real_service(tmp_path, **settings(own, ldap_trust_minutes=1e-6, ldap_refresh_minutes=0)) as real:
             headers = await real.login("ann", "the pigeon flies")
             own.go_down()
             answer = await real.client.post(LOGIN, json={"username": "ann", "password": "the pigeon flies"})

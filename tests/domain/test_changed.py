@@ -1,10 +1,10 @@
 """A copy that leaves something out, or takes what is no field, would be a stored execution that is wrong."""
 
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
 
 import pytest
 
-from stepswitch.domain.changed import changed
+from stepswitch.domain.changed import changed, quickly_made
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.execution import LogEntry, LogLevel, Result, StepExecution
 from stepswitch.domain.states import StepState
@@ -43,3 +43,60 @@ def test_a_copy_is_as_frozen_as_what_it_was_made_of() -> None:
         copy.attempt = 4  # type: ignore[misc] # that is what is tried
     assert copy.attempt == 3
     assert hash(changed(LogEntry(1, LogLevel.INFO, "hello"))) == hash(LogEntry(1, LogLevel.INFO, "hello"))
+
+
+def _pair() -> tuple[type, type]:
+    """Return a type with a field of each kind as `dataclass` makes it, and as it is made quickly."""
+
+    def plain() -> type:
+        @dataclass(frozen=True, slots=True)
+        class Pair:
+            name: str
+            number: int = 7
+            values: dict[str, int] = field(default_factory=dict)
+            seen: int = field(default=0, compare=False, repr=False)
+
+        return Pair
+
+    return plain(), quickly_made(plain())
+
+
+def test_what_is_made_quickly_is_what_a_dataclass_makes() -> None:
+    slow, quick = _pair()
+    for arguments, named in ((("a",), {}), (("a", 1, {"b": 2}, 3), {}), (("a",), {"seen": 4, "values": {"c": 5}}), ((), {"name": "d"})):
+        one, other = slow(*arguments, **named), quick(*arguments, **named)
+        assert asdict(one) == asdict(other)
+        assert repr(one) == repr(other)
+        assert type(other) is quick
+        with pytest.raises(FrozenInstanceError):
+            other.name = "e"  # type: ignore[attr-defined] # that is what is tried
+    assert quick("a") == quick("a", seen=9)
+    assert quick("a").values is not quick("a").values
+
+
+@pytest.mark.parametrize(("arguments", "named"), [((), {}), (("a", 1, {}, 2, 3), {}), (("a",), {"colour": 1}), (("a",), {"name": "b"})])
+def test_what_a_dataclass_does_not_take_is_not_taken(arguments: tuple[object, ...], named: dict[str, object]) -> None:
+    for kind in _pair():
+        with pytest.raises(TypeError):
+            kind(*arguments, **named)
+
+
+def test_a_type_that_does_more_than_set_its_fields_is_not_made_quickly() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Checked:
+        name: str
+
+        def __post_init__(self) -> None:
+            raise AssertionError("it would not be called")
+
+    @dataclass(frozen=True, slots=True)
+    class Named:
+        name: str = field(kw_only=True)
+
+    @dataclass(frozen=True, slots=True)
+    class Derived:
+        name: str = field(init=False, default="")
+
+    for kind in (Checked, Named, Derived):
+        with pytest.raises(TypeError, match=f"{kind.__name__} is more than its fields"):
+            quickly_made(kind)

@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stepswitch.api.wire.answers import Answers, Root
 from stepswitch.api.wire.fields import ALL, Fields
+from stepswitch.domain.changed import quickly_made
 from stepswitch.engine.account_ports import Authenticator, ProviderLogins
 from stepswitch.engine.audit_trail import AuditTrail
 from stepswitch.engine.callers import Caller
@@ -98,6 +99,7 @@ class ApiServices:
     requests_per_second: float | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, whose caller is known, on its way to its operation."""

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stepswitch.domain.changed import quickly_made
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.document import Workflow
 from stepswitch.domain.execution import Child, ContextType, Head, LogEntry, Outcome, Parent, Status, StepExecution, Values
 from stepswitch.domain.values import Value
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Create:
     """What somebody wants executed; already checked against the workflow. Times in milliseconds."""
@@ -344,6 +346,7 @@ def lane_of_tenant(tenant: str) -> str:
     return f"tenant {tenant}"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Task:
     """Somebody has to go on with an execution. `since` is the order, `not_before` the earliest moment, both in milliseconds.
@@ -384,6 +387,7 @@ class Cancel:
     look: int = 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What follows from an event: the new head (the old one itself where nothing changed), rows to append, and what to do after the save."""

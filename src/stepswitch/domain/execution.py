@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from stepswitch.domain.changed import quickly_made
 from stepswitch.domain.devices import DeviceLane
 from stepswitch.domain.errors import ErrorCode
 from stepswitch.domain.locks import Lock
@@ -72,6 +73,7 @@ class ContextType(StrEnum):
     NONE = "NONE"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LogEntry:
     """One line of log; `step` is the number of the step execution, None for the execution itself.
@@ -94,6 +96,7 @@ class StepError:
     message: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one attempt did, as a value. `truncated` names the outputs that were cut to the limit.
@@ -108,6 +111,7 @@ class Outcome:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Who carries out a step, or was the last to do so: `instance` is the worker, `nonce` this very claim. `deadline` is the latest end."""
@@ -197,6 +201,7 @@ class Probe:
     """Fields that a later release wrote; kept and written back."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StepExecution:
     """One attempt at one step. Its number is its place in the array of the API.
@@ -256,6 +261,7 @@ class StepExecution:
         return 0 if look is None else look.attempt
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Head:
     """All that a decision needs to know of an execution. Its cost does not depend on the length of the history."""

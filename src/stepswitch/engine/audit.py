@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from stepswitch.domain.canonical import canonical_json
+from stepswitch.domain.changed import quickly_made
 
 FORMAT: Final = 1
 """Format number of a record."""
@@ -73,6 +74,7 @@ class Act:
         password), or the user of the operating system."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A record before it has its place in the chain."""

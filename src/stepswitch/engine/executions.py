@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from stepswitch.domain.assignments import assigned_values, check_assignments, initial_values
+from stepswitch.domain.changed import quickly_made
 from stepswitch.domain.contexts import deduced, unknown_to
 from stepswitch.domain.conversion import upgraded
 from stepswitch.domain.decide import begin, begin_and_take_turn
@@ -35,6 +36,7 @@ from stepswitch.engine.snapshots import Compiled
 from stepswitch.engine.views import ExecutionView, Views, is_settled
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ExecutionRequest:
     """A `workflowExecutionCreateRequest` whose fields have their types. `retained_til` in milliseconds; None leaves it to the settings."""

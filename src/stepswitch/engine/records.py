@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from stepswitch.domain.changed import quickly_made
 from stepswitch.domain.execution import Head, LogEntry, StepExecution, Values
 from stepswitch.domain.locks import LockChange
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.privileges import Privilege
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Save:
     """One decision on its way to the disk: all of it or nothing. `head.version` is one more than the version that was read."""
@@ -297,6 +299,7 @@ class Waiting:
     until: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Committed:
     """What one save or one batch of log lines made known, after COMMIT. `steps` are those that changed, in their order; `head` is None for log lines.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from stepswitch.domain.changed import changed
+from stepswitch.domain.changed import changed, quickly_made
 from stepswitch.domain.errors import NotFoundError
 from stepswitch.domain.events import Decision, Task
 from stepswitch.domain.execution import COUNTED_PLACES, ENDED, Head, LogEntry, Probe, Status, StepExecution, Values
@@ -50,6 +50,7 @@ class Wanted:
 EVERYTHING: Final = Wanted()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ExecutionView:
     """An execution with its rows, masked. `steps` holds the current step execution too, in the order of their numbers."""

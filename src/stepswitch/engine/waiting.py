@@ -7,7 +7,7 @@ for and since when, and not whose it is.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepswitch.domain.changed import changed
+from stepswitch.domain.changed import changed, quickly_made
 from stepswitch.engine.callers import Caller
 
 
@@ -26,6 +26,7 @@ class LockHolder:
         return self if caller.sees(self) else None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
     """One thing that an execution waits for: `kind` is person, device, lock, site, place, time, hold or execution. Times in milliseconds."""

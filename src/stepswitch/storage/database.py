@@ -13,6 +13,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+from stepswitch.domain.changed import quickly_made
 from stepswitch.domain.errors import StoreError
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.encryption import Sealer
@@ -77,6 +78,7 @@ def _places(names: Sequence[str], name: str) -> list[int]:
     return [place for place, each in enumerate(names) if each == name]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Op:
     """One statement of a unit of work. `expect` is the number of rows that it has to change, else all of it is undone."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import text
 
+from stepswitch.domain.changed import quickly_made
 from stepswitch.domain.errors import CommitInDoubtError, DamagedError, StoreError, VersionConflictError
 from stepswitch.engine.audit import Entry
 from stepswitch.engine.crash_points import CrashPoint, reach
@@ -49,6 +50,7 @@ _log = structlog.get_logger("stepswitch.storage")
 _Done = Sequence[int] | StoreError
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Unit:
     """One unit of work: what is executed, and who waits for it."""
