@@ -207,7 +207,7 @@ class SqliteDatabase:
             return [result if isinstance(result, StoreError) else _undone() for result in results]
         reach(CrashPoint.COMMIT_ASKED)
         try:
-            await asyncio.wrap_future(self._committer.submit(connection.execute, "COMMIT"))
+            await asyncio.get_running_loop().run_in_executor(self._committer, connection.execute, "COMMIT")
         except sqlite3.Error as error:
             _log.error("COMMIT failed", error=in_words(error))
             self._let_go()
