@@ -19,6 +19,7 @@ from stepswitch.domain.values import Value, ValueType, fit
 
 REQUIRED_KEYS: Final[Mapping[ContextType, str]] = {ContextType.VNF: "vnfId", ContextType.CNF: "vnfId", ContextType.NS: "nsId"}
 """What the context of each type must carry, and what is injected by it."""
+_INJECTED: Final = tuple(sorted(INJECTED))
 _TEXTS: Final = frozenset({ValueType.STRING, ValueType.PASSWORD})
 
 
@@ -155,7 +156,7 @@ def _check_injected(assignments: Mapping[str, Any], context: Mapping[str, Any], 
     key = REQUIRED_KEYS.get(context_type)
     if key is not None and context.get(key) is None:
         report.fault(ErrorCode.MISSING_FIELD, f"context.{key}", f"a context of type {context_type} needs it")
-    for name in sorted(INJECTED):
+    for name in _INJECTED:
         assigned, injected = assignments.get(name), context.get(name)
         if assigned is not None and (name == key or (injected is not None and injected != assigned)):
             report.fault(ErrorCode.INVALID_VALUE, f"assignments.{name}", "is given by the context and cannot be overwritten")

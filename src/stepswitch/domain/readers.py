@@ -57,29 +57,35 @@ class Report:
     __slots__ = ("_faults", "_hints_left", "_strict", "_warnings")
 
     def __init__(self, *, strict: bool = False) -> None:
-        self._faults = _Listing()
-        self._warnings = _Listing()
+        self._faults: _Listing | None = None
+        self._warnings: _Listing | None = None
         self._hints_left = _MAX_HINTS
         self._strict = strict
 
     @property
     def has_faults(self) -> bool:
         """Whether anything was found that is more than a warning."""
-        return self._faults.found > 0
+        return self._faults is not None
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """All faults, in the order in which they were found."""
-        return self._faults.result()
+        return () if self._faults is None else self._faults.result()
 
     def fault(self, code: ErrorCode, path: str, message: str) -> None:
         """Note a fault."""
+        if self._faults is None:
+            self._faults = _Listing()
         self._faults.add(code, path, message)
 
     def warn(self, code: ErrorCode, path: str, message: str) -> None:
         """Note a warning."""
-        listing = self._faults if self._strict and code is ErrorCode.UNKNOWN_FIELD else self._warnings
-        listing.add(code, path, message)
+        if self._strict and code is ErrorCode.UNKNOWN_FIELD:
+            self.fault(code, path, message)
+            return
+        if self._warnings is None:
+            self._warnings = _Listing()
+        self._warnings.add(code, path, message)
 
     def hint(self, name: str, known: Iterable[str]) -> str:
         """Return `; did you mean …?` where one of `known` is near to `name`; a report gives a few of these only."""
@@ -91,7 +97,8 @@ class Report:
 
     def parsed(self, workflow: Workflow | None) -> Parsed:
         """Return everything found, with `workflow` unless there are faults."""
-        return Parsed(None if self.has_faults else workflow, self.faults, self._warnings.result())
+        warnings = () if self._warnings is None else self._warnings.result()
+        return Parsed(None if self.has_faults else workflow, self.faults, warnings)
 
 
 class ObjectReader:

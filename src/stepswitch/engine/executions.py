@@ -182,7 +182,8 @@ class Executions:
         workflow = compiled.workflow
         faults = [*request.faults, *faults_to_execute(workflow, self._rules.types), *self._request_faults(request, workflow)]
         faults += masked_faults("assignments", request.assignments, workflow)
-        faults += await self._attachment_faults(caller, request.attachments)
+        if request.attachments:
+            faults += await self._attachment_faults(caller, request.attachments)
         if compiled.is_confidential:  # else nothing is a password, and a credential stands for nothing else
             placed = at_start(workflow, request.assignments, self._rules.types)
             faults += await self._credentials.faults(caller, placed, request.workflow_id, workflow.name)

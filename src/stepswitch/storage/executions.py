@@ -198,7 +198,7 @@ class SqlExecutionStore:
         if logs:
             if again and await are_logged(self._database, execution_id, logs):
                 return
-            lines = log_ops(execution_id, logs, is_confidential=is_confidential)
+            lines = log_ops(execution_id, logs, is_confidential=is_confidential, with_save=False)
             await self._database.write([*lines, lines_op(execution_id, logs, log_rows=len(lines))])
 
     async def sign(self, nonces: Sequence[str], now: int) -> Sequence[str]:
@@ -359,7 +359,7 @@ def _row_ops(save: Save, large: Large) -> list[Op]:
     if save.rows:
         row = {"execution_id": execution_id, "first": save.rows[0].number, "body": dump_steps(save.rows, large)}
         ops.append(Op(_ADD_STEPS, row, place=steps_place(execution_id) if is_confidential else None))
-    lines = log_ops(execution_id, save.logs, is_confidential=is_confidential)
+    lines = log_ops(execution_id, save.logs, is_confidential=is_confidential, with_save=True)
     ops += [*lines, save_op(save, log_rows=len(lines))]
     for digest, body in large.items():
         place = large_place(execution_id, digest) if is_confidential else None

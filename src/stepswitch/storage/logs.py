@@ -17,15 +17,18 @@ from stepswitch.storage.tables import executions, logs
 LOG_ROWS: Final = 500
 """Rows of log in one page at most."""
 _L = logs.c
-_ADD: Final = Statement(
+_COLUMNS: Final = ("execution_id", "step", "body", "sealed_with")
+_ADD: Final = Statement(insert(logs).values({name: bindparam(name) for name in _COLUMNS}))
+_ADD_WHERE_IT_IS: Final = Statement(
     insert(logs).from_select(
-        ["execution_id", "step", "body", "sealed_with"],
+        _COLUMNS,
         select(executions.c.id, bindparam("step"), bindparam("body", type_=LargeBinary), bindparam("sealed_with", type_=Integer)).where(
             executions.c.id == bindparam("execution_id")
         ),
     )
 )
-"""Nothing is logged for an execution that is gone: nobody could find it, or remove it."""
+"""Nothing is logged for an execution that is gone: nobody could find it, or remove it. A save finds out by its own row, and takes the other statement:
+SQLite can undo one that selects by itself, for which it copies each page that is changed, and that takes three times as long as the rest."""
 
 
 def _page(index: str, order: Sequence[Any], *conditions: ColumnElement[bool]) -> Statement:
@@ -71,11 +74,12 @@ _LAST: Final = Statement(
 )
 
 
-def log_ops(execution_id: str, entries: Iterable[LogEntry], *, is_confidential: bool) -> list[Op]:
-    """Return what appends entries: a row for those that follow one another and tell of the same step."""
+def log_ops(execution_id: str, entries: Iterable[LogEntry], *, is_confidential: bool, with_save: bool) -> list[Op]:
+    """Return what appends entries: a row for those that follow one another and tell of the same step. `with_save`: behind what writes the execution's own row."""
     rows = groupby(entries, key=lambda entry: entry.step)
     place = log_place(execution_id) if is_confidential else None
-    return [Op(_ADD, {"execution_id": execution_id, "step": step, "body": dump_logs(list(of_step))}, place=place) for step, of_step in rows]
+    add = _ADD if with_save else _ADD_WHERE_IT_IS
+    return [Op(add, {"execution_id": execution_id, "step": step, "body": dump_logs(list(of_step))}, place=place) for step, of_step in rows]
 
 
 async def are_logged(database: Database, execution_id: str, entries: Sequence[LogEntry]) -> bool:
