@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,16 @@ def _logging_of_one_test() -> Generator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_stay() -> Generator[None]:
+    """Have interrupts obeyed, and fail the test that leaves them ignored or blocked: programs that are started in this process would ignore them, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background has them ignored
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    yield
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN, "SIGINT is ignored after this test"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ()), "SIGINT is blocked after this test"
 
 
 @pytest.fixture(scope="session", autouse=True)

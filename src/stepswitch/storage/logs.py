@@ -28,7 +28,7 @@ _ADD_WHERE_IT_IS: Final = Statement(
     )
 )
 """Nothing is logged for an execution that is gone: nobody could find it, or remove it. A save finds out by its own row, and takes the other statement:
-SQLite can undo one that selects by itself, for which it copies each page that is changed, and that takes three times as long as the rest."""
+SQLite can undo one that selects by itself, for which it copies each page that is changed: that takes nearly as long as all the rest."""
 
 
 def _page(index: str, order: Sequence[Any], *conditions: ColumnElement[bool]) -> Statement:
