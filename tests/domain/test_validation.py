@@ -252,6 +252,10 @@ def test_what_is_not_installed_cannot_be_executed() -> None:
     assert found(faults_to_execute(workflow, NOTHING_INSTALLED)) == {
         (ErrorCode.STEP_TYPE_NOT_INSTALLED, f"steps.{step_id}.type") for step_id in ("pick", "ask", "shape")
     }
+    only_ssh = StepTypes({"TCA_SSH": TYPES.by_name["TCA_SSH"]})
+    assert found(faults_to_execute(workflow, only_ssh)) == {
+        (ErrorCode.STEP_TYPE_NOT_INSTALLED, f"steps.{step_id}.type") for step_id, step in workflow.steps.items() if step.type != "TCA_SSH"
+    }
     assert check(one_step({"type": "JAVASCRIPT"}), NOTHING_INSTALLED).faults == ()
 
 

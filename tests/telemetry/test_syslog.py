@@ -19,6 +19,7 @@ from stepswitch.telemetry.audit_forwarder import AT_ONCE, AuditForwarder
 from stepswitch.telemetry.syslog import Destination, Origin, destination_of, framed, message
 from tests.certificates import own_certificate
 from tests.engine.rig import PATIENCE
+from tests.listening import closed
 
 ORIGIN = Origin("core-1.example.net", 4711)
 HOST = "127.0.0.1"
@@ -144,6 +145,7 @@ async def listening(server: SyslogServer, port: int = 0, **more: Any) -> AsyncIt
         for writer in server.writers:
             with suppress(AttributeError):  # before Python 3.11.4 nothing is left to abort of a TLS connection that was refused
                 writer.transport.abort()
+        await closed(listener)
 
 
 @asynccontextmanager
