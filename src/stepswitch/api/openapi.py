@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from stepswitch.api.links import links_of
-from stepswitch.api.operation import JSON, Operation, Parameter
+from stepswitch.api.operation import Operation, Parameter
 from stepswitch.api.operations import TENANT, served
 from stepswitch.api.problems import BODILESS
+from stepswitch.api.services import JSON
 from stepswitch.api.wire import event_models, models, service_models
 from stepswitch.api.wire.events import MEDIA_TYPE
 

@@ -8,14 +8,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from stepswitch.api.needs import Need
-from stepswitch.api.services import Handler
+from stepswitch.api.services import JSON, Handler
 
 ROOTS: Final = ("/telco/api/workflows", "/tca/workflows/api/v1/orgs/{tenantId}")
 OWN_ROOT: Final = "/stepswitch/api/v1"
 ID: Final = {"minLength": 1, "maxLength": 256}
 TAGS: Final = {"pattern": r'^(\*|((W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)?)$', "examples": ['"3"']}
 """What the tags of `ETag` look like, in the headers that send them back."""
-JSON: Final = "application/json"
 GUARDED: Final = (401, 404, 500, 503)
 WITH_BODY: Final = (400, 401, 404, 413, 500, 503)
 

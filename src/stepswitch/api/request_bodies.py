@@ -19,7 +19,6 @@ from stepswitch.domain.errors import ErrorCode, Fault, InvalidRequestError, TooL
 Headers = Sequence[tuple[bytes, bytes]]
 PIECE: Final = 64 * 1024
 _LONGEST_NUMBER: Final = 19
-_JSON: Final = b"application/json"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _PACKED: Final = frozenset({b"gzip", b"x-gzip"})
 _PLAIN: Final = frozenset({b"", b"identity"})
@@ -56,7 +55,7 @@ class Body:
             if name == b"content-length":
                 said.lengths.append(value)
             elif name == b"content-type":
-                said.in_parts = value != _JSON and is_multipart(value.decode("latin-1"))
+                said.in_parts = is_multipart(value.decode("latin-1"))
             elif name == b"content-encoding":
                 said.codings.append(value)
         self._limit = limits.in_parts if said.in_parts else limits.whole

@@ -37,8 +37,8 @@ from stepswitch.engine.watchers import Watchers
 
 NOBODY: Final = Caller("")
 """The caller of an operation that wants no login."""
-_JSON: Final = "application/json"
-_JSON_HEADER: Final = (b"content-type", _JSON.encode())
+JSON: Final = "application/json"
+_JSON_HEADER: Final = (b"content-type", JSON.encode())
 WHOLE_BYTES: Final = 128 * 1024
 """A body up to here is sent as a whole, with its length."""
 PIECE_BYTES: Final = 64 * 1024
@@ -117,7 +117,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 class _JsonResponse(Response):
     """A response whose body is JSON. Nearly always it has no headers of its own, and then they are not made anew each time."""
 
-    media_type = _JSON
+    media_type = JSON
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         if headers:
@@ -142,7 +142,7 @@ async def pieces_response(pieces: AsyncIterator[bytes], headers: Mapping[str, st
         waiting.append(piece)
         size += len(piece)
         if size >= WHOLE_BYTES:
-            return StreamingResponse(_joined(b"".join(waiting), pieces), 200, headers, _JSON)
+            return StreamingResponse(_joined(b"".join(waiting), pieces), 200, headers, JSON)
     return json_response(b"".join(waiting), headers)
 
 

@@ -55,9 +55,8 @@ def faults_to_execute(workflow: Workflow, step_types: StepTypes) -> tuple[Fault,
         report.fault(ErrorCode.DRAFT, "steps", "the workflow is a draft: it has no steps")
     if workflow.start_step_id is None:
         report.fault(ErrorCode.DRAFT, "startStepId", "the workflow is a draft: it does not say where to start")
-    missing = {each for each in {step.type for step in workflow.steps.values()} if step_types.find(each) is None}
-    for step in workflow.steps.values() if missing else ():
-        if step.type in missing:
+    for step in workflow.steps.values():
+        if step_types.find(step.type) is None:
             message = f"the step type {shown(step.type)} is not installed here"
             report.fault(ErrorCode.STEP_TYPE_NOT_INSTALLED, f"steps.{shown(step.id)}.type", message)
     return report.faults

@@ -18,7 +18,6 @@ from stepswitch.engine.ports import Secrets
 from stepswitch.engine.snapshots import Compiled
 
 _LEAST_NUMBER: Final = 10 ** (SHORTEST_SECRET - 1)
-_NONE: Final[frozenset[str]] = frozenset()
 
 
 def secrets_of(head: Head, snapshots: Collection[Compiled], steps: Iterable[tuple[StepExecution, Compiled]] = ()) -> tuple[str, ...]:
@@ -35,13 +34,11 @@ def secrets_of(head: Head, snapshots: Collection[Compiled], steps: Iterable[tupl
             found.update(_texts(step.inputs, secret_inputs(of, step.step_id)))
         if step.probe is not None:
             found.update(_texts(step.probe.inputs, probe_secrets((of, *snapshots), step.step_id)))
-    if not found:
-        return ()
     return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _texts(values: Values, names: frozenset[str]) -> list[str]:
-    found = [values.get(name) for name in names] if values and names else []
+    found = [values.get(name) for name in names] if values else []
     return [to_text(value) for value in found if value is not None and not isinstance(value, bool | Reference)]
 
 
@@ -58,7 +55,7 @@ def secret_inputs(compiled: Compiled, step_id: str) -> frozenset[str]:
     """Return the inputs of a step, and of its probe, that are bound as passwords."""
     step = compiled.workflow.steps.get(step_id) if compiled.is_confidential else None
     if step is None:
-        return _NONE
+        return frozenset()
     return frozenset(binding.name for binding in step.all_in_bindings if binding.type is ValueType.PASSWORD)
 
 
@@ -109,7 +106,7 @@ class Mask:
         known = tuple(dict.fromkeys((*secrets_of(head, unique.values(), steps), *more)))
         self._made_of = secrets, head, known
         self._text = secrets.masker(known) if known else None
-        self._numbers = frozenset(_numbers(known)) if known else _NONE
+        self._numbers = frozenset(_numbers(known))
         self._snapshots = tuple(unique.values())
 
     def with_more(self, more: Iterable[str]) -> "Mask":
