@@ -1,6 +1,7 @@
 """A copy that leaves something out, or takes what is no field, would be a stored execution that is wrong."""
 
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from inspect import signature
 
 import pytest
 
@@ -72,6 +73,7 @@ def test_what_is_made_quickly_is_what_a_dataclass_makes() -> None:
             other.name = "e"  # type: ignore[attr-defined] # that is what is tried
     assert quick("a") == quick("a", seen=9)
     assert quick("a").values is not quick("a").values
+    assert str(signature(quick)) == str(signature(slow))
 
 
 @pytest.mark.parametrize(("arguments", "named"), [((), {}), (("a", 1, {}, 2, 3), {}), (("a",), {"colour": 1}), (("a",), {"name": "b"})])

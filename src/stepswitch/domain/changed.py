@@ -7,6 +7,7 @@ by code written out as one would by hand, so that Python finds each at its place
 
 from collections.abc import Callable
 from dataclasses import MISSING, fields
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 __all__ = ["changed", "quickly_made"]
@@ -53,7 +54,8 @@ def quickly_made(kind: type[_T]) -> type[_T]:
             taken.append(name)
         lines.append(f"self.{name} = {value}")
     first, last = "become(self, '__class__', Unguarded)", "self.__class__ = Frozen"
-    kind.__init__ = _function("__init__", taken, [first, *lines, last], names)  # type: ignore[method-assign] # that is what this is for
+    made = _function("__init__", taken, [first, *lines, last], names)
+    kind.__init__ = update_wrapper(made, kind.__init__)  # type: ignore[method-assign] # that is what this is for
     return kind
 
 
